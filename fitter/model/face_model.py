@@ -1,0 +1,328 @@
+"""FaceModel: the linear morphable model as tensors, and its one documented file format.
+
+A model file is a NumPy `.npz` without pickled objects. Shapes: V vertices, F triangles, T texture coordinates,
+I / E / A identity / expression / albedo components, L landmarks, Y calibration bins, C control vertices.
+
+| array                  | shape, type          | meaning |
+|---|---|---|
+| `format`               | ()  int              | 1 |
+| `name`, `version`, `license`, `provenance` | () str | free text; `provenance` is JSON |
+| `verts`                | (C, 3) float         | mean neutral face, mm, model space (fitter.camera) |
+| `identity_basis`       | (I, C, 3) float      | mm per standard deviation |
+| `expression_basis`     | (E, C, 3) float      | mm at activation 1 (or per standard deviation) |
+| `expression_names`     | (E,) str             | ARKit names where the model has them |
+| `expression_kind`      | () str               | `activation` (coefficients in [0, 1]) or `gaussian` |
+| `albedo_mean`          | (C, 3) float         | sRGB-encoded reflectance in [0, 1] |
+| `albedo_basis`         | (A, C, 3) float      | per standard deviation |
+| `upsample_index`, `upsample_weight` | (V, K)  | optional: row v of every per-vertex array is the weighted sum of K control vertices (a subdivision is linear, so it is stored once and not per component); absent: V = C |
+| `faces`                | (F, 3) int           | counter-clockwise seen from outside |
+| `uv`, `uv_faces`       | (T, 2) float, (F, 3) int | [0, 1], v up |
+| `symmetry`             | (V,) int             | index of the mirrored vertex |
+| `vertex_label`         | (V,) uint8           | fitter.observation.LABELS (0 to 10) |
+| `eyeball`              | (V,) uint8           | 0 not an eyeball, 1 right, 2 left; turned by `gaze` about its own mean |
+| `landmark_faces`, `landmark_bary` | (L,) int, (L, 3) float | points on the surface in MediaPipe's order |
+| `landmark_yaw`         | (Y,) float           | degrees, increasing: head yaw of each calibration bin |
+| `landmark_bias`        | (Y, L, 2) float      | mean of detection - truth, mm in the image plane (x right, y down) |
+| `landmark_covariance`  | (Y, L, 2, 2) float   | of the same, mm^2 |
+| `contour_rows`         | (R, K) int           | rows of vertices across the cheek from front to back, for contour marching; -1 pads |
+| `contour_landmarks`    | (R,) int             | the landmark that marches along each row |
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fitter.camera import rotation_matrix
+from fitter.errors import ModelError
+
+FORMAT = 1
+
+# Outer and inner corner of the right eye, inner and outer of the left, nose bottom, right and left mouth corner.
+LANDMARKS7 = (33, 133, 362, 263, 2, 61, 291)
+
+_REQUIRED = (
+    "format", "name", "version", "license", "provenance", "verts", "identity_basis", "expression_basis",
+    "expression_names", "expression_kind", "albedo_mean", "albedo_basis", "faces", "uv", "uv_faces", "symmetry",
+    "vertex_label", "eyeball",
+)  # fmt: skip
+_ANNOTATION = (
+    "landmark_faces", "landmark_bary", "landmark_yaw", "landmark_bias", "landmark_covariance", "contour_rows",
+    "contour_landmarks",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FaceModel:
+    """A linear morphable model on one device. Shapes as in the module's table, control vertices already upsampled.
+
+    Attributes beyond the table:
+        identity_basis, expression_basis, albedo_basis: (I, V, 3), (E, V, 3), (A, V, 3) float32.
+        activation: True when the expression coefficients live in [0, 1].
+        checksum: sha256 of the file, empty for a model made in memory.
+    """
+
+    name: str
+    version: str
+    license: str
+    provenance: dict
+    verts: Tensor
+    identity_basis: Tensor
+    expression_basis: Tensor
+    expression_names: tuple[str, ...]
+    activation: bool
+    albedo_mean: Tensor
+    albedo_basis: Tensor
+    faces: Tensor
+    uv: Tensor
+    uv_faces: Tensor
+    symmetry: Tensor
+    vertex_label: Tensor
+    eyeball: Tensor
+    landmark_faces: Tensor
+    landmark_bary: Tensor
+    landmark_yaw: Tensor
+    landmark_bias: Tensor
+    landmark_covariance: Tensor
+    contour_rows: Tensor
+    contour_landmarks: Tensor
+    checksum: str = ""
+
+    @property
+    def device(self) -> torch.device:
+        return self.verts.device
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Numbers of coefficients: identity, expression, albedo."""
+        return {
+            "identity": self.identity_basis.shape[0],
+            "expression": self.expression_basis.shape[0],
+            "albedo": self.albedo_basis.shape[0],
+        }
+
+    def shape(self, identity: Tensor, expression: Tensor, gaze: Tensor | None = None) -> Tensor:
+        """Vertices in model space.
+
+        Args:
+            identity: (B, I) standard deviations.
+            expression: (B, E) activations or standard deviations.
+            gaze: (B, 2, 2) radians: right and left eye; yaw (positive looks to the subject's left, +x) and pitch
+                (positive looks up).
+        Returns:
+            (B, V, 3) mm.
+        Source: Wang et al. 2024, eq. 1.
+        """
+        count = self.verts.shape[0]
+        coefficients = torch.cat([identity, expression], 1)
+        basis = self._shape_basis()
+        verts = torch.addmm(self.verts.reshape(1, -1), coefficients, basis).reshape(-1, count, 3)
+        return verts if gaze is None else self._turn_eyes(verts, gaze)
+
+    def albedo(self, albedo: Tensor) -> Tensor:
+        """(B, A) standard deviations -> (B, V, 3) sRGB-encoded reflectance; not clamped."""
+        count = self.verts.shape[0]
+        basis = self.albedo_basis.reshape(self.albedo_basis.shape[0], -1)
+        return torch.addmm(self.albedo_mean.reshape(1, -1), albedo, basis).reshape(-1, count, 3)
+
+    def landmarks(self, verts: Tensor) -> Tensor:
+        """(B, V, 3) vertices -> (B, L, 3) the model's landmarks on that surface."""
+        corners = verts[:, self.faces[self.landmark_faces]]
+        return (corners * self.landmark_bary[None, :, :, None]).sum(2)
+
+    def to(self, device: torch.device | str) -> FaceModel:
+        tensors = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **tensors)
+
+    def _shape_basis(self) -> Tensor:
+        cached = self.__dict__.get("_stacked_basis")
+        if cached is None:
+            cached = torch.cat([self.identity_basis, self.expression_basis]).reshape(-1, self.verts.numel())
+            object.__setattr__(self, "_stacked_basis", cached)
+        return cached
+
+    def _turn_eyes(self, verts: Tensor, gaze: Tensor) -> Tensor:
+        turned = verts
+        for eye in (0, 1):
+            index = (self.eyeball == eye + 1).nonzero()[:, 0]
+            if not len(index):
+                continue
+            ball = verts[:, index]
+            centre = ball.mean(1, keepdim=True)
+            yaw, pitch = gaze[:, eye, 0], gaze[:, eye, 1]
+            zero = torch.zeros_like(yaw)
+            turn = rotation_matrix(torch.stack([zero, yaw, zero], -1)) @ rotation_matrix(
+                torch.stack([-pitch, zero, zero], -1)
+            )
+            moved = (ball - centre) @ turn.transpose(1, 2) + centre
+            turned = turned.index_copy(1, index, moved)
+        return turned
+
+
+def model_path(name: str = "default") -> Path:
+    """Where the bundled model lies, in a checkout or in an installed package."""
+    here = Path(__file__).resolve().parent.parent
+    for folder in (here / "data", here.parent / "data"):
+        if (folder / "face_model.npz").is_file():
+            return folder / "face_model.npz"
+    return here.parent / "data" / "face_model.npz"
+
+
+def load_model(path: str | os.PathLike | None = None, device: torch.device | str = "cpu") -> FaceModel:
+    """Read a model file (default: the bundled one).
+
+    Raises:
+        ModelError: no such file, not an npz of this format, or arrays whose shapes do not fit.
+    """
+    path = model_path() if path is None else Path(path)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"face model {path}: {error.strerror or error}; `make model` builds the default one") from None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except (ValueError, OSError, EOFError, KeyError) as error:
+        raise ModelError(f"face model {path}: not a NumPy .npz without pickled objects ({error})") from None
+    except Exception as error:  # zipfile and zlib raise their own types on a damaged archive
+        raise ModelError(f"face model {path}: damaged file ({type(error).__name__}: {error})") from None
+    return from_arrays(arrays, checksum=hashlib.sha256(raw).hexdigest(), where=str(path)).to(device)
+
+
+def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = "face model") -> FaceModel:
+    """Arrays of the module's table -> FaceModel on the CPU. Raises ModelError naming the array that does not fit."""
+    missing = [key for key in (*_REQUIRED, *_ANNOTATION) if key not in arrays]
+    if missing:
+        raise ModelError(f"{where}: lacks {', '.join(missing)}; see fitter/model/face_model.py for the format")
+    if int(arrays["format"]) != FORMAT:
+        raise ModelError(f"{where}: format {int(arrays['format'])}; this version reads format {FORMAT}")
+
+    control = arrays["verts"].shape[0]
+    index, weight = arrays.get("upsample_index"), arrays.get("upsample_weight")
+
+    def dense(key: str) -> Tensor:
+        value = arrays[key].astype(np.float32)
+        if value.ndim < 2 or value.shape[-2:] != (control, 3):
+            raise ModelError(f"{where}: {key} has shape {value.shape}; expected (..., {control}, 3)")
+        if not np.isfinite(value).all():
+            raise ModelError(f"{where}: {key} holds values that are not finite")
+        return torch.from_numpy(value if index is None else upsample(value, index, weight))
+
+    def integer(key: str) -> Tensor:
+        return torch.from_numpy(arrays[key].astype(np.int64))
+
+    def real(key: str) -> Tensor:
+        return torch.from_numpy(arrays[key].astype(np.float32))
+
+    kind = str(arrays["expression_kind"])
+    if kind not in ("activation", "gaussian"):
+        raise ModelError(f"{where}: expression_kind is {kind!r}; accepted: activation, gaussian")
+    try:
+        provenance = json.loads(str(arrays["provenance"]))
+    except json.JSONDecodeError as error:
+        raise ModelError(f"{where}: provenance is not JSON ({error})") from None
+    model = FaceModel(
+        name=str(arrays["name"]),
+        version=str(arrays["version"]),
+        license=str(arrays["license"]),
+        provenance=provenance,
+        verts=dense("verts"),
+        identity_basis=dense("identity_basis"),
+        expression_basis=dense("expression_basis"),
+        expression_names=tuple(str(n) for n in arrays["expression_names"]),
+        activation=kind == "activation",
+        albedo_mean=dense("albedo_mean"),
+        albedo_basis=dense("albedo_basis"),
+        faces=integer("faces"),
+        uv=real("uv"),
+        uv_faces=integer("uv_faces"),
+        symmetry=integer("symmetry"),
+        vertex_label=integer("vertex_label"),
+        eyeball=integer("eyeball"),
+        landmark_faces=integer("landmark_faces"),
+        landmark_bary=real("landmark_bary"),
+        landmark_yaw=real("landmark_yaw"),
+        landmark_bias=real("landmark_bias"),
+        landmark_covariance=real("landmark_covariance"),
+        contour_rows=integer("contour_rows"),
+        contour_landmarks=integer("contour_landmarks"),
+        checksum=checksum,
+    )
+    _check(model, where)
+    return model
+
+
+def upsample(value: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(..., C, 3) control values -> (..., V, 3) by (V, K) indices and weights."""
+    out = np.zeros((*value.shape[:-2], index.shape[0], 3), np.float32)
+    for column in range(index.shape[1]):
+        used = weight[:, column] != 0
+        out[..., used, :] += value[..., index[used, column], :] * weight[used, column, None].astype(np.float32)
+    return out
+
+
+def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
+    """Write a model file: checked first, to a temporary name, then renamed. The same arrays give the same bytes."""
+    import zipfile
+
+    from_arrays(arrays, where=str(path))
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npz")
+    try:
+        with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            for key in sorted(arrays):
+                # numpy.savez stamps each member with the time of day; a fixed date keeps a rebuild identical
+                member = zipfile.ZipInfo(f"{key}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+                member.compress_type = zipfile.ZIP_DEFLATED
+                with archive.open(member, "w", force_zip64=True) as out:
+                    np.lib.format.write_array(out, np.asanyarray(arrays[key]), allow_pickle=False)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _check(model: FaceModel, where: str) -> None:
+    count, triangles = model.verts.shape[0], model.faces.shape[0]
+
+    def need(ok: bool, what: str) -> None:
+        if not ok:
+            raise ModelError(f"{where}: {what}")
+
+    def inside(key: str, limit: int, least: int = 0) -> None:
+        value = getattr(model, key)
+        need(
+            value.numel() == 0 or (int(value.min()) >= least and int(value.max()) < limit),
+            f"{key} holds indices outside [{least}, {limit})",
+        )
+
+    need(model.faces.ndim == 2 and model.faces.shape[1] == 3, f"faces has shape {tuple(model.faces.shape)}; expected (F, 3)")
+    need(model.uv_faces.shape == model.faces.shape, "uv_faces and faces differ in shape")
+    need(len(model.expression_names) == model.expression_basis.shape[0], "expression_names and expression_basis differ in length")
+    for key in ("symmetry", "vertex_label", "eyeball"):
+        need(getattr(model, key).shape == (count,), f"{key} has shape {tuple(getattr(model, key).shape)}; expected ({count},)")
+    inside("faces", count)
+    inside("uv_faces", model.uv.shape[0])
+    inside("symmetry", count)
+    inside("vertex_label", 11)
+    inside("eyeball", 3)
+    inside("landmark_faces", triangles)
+    inside("contour_rows", count, -1)
+    landmarks, bins = model.landmark_faces.shape[0], model.landmark_yaw.shape[0]
+    inside("contour_landmarks", landmarks)
+    for key, shape in (
+        ("landmark_bary", (landmarks, 3)),
+        ("landmark_bias", (bins, landmarks, 2)),
+        ("landmark_covariance", (bins, landmarks, 2, 2)),
+    ):
+        need(tuple(getattr(model, key).shape) == shape, f"{key} has shape {tuple(getattr(model, key).shape)}; expected {shape}")
+

@@ -1,0 +1,87 @@
+"""Observation: what is known of B faces, checked once and on one device: window image, landmarks, part masks, camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from fitter.camera import Camera, WindowTransform
+
+# The 8 parts of the PRDL paper (sec. 3.2) in its order, then what only masks things out.
+PARTS = ("left_eye", "right_eye", "left_brow", "right_brow", "upper_lip", "lower_lip", "nose", "skin")
+MASKS = (*PARTS, "hair", "occluder")
+
+# Labels of a segmented picture and of the mesh (`--labels`). "right" is the person's right. A mesh has 10 for all the
+# rest of its head; a segmenter says more closely what it saw.
+LABELS = (
+    "background", "skin", "nose", "right_eye", "left_eye", "right_brow", "left_brow", "upper_lip", "lower_lip",
+    "mouth_inside", "head", "ear", "neck", "hair", "glasses", "occluder",
+)  # fmt: skip
+LABEL = {name: number for number, name in enumerate(LABELS)}
+
+
+@dataclass(frozen=True)
+class Observation:
+    """B observed faces.
+
+    Attributes:
+        image: (B, S, S, 3) float RGB in [0, 1], the window.
+        landmarks: (B, 478, 2) window pixels (MediaPipe's topology).
+        landmark_confidence: (B, 478) in [0, 1]; 0 leaves a point out.
+        part_masks: (B, 10, S, S) float in [0, 1], channels as in MASKS, after the PRDL paper's post-processing
+            (supplement B): PRDL's targets. The forehead above the brows is not in the skin channel.
+        valid: (B, S, S) float in [0, 1]: pixels that show this person's skin, eyes, brows, lips or nose, so that a
+            colour may be compared there (the forehead counts; hair, glasses, hands, background do not).
+        brow_line: (B, 2, 3) lines a x + b y + c = 0 in window pixels with a^2 + b^2 = 1, right and left brow; a point with
+            a value > 0 lies above the line (forehead). Vertices there are left out of PRDL's skin.
+        camera: the original photos' cameras.
+        window: photo pixels -> window pixels.
+    """
+
+    image: Tensor
+    landmarks: Tensor
+    landmark_confidence: Tensor
+    part_masks: Tensor
+    valid: Tensor
+    brow_line: Tensor
+    camera: Camera
+    window: WindowTransform
+
+    def __post_init__(self) -> None:
+        batch, size = self.image.shape[0], self.image.shape[1]
+        expected = {
+            "image": (batch, size, size, 3),
+            "landmarks": (batch, self.landmarks.shape[1], 2),
+            "landmark_confidence": (batch, self.landmarks.shape[1]),
+            "part_masks": (batch, len(MASKS), size, size),
+            "valid": (batch, size, size),
+            "brow_line": (batch, 2, 3),
+        }
+        for name, shape in expected.items():
+            value = getattr(self, name)
+            if tuple(value.shape) != shape:
+                raise ValueError(f"observation.{name} has shape {tuple(value.shape)}; expected {shape}")
+            if not torch.isfinite(value).all():
+                raise ValueError(f"observation.{name} holds values that are not finite")
+        if self.window.size != size:
+            raise ValueError(f"window size {self.window.size} differs from the image side {size}")
+
+    @property
+    def batch(self) -> int:
+        return self.image.shape[0]
+
+    @property
+    def size(self) -> int:
+        """Side of the window in pixels."""
+        return self.image.shape[1]
+
+    def to(self, device: torch.device | str) -> Observation:
+        return Observation(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+
+    def __getitem__(self, index) -> Observation:
+        """A sub-batch: a slice, a list or a tensor of indices."""
+        if isinstance(index, int):
+            index = [index]
+        return Observation(**{f.name: getattr(self, f.name)[index] for f in fields(self)})

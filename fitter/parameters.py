@@ -1,0 +1,69 @@
+"""Parameters: what is optimised, as one immutable value. Their first guess from landmarks is in fitter.initialize."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Everything that explains B photos under one model.
+
+    Attributes:
+        identity: (B, I) standard deviations.
+        expression: (B, E) activations in [0, 1], or standard deviations.
+        albedo: (B, A) standard deviations.
+        rotvec: (B, 3) radians; translation: (B, 3) mm: model space -> camera space.
+        sh: (B, 9, 3) RGB spherical-harmonics coefficients of bands 0 to 2 (fitter.lighting).
+        gaze: (B, 2, 2) radians, right and left eye, yaw and pitch.
+    """
+
+    identity: Tensor
+    expression: Tensor
+    albedo: Tensor
+    rotvec: Tensor
+    translation: Tensor
+    sh: Tensor
+    gaze: Tensor
+
+    @classmethod
+    def zeros(cls, sizes: dict[str, int], batch: int = 1, device: torch.device | str = "cpu") -> Parameters:
+        """The mean face 1 m in front of the camera, under white ambient light."""
+
+        def empty(*shape: int) -> Tensor:
+            return torch.zeros(batch, *shape, device=device)
+
+        translation = empty(3)
+        translation[:, 2] = -1000.0
+        sh = empty(9, 3)
+        sh[:, 0] = 1.0 / 0.282095  # so that band 0 alone shades with 1
+        return cls(
+            identity=empty(sizes["identity"]),
+            expression=empty(sizes["expression"]),
+            albedo=empty(sizes["albedo"]),
+            rotvec=empty(3),
+            translation=translation,
+            sh=sh,
+            gaze=empty(2, 2),
+        )
+
+    @property
+    def batch(self) -> int:
+        return self.identity.shape[0]
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def detach(self) -> Parameters:
+        return Parameters(**{k: v.detach() for k, v in self.tensors().items()})
+
+    def to(self, device: torch.device | str) -> Parameters:
+        return Parameters(**{k: v.to(device) for k, v in self.tensors().items()})
+
+    def __getitem__(self, index) -> Parameters:
+        if isinstance(index, int):
+            index = [index]
+        return Parameters(**{k: v[index] for k, v in self.tensors().items()})

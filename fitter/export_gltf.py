@@ -1,0 +1,186 @@
+"""GLB (binary glTF 2.0) with the model's expressions as named morph targets, to be animated in Blender or three.js.
+
+glTF asks for metres; the buffers stay in millimetres, like every other file written here, under a node that scales by
+0.001. Morph targets are sparse accessors: only the vertices that an expression moves are stored.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import numpy as np
+import torch
+
+from fitter.export_mesh import vertex_normals
+from fitter.result import FitResult
+
+_ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
+_UINT16, _UINT32, _FLOAT = 5123, 5125, 5126
+
+# A full `eyeLook` activation turns the eyeball by this much: the comfortable range of the eye before the head follows.
+LOOK_RADIANS = {"In": np.radians(30.0), "Out": np.radians(30.0), "Up": np.radians(25.0), "Down": np.radians(30.0)}
+_SMALLEST_MOVE = 1e-4  # mm; below it a vertex counts as not moved
+
+
+def look_gaze(name: str) -> torch.Tensor | None:
+    """The gaze (1, 2, 2) in radians that an ARKit name such as `eyeLookInLeft` stands for; None for another name."""
+    for side, eye in (("Right", 0), ("Left", 1)):
+        for direction, angle in LOOK_RADIANS.items():
+            if name != f"eyeLook{direction}{side}":
+                continue
+            gaze = torch.zeros(1, 2, 2)
+            if direction in ("Up", "Down"):
+                gaze[0, eye, 1] = angle if direction == "Up" else -angle
+            else:  # inwards is towards +x for the right eye, towards -x for the left one
+                gaze[0, eye, 0] = angle if (direction == "In") == (side == "Right") else -angle
+            return gaze
+    return None
+
+
+def morph_targets(result: FitResult, space: str = "model") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The fitted neutral, its expressions, and their weights: base + sum(weights * targets) is the fitted mesh.
+
+    `eyeLook` targets of a model whose own units leave the eyeballs alone get their rotation, linearised as the chord
+    (exact at 0 and 1). What the fitted gaze holds beyond the weights stays in the base's eyeballs.
+
+    Returns:
+        (V, 3) base in mm, (E, V, 3) displacements in mm, (E,) weights; float64.
+    """
+    model, value = result.model, result.parameters
+    targets = model.expression_basis.cpu().double().numpy().copy()
+    ball = model.eyeball.cpu().numpy() > 0
+    with torch.no_grad():
+        none = torch.zeros_like(value.expression)
+        straight = model.shape(value.identity, none)
+        for index, name in enumerate(model.expression_names):
+            gaze = look_gaze(name)
+            if gaze is None or not ball.any() or np.abs(targets[index, ball]).max() > 1.0:
+                continue
+            turned = model.shape(value.identity, none, gaze.to(straight))
+            targets[index] += (turned - straight)[0].cpu().double().numpy()
+    weights = value.expression[0].detach().cpu().double().numpy()
+    verts = result.verts_in(space)
+    if space == "camera":
+        targets = targets @ result.pose()[0].T
+    return verts - np.tensordot(weights, targets, 1), targets, weights
+
+
+def glb_bytes(result: FitResult, texture_png: bytes, space: str = "model") -> bytes:
+    """One node, one mesh, one primitive, one material with the texture inside, all expressions as morph targets."""
+    model = result.model
+    faces, uv_faces = model.faces.cpu().numpy(), model.uv_faces.cpu().numpy()
+    uv = np.clip(model.uv.cpu().double().numpy(), 0, 1)
+    base, targets, weights = morph_targets(result, space)
+    normals = vertex_normals(result.verts_in(space), faces)
+
+    # glTF has one index per corner: a vertex is repeated where the UV layout is cut
+    pairs = np.stack([faces.reshape(-1), uv_faces.reshape(-1)], -1)
+    corner, index = np.unique(pairs, axis=0, return_inverse=True)
+    vertex, count = corner[:, 0], len(corner)
+    texcoord = np.stack([uv[corner[:, 1], 0], 1 - uv[corner[:, 1], 1]], -1)  # glTF's v points down
+    index_type, index_code = (np.uint16, _UINT16) if count < 65535 else (np.uint32, _UINT32)
+
+    buffer = _Buffer()
+    attributes = {
+        "POSITION": buffer.accessor(base[vertex].astype(np.float32), "VEC3", _FLOAT, _ARRAY_BUFFER, bounds=True),
+        "NORMAL": buffer.accessor(normals[vertex].astype(np.float32), "VEC3", _FLOAT, _ARRAY_BUFFER),
+        "TEXCOORD_0": buffer.accessor(texcoord.astype(np.float32), "VEC2", _FLOAT, _ARRAY_BUFFER),
+    }
+    indices = buffer.accessor(index.reshape(-1).astype(index_type), "SCALAR", index_code, _ELEMENT_ARRAY_BUFFER)
+    morphs = [{"POSITION": buffer.sparse(target[vertex], index_type, index_code)} for target in targets]
+    image = buffer.view(texture_png)
+
+    mesh = {
+        "name": "face",
+        "primitives": [{"attributes": attributes, "indices": indices, "material": 0, "mode": 4, "targets": morphs}],
+        "weights": [float(w) for w in weights],
+        "extras": {"targetNames": list(model.expression_names)},
+    }
+    if not morphs:
+        del mesh["weights"], mesh["primitives"][0]["targets"]
+    document = {
+        "asset": {"version": "2.0", "generator": "facefit", "copyright": f"face model {model.name}: {model.license}"},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"name": "face", "mesh": 0, "scale": [0.001, 0.001, 0.001]}],
+        "meshes": [mesh],
+        "materials": [
+            {
+                "name": "face",
+                "pbrMetallicRoughness": {
+                    "baseColorTexture": {"index": 0}, "metallicFactor": 0.0, "roughnessFactor": 1.0,
+                },
+            }
+        ],
+        "textures": [{"source": 0, "sampler": 0}],
+        "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
+        "images": [{"bufferView": image, "mimeType": "image/png", "name": "texture"}],
+        "accessors": buffer.accessors,
+        "bufferViews": buffer.views,
+        "buffers": [{"byteLength": len(buffer.data)}],
+    }  # fmt: skip
+    text = json.dumps(document, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 4)
+    binary = bytes(buffer.data) + bytes(-len(buffer.data) % 4)
+    total = 12 + 8 + len(text) + 8 + len(binary)
+    return b"".join(
+        [
+            struct.pack("<4sII", b"glTF", 2, total),
+            struct.pack("<I4s", len(text), b"JSON"),
+            text,
+            struct.pack("<I4s", len(binary), b"BIN\0"),
+            binary,
+        ]
+    )
+
+
+class _Buffer:
+    """The binary chunk as it grows, with the views and accessors that point into it."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.views: list[dict] = []
+        self.accessors: list[dict] = []
+
+    def view(self, data: bytes, target: int | None = None) -> int:
+        self.data += bytes(-len(self.data) % 4)  # accessors must start on a multiple of their component size
+        entry = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(data)}
+        if target is not None:
+            entry["target"] = target
+        self.data += data
+        self.views.append(entry)
+        return len(self.views) - 1
+
+    def accessor(self, value: np.ndarray, kind: str, component: int, target: int, bounds: bool = False) -> int:
+        entry = {
+            "bufferView": self.view(value.tobytes(), target), "componentType": component, "count": len(value),
+            "type": kind,
+        }  # fmt: skip
+        if bounds:
+            entry |= {"min": value.min(0).tolist(), "max": value.max(0).tolist()}
+        self.accessors.append(entry)
+        return len(self.accessors) - 1
+
+    def sparse(self, value: np.ndarray, index_type: type, index_code: int) -> int:
+        """(N, 3) displacements, of which only the rows that move are stored."""
+        value = value.astype(np.float32)
+        moved = np.flatnonzero(np.abs(value).max(1) > _SMALLEST_MOVE)
+        if len(moved) == 0:
+            moved = np.zeros(1, np.int64)  # a sparse accessor must hold at least one row
+        kept = np.zeros_like(value)
+        kept[moved] = value[moved]
+        self.accessors.append(
+            {
+                "componentType": _FLOAT, "count": len(value), "type": "VEC3",
+                "min": kept.min(0).tolist(), "max": kept.max(0).tolist(),
+                "sparse": {
+                    "count": len(moved),
+                    "indices": {
+                        "bufferView": self.view(moved.astype(index_type).tobytes()), "componentType": index_code,
+                    },
+                    "values": {"bufferView": self.view(value[moved].tobytes())},
+                },
+            }
+        )  # fmt: skip
+        return len(self.accessors) - 1

@@ -1,0 +1,88 @@
+"""OBJ, MTL, PLY and PNG as bytes. Nothing here touches a file or knows about faces of people."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+
+def vertex_normals(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V, 3), (F, 3) counter-clockwise -> (V, 3) unit normals, area-weighted; (0, 0, 1) where no triangle has area."""
+    corners = verts[faces]
+    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    index = faces.reshape(-1)
+    total = np.stack([np.bincount(index, np.repeat(cross[:, k], 3), len(verts)) for k in range(3)], -1)
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    return np.where(length > 0, total / np.where(length > 0, length, 1.0), (0.0, 0.0, 1.0))
+
+
+def _lines(pattern: str, values: np.ndarray) -> str:
+    """One line per row. A single % over the whole array is ten times faster than a loop over lines."""
+    return (pattern * len(values)) % tuple(values.reshape(-1).tolist())
+
+
+def obj_bytes(
+    verts: np.ndarray, faces: np.ndarray, uv: np.ndarray, uv_faces: np.ndarray, *, material: str, library: str,
+    comment: str = "",
+) -> bytes:  # fmt: skip
+    """A Wavefront OBJ: one object, one material, `f v/vt/vn`, vertex order as given, five decimals (1e-5 mm).
+
+    Args:
+        verts: (V, 3) mm; faces: (F, 3); uv: (T, 2) in [0, 1], v up; uv_faces: (F, 3).
+        material: its name in the MTL file `library`, which lies in the same folder.
+        comment: lines for the top of the file.
+    """
+    normals = vertex_normals(verts, faces)
+    corner = np.stack([faces, uv_faces, faces], -1) + 1
+    head = "".join(f"# {line}\n" for line in comment.splitlines())
+    return "".join(
+        [
+            head,
+            f"mtllib {library}\no {material}\n",
+            _lines("v %.5f %.5f %.5f\n", verts),
+            _lines("vt %.6f %.6f\n", np.clip(uv, 0, 1)),
+            _lines("vn %.4f %.4f %.4f\n", normals),
+            f"usemtl {material}\ns 1\n",
+            _lines("f %d/%d/%d %d/%d/%d %d/%d/%d\n", corner),
+        ]
+    ).encode()
+
+
+def mtl_bytes(material: str, texture: str) -> bytes:
+    """The one material: the texture as it is, no gloss (the photo's light is already in it)."""
+    return (
+        f"newmtl {material}\nKa 1.000 1.000 1.000\nKd 1.000 1.000 1.000\nKs 0.000 0.000 0.000\nd 1.000\nillum 1\n"
+        f"map_Kd {texture}\n"
+    ).encode()
+
+
+def ply_bytes(verts: np.ndarray, faces: np.ndarray, colours: np.ndarray, comment: str = "") -> bytes:
+    """A binary little-endian PLY with normals and vertex colours.
+
+    Args:
+        verts: (V, 3) mm; faces: (F, 3); colours: (V, 3) uint8 RGB.
+    """
+    vertex = np.zeros(
+        len(verts), [("xyz", "<f4", 3), ("normal", "<f4", 3), ("rgb", "u1", 3)]
+    )  # packed: 27 bytes a vertex, as the header says
+    vertex["xyz"], vertex["normal"], vertex["rgb"] = verts, vertex_normals(verts, faces), colours
+    face = np.zeros(len(faces), [("count", "u1"), ("index", "<i4", 3)])
+    face["count"], face["index"] = 3, faces
+    properties = [f"property float {name}" for name in ("x", "y", "z", "nx", "ny", "nz")]
+    properties += [f"property uchar {name}" for name in ("red", "green", "blue")]
+    head = [
+        "ply", "format binary_little_endian 1.0", *(f"comment {line}" for line in comment.splitlines()),
+        f"element vertex {len(verts)}", *properties, f"element face {len(faces)}",
+        "property list uchar int vertex_indices", "end_header", "",
+    ]  # fmt: skip
+    return "\n".join(head).encode("ascii", "replace") + vertex.tobytes() + face.tobytes()
+
+
+def png_bytes(image: np.ndarray) -> bytes:
+    """(H, W, 3) or (H, W) uint8 -> PNG. Level 3: a third of the time of the default for 4 % more bytes."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "PNG", compress_level=3)
+    return stream.getvalue()

@@ -1,0 +1,110 @@
+"""FitResult: one fitted face as one immutable value, with everything needed to write, draw or measure it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from fitter.camera import Camera, WindowTransform, rotation_matrix
+from fitter.model.face_model import LANDMARKS7, FaceModel
+from fitter.observation import Observation
+from fitter.parameters import Parameters
+
+SPACES = ("model", "camera")
+LANDMARK7_NAMES = (
+    "right_eye_outer", "right_eye_inner", "left_eye_inner", "left_eye_outer", "nose_bottom", "right_mouth_corner",
+    "left_mouth_corner",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """The fit of one face (all tensors with B = 1, on the CPU).
+
+    Attributes:
+        model: the face model that was fitted.
+        parameters: its parameters.
+        camera: the camera of the original photo, in photo pixels.
+        window: photo pixels -> the window that was fitted.
+        observation: what the fit was held against.
+        photo: (H, W, 3) uint8 RGB, upright (EXIF orientation applied): the picture that `camera` refers to.
+        photo_path: where it was read from, empty for a picture made in memory.
+        energies: the final value of each energy term, weighted as in the sum.
+        part_iou: rendered against observed parts; None for a part that neither shows.
+        landmark_error: mean distance of projected and detected landmarks, as a fraction of the distance between the
+            outer eye corners.
+        trace: one record per recorded iteration.
+        seconds: wall time of each stage.
+        seed: of every random choice.
+        config: the settings, as JSON types.
+        versions: facefit and the libraries that the result depends on.
+        status: "converged", "budget" (iterations or seconds used up), ...
+    """
+
+    model: FaceModel
+    parameters: Parameters
+    camera: Camera
+    window: WindowTransform
+    observation: Observation
+    photo: np.ndarray
+    photo_path: str = ""
+    energies: dict[str, float] = field(default_factory=dict)
+    part_iou: dict[str, float | None] = field(default_factory=dict)
+    landmark_error: float = float("nan")
+    trace: tuple[dict, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+    seed: int = 0
+    config: dict = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    status: str = "converged"
+
+    def __post_init__(self) -> None:
+        if self.photo.dtype != np.uint8 or self.photo.ndim != 3 or self.photo.shape[2] != 3:
+            raise ValueError(f"photo is {self.photo.dtype} {self.photo.shape}; expected uint8 (H, W, 3)")
+        for name, value in self.parameters.tensors().items():
+            if value.shape[0] != 1:
+                raise ValueError(f"parameters.{name} holds {value.shape[0]} faces; a FitResult is one face")
+
+    @property
+    def photo_size(self) -> tuple[int, int]:
+        """Width and height of the photo in pixels."""
+        return self.photo.shape[1], self.photo.shape[0]
+
+    @property
+    def verts(self) -> np.ndarray:
+        """(V, 3) float64 mm in model space: upright, facing +z."""
+        return self.verts_in("model")
+
+    @property
+    def landmarks7(self) -> np.ndarray:
+        """(7, 3) float64 mm in model space, in the order of LANDMARK7_NAMES."""
+        return self.landmarks7_in("model")
+
+    def pose(self) -> tuple[np.ndarray, np.ndarray]:
+        """R (3, 3) and t (3,) float64 with X_camera = R X_model + t, mm."""
+        rotation = rotation_matrix(self.parameters.rotvec.detach().cpu().double())[0].numpy()
+        return rotation, self.parameters.translation.detach().cpu().double()[0].numpy()
+
+    def verts_in(self, space: str) -> np.ndarray:
+        """(V, 3) float64 mm in "model" or "camera" space.
+
+        Raises:
+            ValueError: another space.
+        """
+        if space not in SPACES:
+            raise ValueError(f"space is {space!r}; accepted: {', '.join(SPACES)}")
+        value = self.parameters
+        with torch.no_grad():
+            verts = self.model.shape(value.identity, value.expression, value.gaze)[0].cpu().double().numpy()
+        if space == "model":
+            return verts
+        rotation, translation = self.pose()
+        return verts @ rotation.T + translation
+
+    def landmarks7_in(self, space: str) -> np.ndarray:
+        """(7, 3) float64 mm: corners of the eyes, nose bottom, corners of the mouth, on the surface of the mesh."""
+        corners = self.verts_in(space)[self.model.faces[self.model.landmark_faces[list(LANDMARKS7)]].cpu().numpy()]
+        weights = self.model.landmark_bary[list(LANDMARKS7)].cpu().double().numpy()
+        return (corners * weights[:, :, None]).sum(1)

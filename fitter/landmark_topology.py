@@ -1,0 +1,64 @@
+"""Which of MediaPipe's 478 landmarks is what: loops around the parts, and each landmark's mirror image.
+
+"Right" is the person's right, which is on the left of a photo. A loop runs around its part once, so that filling it as a
+polygon gives the part.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+LANDMARKS = 478
+
+FACE_OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+RIGHT_UPPER_LID = (33, 246, 161, 160, 159, 158, 157, 173, 133)
+RIGHT_LOWER_LID = (33, 7, 163, 144, 145, 153, 154, 155, 133)
+RIGHT_BROW_UPPER = (70, 63, 105, 66, 107)  # from the temple to the nose
+RIGHT_BROW_LOWER = (46, 53, 52, 65, 55)
+# From corner to corner, the person's right first.
+UPPER_LIP_OUTER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
+LOWER_LIP_OUTER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
+UPPER_LIP_INNER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
+LOWER_LIP_INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
+# Root of the nose, side of the bridge, around the wing, base; the person's right half, from the top to the middle below.
+RIGHT_NOSE = (168, 193, 245, 188, 174, 198, 209, 129, 64, 98, 97, 2)
+
+MIDLINE = (
+    0, 1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 94, 151, 152, 164, 168, 175, 195, 197, 199, 200,
+)  # fmt: skip
+
+
+def _mirror() -> np.ndarray:
+    # The mesh numbers the person's left half (248..467) in the order of the right half, the midline left out.
+    mirror = np.arange(LANDMARKS)
+    right = np.setdiff1d(np.arange(248), MIDLINE)
+    left = np.arange(248, 468)
+    mirror[right], mirror[left] = left, right
+    for a, b in ((468, 473), (469, 476), (470, 475), (471, 474), (472, 477)):  # irises: centre, then four points around
+        mirror[a], mirror[b] = b, a
+    return mirror
+
+
+MIRROR = _mirror()
+MIRROR.setflags(write=False)
+
+
+def mirrored(loop: tuple[int, ...]) -> tuple[int, ...]:
+    """The same loop on the other half of the face."""
+    return tuple(int(MIRROR[index]) for index in loop)
+
+
+LEFT_UPPER_LID, LEFT_LOWER_LID = mirrored(RIGHT_UPPER_LID), mirrored(RIGHT_LOWER_LID)
+LEFT_BROW_UPPER, LEFT_BROW_LOWER = mirrored(RIGHT_BROW_UPPER), mirrored(RIGHT_BROW_LOWER)
+RIGHT_EYE = RIGHT_UPPER_LID + RIGHT_LOWER_LID[-2:0:-1]
+LEFT_EYE = mirrored(RIGHT_EYE)
+RIGHT_BROW = RIGHT_BROW_UPPER + RIGHT_BROW_LOWER[::-1]
+LEFT_BROW = mirrored(RIGHT_BROW)
+LIPS_OUTER = UPPER_LIP_OUTER + LOWER_LIP_OUTER[-2:0:-1]
+LIPS_INNER = UPPER_LIP_INNER + LOWER_LIP_INNER[-2:0:-1]
+UPPER_LIP = UPPER_LIP_OUTER + UPPER_LIP_INNER[::-1]
+LOWER_LIP = LOWER_LIP_OUTER + LOWER_LIP_INNER[::-1]
+NOSE = RIGHT_NOSE + mirrored(RIGHT_NOSE)[-2:0:-1]

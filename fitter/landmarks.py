@@ -1,0 +1,355 @@
+"""Faces of a photo as 478 landmarks each. MediaPipe FaceMesh, whose weights lie inside its wheel: nothing is downloaded.
+
+The plain detector is made for faces of about a fifth of the picture or more, upright and not cut off. What it misses is
+looked for again in other views of the same photo (small faces cropped, a border added, rotated, enlarged); every view is
+an affine map, and landmarks come back in photo pixels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from fitter.errors import NoFaceError
+from fitter.landmark_topology import LANDMARKS, MIRROR
+
+logger = logging.getLogger(__name__)
+
+# FaceMesh shrinks what it sees to 128 px to find faces; more than this only costs time to copy.
+DETECTION_SIDE = 1280
+# The window of the second look: its side over the face's longest extent, and its pixels. Margins of 1.6 to 2.6 were
+# measured against true landmarks; the widest was best, because the detector knows faces with their surroundings.
+CROP_MARGIN = 2.6
+CROP_SIDE = 512
+# Passes that differ by more than this share of the face's size have found something else.
+CONSISTENT = 0.06
+# FaceMesh reports no score; each face it returns has passed this threshold.
+PRESENCE = 0.5
+
+
+@dataclass(frozen=True)
+class DetectedFace:
+    """One face of a photo.
+
+    Attributes:
+        landmarks: (478, 2) float32 photo pixels, y down, the centre of the top left pixel is (0.5, 0.5).
+        depth: (478,) float32 in about the scale of the pixels, smaller is nearer to the camera; relative to the head.
+        score: in [0, 1], how sure the face detector is; 0.5 where only the mesh saw the face.
+    """
+
+    landmarks: np.ndarray
+    depth: np.ndarray
+    score: float
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom in photo pixels."""
+        low, high = self.landmarks.min(0), self.landmarks.max(0)
+        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+    @property
+    def size(self) -> float:
+        """Longer side of the box in photo pixels."""
+        left, top, right, bottom = self.box
+        return max(right - left, bottom - top)
+
+
+class LandmarkDetector(Protocol):
+    """Finds faces. The same photo gives the same answer, whatever was seen before."""
+
+    def detect(self, image: np.ndarray) -> list[DetectedFace]:
+        """(H, W, 3) uint8 RGB -> faces, the largest first; an empty list where there is none."""
+        ...
+
+
+def select_faces(faces: list[DetectedFace], which: str | int = "largest") -> list[DetectedFace]:
+    """The faces asked for by `--faces`.
+
+    Args:
+        faces: sorted, the largest first.
+        which: "largest", "all", or N for the N-th largest (counted from 1).
+    Raises:
+        NoFaceError: there is no face, or fewer than N.
+        ValueError: `which` is none of these.
+    """
+    text = str(which).strip().lower()
+    if text not in ("largest", "all") and not (text.isdigit() and int(text) >= 1):
+        raise ValueError(f"faces is {which!r}; expected 'largest', 'all' or a number from 1")
+    if not faces:
+        raise NoFaceError("no face found; the photo should show one face of at least about 30 pixels, eyes and mouth in it")
+    if text == "all":
+        return list(faces)
+    number = 1 if text == "largest" else int(text)
+    if number > len(faces):
+        found = "1 face" if len(faces) == 1 else f"{len(faces)} faces"
+        raise NoFaceError(f"face {number} was asked for but the photo shows {found}")
+    return [faces[number - 1]]
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keep what TensorFlow Lite, absl and glog write to file descriptor 2 away from the terminal."""
+    os.environ.setdefault("GLOG_minloglevel", "3")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    try:
+        saved = os.dup(2)
+    except OSError:  # a process without stderr has nothing to keep clean
+        saved = None
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        if saved is not None:
+            os.dup2(sink, 2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if saved is not None:
+            os.dup2(saved, 2)
+            os.close(saved)
+        os.close(sink)
+
+
+def _points(face, width: int, height: int) -> np.ndarray:
+    points = np.array([(p.x, p.y, p.z) for p in face.landmark], np.float64)
+    return points * (width, height, width)
+
+
+@dataclass(frozen=True)
+class _View:
+    """A picture made from the photo by the affine map `matrix` (2, 3): photo pixels -> view pixels."""
+
+    matrix: np.ndarray
+    width: int
+    height: int
+    mirror: bool = False
+
+    def render(self, pyramid: _Pyramid) -> np.ndarray:
+        return pyramid.warp(self.matrix, self.width, self.height)
+
+    def to_photo(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3) view pixels and depth -> photo pixels and depth."""
+        inverse = cv2.invertAffineTransform(self.matrix)
+        if self.mirror and len(points) == LANDMARKS:
+            points = points[MIRROR]
+        scale = np.sqrt(abs(np.linalg.det(inverse[:, :2])))
+        return np.concatenate([points[:, :2] @ inverse[:, :2].T + inverse[:, 2], points[:, 2:] * scale], 1)
+
+
+class _Pyramid:
+    """The photo at halved sizes, so that a shrunken view of a large photo is not aliased."""
+
+    def __init__(self, image: np.ndarray) -> None:
+        self.levels = [np.ascontiguousarray(image)]
+
+    def warp(self, matrix: np.ndarray, width: int, height: int) -> np.ndarray:
+        scale = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
+        level = 0
+        while scale < 0.6 and min(self.levels[level].shape[:2]) >= 32:
+            level, scale = level + 1, scale * 2
+            if level == len(self.levels):
+                last = self.levels[-1]
+                half = (max(1, last.shape[1] // 2), max(1, last.shape[0] // 2))
+                self.levels.append(cv2.resize(last, half, interpolation=cv2.INTER_AREA))
+        source = self.levels[level]
+        shrink = np.array(self.levels[0].shape[1::-1]) / source.shape[1::-1]
+        matrix = np.concatenate([matrix[:, :2] * shrink, matrix[:, 2:]], 1)
+        # OpenCV puts the centre of the first pixel at 0, this house at 0.5.
+        matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
+        return cv2.warpAffine(source, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+
+
+def _similarity(scale: float, degrees: float, centre: np.ndarray, to: tuple[float, float]) -> np.ndarray:
+    """The (2, 3) map that turns by `degrees` clockwise as seen, scales, and brings `centre` to `to`."""
+    c, s = scale * np.cos(np.radians(degrees)), scale * np.sin(np.radians(degrees))
+    linear = np.array([[c, -s], [s, c]])
+    return np.concatenate([linear, (np.asarray(to) - linear @ centre)[:, None]], 1)
+
+
+def _whole(width: int, height: int, degrees: float = 0.0, margin: float = 0.0, side: float = DETECTION_SIDE) -> _View:
+    """The whole photo turned by `degrees`, with a border of `margin` of its size, at most `side` pixels."""
+    c, s = abs(np.cos(np.radians(degrees))), abs(np.sin(np.radians(degrees)))
+    across = np.array([width * c + height * s, width * s + height * c]) * (1 + 2 * margin)
+    scale = min(side / across.max(), max(1.0, 448 / across.max()))
+    view_width, view_height = (max(16, int(np.ceil(n * scale))) for n in across)
+    matrix = _similarity(scale, degrees, np.array([width / 2, height / 2]), (view_width / 2, view_height / 2))
+    return _View(matrix, view_width, view_height)
+
+
+def _square(centre: np.ndarray, side: float, pixels: int, degrees: float = 0.0) -> _View:
+    """A square crop of the photo, upright for a face that is rolled by -`degrees`."""
+    return _View(_similarity(pixels / side, degrees, centre, (pixels / 2, pixels / 2)), pixels, pixels)
+
+
+def _flip(view: _View) -> _View:
+    flipped = view.matrix * np.array([[-1.0], [1.0]])
+    flipped[0, 2] += view.width
+    return _View(flipped, view.width, view.height, not view.mirror)
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over the smaller of two boxes (left, top, right, bottom)."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
+    return max(width, 0) * max(height, 0) / max(smaller, 1e-9)
+
+
+def _bounds(points: np.ndarray) -> np.ndarray:
+    return np.concatenate([points[:, :2].min(0), points[:, :2].max(0)])
+
+
+class MediaPipeDetector:
+    """MediaPipe FaceMesh with refined eyes and lips (478 landmarks), and retries where it finds nothing.
+
+    Each face is looked at four times more in an upright crop, as it is and mirrored, by the detector's first pass and by
+    its tracking pass, and the looks that agree are averaged. Against the true landmarks of 16 renders of two scans this
+    took the mean error from 3.22 to 3.04 % of the eye distance and its scatter from 4.16 to 3.94 %, for some 30 ms.
+    """
+
+    def __init__(self, max_faces: int = 10, refine: bool = True) -> None:
+        """`max_faces`: at most so many are reported. `refine`: average over several looks (see the class)."""
+        if max_faces < 1:
+            raise ValueError(f"max_faces is {max_faces}; expected at least 1")
+        self.refine = refine
+        self.max_faces = max_faces
+        with _silence():
+            from mediapipe.python.solutions import face_detection, face_mesh
+
+            common = {"refine_landmarks": True, "min_detection_confidence": PRESENCE}
+            self._mesh = face_mesh.FaceMesh(static_image_mode=True, max_num_faces=max_faces, **common)
+            self._single = face_mesh.FaceMesh(static_image_mode=False, max_num_faces=1, **common)
+            self._boxes = face_detection.FaceDetection(model_selection=1, min_detection_confidence=PRESENCE)
+            # The networks open in threads of their own and chatter then; a first run makes them do it here.
+            for solution in (self._mesh, self._single, self._boxes):
+                solution.process(np.zeros((64, 64, 3), np.uint8))
+
+    def close(self) -> None:
+        """Free the networks. The detector is of no use afterwards."""
+        with _silence():
+            for solution in (self._mesh, self._single, self._boxes):
+                solution.close()
+
+    def __enter__(self) -> MediaPipeDetector:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def detect(self, image: np.ndarray) -> list[DetectedFace]:
+        """See LandmarkDetector.
+
+        Raises:
+            ValueError: `image` is not (H, W, 3) uint8.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"image has shape {image.shape} and type {image.dtype}; expected (H, W, 3) uint8 RGB")
+        height, width = image.shape[:2]
+        pyramid = _Pyramid(image)
+        with _silence():
+            found: list[tuple[np.ndarray, float]] = []
+            for attempt, views in enumerate(self._attempts(width, height)):
+                for view in views:
+                    self._look(view, pyramid, found)
+                if found:
+                    if attempt:
+                        logger.info("the face was found in attempt %d", attempt + 1)
+                    break
+            if self.refine:
+                found = [(self._refined(points, pyramid), score) for points, score in found]
+        faces = [
+            DetectedFace(points[:, :2].astype(np.float32), points[:, 2].astype(np.float32), float(score))
+            for points, score in found
+        ]
+        # Ties keep reading order, so that numbers stay with their faces.
+        faces.sort(key=lambda face: (-round(face.size, 1), face.box[1], face.box[0]))
+        return faces[: self.max_faces]
+
+    def _attempts(self, width: int, height: int) -> Iterator[list[_View]]:
+        """Views to look at, easiest first; the next group is tried when all before it show no face."""
+        yield [_whole(width, height)]
+        yield [_whole(width, height, margin=0.3)]
+        yield [_whole(width, height, degrees, margin=0.1) for degrees in (-30, 30)]
+        for degrees in (90, -90, 180, 45, -45):
+            yield [_whole(width, height, degrees, margin=0.2)]
+        longest = max(width, height)
+        if min(width, height) >= 128:
+            for parts in (2, 4):  # half-overlapping tiles, for faces too small for either detector
+                side = longest / parts * 1.25
+                ys = np.arange(side / 2, max(height, side / 2 + 1), side / 2)
+                xs = np.arange(side / 2, max(width, side / 2 + 1), side / 2)
+                yield [_square(np.array([x, y]), side, 640) for y in ys for x in xs]
+
+    def _look(self, view: _View, pyramid: _Pyramid, found: list[tuple[np.ndarray, float]]) -> None:
+        """Add the faces that this view shows and `found` does not have yet."""
+        picture = view.render(pyramid)
+        boxes = []
+        for detection in self._boxes.process(picture).detections or []:
+            box = detection.location_data.relative_bounding_box
+            corner = np.array([box.xmin * view.width, box.ymin * view.height])
+            extent = np.array([box.width * view.width, box.height * view.height])
+            corners = corner + extent * np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
+            corners = view.to_photo(np.concatenate([corners, np.zeros((4, 1))], 1))
+            boxes.append((_bounds(corners), float(detection.score[0])))
+
+        def add(points: np.ndarray, score: float) -> None:
+            if self._plausible(points, pyramid) and all(_overlap(_bounds(points), _bounds(q)) < 0.5 for q, _ in found):
+                found.append((points, score))
+
+        for face in self._mesh.process(picture).multi_face_landmarks or []:
+            points = view.to_photo(_points(face, view.width, view.height))
+            add(points, max((s for box, s in boxes if _overlap(box, _bounds(points)) > 0.5), default=PRESENCE))
+        angle = np.degrees(np.arctan2(view.matrix[1, 0], view.matrix[0, 0]))
+        for box, score in boxes:  # small or far faces, which the mesh's own detector cannot see
+            if all(_overlap(box, _bounds(points)) < 0.3 for points, _ in found):
+                centre, side = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]).max() * 2.2
+                crop = _square(centre, side, 384, angle)
+                for face in self._mesh.process(crop.render(pyramid)).multi_face_landmarks or []:
+                    add(crop.to_photo(_points(face, crop.width, crop.height)), score)
+
+    @staticmethod
+    def _plausible(points: np.ndarray, pyramid: _Pyramid) -> bool:
+        """Whether the face has an extent and most of it lies within the photo."""
+        height, width = pyramid.levels[0].shape[:2]
+        inside = ((points[:, :2] >= 0) & (points[:, :2] <= (width, height))).all(1).mean()
+        return bool(np.isfinite(points).all() and inside >= 0.5 and np.ptp(points[:, :2], axis=0).min() >= 4)
+
+    def _refined(self, points: np.ndarray, pyramid: _Pyramid) -> np.ndarray:
+        """The mean of several looks at an upright crop; `points` where none of them agrees with it."""
+        low, high = points[:, :2].min(0), points[:, :2].max(0)
+        size = float((high - low).max())
+        across = points[263, :2] - points[33, :2]
+        if np.hypot(*across) < 0.2 * size:  # a profile: the eyes lie behind each other, the nose ridge tells the roll
+            down = points[152, :2] - points[10, :2]
+            across = np.array([down[1], -down[0]])
+        roll = np.degrees(np.arctan2(across[1], across[0]))
+        upright = _square(points[:468, :2].mean(0), size * CROP_MARGIN, CROP_SIDE, -roll)
+        looks = []
+        for view in (upright, _flip(upright)):
+            picture = view.render(pyramid)
+            self._single.reset()
+            for _ in range(2):  # the first finds the face, the second crops by the first's landmarks
+                faces = self._single.process(picture).multi_face_landmarks
+                if not faces:
+                    break
+                looks.append(view.to_photo(_points(faces[0], view.width, view.height)))
+        agreeing = [
+            look for look in looks if np.linalg.norm(look[:, :2] - points[:, :2], axis=1).mean() < CONSISTENT * size
+        ]
+        return np.mean(agreeing, 0) if agreeing else points
+
+
+@functools.lru_cache(maxsize=2)
+def load_detector(refine: bool = True) -> MediaPipeDetector:
+    """The default detector, made once per process."""
+    return MediaPipeDetector(refine=refine)

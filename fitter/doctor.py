@@ -1,0 +1,195 @@
+"""What this machine has and lacks for facefit: one line each, and the command that mends it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+GOOD, NOTE, BAD = "ok", "--", "NO"
+MEMORY_NEEDED = 1.5e9  # bytes: what one fit may use
+PYTHON = ((3, 10), (3, 13))
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report. `state` is GOOD, NOTE (optional, missing) or BAD (facefit will not work)."""
+
+    name: str
+    state: str
+    text: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"[{self.state}] {self.name:<12} {self.text}" + (f"; fix: {self.fix}" if self.fix else "")
+
+
+def examine(model: str | None = None) -> Iterator[Check]:
+    """Run every check. One that fails in a way nobody thought of is a BAD line and no crash."""
+    checks: dict[str, Callable[[], Check]] = {
+        "python": _python,
+        "facefit": _facefit,
+        "torch": _torch,
+        "cuda": _cuda,
+        "nvdiffrast": _nvdiffrast,
+        "numba": _numba,
+        "mediapipe": _mediapipe,
+        "onnxruntime": _onnx,
+        "model": lambda: _model(model),
+        "memory": _memory,
+        "cache": _cache,
+    }
+    for name, check in checks.items():
+        try:
+            yield check()
+        except Exception as error:
+            yield Check(name, BAD, f"{type(error).__name__}: {' '.join(str(error).split())}", "reinstall facefit")
+
+
+def facefit_version() -> str:
+    """The installed version, or the one setup.cfg of this checkout states."""
+    try:
+        return version("facefit")
+    except PackageNotFoundError:
+        import configparser
+
+        config = configparser.ConfigParser()
+        config.read(Path(__file__).resolve().parent.parent / "setup.cfg", encoding="utf-8")
+        return config.get("metadata", "version", fallback="unknown")
+
+
+def _python() -> Check:
+    text = f"{sys.version.split()[0]} ({sys.platform}, {os.cpu_count()} cores)"
+    if PYTHON[0] <= sys.version_info[:2] < PYTHON[1]:
+        return Check("python", GOOD, text)
+    return Check("python", BAD, text, "use Python 3.10, 3.11 or 3.12 (mediapipe has no others)")
+
+
+def _facefit() -> Check:
+    return Check("facefit", GOOD, f"{facefit_version()} in {Path(__file__).resolve().parent}")
+
+
+def _package(name: str, module: str, install: str, optional: bool = False) -> tuple[Check, object | None]:
+    try:
+        loaded = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module.split(".")[0]:
+            return Check(name, BAD, f"cannot be imported ({error})", install), None
+        if optional:
+            return Check(name, NOTE, "not installed (optional)", install), None
+        return Check(name, BAD, "not installed", install), None
+    except Exception as error:  # a broken wheel raises anything
+        text = " ".join(str(error).split())
+        fix = "apt-get install libgl1 libglib2.0-0" if "libGL" in text or "libgthread" in text else install
+        return Check(name, NOTE if optional else BAD, f"cannot be imported ({text})", fix), None
+    try:
+        number = version(name)
+    except PackageNotFoundError:
+        number = str(getattr(loaded, "__version__", "unknown version"))
+    return Check(name, GOOD, number), loaded
+
+
+def _torch() -> Check:
+    check, torch = _package("torch", "torch", "pip install torch")
+    return check if torch is None else Check("torch", GOOD, f"{torch.__version__}, {torch.get_num_threads()} threads")
+
+
+def _cuda() -> Check:
+    import torch
+
+    if torch.cuda.is_available():
+        place = torch.cuda.get_device_properties(0)
+        text = f"{torch.version.cuda}, {place.name}, {place.total_memory / 1e9:.0f} GB"
+        return Check("cuda", GOOD, text)
+    if torch.version.cuda is None:
+        return Check("cuda", NOTE, "this torch is built for CPU (enough; optional)", "with an NVIDIA GPU, a CUDA torch")
+    return Check("cuda", NOTE, f"torch has CUDA {torch.version.cuda} but sees no GPU; fits run on CPU (optional)",
+                 "with an NVIDIA GPU, install its driver")  # fmt: skip
+
+
+def _nvdiffrast() -> Check:
+    from fitter.render import NVDIFFRAST_INSTALL
+
+    if importlib.util.find_spec("nvdiffrast") is None:
+        return Check("nvdiffrast", NOTE, "not installed, the CPU renderer is used (optional)", NVDIFFRAST_INSTALL)
+    return _package("nvdiffrast", "nvdiffrast.torch", NVDIFFRAST_INSTALL, optional=True)[0]
+
+
+def _numba() -> Check:
+    return _package("numba", "numba", "pip install numba")[0]
+
+
+def _mediapipe() -> Check:
+    from fitter.landmarks import load_detector  # its own import keeps mediapipe's chatter away from the terminal
+
+    check, _ = _package("mediapipe", "mediapipe", "pip install mediapipe==0.10.21")
+    if check.state == GOOD:
+        load_detector()
+        return Check("mediapipe", GOOD, f"{check.text}, FaceMesh loads")
+    return check
+
+
+def _onnx() -> Check:
+    return _package("onnxruntime", "onnxruntime", "pip install onnxruntime (for --segmentation parser.onnx)", True)[0]
+
+
+def _model(path: str | None) -> Check:
+    from fitter.errors import ModelError
+    from fitter.model.face_model import load_model, model_path
+
+    place = model_path() if path is None else Path(path)
+    try:
+        model = load_model(place)
+    except ModelError as error:
+        return Check("model", BAD, " ".join(str(error).split()), "make model" if path is None else "another --model")
+    text = (
+        f"{model.name} {model.version}, {model.verts.shape[0]} vertices, {model.license}, "
+        f"{place.stat().st_size / 1e6:.1f} MB, sha256 {model.checksum[:16]}"
+    )
+    recorded = place.with_suffix(".sha256")
+    if not recorded.is_file():
+        return Check("model", GOOD, f"{text} ({place})")
+    if recorded.read_text(encoding="ascii", errors="replace").split()[:1] == [model.checksum]:
+        return Check("model", GOOD, f"{text} as recorded ({place})")
+    return Check("model", BAD, f"{text} is not the recorded file ({place})", "git checkout data, or make model")
+
+
+def _memory() -> Check:
+    free = free_memory()
+    if free is None:
+        return Check("memory", NOTE, "this system does not tell how much is free")
+    text = f"{free / 1e9:.1f} GB free"
+    if free >= MEMORY_NEEDED:
+        return Check("memory", GOOD, text)
+    return Check("memory", BAD, f"{text}; a fit may need {MEMORY_NEEDED / 1e9:.1f}", "close other programs")
+
+
+def _cache() -> Check:
+    """Compiled kernels are kept beside the code, or in NUMBA_CACHE_DIR; without either each run compiles anew."""
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).resolve().parent)
+    if os.access(folder, os.W_OK):
+        return Check("cache", GOOD, f"compiled kernels are kept in {folder}")
+    return Check("cache", NOTE, f"{folder} cannot be written", "set NUMBA_CACHE_DIR to a folder of yours")
+
+
+def free_memory() -> float | None:
+    """Bytes a new program may use, the container's limit included; None where the system does not say."""
+    limits = []
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                limits.append(float(line.split()[1]) * 1024)
+    except OSError:
+        pass
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        if limit != "max":
+            limits.append(float(limit) - float(Path("/sys/fs/cgroup/memory.current").read_text()))
+    except (OSError, ValueError):
+        pass
+    return min(limits) if limits else None

@@ -1,0 +1,128 @@
+"""From a photo's path to written files: what `facefit` does to one photo, and `facefit batch` to each of many."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fitter.errors import OutputError
+from fitter.export import output_paths, write_result
+from fitter.fit import fit_photo
+from fitter.image import Photo
+from fitter.output import check_outputs, numbered
+from fitter.report import write_labels, write_overlay
+
+if TYPE_CHECKING:
+    from fitter.result import FitResult
+
+ProgressCall = Callable[[str, int, int, dict], None]
+MANY = 99  # `--faces all`: so many names are checked before the fit; the detector stops far earlier
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the results of one photo go: the mesh, and two pictures if wanted."""
+
+    mesh: Path
+    overlay: Path | None = None
+    labels: Path | None = None
+
+    def all(self) -> list[Path]:
+        return [*output_paths(self.mesh), *(path for path in (self.overlay, self.labels) if path is not None)]
+
+    def numbered(self, number: int) -> Files:
+        """The files of the face with this number: mesh_2.obj, overlay_2.png, ..."""
+        return Files(*(path and numbered(path, number) for path in (self.mesh, self.overlay, self.labels)))
+
+
+def check_files(files: Files, inputs: Iterable[Path], faces: str = "largest") -> None:
+    """Refuse before the fit what could not be written after it: see `check_outputs`. Raises OutputError."""
+    inputs = [path for path in inputs if path.exists()]
+    wanted = [files.numbered(number) for number in range(1, MANY + 1)] if faces == "all" else [files]
+    check_outputs([path for each in wanted for path in each.all()], inputs)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One fitted and written face.
+
+    Attributes:
+        paths: what was written, the mesh first.
+        vertices: of the mesh.
+        energies: final value of each energy.
+        part_iou: mean over the parts that are seen, or None.
+        landmark_error: share of the distance between the outer eye corners, or None.
+        status: why the fit stopped.
+    """
+
+    paths: list[Path]
+    vertices: int
+    energies: dict[str, float | None]
+    part_iou: float | None
+    landmark_error: float | None
+    status: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that stays the same from photo to photo, loaded once. Attributes as the options of `facefit fit`."""
+
+    config: Any
+    model: Any
+    detector: Any
+    segmenter: Any
+    renderer: Any
+    device: str = "cpu"
+    faces: str = "largest"
+    focal: float | None = None
+    fov: float | None = None
+    space: str = "model"
+    texture_size: int = 1024
+    inputs: tuple[Path, ...] = ()
+
+    def run(self, photo: Photo, files: Files, progress: ProgressCall | None = None) -> list[Fitted]:
+        """Fit one photo and write its results; with faces "all" each face under its number, from the largest.
+
+        Raises:
+            FaceFitError: as its subclasses say; nothing is written unless all of the photo's fits came out.
+        """
+        check_files(files, [photo.path, *self.inputs], self.faces)
+        results = fit_photo(
+            photo, self.config, model=self.model, faces=self.faces, focal=self.focal, fov=self.fov,
+            segmenter=self.segmenter, detector=self.detector, renderer=self.renderer, device=self.device,
+            progress=progress,
+        )  # fmt: skip
+        return [
+            self._write(result, files.numbered(number) if self.faces == "all" else files)
+            for number, result in enumerate(results, start=1)
+        ]
+
+    def _write(self, result: FitResult, files: Files) -> Fitted:
+        try:
+            paths = list(write_result(result, files.mesh, space=self.space, texture_size=self.texture_size))
+            if files.overlay is not None:
+                write_overlay(result, files.overlay)
+                paths.append(files.overlay)
+            if files.labels is not None:
+                write_labels(result, files.labels)
+                paths.append(files.labels)
+        except OSError as error:
+            raise OutputError(f"{error.filename or files.mesh}: {error.strerror or error}") from error
+        shares = [value for value in result.part_iou.values() if value is not None]
+        return Fitted(
+            paths=paths,
+            vertices=result.model.verts.shape[0],
+            energies={name: finite(value) for name, value in result.energies.items()},
+            part_iou=finite(sum(shares) / len(shares)) if shares else None,
+            landmark_error=finite(result.landmark_error),
+            status=result.status,
+        )
+
+
+def finite(value: float) -> float | None:
+    """None for NaN and infinity, which JSON does not know."""
+    value = float(value)
+    return value if math.isfinite(value) else None

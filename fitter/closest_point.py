@@ -1,0 +1,161 @@
+"""Exact closest points on a triangle mesh: a bounding volume hierarchy in numba, float64."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+_LEAF = 4  # triangles in a leaf
+
+
+class ClosestPoint:
+    """Answers "which point of this surface is closest" exactly.
+
+    Args:
+        verts: (V, 3) float; faces: (F, 3) int.
+    Raises:
+        ValueError: no triangles, or vertices that are not finite.
+    Example:
+        >>> distance, point, face = ClosestPoint(verts, faces)(points)
+    """
+
+    def __init__(self, verts: np.ndarray, faces: np.ndarray) -> None:
+        verts, faces = np.asarray(verts, np.float64), np.asarray(faces, np.int64)
+        if faces.ndim != 2 or faces.shape[1] != 3 or len(faces) == 0:
+            raise ValueError(f"faces has shape {faces.shape}; expected (F, 3) with F > 0")
+        if not np.isfinite(verts).all():
+            raise ValueError("the mesh has vertices that are not finite")
+        self.corners = np.ascontiguousarray(verts[faces])
+        self.order, self.low, self.high, self.child, self.span = _build(self.corners)
+
+    def __call__(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(N, 3) -> distances (N,), closest points (N, 3), faces (N,)."""
+        points = np.ascontiguousarray(points, np.float64)
+        if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+            raise ValueError(f"points has shape {points.shape}; expected finite (N, 3)")
+        return _query(points, self.corners, self.order, self.low, self.high, self.child, self.span)
+
+
+def _build(corners: np.ndarray):
+    """Median splits along the longest side. `order`: triangles, leaf by leaf. Node k has children child[k] and
+    child[k] + 1, or is a leaf (child[k] = -1) over order[span[k, 0]:span[k, 1]]."""
+    low, high, centre = corners.min(1), corners.max(1), corners.mean(1)
+    order = np.arange(len(corners))
+    boxes_low, boxes_high, child, span = [None], [None], [-1], [(0, len(corners))]
+    todo = [0]
+    while todo:
+        node = todo.pop()
+        start, stop = span[node]
+        part = order[start:stop]
+        boxes_low[node], boxes_high[node] = low[part].min(0), high[part].max(0)
+        if stop - start <= _LEAF:
+            continue
+        middle = centre[part]
+        axis = int(np.ptp(middle, axis=0).argmax())
+        half = (stop - start) // 2
+        order[start:stop] = part[np.argpartition(middle[:, axis], half)]
+        child[node] = len(span)
+        for bounds in ((start, start + half), (start + half, stop)):
+            todo.append(len(span))
+            span.append(bounds)
+            child.append(-1)
+            boxes_low.append(None)
+            boxes_high.append(None)
+    return order, np.array(boxes_low), np.array(boxes_high), np.array(child), np.array(span)
+
+
+@njit(cache=True, inline="always")
+def _segment(p, a, b):
+    """Parameter of the closest point of the segment a-b to p."""
+    length2, along = 0.0, 0.0
+    for k in range(3):
+        side = b[k] - a[k]
+        length2 += side * side
+        along += side * (p[k] - a[k])
+    return 0.0 if length2 <= 0.0 else min(1.0, max(0.0, along / length2))
+
+
+@njit(cache=True)
+def _on_triangle(p, a, b, c, out):
+    """Writes the closest point of the triangle to `out`, returns the squared distance.
+
+    The foot on the plane where that lies inside; else the best of the three sides, which is right for a degenerate
+    triangle as well.
+    """
+    bb = bc = cc = pb = pc = 0.0
+    for k in range(3):
+        eb, ec, ep = b[k] - a[k], c[k] - a[k], p[k] - a[k]
+        bb += eb * eb
+        bc += eb * ec
+        cc += ec * ec
+        pb += ep * eb
+        pc += ep * ec
+    area2 = bb * cc - bc * bc
+    if area2 > 1e-14 * bb * cc:
+        v, w = (cc * pb - bc * pc) / area2, (bb * pc - bc * pb) / area2
+        if v >= 0.0 and w >= 0.0 and v + w <= 1.0:
+            total = 0.0
+            for k in range(3):
+                out[k] = a[k] + v * (b[k] - a[k]) + w * (c[k] - a[k])
+                total += (p[k] - out[k]) ** 2
+            return total
+    best = np.inf
+    for side in range(3):
+        if side == 0:
+            start, stop = a, b
+        elif side == 1:
+            start, stop = b, c
+        else:
+            start, stop = c, a
+        at = _segment(p, start, stop)
+        total = 0.0
+        for k in range(3):
+            total += (p[k] - start[k] - at * (stop[k] - start[k])) ** 2
+        if total < best:
+            best = total
+            for k in range(3):
+                out[k] = start[k] + at * (stop[k] - start[k])
+    return best
+
+
+@njit(cache=True)
+def _box_distance2(p, low, high):
+    total = 0.0
+    for k in range(3):
+        d = max(low[k] - p[k], 0.0, p[k] - high[k])
+        total += d * d
+    return total
+
+
+@njit(cache=True, parallel=True)
+def _query(points, corners, order, low, high, child, span):
+    count = len(points)
+    distance, closest, face = np.empty(count), np.empty((count, 3)), np.empty(count, np.int64)
+    for n in prange(count):
+        p, best, found = points[n], np.inf, 0
+        here, nearest = np.empty(3), np.empty(3)
+        stack = np.empty(128, np.int64)
+        stack[0] = 0
+        top = 1
+        while top > 0:
+            top -= 1
+            node = stack[top]
+            if _box_distance2(p, low[node], high[node]) >= best:
+                continue
+            left = child[node]
+            if left < 0:
+                for k in range(span[node, 0], span[node, 1]):
+                    triangle = corners[order[k]]
+                    d = _on_triangle(p, triangle[0], triangle[1], triangle[2], here)
+                    if d < best:
+                        best, found = d, order[k]
+                        nearest[:] = here
+                continue
+            # the nearer child is looked at first, so that the other one is often not opened
+            swap = _box_distance2(p, low[left], high[left]) > _box_distance2(p, low[left + 1], high[left + 1])
+            stack[top] = left if swap else left + 1
+            stack[top + 1] = left + 1 if swap else left
+            top += 2
+        distance[n], face[n] = np.sqrt(best), found
+        closest[n] = nearest
+    return distance, closest, face

@@ -1,0 +1,270 @@
+"""Part IoU, landmark error, and the distance of a scan to a mesh by the NoW protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fitter.closest_point import ClosestPoint
+from fitter.observation import LABEL, MASKS, PARTS
+
+# What data sets that do not tell left from right, or the lips from the open mouth, hold against a fit.
+MERGED = {
+    "eyes": ("right_eye", "left_eye"),
+    "brows": ("right_brow", "left_brow"),
+    "lips": ("upper_lip", "lower_lip"),
+    "mouth": ("upper_lip", "lower_lip", "mouth_inside"),
+}
+OUTER_EYE_CORNERS = (33, 263)
+_GEMAN_MCCLURE = 8.0  # mm
+_ICP_POINTS = 5000  # another draw of them moves the median by up to 2 %, hence the fixed seed
+
+
+def part_iou(
+    predicted: np.ndarray | Tensor,
+    target: np.ndarray | Tensor,
+    *,
+    valid: np.ndarray | None = None,
+    target_only: bool = False,
+) -> dict[str, float | None]:
+    """Intersection over union of each part (Wang et al. 2024, sec. 5.2), and of parts that some data sets merge.
+
+    Args:
+        predicted, target: label pictures (H, W) as in fitter.observation.LABELS, or masks (10, H, W) (channels as in
+            MASKS; above 0.5 is inside). Masks do not hold the inside of the mouth, so that `mouth` is the lips there.
+        valid: (H, W) bool; pixels that count. Default: all.
+        target_only: leave out a part that the target does not have, instead of scoring it 0.
+    Returns:
+        one number per name in PARTS and MERGED; None where there is nothing to compare.
+    Raises:
+        ValueError: the pictures differ in size, or are neither labels nor masks.
+    """
+    first, second = _parts(predicted, "predicted"), _parts(target, "target")
+    shape = first["nose"].shape
+    if second["nose"].shape != shape:
+        raise ValueError(f"predicted is {shape} pixels, target {second['nose'].shape}; they must be of one size")
+    if valid is not None and np.shape(valid) != shape:
+        raise ValueError(f"valid is {np.shape(valid)} pixels; expected {shape}")
+    scores = {}
+    for name in (*PARTS, *MERGED):
+        a, b = (_union(parts, MERGED.get(name, (name,))) for parts in (first, second))
+        if valid is not None:
+            a, b = a & valid, b & valid
+        union = int((a | b).sum())
+        absent = union == 0 or (target_only and not b.any())
+        scores[name] = None if absent else float((a & b).sum() / union)
+    return scores
+
+
+def mean_iou(scores: dict[str, float | None], names: tuple[str, ...] = PARTS) -> float | None:
+    """The mean over those of `names` that have a score; None where none has."""
+    found = [scores[name] for name in names if scores[name] is not None]
+    return float(np.mean(found)) if found else None
+
+
+def _parts(picture: np.ndarray | Tensor, what: str) -> dict[str, np.ndarray]:
+    value = picture.detach().cpu().numpy() if isinstance(picture, Tensor) else np.asarray(picture)
+    if value.ndim == 2:
+        return {name: value == LABEL[name] for name in (*PARTS, "mouth_inside")}
+    if value.ndim == 3 and value.shape[0] in (len(PARTS), len(MASKS)):
+        return {name: value[channel] > 0.5 for channel, name in enumerate(PARTS)}
+    raise ValueError(f"{what} has shape {value.shape}; expected labels (H, W) or masks ({len(MASKS)}, H, W)")
+
+
+def _union(parts: dict[str, np.ndarray], names: tuple[str, ...]) -> np.ndarray:
+    out = np.zeros(parts["nose"].shape, bool)
+    for name in names:
+        if name in parts:
+            out |= parts[name]
+    return out
+
+
+def landmark_error(projected: Tensor, observed: Tensor, confidence: Tensor | None = None) -> Tensor:
+    """Mean distance of projected and detected landmarks by the distance of the observed outer eye corners.
+
+    Args:
+        projected, observed: (B, 478, 2) pixels of the same picture, MediaPipe's order.
+        confidence: (B, 478); points with 0 are left out. Default: all count.
+    Returns:
+        (B,) fraction of the inter-ocular distance (0.02 is 2 %).
+    Raises:
+        ValueError: the landmark sets differ in shape.
+    """
+    if projected.shape != observed.shape or projected.ndim != 3:
+        raise ValueError(f"projected is {tuple(projected.shape)}, observed {tuple(observed.shape)}; expected (B, L, 2)")
+    right, left = (observed[:, index] for index in OUTER_EYE_CORNERS)
+    distance = (projected - observed).norm(dim=-1)
+    used = torch.ones_like(distance) if confidence is None else (confidence > 0).to(distance)
+    mean = (distance * used).sum(1) / used.sum(1).clamp_min(1)
+    return mean / (right - left).norm(dim=-1).clamp_min(1e-9)
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """x -> scale * rotation @ x + translation."""
+
+    scale: float
+    rotation: np.ndarray
+    translation: np.ndarray
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3) -> (N, 3)."""
+        return self.scale * points @ self.rotation.T + self.translation
+
+    def inverse(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3) -> (N, 3)."""
+        return (points - self.translation) @ self.rotation / self.scale
+
+
+def fit_similarity(
+    source: np.ndarray, target: np.ndarray, *, scale: bool, weights: np.ndarray | None = None
+) -> Similarity:
+    """The least-squares motion that takes (N, 3) `source` to `target` (Umeyama 1991, eq. 34 to 42; weighted).
+
+    Args:
+        scale: whether the size may change.
+        weights: (N,) not negative.
+    """
+    weights = np.ones(len(source)) if weights is None else weights
+    weights = weights / weights.sum()
+    source_mean, target_mean = weights @ source, weights @ target
+    a, b = source - source_mean, target - target_mean
+    left, singular, right = np.linalg.svd(b.T @ (weights[:, None] * a))
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(left) * np.linalg.det(right))])  # a rotation, not a reflection
+    rotation = left @ np.diag(sign) @ right
+    size = float((singular * sign).sum() / (weights @ (a * a).sum(1))) if scale else 1.0
+    return Similarity(size, rotation, target_mean - size * rotation @ source_mean)
+
+
+def sample_surface(verts: np.ndarray, faces: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """(count, 3) points spread over the triangles in proportion to their area."""
+    rng = np.random.default_rng(seed)
+    corners = verts[faces]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    if not area.sum() > 0:
+        raise ValueError("the surface has no area to sample")
+    chosen = corners[rng.choice(len(faces), count, p=area / area.sum())]
+    root, along = np.sqrt(rng.random(count)), rng.random(count)  # the root makes the density even (Osada et al. 2002)
+    weights = np.stack([1 - root, root * (1 - along), root * along], -1)
+    return (chosen * weights[:, :, None]).sum(1)
+
+
+def align_to_scan(
+    surface: ClosestPoint,
+    landmarks7: np.ndarray,
+    points: np.ndarray,
+    scan_landmarks7: np.ndarray,
+    *,
+    scale: bool,
+    iterations: int = 60,
+    sigma: float = _GEMAN_MCCLURE,
+) -> Similarity:
+    """Mesh -> scan: by the seven landmarks, then by robust ICP of the scan's points to the mesh.
+
+    Args:
+        surface: the mesh, in its own coordinates.
+        points: (N, 3) mm samples of the scan's face region.
+        scale: whether the mesh may change its size.
+        sigma: mm; a pair at this distance counts a quarter (Geman-McClure weights).
+    """
+    motion = fit_similarity(landmarks7, scan_landmarks7, scale=scale)
+    previous = np.inf
+    for _ in range(iterations):
+        closest = surface(motion.inverse(points))[1]
+        residual = np.linalg.norm(motion(closest) - points, axis=1)
+        weights = (sigma**2 / (sigma**2 + residual**2)) ** 2
+        motion = fit_similarity(closest, points, scale=scale, weights=weights)
+        error = float(np.sqrt((weights @ residual**2) / weights.sum()))
+        if abs(previous - error) < 1e-5 * max(error, 1e-9):
+            break
+        previous = error
+    return motion
+
+
+def scan_error(
+    verts: np.ndarray,
+    faces: np.ndarray,
+    landmarks7: np.ndarray,
+    scan_verts: np.ndarray,
+    scan_faces: np.ndarray,
+    scan_landmarks7: np.ndarray,
+    region: np.ndarray | None = None,
+    *,
+    align: str = "similarity",
+    samples: int = 20_000,
+    seed: int = 0,
+) -> dict[str, float]:
+    """How far a scan lies from a mesh, in mm: the NoW protocol (Sanyal et al. 2019).
+
+    The mesh is moved onto the scan by seven points and then by robust ICP over the region; what is reported is the
+    distance of points spread evenly over the scan's region to the closest point of the moved mesh.
+
+    Args:
+        verts, faces, landmarks7: (V, 3) mm, (F, 3), (7, 3) mm: the mesh; the points as in `FitResult.landmarks7`.
+        scan_verts, scan_faces, scan_landmarks7: the same of the scan.
+        region: (V_scan,) bool; triangles whose three vertices are inside count. Default: the whole scan.
+        align: "rigid" (the mesh keeps its size), "similarity", or "none" (already aligned).
+        samples: points on the scan; ICP uses 5000 of them.
+    Returns:
+        median, mean, std, rms, p90, max (mm), scale, landmark_rms (mm, after ICP), samples.
+    Raises:
+        ValueError: another `align`, an empty region, arrays that do not fit.
+    """
+    distances, _, motion = scan_distances(
+        verts, faces, landmarks7, scan_verts, scan_faces, scan_landmarks7, region,
+        align=align, samples=samples, seed=seed,
+    )  # fmt: skip
+    offset = motion(np.asarray(landmarks7, np.float64)) - scan_landmarks7
+    return {
+        "median": float(np.median(distances)),
+        "mean": float(distances.mean()),
+        "std": float(distances.std()),
+        "rms": float(np.sqrt((distances**2).mean())),
+        "p90": float(np.percentile(distances, 90)),
+        "max": float(distances.max()),
+        "scale": motion.scale,
+        "landmark_rms": float(np.sqrt((offset**2).sum(1).mean())),
+        "samples": len(distances),
+    }
+
+
+def scan_distances(
+    verts: np.ndarray,
+    faces: np.ndarray,
+    landmarks7: np.ndarray,
+    scan_verts: np.ndarray,
+    scan_faces: np.ndarray,
+    scan_landmarks7: np.ndarray,
+    region: np.ndarray | None = None,
+    *,
+    align: str = "similarity",
+    samples: int = 20_000,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray, Similarity]:
+    """What `scan_error` summarises: distances (N,) mm, their points (N, 3) on the scan, and the motion mesh -> scan."""
+    if align not in ("rigid", "similarity", "none"):
+        raise ValueError(f"align is {align!r}; accepted: rigid, similarity, none")
+    scan_verts, scan_faces = np.asarray(scan_verts, np.float64), np.asarray(scan_faces, np.int64)
+    landmarks7, scan_landmarks7 = np.asarray(landmarks7, np.float64), np.asarray(scan_landmarks7, np.float64)
+    for name, value in (("landmarks7", landmarks7), ("scan_landmarks7", scan_landmarks7)):
+        if value.shape != (7, 3) or not np.isfinite(value).all():
+            raise ValueError(f"{name} has shape {value.shape}; expected finite (7, 3)")
+    if region is not None:
+        region = np.asarray(region, bool)
+        if region.shape != (len(scan_verts),):
+            raise ValueError(f"region has shape {region.shape}; expected ({len(scan_verts)},)")
+        scan_faces = scan_faces[region[scan_faces].all(1)]
+    if len(scan_faces) == 0:
+        raise ValueError("the scan's region holds no triangle")
+    surface = ClosestPoint(verts, faces)
+    points = sample_surface(scan_verts, scan_faces, samples, seed)
+    motion = Similarity(1.0, np.eye(3), np.zeros(3))
+    if align != "none":
+        few = points
+        if samples > _ICP_POINTS:
+            few = points[np.random.default_rng(seed + 1).choice(samples, _ICP_POINTS, replace=False)]
+        motion = align_to_scan(surface, landmarks7, few, scan_landmarks7, scale=align == "similarity")
+    return surface(motion.inverse(points))[0] * motion.scale, points, motion

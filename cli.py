@@ -94,7 +94,7 @@ def _shared_options(command: Callable) -> Callable:
         click.option("--iterations", type=click.IntRange(min=1), metavar="N", help="Most iterations of the full fit."),
         click.option("--max-seconds", type=click.FloatRange(min=0, min_open=True), metavar="S",
                      help="Stop after this time."),
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
                      help="Of every random choice."),
         click.option("--renderer", type=click.Choice(RENDERERS), default="auto", show_default=True, help="Rasteriser."),
         click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda",
@@ -103,7 +103,7 @@ def _shared_options(command: Callable) -> Callable:
                      help="auto, a face parser (.onnx), or a picture of labels (.png)."),
         click.option("--space", type=click.Choice(("model", "camera")), default="model", show_default=True,
                      help="Mesh upright and facing +z, or as the camera sees it."),
-        click.option("--texture-size", type=click.IntRange(16, 8192), default=1024, show_default=True,
+        click.option("--texture-size", type=click.IntRange(16, 8192), default=1024, show_default=True, metavar="PX",
                      help="Side of the texture in pixels."),
         click.option("--model", type=click.Path(), metavar="FILE", help="Another face model (.npz)."),
         click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
@@ -155,7 +155,7 @@ def cli(context: click.Context, version: bool) -> None:
 @cli.command()
 @click.argument("photo", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="MESH",
-              help="Mesh to write: .obj (with .mtl and texture), .ply or .glb; beside it a .json with all numbers.")  # fmt: skip
+              help="Mesh to write: .obj (with .mtl and texture), .ply or .glb; a .json beside it.")  # fmt: skip
 @click.option("--overlay", type=click.Path(path_type=Path), metavar="PNG",
               help="Also write a picture: photo, mesh over photo, geometry, render, parts.")  # fmt: skip
 @click.option("--labels", type=click.Path(path_type=Path), metavar="PNG",
@@ -200,7 +200,7 @@ def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT",
-              help="Folder for the meshes, made when missing; keeps FOLDER's subfolders, gets manifest.jsonl.")  # fmt: skip
+              help="Folder for the meshes and manifest.jsonl, made when missing; keeps the subfolders.")  # fmt: skip
 @click.option("--format", "mesh_format", type=click.Choice(("obj", "ply", "glb")), default="obj", show_default=True,
               help="Mesh format.")  # fmt: skip
 @click.option("--overlay", is_flag=True, help="Also write NAME_overlay.png for each photo.")

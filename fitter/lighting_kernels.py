@@ -1,0 +1,249 @@
+"""The fused CPU passes of fitter.lighting: vertex normals and SH shading with their gradients (numba).
+
+Each vertex gathers from its faces through a list made once per mesh, so nothing is scattered and the result does not
+depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+
+import numpy as np
+import torch
+from numba import njit, prange
+from torch import Tensor
+
+CHUNKS = 8
+
+# as in fitter.lighting; numba bakes globals into the compiled code
+_C0, _C1, _C2, _C3, _C4 = 0.282095, 0.488603, 1.092548, 0.315392, 0.546274
+
+
+@njit(cache=True, nogil=True)
+def _incidence(faces, count):
+    """Faces of each vertex: those of v are items[start[v] : start[v + 1]]."""
+    start = np.zeros(count + 1, np.int32)
+    for f in range(faces.shape[0]):
+        for c in range(3):
+            start[faces[f, c] + 1] += 1
+    for v in range(count):
+        start[v + 1] += start[v]
+    at = start[:-1].copy()
+    items = np.empty(3 * faces.shape[0], np.int32)
+    for f in range(faces.shape[0]):
+        for c in range(3):
+            items[at[faces[f, c]]] = f
+            at[faces[f, c]] += 1
+    return start, items
+
+
+@njit(cache=True, nogil=True)
+def _face_areas(verts, faces, first, last, areas):
+    for f in range(first, last):
+        i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+        ax, ay, az = verts[j, 0] - verts[i, 0], verts[j, 1] - verts[i, 1], verts[j, 2] - verts[i, 2]
+        bx, by, bz = verts[k, 0] - verts[i, 0], verts[k, 1] - verts[i, 1], verts[k, 2] - verts[i, 2]
+        areas[f, 0] = ay * bz - az * by
+        areas[f, 1] = az * bx - ax * bz
+        areas[f, 2] = ax * by - ay * bx
+
+
+@njit(cache=True, nogil=True)
+def _unit_sums(areas, start, items, first, last, normals, lengths):
+    for v in range(first, last):
+        x, y, z = 0.0, 0.0, 0.0
+        for at in range(start[v], start[v + 1]):
+            f = items[at]
+            x += areas[f, 0]
+            y += areas[f, 1]
+            z += areas[f, 2]
+        length = math.sqrt(x * x + y * y + z * z)
+        inverse = 1.0 / length if length != 0.0 else 0.0
+        normals[v, 0], normals[v, 1], normals[v, 2] = x * inverse, y * inverse, z * inverse
+        lengths[v] = length
+
+
+@njit(cache=True, parallel=True)
+def _normals(verts, faces, start, items, areas, normals, lengths):
+    batch, count = verts.shape[:2]
+    total = faces.shape[0]
+    for i in prange(batch * CHUNKS):
+        b, c = i // CHUNKS, i % CHUNKS
+        _face_areas(verts[b], faces, c * total // CHUNKS, (c + 1) * total // CHUNKS, areas[b])
+    for i in prange(batch * CHUNKS):
+        b, c = i // CHUNKS, i % CHUNKS
+        _unit_sums(
+            areas[b], start, items, c * count // CHUNKS, (c + 1) * count // CHUNKS, normals[b], lengths[b]
+        )
+
+
+@njit(cache=True, nogil=True)
+def _to_sums(grad, normals, lengths, first, last, sums):
+    """d unit normal -> d sum of areas: the part across the normal, over the length."""
+    for v in range(first, last):
+        along = grad[v, 0] * normals[v, 0] + grad[v, 1] * normals[v, 1] + grad[v, 2] * normals[v, 2]
+        inverse = 1.0 / lengths[v] if lengths[v] != 0.0 else 0.0
+        for c in range(3):
+            sums[v, c] = (grad[v, c] - along * normals[v, c]) * inverse
+
+
+@njit(cache=True, nogil=True)
+def _to_verts(verts, faces, start, items, sums, first, last, out):
+    for v in range(first, last):
+        x, y, z = 0.0, 0.0, 0.0
+        for at in range(start[v], start[v + 1]):
+            f = items[at]
+            i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+            gx = sums[i, 0] + sums[j, 0] + sums[k, 0]
+            gy = sums[i, 1] + sums[j, 1] + sums[k, 1]
+            gz = sums[i, 2] + sums[j, 2] + sums[k, 2]
+            if v == j:
+                j, k = k, i
+            elif v == k:
+                j, k = i, j
+            # area = i x j + j x k + k x i, so d area . g = d i . ((j - k) x g)
+            ex, ey, ez = verts[j, 0] - verts[k, 0], verts[j, 1] - verts[k, 1], verts[j, 2] - verts[k, 2]
+            x += ey * gz - ez * gy
+            y += ez * gx - ex * gz
+            z += ex * gy - ey * gx
+        out[v, 0], out[v, 1], out[v, 2] = x, y, z
+
+
+@njit(cache=True, parallel=True)
+def _normals_backward(verts, faces, start, items, grad, normals, lengths, sums, out):
+    batch, count = verts.shape[:2]
+    for i in prange(batch * CHUNKS):
+        b, c = i // CHUNKS, i % CHUNKS
+        _to_sums(grad[b], normals[b], lengths[b], c * count // CHUNKS, (c + 1) * count // CHUNKS, sums[b])
+    for i in prange(batch * CHUNKS):
+        b, c = i // CHUNKS, i % CHUNKS
+        _to_verts(
+            verts[b], faces, start, items, sums[b], c * count // CHUNKS, (c + 1) * count // CHUNKS, out[b]
+        )
+
+
+@njit(cache=True, nogil=True)
+def _shade_points(albedo, normals, sh, first, last, out):
+    for n in range(first, last):
+        x, y, z = normals[n, 0], normals[n, 1], normals[n, 2]
+        h4, h5, h6 = _C2 * x * y, _C2 * y * z, _C3 * (3.0 * z * z - 1.0)
+        h7, h8 = _C2 * x * z, _C4 * (x * x - y * y)
+        for c in range(3):
+            light = _C0 * sh[0, c] + _C1 * (y * sh[1, c] + z * sh[2, c] + x * sh[3, c])
+            light += h4 * sh[4, c] + h5 * sh[5, c] + h6 * sh[6, c] + h7 * sh[7, c] + h8 * sh[8, c]
+            out[n, c] = albedo[n, c] * light
+
+
+@njit(cache=True, parallel=True)
+def _shade(albedo, normals, sh, out):
+    batch, count = albedo.shape[:2]
+    for i in prange(batch * CHUNKS):
+        b, c = i // CHUNKS, i % CHUNKS
+        _shade_points(albedo[b], normals[b], sh[b], c * count // CHUNKS, (c + 1) * count // CHUNKS, out[b])
+
+
+@njit(cache=True, nogil=True)
+def _shade_points_backward(albedo, normals, sh, grad, first, last, to_albedo, to_normals, to_sh):
+    h = np.empty(9)
+    total = np.zeros((9, 3))
+    for n in range(first, last):
+        x, y, z = normals[n, 0], normals[n, 1], normals[n, 2]
+        h[0], h[1], h[2], h[3] = _C0, _C1 * y, _C1 * z, _C1 * x
+        h[4], h[5], h[6] = _C2 * x * y, _C2 * y * z, _C3 * (3.0 * z * z - 1.0)
+        h[7], h[8] = _C2 * x * z, _C4 * (x * x - y * y)
+        gx, gy, gz = 0.0, 0.0, 0.0
+        for c in range(3):
+            light = 0.0
+            g = grad[n, c] * albedo[n, c]
+            for k in range(9):
+                light += h[k] * sh[k, c]
+                total[k, c] += h[k] * g
+            to_albedo[n, c] = grad[n, c] * light
+            gx += g * (_C1 * sh[3, c] + _C2 * (y * sh[4, c] + z * sh[7, c]) + 2.0 * _C4 * x * sh[8, c])
+            gy += g * (_C1 * sh[1, c] + _C2 * (x * sh[4, c] + z * sh[5, c]) - 2.0 * _C4 * y * sh[8, c])
+            gz += g * (_C1 * sh[2, c] + _C2 * (y * sh[5, c] + x * sh[7, c]) + 6.0 * _C3 * z * sh[6, c])
+        to_normals[n, 0], to_normals[n, 1], to_normals[n, 2] = gx, gy, gz
+    to_sh[:] = total
+
+
+@njit(cache=True, parallel=True)
+def _shade_backward(albedo, normals, sh, grad, to_albedo, to_normals, to_sh):
+    batch, count = albedo.shape[:2]
+    for i in prange(batch * CHUNKS):
+        b, c = i // CHUNKS, i % CHUNKS
+        _shade_points_backward(
+            albedo[b], normals[b], sh[b], grad[b], c * count // CHUNKS, (c + 1) * count // CHUNKS,
+            to_albedo[b], to_normals[b], to_sh[b, c],
+        )  # fmt: skip
+
+
+_incidence_cache: dict[int, tuple] = {}
+
+
+def _mesh(faces: Tensor, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """int32 faces and the faces of each of `count` vertices; computed once per tensor."""
+    key = id(faces)
+    known = _incidence_cache.get(key)
+    if known is not None and known[0]() is faces and known[1:3] == (faces._version, count):
+        return known[3]
+    array = np.array(faces.detach().numpy(), np.int32, order="C")
+    if array.size and (array.min() < 0 or array.max() >= count):
+        raise ValueError(f"faces refer to vertices {array.min()} to {array.max()}; there are {count} vertices")
+    mesh = (array, *_incidence(array, count))
+    _incidence_cache[key] = (
+        weakref.ref(faces, lambda _: _incidence_cache.pop(key, None)), faces._version, count, mesh,
+    )  # fmt: skip
+    return mesh
+
+
+class VertexNormals(torch.autograd.Function):
+    """(B, V, 3), (F, 3) -> (B, V, 3); see fitter.lighting.vertex_normals."""
+
+    @staticmethod
+    def forward(ctx, verts: Tensor, faces: Tensor) -> Tensor:
+        verts = verts.contiguous()
+        batch, count = verts.shape[:2]
+        mesh = _mesh(faces, count)
+        array = verts.detach().numpy()
+        normals = torch.empty_like(verts)
+        lengths = np.empty((batch, count), array.dtype)
+        areas = np.empty((batch, len(mesh[0]), 3), array.dtype)
+        _normals(array, *mesh, areas, normals.numpy(), lengths)
+        ctx.save_for_backward(verts, normals)
+        ctx.mesh, ctx.lengths = mesh, lengths
+        return normals
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        verts, normals = ctx.saved_tensors
+        out = torch.empty_like(verts)
+        array = verts.detach().numpy()
+        _normals_backward(
+            array, *ctx.mesh, grad.contiguous().numpy(), normals.detach().numpy(), ctx.lengths,
+            np.empty_like(array), out.numpy(),
+        )  # fmt: skip
+        return out, None
+
+
+class Shade(torch.autograd.Function):
+    """(B, N, 3), (B, N, 3), (B, 9, 3) -> (B, N, 3); see fitter.lighting.shade."""
+
+    @staticmethod
+    def forward(ctx, albedo: Tensor, normals: Tensor, sh: Tensor) -> Tensor:
+        albedo, normals, sh = albedo.contiguous(), normals.contiguous(), sh.contiguous()
+        out = torch.empty_like(albedo)
+        _shade(albedo.detach().numpy(), normals.detach().numpy(), sh.detach().numpy(), out.numpy())
+        ctx.save_for_backward(albedo, normals, sh)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        albedo, normals, sh = (t.detach() for t in ctx.saved_tensors)
+        to_albedo, to_normals = torch.empty_like(albedo), torch.empty_like(normals)
+        to_sh = torch.empty(len(sh), CHUNKS, 9, 3, dtype=sh.dtype)
+        _shade_backward(
+            albedo.numpy(), normals.numpy(), sh.numpy(), grad.contiguous().numpy(),
+            to_albedo.numpy(), to_normals.numpy(), to_sh.numpy(),
+        )  # fmt: skip
+        return to_albedo, to_normals, to_sh.sum(1)

@@ -1,7 +1,7 @@
 """Which of MediaPipe's 478 landmarks is what: loops around the parts, and each landmark's mirror image.
 
-"Right" is the person's right, which is on the left of a photo. A loop runs around its part once, so that filling it as a
-polygon gives the part.
+"Right" is the person's right, which is on the left of a photo. A loop runs around its part once, so that filling it
+as a polygon gives the part.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ UPPER_LIP_OUTER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
 LOWER_LIP_OUTER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
 UPPER_LIP_INNER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 LOWER_LIP_INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
-# Root of the nose, side of the bridge, around the wing, base; the person's right half, from the top to the middle below.
+# Root of the nose, side of the bridge, around the wing, base: the person's right half from top to bottom.
 RIGHT_NOSE = (168, 193, 245, 188, 174, 198, 209, 129, 64, 98, 97, 2)
 
 MIDLINE = (

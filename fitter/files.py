@@ -7,17 +7,7 @@ import tempfile
 from pathlib import Path
 
 from fitter.errors import OutputError
-
-
-def check_destination(path: Path) -> None:
-    """Raises OutputError when `path` lies in no folder, is one itself, or may not be written."""
-    folder = path.parent
-    if not folder.is_dir():
-        raise OutputError(f"{path}: the folder {folder} does not exist")
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; give the name of a file")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"{path}: no permission to write in {folder}")
+from fitter.output import check_outputs
 
 
 def write_files(contents: dict[Path, bytes], keep: Path | None = None) -> list[Path]:
@@ -31,10 +21,7 @@ def write_files(contents: dict[Path, bytes], keep: Path | None = None) -> list[P
     Raises:
         OutputError: one line that names the path and the reason.
     """
-    for path in contents:
-        check_destination(path)
-        if keep is not None and keep.exists() and path.exists() and path.samefile(keep):
-            raise OutputError(f"{path} is the photo itself; choose another output name")
+    check_outputs(contents, [keep] if keep is not None else [])
     temporary: dict[Path, Path] = {}
     fresh: list[Path] = []
     path = None

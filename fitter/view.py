@@ -1,0 +1,107 @@
+"""The fitted mesh as a square window of the photo sees it: which face, how deep, which part. Without gradients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fitter.camera import Camera, WindowTransform, to_clip_space, window_camera
+from fitter.model.face_model import FaceModel
+from fitter.render import load_renderer
+from fitter.result import FitResult
+
+
+@dataclass(frozen=True)
+class View:
+    """A mesh through one window.
+
+    Attributes:
+        window: photo pixels -> pixels of this view (B = 1).
+        face: (S, S) int64 index of the face seen, -1 for none.
+        bary: (S, S, 3) float32 weights of its vertices, 0 where none is seen.
+        depth: (S, S) float32 mm in front of the camera, infinite where no face is seen.
+    """
+
+    window: WindowTransform
+    face: np.ndarray
+    bary: np.ndarray
+    depth: np.ndarray
+
+    @property
+    def seen(self) -> np.ndarray:
+        """(S, S) bool."""
+        return self.face >= 0
+
+    def interpolate(self, attributes: np.ndarray, faces: np.ndarray) -> np.ndarray:
+        """(V, C) per-vertex values -> (S, S, C) float32, 0 where no face is seen."""
+        values = attributes.astype(np.float32)[faces[self.face]]  # face -1 reads some face with weights 0
+        return np.einsum("hwk,hwkc->hwc", self.bary, values)
+
+
+def make_window(origin: tuple[float, float], side: float, size: int) -> WindowTransform:
+    """The square of `side` photo pixels with its top left corner at `origin`, in `size` x `size` pixels."""
+    return WindowTransform(torch.tensor([origin], dtype=torch.float32), torch.tensor([size / side]), size)
+
+
+def view(verts: np.ndarray, faces: np.ndarray, camera: Camera, window: WindowTransform) -> View:
+    """Rasterize a mesh with depth test.
+
+    Args:
+        verts: (V, 3) mm, camera space; faces: (F, 3).
+        camera: of the photo (B = 1).
+        window: the part of the photo to look at (B = 1).
+    """
+    inner = window_camera(Camera(camera.focal.double().cpu(), camera.centre.double().cpu()), window.to("cpu"))
+    clip = to_clip_space(torch.from_numpy(verts)[None].double(), inner, window.size).float()
+    with torch.no_grad():
+        rast = load_renderer("cpu").rasterize(clip, torch.from_numpy(faces), window.size)[0].numpy()
+    face = rast[..., 3].astype(np.int64) - 1
+    bary = np.stack([rast[..., 0], rast[..., 1], 1 - rast[..., 0] - rast[..., 1]], -1)
+    bary[face < 0] = 0
+    depth = np.einsum("hwk,hwk->hw", bary, -verts[:, 2].astype(np.float32)[faces[face]])
+    return View(window, face, bary, np.where(face >= 0, depth, np.float32(np.inf)))
+
+
+def face_box(verts: np.ndarray, camera: Camera) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom of the projected mesh in photo pixels.
+
+    Raises:
+        ValueError: no vertex lies in front of the camera.
+    """
+    front = verts[verts[:, 2] < -1.0]
+    if len(front) == 0:
+        raise ValueError("the mesh lies behind the camera")
+    focal, centre = (value[0].double().cpu().numpy() for value in (camera.focal, camera.centre))
+    pixels = centre + focal * front[:, :2] / -front[:, 2:] * (1, -1)
+    return (*pixels.min(0).tolist(), *pixels.max(0).tolist())
+
+
+def mesh_faces(model: FaceModel) -> np.ndarray:
+    """(F, 3) int64."""
+    return model.faces.cpu().numpy()
+
+
+def shading_normals(result: FitResult) -> torch.Tensor:
+    """(1, V, 3) unit vertex normals in camera space."""
+    from fitter.lighting import vertex_normals
+
+    return vertex_normals(torch.from_numpy(result.verts_in("camera")).float()[None], result.model.faces.cpu())
+
+
+def part_labels(seen: View, faces: np.ndarray, vertex_label: np.ndarray) -> np.ndarray:
+    """Which part each pixel of a view shows: the label with the largest barycentric weight, so borders are smooth.
+
+    Args:
+        vertex_label: (V,) fitter.observation.LABELS, 0 to 10.
+    Returns:
+        (S, S) uint8, 0 where no face is seen.
+    """
+    label = vertex_label[faces[seen.face]]
+    score = np.zeros_like(seen.bary)
+    for corner in range(3):
+        same = label == label[..., corner, None]
+        score[..., corner] = (seen.bary * same).sum(-1)
+    best = np.take_along_axis(label, score.argmax(-1)[..., None], -1)[..., 0]
+    return np.where(seen.seen, best, 0).astype(np.uint8)

@@ -24,7 +24,8 @@ LOWER_LIP_OUTER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
 UPPER_LIP_INNER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 LOWER_LIP_INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
 # Root of the nose, side of the bridge, around the wing, base: the person's right half from top to bottom.
-RIGHT_NOSE = (168, 193, 245, 188, 174, 198, 209, 129, 64, 98, 97, 2)
+# Of the loops tried against hand labels and rendered noses the one with the best overlap.
+RIGHT_NOSE = (168, 193, 122, 188, 174, 198, 209, 129, 98, 97, 2)
 
 MIDLINE = (
     0, 1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 94, 151, 152, 164, 168, 175, 195, 197, 199, 200,

@@ -97,7 +97,7 @@ def select_faces(faces: list[DetectedFace], which: str | int = "largest") -> lis
 
 
 @contextlib.contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Keep what TensorFlow Lite, absl and glog write to file descriptor 2 away from the terminal."""
     os.environ.setdefault("GLOG_minloglevel", "3")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -223,7 +223,7 @@ class MediaPipeDetector:
             raise ValueError(f"max_faces is {max_faces}; expected at least 1")
         self.refine = refine
         self.max_faces = max_faces
-        with _silence():
+        with silence():
             from mediapipe.python.solutions import face_detection, face_mesh
 
             common = {"refine_landmarks": True, "min_detection_confidence": PRESENCE}
@@ -236,7 +236,7 @@ class MediaPipeDetector:
 
     def close(self) -> None:
         """Free the networks. The detector is of no use afterwards."""
-        with _silence():
+        with silence():
             for solution in (self._mesh, self._single, self._boxes):
                 solution.close()
 
@@ -256,7 +256,7 @@ class MediaPipeDetector:
             raise ValueError(f"image has shape {image.shape} and type {image.dtype}; expected (H, W, 3) uint8 RGB")
         height, width = image.shape[:2]
         pyramid = _Pyramid(image)
-        with _silence():
+        with silence():
             found: list[tuple[np.ndarray, float]] = []
             for attempt, views in enumerate(self._attempts(width, height)):
                 for view in views:

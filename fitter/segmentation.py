@@ -94,7 +94,11 @@ def load_segmenter(spec: str = "auto", label_map: str = "auto") -> PartSegmenter
         FaceFitError: the file is missing or cannot be used.
     """
     # Each is imported when asked for: onnxruntime and mediapipe are heavy.
-    if spec in ("auto", "polygons"):
+    if spec == "auto":
+        from fitter.segment_color import ColorSegmenter
+
+        return ColorSegmenter()
+    if spec == "polygons":
         from fitter.segment_polygons import PolygonSegmenter
 
         return PolygonSegmenter()

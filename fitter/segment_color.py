@@ -1,0 +1,207 @@
+"""The default segmenter: landmark polygons, and around and over them what the colours of this photo say.
+
+Nothing is learned beforehand but MediaPipe's person mask (its weights lie inside the wheel). The landmarks say where skin
+is for sure; its colours, those of the hair above it and of the background make three histograms of this very photo, and
+each pixel takes the class that its colour, its texture and its place make likely, in a few rounds.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import cv2
+import numpy as np
+
+from fitter.camera import WindowTransform
+from fitter.landmarks import silence
+from fitter.observation import LABEL
+from fitter.segment_polygons import face_region, polygon_labels
+from fitter.segmentation import Segmentation, check_window, ellipse
+
+SKIN, HAIR, BACKGROUND = 0, 1, 2
+BINS = (24, 16, 16)  # of lightness and the two colour axes
+ROUNDS = 3
+
+
+@functools.lru_cache(maxsize=1)
+def _person_network():
+    with silence():
+        from mediapipe.python.solutions import selfie_segmentation
+
+        network = selfie_segmentation.SelfieSegmentation(model_selection=0)
+        network.process(np.zeros((256, 256, 3), np.uint8))
+    return network
+
+
+def person_mask(image: np.ndarray) -> np.ndarray:
+    """(S, S, 3) float RGB in [0, 1] -> (S, S) float32, how likely a pixel shows a person and no background."""
+    network = _person_network()
+    with silence():
+        network.reset()  # it smooths over the frames of a video otherwise
+        mask = network.process(np.rint(image * 255).clip(0, 255).astype(np.uint8)).segmentation_mask
+    return np.asarray(mask, np.float32).copy()
+
+
+def _guided(guide: np.ndarray, value: np.ndarray, radius: int, epsilon: float) -> np.ndarray:
+    """Guided filter (He et al. 2013) with a grey guide: smooths `value` (S, S, C) but not over the guide's edges."""
+
+    def mean(x: np.ndarray) -> np.ndarray:
+        return cv2.blur(x, (2 * radius + 1, 2 * radius + 1))
+
+    centre = mean(guide)
+    spread = mean(guide * guide) - centre * centre
+    gain = [
+        (mean(guide * channel) - centre * mean(channel)) / (spread + epsilon) for channel in np.moveaxis(value, -1, 0)
+    ]
+    return np.stack(
+        [
+            mean(a) * guide + mean(mean(channel) - a * centre)
+            for a, channel in zip(gain, np.moveaxis(value, -1, 0), strict=True)
+        ],
+        -1,
+    )
+
+
+class _Colours:
+    """Each pixel's place in a histogram of colour and one of texture."""
+
+    def __init__(self, image: np.ndarray) -> None:
+        lab = cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2Lab)
+        grey = lab[..., 0] / 100
+        self.guide = grey
+        size = image.shape[0]
+        smooth = cv2.GaussianBlur(lab, (0, 0), max(0.6, size / 320))
+        # Lightness by its square root of contrast: shadows differ as much as lights to the eye, not in number.
+        place = [
+            np.clip(smooth[..., 0] / 100 * BINS[0], 0, BINS[0] - 1e-3),
+            np.clip((smooth[..., 1] + 40) / 80 * BINS[1], 0, BINS[1] - 1e-3),
+            np.clip((smooth[..., 2] + 40) / 80 * BINS[2], 0, BINS[2] - 1e-3),
+        ]
+        self.bin = np.ravel_multi_index([p.astype(int) for p in place], BINS)
+        detail = grey - cv2.GaussianBlur(grey, (0, 0), size / 90)
+        energy = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), size / 90))
+        self.texture = np.clip((np.log(energy + 1e-3) + 7) / 6 * 12, 0, 11.99).astype(int)
+
+    def log_likelihood(self, weight: np.ndarray) -> np.ndarray:
+        """(S, S) log density of each pixel's colour and texture under the pixels that `weight` (S, S) picks."""
+        total = weight.sum() + 1e-6
+        colour = np.bincount(self.bin.ravel(), weight.ravel(), int(np.prod(BINS))).reshape(BINS)
+        for axis in range(3):
+            colour = _smooth(colour, axis)
+        colour = (colour + 3e-5 * total) / (total * (1 + 3e-5 * colour.size))
+        texture = np.bincount(self.texture.ravel(), weight.ravel(), 12)
+        texture = _smooth(texture, 0)
+        texture = (texture + 0.02 * total) / (total * (1 + 0.02 * 12))
+        return np.log(colour.ravel()[self.bin]) + 0.5 * np.log(texture[self.texture])
+
+
+def _smooth(histogram: np.ndarray, axis: int) -> np.ndarray:
+    """Spread every bin to its neighbours by (1, 4, 6, 4, 1) / 16."""
+    moved = np.moveaxis(histogram, axis, 0)
+    padded = np.concatenate([np.zeros((2, *moved.shape[1:])), moved, np.zeros((2, *moved.shape[1:]))])
+    kernel = np.array([1, 4, 6, 4, 1]) / 16
+    out = sum(w * padded[k : k + len(moved)] for k, w in enumerate(kernel))
+    return np.moveaxis(out, 0, axis)
+
+
+def _ramp(value: np.ndarray, start: float, stop: float) -> np.ndarray:
+    return np.clip((value - start) / (stop - start), 0, 1)
+
+
+class _Place:
+    """Where each pixel is on the head: level (chin 0, top of the landmarks 1) and distance from the face in its heights."""
+
+    def __init__(self, shape: tuple[int, int], landmarks: np.ndarray) -> None:
+        up = landmarks[10] - landmarks[152]
+        self.height = max(float(np.hypot(*up)), 1.0)
+        up = up / self.height
+        y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
+        self.level = ((x - landmarks[152, 0]) * up[0] + (y - landmarks[152, 1]) * up[1]) / self.height
+        self.aside = (x - landmarks[152, 0]) * up[1] - (y - landmarks[152, 1]) * up[0]
+        self.face = face_region(shape, landmarks)
+        face = self.face.astype(np.uint8)
+        self.inside = cv2.distanceTransform(face, cv2.DIST_L2, 5) / self.height
+        self.outside = cv2.distanceTransform(1 - face, cv2.DIST_L2, 5) / self.height
+
+    def priors(self, person: np.ndarray) -> np.ndarray:
+        """(S, S, 3) of skin, hair, background."""
+        top = _ramp(self.level, 0.75, 0.95)
+        low = _ramp(self.level, 0.12, -0.05)
+        side = 1 - top - low
+        near = np.exp(-self.outside / 0.06)
+        skin_out = top * (0.02 + 0.5 * near) + side * (0.05 + 0.4 * near) + low * (0.35 + 0.35 * near)
+        hair_out = top * (0.9 - 0.4 * near) + side * (0.55 - 0.2 * near) + low * 0.1
+        cloth = _ramp(self.level, -0.1, -0.35)
+        rim = np.exp(-self.inside / 0.04)
+        hair_in = 0.003 + rim * (0.3 * _ramp(self.level, 0.7, 0.95) + 0.15 * _ramp(self.level, 0.2, 0.4))
+        back_in = 0.002 + 0.1 * rim
+        skin = np.where(self.face, 1 - hair_in - back_in, skin_out * (1 - cloth * 0.7))
+        hair = np.where(self.face, hair_in, hair_out * (1 - cloth * 0.5))
+        back = np.where(self.face, back_in, 0.03 + 0.5 * cloth)
+        person = np.clip(person, 0.03, 0.97)
+        return np.stack(
+            [skin * person, hair * person, back * person + (1 - person) * np.where(self.face, back_in, 1)], -1
+        )
+
+
+class ColorSegmenter:
+    """See the module. 20 to 60 ms a face of 224 pixels; no state is kept from face to face."""
+
+    def segment(self, image: np.ndarray, landmarks: np.ndarray, window: WindowTransform | None = None) -> Segmentation:
+        """See PartSegmenter; `window` is not used."""
+        check_window(image, landmarks)
+        shape = image.shape[:2]
+        landmarks = landmarks.astype(np.float64)
+        polygons = polygon_labels(shape, landmarks)
+        colours, place = _Colours(image), _Place(shape, landmarks)
+        person = person_mask(image)
+        classes = self._classes(colours, place, person, polygons)
+        return self._labels(classes, polygons, place, landmarks)
+
+    def _classes(self, colours: _Colours, place: _Place, person: np.ndarray, polygons: np.ndarray) -> np.ndarray:
+        """(S, S, 3) probabilities of skin, hair, background."""
+        unit = place.height
+        features = (polygons != 0) & (polygons != LABEL["skin"]) & (polygons != LABEL["nose"])
+        features = cv2.dilate(features.astype(np.uint8), ellipse(0.03 * unit)).astype(bool)
+        core = (place.inside > 0.06) & (place.level < 0.75) & ~features
+        prior = place.priors(person)
+        posterior = prior / prior.sum(-1, keepdims=True)
+        radius = max(1, round(unit * 0.02))
+        for round_number in range(ROUNDS):
+            weight = posterior.copy()
+            weight[features & place.face] = 0
+            if round_number == 0:
+                weight[..., SKIN] = core
+                # Skin colours beyond the face are neck and ears, not the first guess of hair or background.
+                like = colours.log_likelihood(core.astype(float))
+                foreign = like < np.percentile(like[core], 3) if core.any() else np.ones_like(core)
+                weight[..., HAIR] = (posterior[..., HAIR] > 0.5) & foreign & (place.level > 0.5)
+                weight[..., BACKGROUND] = (posterior[..., BACKGROUND] > 0.6) & foreign
+            else:
+                weight[core, SKIN] += 0.5
+            score = np.stack([colours.log_likelihood(weight[..., k]) for k in range(3)], -1)
+            few = weight.sum((0, 1)) < 0.002 * weight[..., 0].size
+            score[..., few] = score[..., few].min(initial=-9.0) if few.any() else 0
+            score += np.log(prior)
+            score -= score.max(-1, keepdims=True)
+            posterior = np.exp(score)
+            posterior /= posterior.sum(-1, keepdims=True)
+            posterior = np.clip(_guided(colours.guide, posterior, radius, 1e-3), 1e-4, 1)
+            posterior /= posterior.sum(-1, keepdims=True)
+        return posterior
+
+    def _labels(self, classes: np.ndarray, polygons: np.ndarray, place: _Place, landmarks: np.ndarray) -> Segmentation:
+        winner = classes.argmax(-1)
+        labels = np.array([LABEL["skin"], LABEL["hair"], LABEL["background"]], np.uint8)[winner]
+        labels = _name_skin(labels, place)
+        parts = (polygons != 0) & (polygons != LABEL["skin"])
+        labels[parts] = polygons[parts]
+        return Segmentation(labels, classes.max(-1).astype(np.float32))
+
+
+def _name_skin(labels: np.ndarray, place: _Place) -> np.ndarray:
+    grown = place.outside < 0.04
+    aside = (labels == LABEL["skin"]) & ~grown
+    labels[aside & (place.level < 0.8)] = LABEL["ear"]
+    labels[aside & (place.level < 0.25)] = LABEL["neck"]
+    return labels

@@ -1,7 +1,7 @@
 """The Renderer contract (rasterize, interpolate, antialias: the three primitives of nvdiffrast) and its backends.
 
 The meaning is nvdiffrast's (Laine et al. 2020, Modular Primitives for High-Performance Differentiable Rendering), with
-one difference: row 0 of an image is its **top**. Clip space is OpenGL's, so y_ndc = +1 is row 0, and pixel (row, column)
+one difference: row 0 of an image is its **top**. Clip space is OpenGL's, so y_ndc = +1 is row 0; pixel (row, column)
 has its centre at ((column + 0.5) * 2 / size - 1, 1 - (row + 0.5) * 2 / size) in ndc.
 
 `rast` is (B, S, S, 4): u, v, z / w, face index + 1, all zero where no face is seen. u is the perspective-correct

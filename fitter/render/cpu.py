@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fitter.render import antialias_kernels
 from fitter.render import raster_kernels as kernels
 
 
@@ -35,6 +36,18 @@ class CpuRenderer:
         )
         _check_cpu(attributes)
         return _Interpolate.apply(attributes, rast.to(attributes.dtype), _indices(faces, attributes.shape[1]))
+
+    def antialias(self, color: Tensor, rast: Tensor, clip: Tensor, faces: Tensor) -> Tensor:
+        """As the contract; the outline is found even where faces are smaller than pixels (antialias_kernels)."""
+        fits = color.dim() == 4 and color.shape[:3] == rast.shape[:3] and len(clip) == len(rast)
+        _check(
+            fits,
+            f"color {tuple(color.shape)}, rast {tuple(rast.shape)} and clip {tuple(clip.shape)} do not fit; "
+            "expected (B, S, S, C), (B, S, S, 4) and (B, V, 4)",
+        )
+        _check_cpu(color)
+        indices = _indices(faces, clip.shape[1])
+        return _Antialias.apply(color, rast.detach(), clip.to(color.dtype), indices, _neighbours(indices))
 
 
 class _Rasterize(torch.autograd.Function):
@@ -95,6 +108,42 @@ class _Interpolate(torch.autograd.Function):
         return grad_attributes, grad_rast if to_rast else None, None
 
 
+class _Antialias(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, color: Tensor, rast: Tensor, clip: Tensor, faces: np.ndarray, across: np.ndarray) -> Tensor:
+        color, clip = color.contiguous(), clip.contiguous()
+        batch, size = rast.shape[:2]
+        array, points = clip.detach().numpy(), rast.contiguous().numpy()
+        pos = np.empty((batch, clip.shape[1], 3))
+        screen = np.zeros((batch, clip.shape[1], 2))
+        marks = np.zeros((batch, size, size, 2), np.uint8)
+        kernels.place(array, size, pos, screen)
+        antialias_kernels.mark(screen, pos, faces, across, marks)
+        most = max(int(marks.sum((1, 2, 3), dtype=np.int64).max()), 1)
+        pairs, share = np.empty((batch, most, 6), np.int32), np.empty((batch, most), array.dtype)
+        found = np.empty(batch, np.int64)
+        antialias_kernels.find(
+            screen, pos, faces, across, points, marks, antialias_kernels.WALK, pairs, share, found
+        )
+        out = color.detach().clone()
+        flat = (batch, size * size, -1)
+        antialias_kernels.blend(color.detach().numpy().reshape(flat), pairs, share, found, out.numpy().reshape(flat))
+        ctx.save_for_backward(color, clip)
+        ctx.pairs = screen, pairs, share, found
+        return out
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        color, clip = (t.detach() for t in ctx.saved_tensors)
+        flat = (len(color), color.shape[1] * color.shape[2], -1)
+        to_color, to_clip = grad.clone(memory_format=torch.contiguous_format), torch.zeros_like(clip)
+        antialias_kernels.blend_backward(
+            color.numpy().reshape(flat), clip.numpy(), *ctx.pairs, color.shape[1],
+            grad.contiguous().numpy().reshape(flat), to_color.numpy().reshape(flat), to_clip.numpy(),
+        )  # fmt: skip
+        return to_color, None, to_clip, None, None
+
+
 _index_cache: dict[int, tuple[weakref.ref, int, np.ndarray, int]] = {}
 
 
@@ -115,6 +164,19 @@ def _indices(faces: Tensor, count: int) -> np.ndarray:
         _index_cache[key] = (reference, faces._version, array, largest)
     _check(largest < count, f"faces refer to vertex {largest}; there are {count} vertices")
     return array
+
+
+_neighbour_cache: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+
+def _neighbours(faces: np.ndarray) -> np.ndarray:
+    """The mesh's edge topology, computed once for each array that `_indices` keeps."""
+    known = _neighbour_cache.get(id(faces))
+    if known is None or known[0] is not faces:
+        if len(_neighbour_cache) > 16:
+            _neighbour_cache.clear()
+        known = _neighbour_cache[id(faces)] = (faces, antialias_kernels.edge_neighbours(faces))
+    return known[1]
 
 
 def _check(holds: bool, message: str) -> None:

@@ -99,8 +99,10 @@ def _shared_options(command: Callable) -> Callable:
         click.option("--renderer", type=click.Choice(RENDERERS), default="auto", show_default=True, help="Rasteriser."),
         click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda",
                      help="Where tensors live."),
-        click.option("--segmentation", default="auto", show_default=True, metavar="auto|FILE",
-                     help="auto, a face parser (.onnx), or a picture of labels (.png)."),
+        click.option("--segmentation", default="auto", show_default=True, metavar="auto|polygons|FILE",
+                     help="auto, polygons (landmarks alone), a face parser (.onnx), or a picture of labels (.png)."),
+        click.option("--label-map", default="auto", show_default=True, metavar="NAME",
+                     help="What the numbers of a parser or picture mean, e.g. celebamask19."),
         click.option("--space", type=click.Choice(("model", "camera")), default="model", show_default=True,
                      help="Mesh upright and facing +z, or as the camera sees it."),
         click.option("--texture-size", type=click.IntRange(16, 8192), default=1024, show_default=True, metavar="PX",
@@ -292,7 +294,8 @@ def _check_mesh_suffix(output: Path) -> None:
 
 def _input_files(options: dict) -> tuple[Path, ...]:
     """Files that the options name and that no output may overwrite."""
-    return tuple(Path(options[name]) for name in ("model", "segmentation") if options[name] not in (None, "auto"))
+    named = (options["model"], options["segmentation"])
+    return tuple(Path(name) for name in named if name not in (None, "auto", "polygons"))
 
 
 def _job(options: dict):
@@ -323,7 +326,7 @@ def _job(options: dict):
             max_seconds=options["max_seconds"],
             seed=options["seed"],
         )
-        segmenter = load_segmenter(options["segmentation"])
+        segmenter = load_segmenter(options["segmentation"], options["label_map"])
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     model = load_model(options["model"], device)

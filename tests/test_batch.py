@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from PIL import Image
 
 from fitter.batch import MANIFEST, find_photos, mesh_names, plan_batch, read_manifest, run_batch
 from fitter.errors import ImageError, NoFaceError, OutputError
-from fitter.job import Fitted
 
 
 @pytest.fixture
@@ -25,7 +25,9 @@ def folder(tmp_path):
 
 def fake_fit(task):
     task.mesh.write_text("mesh")
-    return [Fitted([task.mesh], 10, {"landmark": 0.5, "prdl": None}, 0.8, 0.01, "converged")]
+    energies = {"landmark": 0.5, "prdl": None}
+    face = {"energies": energies, "part_iou": 0.8, "landmark_error": 0.01, "status": "converged"}
+    return [SimpleNamespace(paths=[task.mesh], **face)]
 
 
 def run(folder, output, work=fake_fit, **options):

@@ -285,6 +285,10 @@ def _start(options: dict) -> None:
     level = logging.DEBUG if options["debug"] else logging.INFO if options["verbose"] else logging.ERROR
     logging.basicConfig(format="facefit: %(levelname)s %(name)s: %(message)s", level=logging.WARNING, force=True)
     logging.getLogger("fitter").setLevel(level)
+    if level > logging.INFO:
+        import warnings
+
+        warnings.simplefilter("ignore")  # of libraries, to developers
 
 
 def _check_mesh_suffix(output: Path) -> None:

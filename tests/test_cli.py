@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from PIL import Image
 
 import cli
 from fitter.errors import FitError, NoFaceError
+from fitter.model.face_model import model_path
 
 ROOT = Path(cli.__file__).resolve().parent
 
@@ -29,7 +31,7 @@ def console(*args, timeout=60, **options):
     """In a process of its own, as a user runs it."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [sys.executable, "-W", "ignore", str(ROOT / "cli.py"), *map(str, args)],
+        [sys.executable, str(ROOT / "cli.py"), *map(str, args)],
         capture_output=True, text=True, timeout=timeout, env=environment, **options,
     )  # fmt: skip
 
@@ -281,6 +283,57 @@ class TestErrors:
         assert result.returncode == 4 and result.stdout == ""
         assert result.stderr.count("\n") == 1 and "Traceback" not in result.stderr
         assert os.listdir(tmp_path) == ["a.jpg"]
+
+    @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+    def test_a_process_can_be_stopped(self, photo, tmp_path, name, code):
+        """Ctrl-C in the middle of a fit: one line, the code, no file."""
+        script = (
+            "import time, types, cli\n"
+            "def run(*_):\n"
+            "    print('fitting', flush=True)\n"
+            "    time.sleep(60)\n"
+            "cli._job = lambda options: types.SimpleNamespace(run=run)\n"
+            "cli.main()\n"
+        )
+        command = [sys.executable, "-c", script, str(photo), "-o", str(tmp_path / "m.obj")]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        assert process.stdout.readline() == "fitting\n"
+        process.send_signal(getattr(signal, name))
+        _, stderr = process.communicate(timeout=20)
+        assert process.returncode == code
+        assert "Traceback" not in stderr and (code != 130 or "facefit: error: interrupted" in stderr)
+        assert os.listdir(tmp_path) == ["in"]
+
+
+@pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
+class TestReal:
+    """The whole way, in a process of its own."""
+
+    def test_a_portrait(self, tmp_path):
+        from skimage.data import astronaut
+
+        photo, mesh = tmp_path / "astronaut.png", tmp_path / "mesh.obj"
+        Image.fromarray(astronaut()).save(photo)
+        pictures = tmp_path / "overlay.png", tmp_path / "labels.png"
+        result = console(
+            photo, "-o", mesh, "--overlay", pictures[0], "--labels", pictures[1], "--iterations", 5, timeout=300
+        )
+        assert result.returncode == 0, result.stderr
+        assert all(line.startswith("astronaut.png: ") for line in result.stderr.splitlines()), result.stderr
+        names = {path.name for path in tmp_path.iterdir()}
+        assert names == {"astronaut.png", "mesh.obj", "mesh.mtl", "mesh_texture.png", "mesh.json", "overlay.png",
+                         "labels.png"}  # fmt: skip
+        document = json.loads((tmp_path / "mesh.json").read_text())
+        assert document["landmark_error"] < 0.1 and len(document["landmarks7"]) == 7
+        assert Image.open(pictures[1]).size == (512, 512)
+
+    def test_no_face(self, tmp_path):
+        photo = tmp_path / "wall.png"
+        Image.fromarray(np.random.default_rng(0).integers(90, 110, (200, 200, 3), np.uint8)).save(photo)
+        result = console(photo, "-o", tmp_path / "mesh.obj", timeout=300)
+        assert result.returncode == 3 and result.stdout == ""
+        assert result.stderr.count("\n") == 1 and result.stderr.startswith("facefit: error: ")
+        assert os.listdir(tmp_path) == ["wall.png"]
 
 
 class TestBatch:

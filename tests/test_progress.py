@@ -1,0 +1,51 @@
+"""What a running fit shows on a terminal, in a file, and when asked to be quiet."""
+
+import io
+
+from fitter.progress import Progress, describe
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def drive(stream, **options):
+    with Progress("photo.jpg", stream=stream, **options) as progress:
+        for iteration in range(1, 4):
+            progress("rigid", iteration, 3, {"landmark": 4.0 / iteration})
+        progress("full", 1, 200, {"landmark": 0.5, "prdl": 2.0})
+    return stream.getvalue()
+
+
+def test_describe_shows_the_largest():
+    energies = {"a": 1.0, "b": -20.0, "c": 0.001234, "d": 3.0, "e": 5.0}
+    assert describe(energies, limit=3) == "b -20  e 5  d 3"
+    assert describe({}) == ""
+
+
+def test_a_line_per_stage():
+    assert drive(io.StringIO()) == "photo.jpg: rigid 3/3  landmark 1.33\nphoto.jpg: full 1/200  prdl 2  landmark 0.5\n"
+
+
+def test_quiet():
+    assert drive(io.StringIO(), quiet=True) == "" and drive(Terminal(), quiet=True) == ""
+
+
+def test_bar_on_a_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    text = drive(Terminal())
+    assert "photo.jpg" in text and "prdl 2" in text and "1/200" in text
+    assert "rigid 3/3  landmark" not in text  # no lines beside the bar
+
+
+def test_an_error_ends_the_bar_and_leaves_no_line():
+    stream = io.StringIO()
+    try:
+        with Progress("x", stream=stream) as progress:
+            progress("full", 1, 2, {})
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        pass
+    assert stream.getvalue() == ""

@@ -1,4 +1,4 @@
-"""Silhouette antialiasing of the CPU renderer: blends by hand, gradients against coverage measured at high resolution."""
+"""Silhouette antialiasing of the CPU renderer: blends by hand, gradients against coverage at high resolution."""
 
 import numpy as np
 import pytest
@@ -126,7 +126,7 @@ def test_moving_a_square_gives_the_gradient_of_its_area(renderer):
 
 @pytest.mark.parametrize("rows, columns", [(9, 12), (25, 48), (97, 180)])
 def test_silhouette_gradient_of_a_sphere_at_any_density(renderer, rows, columns):
-    """Faces of 20 pixels down to a tenth of a pixel: the outline moves the weighted area as its exact derivative says."""
+    """Faces of 20 pixels down to a tenth of one: the outline moves the weighted area as the picture itself does."""
     size = 64
     verts, faces = sphere(rows, columns)
 

@@ -3,8 +3,8 @@
 nvdiffrast puts row 0 at y_ndc = -1; negating y of clip space on the way in puts it on top, and autograd negates the
 gradient on the way out. u, v, depth and face index do not change by that.
 
-Two differences to the CPU backend remain. nvdiffrast snaps vertices to a subpixel grid, so a pixel centre within 1/32
-pixel of an edge may go to the other face. And its antialias looks for the outline only among the edges of the faces that
+Two differences to the CPU backend remain. nvdiffrast snaps vertices to a subpixel grid, so a pixel centre that almost
+lies on an edge may go to the other face. And its antialias looks for the outline only among the edges of the faces that
 pixel centres hit: where faces are as small as pixels it misses most of the silhouette gradient that the CPU finds.
 """
 

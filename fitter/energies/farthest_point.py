@@ -39,52 +39,35 @@ def farthest_points(points: np.ndarray, count: int) -> np.ndarray:
     cell = cells[:, 1] * columns + cells[:, 0]
     by_cell = np.argsort(cell, kind="stable")
     occupied, start = np.unique(cell[by_cell], return_index=True)
-    chosen = _sample(ordered, by_cell, np.append(start, len(ordered)), count)
+    x, y = np.ascontiguousarray(ordered[:, 0]), np.ascontiguousarray(ordered[:, 1])
+    box = np.stack([reduce.reduceat(v[by_cell], start) for v in (x, y) for reduce in (np.minimum, np.maximum)], 1)
+    newest = ((ordered - ordered.mean(0)) ** 2).sum(1).argmin()
+    chosen = np.empty(count, np.int64)
+    found = _sample(x, y, by_cell, np.append(start, len(ordered)), box, newest, chosen)
+    chosen = chosen[:found]
     return np.sort(order[chosen])
 
 
-@njit(cache=True)
-def _sample(points, member, start, count):
-    """`member[start[c]:start[c + 1]]` are the points of cell c, in ascending order."""
+@njit(cache=True, nogil=True)
+def _sample(x, y, member, start, box, newest, chosen):
+    """Fills `chosen` from `newest` on; returns the number found. Cell c holds member[start[c]:start[c + 1]], ascending;
+    `box` is its least and greatest x and y."""
     cells = len(start) - 1
-    box = np.empty((cells, 4))
-    for c in range(cells):
-        first = points[member[start[c]]]
-        box[c, 0] = box[c, 1] = first[0]
-        box[c, 2] = box[c, 3] = first[1]
-        for k in range(start[c] + 1, start[c + 1]):
-            p = points[member[k]]
-            box[c, 0] = min(box[c, 0], p[0])
-            box[c, 1] = max(box[c, 1], p[0])
-            box[c, 2] = min(box[c, 2], p[1])
-            box[c, 3] = max(box[c, 3], p[1])
-    middle_x, middle_y = 0.0, 0.0
-    for i in range(len(points)):
-        middle_x += points[i, 0] / len(points)
-        middle_y += points[i, 1] / len(points)
-    newest, least = 0, np.inf
-    for i in range(len(points)):
-        d = (points[i, 0] - middle_x) ** 2 + (points[i, 1] - middle_y) ** 2
-        if d < least:
-            newest, least = i, d
-    distance = np.full(len(points), np.inf)
-    worst = np.full(cells, np.inf)  # greatest distance in each cell
-    worst_at = np.zeros(cells, np.int64)
-    chosen = np.empty(count, np.int64)
+    distance, worst, worst_at = np.empty(len(x)), np.empty(cells), np.zeros(cells, np.int64)
+    distance[:], worst[:] = np.inf, np.inf  # worst: greatest distance in each cell
     chosen[0] = newest
-    for n in range(1, count):
-        x, y = points[newest, 0], points[newest, 1]
+    for n in range(1, len(chosen)):
+        px, py = x[newest], y[newest]
         for c in range(cells):
-            dx = max(max(box[c, 0] - x, x - box[c, 1]), 0.0)
-            dy = max(max(box[c, 2] - y, y - box[c, 3]), 0.0)
+            dx = max(max(box[c, 0] - px, px - box[c, 1]), 0.0)
+            dy = max(max(box[c, 2] - py, py - box[c, 3]), 0.0)
             if dx * dx + dy * dy >= worst[c]:
                 continue
             top, at = -1.0, 0
             for k in range(start[c], start[c + 1]):
                 i = member[k]
-                d = (points[i, 0] - x) ** 2 + (points[i, 1] - y) ** 2
-                if d < distance[i]:
-                    distance[i] = d
+                dx, dy = x[i] - px, y[i] - py
+                distance[i] = min(distance[i], dx * dx + dy * dy)
                 if distance[i] > top:
                     top, at = distance[i], i
             worst[c], worst_at[c] = top, at
@@ -93,6 +76,6 @@ def _sample(points, member, start, count):
             if worst[c] > top or (worst[c] == top and worst_at[c] < newest):
                 top, newest = worst[c], worst_at[c]
         if top == 0.0:  # only copies of chosen points are left
-            return chosen[:n]
+            return n
         chosen[n] = newest
-    return chosen
+    return len(chosen)

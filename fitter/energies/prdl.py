@@ -5,7 +5,7 @@ pixel centres of the whole window. From each anchor a the least, the greatest an
 set are taken; the energy is the squared difference of these descriptors, summed over anchors and divided by their
 number. No correspondence is needed, and anchors far outside a part pull as clearly as those inside it.
 
-* `select_points` says which vertices count now, `group_points` sorts them by part; both are redone every few iterations.
+* `select_points` says which vertices count now, `group_points` sorts them by part: again every few iterations.
 * `prdl_targets` is done once per photo.
 * `prdl_energy` is what a fit calls; on the CPU it is `fitter.energies.prdl_cpu`, elsewhere plain torch in chunks.
 * `prdl_energy_naive` is the same from the definition, and what the fast one is tested against.
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from fitter.energies import prdl_cpu
 from fitter.energies.farthest_point import farthest_points
+from fitter.energies.mask_distance import mask_extremes, mask_means, mask_points
 from fitter.observation import LABEL, PARTS
 
 STATISTICS = ("min", "max", "mean")
@@ -207,29 +208,16 @@ def prdl_targets(part_masks: Tensor, skin_points: int | None = SKIN_POINTS) -> P
                 mask[face, SKIN] = False
                 mask[face, SKIN, row[chosen], column[chosen]] = True
     flat = mask.reshape(-1, size, size)
-    least, greatest = prdl_cpu.mask_extremes(flat)
-    count = torch.from_numpy(mask.sum((2, 3)))
-    mean = _mean_distance(torch.from_numpy(mask), count)
-    descriptors = torch.stack(
-        [torch.from_numpy(least).view_as(mean), torch.from_numpy(greatest).view_as(mean), mean], 2
+    least, greatest = mask_extremes(flat)
+    mean = mask_means(torch.from_numpy(flat))
+    descriptors = torch.stack([torch.from_numpy(least), torch.from_numpy(greatest), mean], 1)
+    cells = torch.from_numpy(prdl_cpu.cell_means(*mask_points(flat), size))
+    targets = PrdlTargets(
+        descriptors=descriptors.reshape(batch, len(PARTS), *descriptors.shape[1:]),
+        cell_mean=cells.reshape(batch, len(PARTS), *cells.shape[1:]),
+        count=torch.from_numpy(mask.sum((2, 3))),
     )
-    cells = torch.from_numpy(prdl_cpu.cell_means(*prdl_cpu.mask_points(flat), size))
-    targets = PrdlTargets(descriptors.float(), cells.reshape(batch, len(PARTS), *cells.shape[1:]).float(), count)
     return targets.to(part_masks.device)
-
-
-def _mean_distance(mask: Tensor, count: Tensor) -> Tensor:
-    """(..., S, S) bool -> (..., S, S) mean distance from each pixel centre to the mask's, exactly.
-
-    Anchors and mask pixels share one lattice, so the sum of distances is a convolution of the mask with |x|.
-    """
-    size = mask.shape[-1]
-    line = torch.arange(2 * size)
-    line = torch.minimum(line, 2 * size - line).double()  # 0, 1, ..., -2, -1: the lags of a circular convolution
-    kernel = torch.fft.rfft2((line[:, None] ** 2 + line**2).sqrt())
-    spectrum = torch.fft.rfft2(mask.double(), s=(2 * size, 2 * size))
-    total = torch.fft.irfft2(spectrum * kernel, s=(2 * size, 2 * size))[..., :size, :size]
-    return torch.where(count[..., None, None] > 0, total / count.clamp_min(1)[..., None, None], 0.0)
 
 
 def prdl_energy(

@@ -7,8 +7,6 @@ import math
 import numpy as np
 from numba import njit, prange
 
-_FULL = 0.6  # confidence from which on a texel is the photo and nothing else
-
 
 @njit(cache=True, inline="always")
 def _smoothstep(low, high, x):
@@ -158,14 +156,13 @@ def compose(texel_face, texel_bary, mirror_uv, mirrored, base, detail, confidenc
                     u += texel_bary[row, column, k] * mirror_uv[f, k, 0]
                     v += texel_bary[row, column, k] * mirror_uv[f, k, 1]
                 x, y = u * size, (1.0 - v) * size
-                other = (1.0 - own) * _bilinear(confidence, x, y)
-            total = own + other
-            # where own and mirrored photo fade into each other (the ridge of the nose), their sum keeps its strength
-            gain = _smoothstep(0.0, _FULL, total) / total if total > 0.0 else 0.0
+                shown = _bilinear(confidence, x, y)
+                # a faint mirror image is better than none: the two meet at full strength on the ridge of the nose
+                other = (1.0 - own) * min(1.0, 2.0 * shown) / shown if shown > 0.0 else 0.0
             for c in range(3):
-                out[row, column, c] = base[row, column, c] + gain * detail[row, column, c]
+                out[row, column, c] = base[row, column, c] + detail[row, column, c]
                 if other > 0.0:
-                    out[row, column, c] += gain * (1.0 - own) * _bilinear(detail[:, :, c], x, y)
+                    out[row, column, c] += other * _bilinear(detail[:, :, c], x, y)
 
 
 def half(image: np.ndarray) -> np.ndarray:

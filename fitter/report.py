@@ -1,0 +1,156 @@
+"""Pictures of a fit: the overlay of five panels, and the part labels in the photo's pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fitter.camera import Camera, WindowTransform
+from fitter.export_mesh import png_bytes
+from fitter.files import write_files
+from fitter.image import sample_window
+from fitter.model.face_model import FaceModel
+from fitter.result import FitResult
+from fitter.view import View, face_box, make_window, mesh_faces, part_labels, shading_normals, view
+
+PANEL = 512  # pixels
+PANELS = ("photo", "mesh over photo", "geometry", "render", "parts")
+_TILE = 1024  # pixels: what is rendered at once, so that a giant photo costs no more memory than a small one
+
+# One colour per label 0 to 10 (fitter.observation.LABELS); of a pair, the right one is darker.
+PALETTE = np.array(
+    [
+        (0, 0, 0), (236, 190, 150), (250, 220, 90), (40, 90, 200), (110, 170, 255), (20, 120, 70), (90, 200, 130),
+        (225, 60, 80), (255, 130, 150), (130, 20, 60), (150, 140, 170),
+    ],
+    np.uint8,
+)  # fmt: skip
+
+
+def render_labels(model: FaceModel, verts_camera: np.ndarray, camera: Camera, width: int, height: int) -> np.ndarray:
+    """The visible parts of a mesh in the photo's pixels, each pixel centre looked at exactly.
+
+    Args:
+        verts_camera: (V, 3) mm, camera space; camera: of the photo (B = 1).
+        width, height: of the photo in pixels.
+    Returns:
+        (height, width) uint8, labels 0 to 10 of fitter.observation.LABELS. Parts that the mesh itself hides are hidden.
+    Raises:
+        ValueError: the mesh lies behind the camera.
+    """
+    labels = np.zeros((height, width), np.uint8)
+    faces, vertex_label = mesh_faces(model), model.vertex_label.cpu().numpy()
+    left, top, right, bottom = face_box(verts_camera, camera)
+    x0, y0 = max(0, int(np.floor(left))), max(0, int(np.floor(top)))
+    x1, y1 = min(width, int(np.ceil(right))), min(height, int(np.ceil(bottom)))
+    for y in range(y0, y1, _TILE):
+        for x in range(x0, x1, _TILE):
+            size = min(_TILE, max(x1 - x, y1 - y))
+            tile = part_labels(view(verts_camera, faces, camera, make_window((x, y), size, size)), faces, vertex_label)
+            rows, columns = min(size, height - y), min(size, width - x)
+            labels[y : y + rows, x : x + columns] = tile[:rows, :columns]
+    return labels
+
+
+def write_labels(result: FitResult, path: Path) -> None:
+    """Write the mesh's visible part labels as a grey PNG (mode L) of the photo's size.
+
+    Raises:
+        OutputError: it cannot be written there.
+    """
+    width, height = result.photo_size
+    _write(result, path, render_labels(result.model, result.verts_in("camera"), result.camera, width, height))
+
+
+def write_overlay(result: FitResult, path: Path, panel: int = PANEL) -> None:
+    """Write one PNG: photo, mesh over photo, geometry, render and parts, side by side, cropped around the head.
+
+    Raises:
+        OutputError: it cannot be written there.
+    """
+    _write(result, path, overlay(result, panel))
+
+
+def _write(result: FitResult, path: Path, picture: np.ndarray) -> None:
+    photo = Path(result.photo_path) if result.photo_path else None
+    write_files({Path(path): png_bytes(picture)}, keep=photo)
+
+
+def overlay(result: FitResult, panel: int = PANEL) -> np.ndarray:
+    """(panel, 5 panel, 3) uint8: the five PANELS."""
+    window = overlay_window(result, panel)
+    photo, inside = sample_window(result.photo, window)
+    photo = photo / 255 * inside[..., None]
+    faces, verts = mesh_faces(result.model), result.verts_in("camera")
+    seen, sharp = _view_twice(verts, faces, result.camera, window)
+    over = seen.seen[..., None]
+    normals = shading_normals(result)
+    grey = _smooth(sharp, _clay(verts, normals[0].numpy()), faces)
+    coverage = _half(sharp.seen[..., None].astype(np.float32))
+
+    mesh = photo * (1 - 0.45 * coverage) + 0.45 * grey * coverage
+    lines = _grid(seen, result.model.verts.cpu().numpy(), faces)[..., None] & over
+    mesh = np.where(lines, 0.55 * mesh + 0.45 * np.array((0.1, 0.9, 0.7)), mesh)
+    geometry = 1 - (1 - grey) * coverage
+    render = photo * (1 - coverage) + _smooth(sharp, _lit(result, normals), faces) * coverage
+    labels = part_labels(sharp, faces, result.model.vertex_label.cpu().numpy())
+    parts = photo * (1 - 0.6 * coverage) + 0.6 * _half(PALETTE[labels].astype(np.float32) / 255)
+    panels = np.concatenate([photo, mesh, geometry, render, parts], 1)
+    return (np.clip(panels, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def overlay_window(result: FitResult, panel: int = PANEL) -> WindowTransform:
+    """The square around the projected mesh that the overlay shows, in photo pixels."""
+    left, top, right, bottom = face_box(result.verts_in("camera"), result.camera)
+    side = max(right - left, bottom - top) * 1.12
+    return make_window(((left + right - side) / 2, (top + bottom - side) / 2), side, panel)
+
+
+def _view_twice(verts: np.ndarray, faces: np.ndarray, camera: Camera, window: WindowTransform) -> tuple[View, View]:
+    """At the panel's resolution, and at twice that, to be averaged: smooth silhouettes and part borders."""
+    double = WindowTransform(window.origin, window.scale * 2, window.size * 2)
+    return view(verts, faces, camera, window), view(verts, faces, camera, double)
+
+
+def _half(image: np.ndarray) -> np.ndarray:
+    """(2 S, 2 S, C) -> (S, S, C), the mean of 2 x 2 pixels."""
+    # four slices: numpy's mean over two axes of five takes ten times as long
+    return (image[::2, ::2] + image[1::2, ::2] + image[::2, 1::2] + image[1::2, 1::2]) / 4
+
+
+def _smooth(sharp: View, values: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V, C) -> (S, S, C): the mean over those of the 2 x 2 pixels that show the mesh."""
+    covered = _half(sharp.seen[..., None].astype(np.float32))
+    return _half(sharp.interpolate(values, faces)) / np.maximum(covered, 0.25)
+
+
+def _clay(verts: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """(V, 3) grey: Lambert and a soft highlight, the light beside the camera (Blinn 1977)."""
+    away = verts / -np.linalg.norm(verts, axis=1, keepdims=True)
+    light = np.array((-0.25, 0.35, 0.9)) / np.linalg.norm((-0.25, 0.35, 0.9))
+    middle = away + light
+    middle /= np.linalg.norm(middle, axis=1, keepdims=True)
+    diffuse = np.clip(normals @ light, 0, 1)
+    gloss = np.clip((normals * middle).sum(1), 0, 1) ** 24
+    return np.repeat((0.12 + 0.62 * diffuse + 0.16 * gloss)[:, None], 3, 1)
+
+
+def _lit(result: FitResult, normals: torch.Tensor) -> np.ndarray:
+    """(V, 3) the fitted albedo under the fitted light."""
+    from fitter.lighting import shade
+
+    with torch.no_grad():
+        albedo = result.model.albedo(result.parameters.albedo.cpu()).float()
+        return shade(albedo, normals, result.parameters.sh.cpu().float())[0].numpy().clip(0, 1)
+
+
+def _grid(seen: View, mean: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(S, S) bool: lines every 10 mm of the mean face, carried along by the fit. The triangles are too many to
+    be drawn; these lines bend with the surface in the same way."""
+    cell = np.floor(seen.interpolate(mean[:, :2], faces) / 10)
+    edge = np.zeros(seen.face.shape, bool)
+    edge[:, 1:] |= (cell[:, 1:] != cell[:, :-1]).any(-1)
+    edge[1:] |= (cell[1:] != cell[:-1]).any(-1)
+    return edge

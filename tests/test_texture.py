@@ -92,7 +92,9 @@ def test_what_is_not_valid_is_not_baked_in(frontal):
 
 def test_unseen_texels_are_mirrored(toy_model):
     def spots(u, v):
-        wave = 0.5 + 0.3 * np.sin(40 * np.abs(u - 0.5)) * np.sin(40 * v)  # the same on both sides, too fine for the base
+        wave = 0.5 + 0.3 * np.sin(40 * np.abs(u - 0.5)) * np.sin(
+            40 * v
+        )  # the same on both sides, too fine for the base
         return np.stack([wave, 0.2 + 0 * u, wave], -1)
 
     result = synthetic_result(toy_model, yaw=0.7, width=840, height=720, side=160, texture=spots)

@@ -1,0 +1,103 @@
+"""The pictures of a fit: labels against areas worked out from the mesh, panels against what they must show."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from synthetic_result import GREEN, synthetic_result
+
+import fitter.report
+from fitter.camera import Camera, project
+from fitter.observation import LABEL
+from fitter.report import PANELS, overlay, overlay_window, render_labels, write_labels, write_overlay
+
+
+@pytest.fixture(scope="module")
+def result(toy_model):
+    return synthetic_result(toy_model, yaw=0.3, width=500, height=360)
+
+
+def test_labels_are_a_grey_png_of_the_photo_size(result, tmp_path):
+    write_labels(result, tmp_path / "parts.png")
+    with Image.open(tmp_path / "parts.png") as image:
+        assert image.mode == "L" and image.size == (500, 360)
+        labels = np.array(image)
+    assert set(np.unique(labels)) == {0, 1, 2, 3, 4, 5, 6, 7, 8}
+    # the wall is green, the mesh is not: the background label is exactly the wall
+    wall = (result.photo == GREEN).all(-1)
+    assert ((labels == 0) == wall).mean() > 0.9999
+    # the right eye is the person's: on the left of the photo
+    columns = {name: np.nonzero(labels == LABEL[name])[1].mean() for name in ("right_eye", "nose", "left_eye")}
+    assert columns["right_eye"] < columns["nose"] < columns["left_eye"]
+
+
+def test_label_areas_of_a_flat_board(toy_model):
+    """Two squares of a board 1 m away: 30 mm at 2000 px is 60 px, so areas and borders are known by hand."""
+    x, y = np.meshgrid([-45.0, -15.0, 15.0, 45.0], [-15.0, 15.0])
+    verts = np.stack([x.ravel(), y.ravel(), np.full(8, -1000.0)], -1)
+    faces = torch.tensor([[0, 1, 5], [0, 5, 4], [1, 2, 6], [1, 6, 5], [2, 3, 7], [2, 7, 6]])
+    label = torch.tensor([1, 1, 2, 2, 1, 1, 2, 2])
+    model = replace(toy_model, faces=faces, vertex_label=label)
+    camera = Camera(torch.tensor([[2000.0, 2000.0]]), torch.tensor([[120.0, 50.0]]))
+    labels = render_labels(model, verts, camera, 240, 100)
+    assert (labels == 1).sum() == 90 * 60 and (labels == 2).sum() == 90 * 60  # the middle square is halved
+    assert labels[49, 29:31].tolist() == [0, 1] and labels[49, 119:121].tolist() == [1, 2]
+    assert labels[:20].max() == 0 and labels[20, 40] == 1 and labels[80:].max() == 0
+
+
+def test_the_nearer_part_hides_the_other(toy_model):
+    verts = np.array(
+        [[-9, -9, -1000], [9, -9, -1000], [0, 9, -1000], [-9, -9, -900], [9, -9, -900], [0, 9, -900]], float
+    )
+    model = replace(
+        toy_model, faces=torch.tensor([[0, 1, 2], [3, 4, 5]]), vertex_label=torch.tensor([1, 1, 1, 2, 2, 2])
+    )
+    camera = Camera(torch.tensor([[1000.0, 1000.0]]), torch.tensor([[20.0, 20.0]]))
+    labels = render_labels(model, verts, camera, 40, 40)
+    assert set(np.unique(labels)) == {0, 2}  # the nearer, larger triangle covers the other one
+    verts[3:, 0] += 500
+    assert set(np.unique(render_labels(model, verts, camera, 40, 40))) == {0, 1}
+
+
+def test_tiles_make_no_difference(result, monkeypatch):
+    verts = result.verts_in("camera")
+    whole = render_labels(result.model, verts, result.camera, 500, 360)
+    monkeypatch.setattr(fitter.report, "_TILE", 77)
+    tiled = render_labels(result.model, verts, result.camera, 500, 360)
+    assert (whole != tiled).mean() < 1e-4  # a pixel centre on an edge may round either way
+
+
+def test_a_face_at_the_border_of_the_photo(result):
+    verts = result.verts_in("camera")
+    full = render_labels(result.model, verts, result.camera, 500, 360)
+    assert (render_labels(result.model, verts, result.camera, 250, 200) != full[:200, :250]).mean() < 1e-4
+    assert render_labels(result.model, verts + (0, 5000, 0), result.camera, 500, 360).max() == 0
+    with pytest.raises(ValueError, match="behind the camera"):
+        render_labels(result.model, -verts, result.camera, 500, 360)
+
+
+def test_overlay_panels(result, tmp_path):
+    write_overlay(result, tmp_path / "overlay.png", panel=128)
+    with Image.open(tmp_path / "overlay.png") as image:
+        assert image.mode == "RGB" and image.size == (128 * len(PANELS), 128)
+        picture = np.array(image).astype(int)
+    photo, mesh, geometry, render, parts = (picture[:, 128 * k : 128 * (k + 1)] for k in range(5))
+    window = overlay_window(result, 128)
+    verts = torch.from_numpy(result.verts_in("camera"))[None]
+    camera = Camera(result.camera.focal.double(), result.camera.centre.double())
+    pixels = window.to_window(project(verts, camera))[0].numpy()
+    assert pixels.min() > 0 and pixels.max() < 128  # the whole head is in the picture
+    wall = (photo == GREEN).all(-1)
+    inside = (photo[..., 1] < 60) & ~wall
+    assert 0.15 < inside.mean() < 0.7
+    for panel in (mesh, render, parts):
+        assert (panel[wall] == GREEN).all(-1).mean() > 0.95  # beside the mesh the photo stays
+        assert np.abs(panel[inside] - photo[inside]).mean() > 10  # on it something is drawn
+    assert (geometry[wall] == 255).all(-1).mean() > 0.95
+    assert np.ptp(geometry[inside], axis=-1).max() == 0  # grey
+    assert geometry[inside].std() > 15  # with shading
+    skin = np.median(render[inside], 0)
+    np.testing.assert_allclose(skin, np.array((0.75, 0.55, 0.45)) * 255, atol=12)  # the albedo under white light
+    assert np.array_equal(overlay(result, 64), overlay(result, 64))

@@ -1,6 +1,6 @@
 """Milliseconds of the photometric path on the CPU: a 17k-vertex head in a 224 px window, forward and backward.
 
-    python benchmarks/bench_render.py [--size 224] [--repeat 50]
+python benchmarks/bench_render.py [--size 224] [--repeat 50]
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ def main() -> None:
     steps.clear()
     total = [iteration() for _ in range(options.repeat)]
     seen = (renderer.rasterize(to_clip_space(points.detach(), camera, size), faces, size)[..., 3] > 0).float().mean()
-    print(f"{len(verts)} vertices, {len(faces)} faces, {size} px, {seen:.0%} covered, {torch.get_num_threads()} threads")
+    print(
+        f"{len(verts)} vertices, {len(faces)} faces, {size} px, {seen:.0%} covered, {torch.get_num_threads()} threads"
+    )
     print(f"{'step':<16}{'median ms':>10}{'best ms':>10}")
     for name, times in steps.items():
         print(f"{name:<16}{np.median(times):>10.2f}{min(times):>10.2f}")

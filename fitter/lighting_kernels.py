@@ -11,10 +11,12 @@ import weakref
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import njit
 from torch import Tensor
 
-CHUNKS = 8
+from fitter.parallel import run_chunks
+
+CHUNKS = 4
 
 # as in fitter.lighting; numba bakes globals into the compiled code
 _C0, _C1, _C2, _C3, _C4 = 0.282095, 0.488603, 1.092548, 0.315392, 0.546274
@@ -39,7 +41,16 @@ def _incidence(faces, count):
 
 
 @njit(cache=True, nogil=True)
-def _face_areas(verts, faces, first, last, areas):
+def _span(count, chunk):
+    """Batch item, first and past-the-last element of one of B * CHUNKS chunks."""
+    c = chunk % CHUNKS
+    return chunk // CHUNKS, c * count // CHUNKS, (c + 1) * count // CHUNKS
+
+
+@njit(cache=True, nogil=True)
+def _face_areas(all_verts, faces, all_areas, chunk):
+    b, first, last = _span(faces.shape[0], chunk)
+    verts, areas = all_verts[b], all_areas[b]
     for f in range(first, last):
         i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
         ax, ay, az = verts[j, 0] - verts[i, 0], verts[j, 1] - verts[i, 1], verts[j, 2] - verts[i, 2]
@@ -50,7 +61,9 @@ def _face_areas(verts, faces, first, last, areas):
 
 
 @njit(cache=True, nogil=True)
-def _unit_sums(areas, start, items, first, last, normals, lengths):
+def _unit_sums(all_areas, start, items, all_normals, all_lengths, chunk):
+    b, first, last = _span(all_normals.shape[1], chunk)
+    areas, normals, lengths = all_areas[b], all_normals[b], all_lengths[b]
     for v in range(first, last):
         x, y, z = 0.0, 0.0, 0.0
         for at in range(start[v], start[v + 1]):
@@ -64,23 +77,11 @@ def _unit_sums(areas, start, items, first, last, normals, lengths):
         lengths[v] = length
 
 
-@njit(cache=True, parallel=True)
-def _normals(verts, faces, start, items, areas, normals, lengths):
-    batch, count = verts.shape[:2]
-    total = faces.shape[0]
-    for i in prange(batch * CHUNKS):
-        b, c = i // CHUNKS, i % CHUNKS
-        _face_areas(verts[b], faces, c * total // CHUNKS, (c + 1) * total // CHUNKS, areas[b])
-    for i in prange(batch * CHUNKS):
-        b, c = i // CHUNKS, i % CHUNKS
-        _unit_sums(
-            areas[b], start, items, c * count // CHUNKS, (c + 1) * count // CHUNKS, normals[b], lengths[b]
-        )
-
-
 @njit(cache=True, nogil=True)
-def _to_sums(grad, normals, lengths, first, last, sums):
+def _to_sums(all_grad, all_normals, all_lengths, all_sums, chunk):
     """d unit normal -> d sum of areas: the part across the normal, over the length."""
+    b, first, last = _span(all_normals.shape[1], chunk)
+    grad, normals, lengths, sums = all_grad[b], all_normals[b], all_lengths[b], all_sums[b]
     for v in range(first, last):
         along = grad[v, 0] * normals[v, 0] + grad[v, 1] * normals[v, 1] + grad[v, 2] * normals[v, 2]
         inverse = 1.0 / lengths[v] if lengths[v] != 0.0 else 0.0
@@ -89,7 +90,9 @@ def _to_sums(grad, normals, lengths, first, last, sums):
 
 
 @njit(cache=True, nogil=True)
-def _to_verts(verts, faces, start, items, sums, first, last, out):
+def _to_verts(all_verts, faces, start, items, all_sums, all_out, chunk):
+    b, first, last = _span(all_verts.shape[1], chunk)
+    verts, sums, out = all_verts[b], all_sums[b], all_out[b]
     for v in range(first, last):
         x, y, z = 0.0, 0.0, 0.0
         for at in range(start[v], start[v + 1]):
@@ -110,21 +113,10 @@ def _to_verts(verts, faces, start, items, sums, first, last, out):
         out[v, 0], out[v, 1], out[v, 2] = x, y, z
 
 
-@njit(cache=True, parallel=True)
-def _normals_backward(verts, faces, start, items, grad, normals, lengths, sums, out):
-    batch, count = verts.shape[:2]
-    for i in prange(batch * CHUNKS):
-        b, c = i // CHUNKS, i % CHUNKS
-        _to_sums(grad[b], normals[b], lengths[b], c * count // CHUNKS, (c + 1) * count // CHUNKS, sums[b])
-    for i in prange(batch * CHUNKS):
-        b, c = i // CHUNKS, i % CHUNKS
-        _to_verts(
-            verts[b], faces, start, items, sums[b], c * count // CHUNKS, (c + 1) * count // CHUNKS, out[b]
-        )
-
-
 @njit(cache=True, nogil=True)
-def _shade_points(albedo, normals, sh, first, last, out):
+def _shade_points(all_albedo, all_normals, all_sh, all_out, chunk):
+    b, first, last = _span(all_albedo.shape[1], chunk)
+    albedo, normals, sh, out = all_albedo[b], all_normals[b], all_sh[b], all_out[b]
     for n in range(first, last):
         x, y, z = normals[n, 0], normals[n, 1], normals[n, 2]
         h4, h5, h6 = _C2 * x * y, _C2 * y * z, _C3 * (3.0 * z * z - 1.0)
@@ -135,16 +127,11 @@ def _shade_points(albedo, normals, sh, first, last, out):
             out[n, c] = albedo[n, c] * light
 
 
-@njit(cache=True, parallel=True)
-def _shade(albedo, normals, sh, out):
-    batch, count = albedo.shape[:2]
-    for i in prange(batch * CHUNKS):
-        b, c = i // CHUNKS, i % CHUNKS
-        _shade_points(albedo[b], normals[b], sh[b], c * count // CHUNKS, (c + 1) * count // CHUNKS, out[b])
-
-
 @njit(cache=True, nogil=True)
-def _shade_points_backward(albedo, normals, sh, grad, first, last, to_albedo, to_normals, to_sh):
+def _shade_points_backward(all_albedo, all_normals, all_sh, all_grad, all_to_albedo, all_to_normals, all_to_sh, chunk):
+    b, first, last = _span(all_albedo.shape[1], chunk)
+    albedo, normals, sh, grad = all_albedo[b], all_normals[b], all_sh[b], all_grad[b]
+    to_albedo, to_normals, to_sh = all_to_albedo[b], all_to_normals[b], all_to_sh[b, chunk % CHUNKS]
     h = np.empty(9)
     total = np.zeros((9, 3))
     for n in range(first, last):
@@ -165,17 +152,6 @@ def _shade_points_backward(albedo, normals, sh, grad, first, last, to_albedo, to
             gz += g * (_C1 * sh[2, c] + _C2 * (y * sh[5, c] + x * sh[7, c]) + 6.0 * _C3 * z * sh[6, c])
         to_normals[n, 0], to_normals[n, 1], to_normals[n, 2] = gx, gy, gz
     to_sh[:] = total
-
-
-@njit(cache=True, parallel=True)
-def _shade_backward(albedo, normals, sh, grad, to_albedo, to_normals, to_sh):
-    batch, count = albedo.shape[:2]
-    for i in prange(batch * CHUNKS):
-        b, c = i // CHUNKS, i % CHUNKS
-        _shade_points_backward(
-            albedo[b], normals[b], sh[b], grad[b], c * count // CHUNKS, (c + 1) * count // CHUNKS,
-            to_albedo[b], to_normals[b], to_sh[b, c],
-        )  # fmt: skip
 
 
 _incidence_cache: dict[int, tuple] = {}
@@ -209,7 +185,9 @@ class VertexNormals(torch.autograd.Function):
         normals = torch.empty_like(verts)
         lengths = np.empty((batch, count), array.dtype)
         areas = np.empty((batch, len(mesh[0]), 3), array.dtype)
-        _normals(array, *mesh, areas, normals.numpy(), lengths)
+        triangles, start, items = mesh
+        run_chunks(_face_areas, batch * CHUNKS, array, triangles, areas)
+        run_chunks(_unit_sums, batch * CHUNKS, areas, start, items, normals.numpy(), lengths)
         ctx.save_for_backward(verts, normals)
         ctx.mesh, ctx.lengths = mesh, lengths
         return normals
@@ -219,10 +197,9 @@ class VertexNormals(torch.autograd.Function):
         verts, normals = ctx.saved_tensors
         out = torch.empty_like(verts)
         array = verts.detach().numpy()
-        _normals_backward(
-            array, *ctx.mesh, grad.contiguous().numpy(), normals.detach().numpy(), ctx.lengths,
-            np.empty_like(array), out.numpy(),
-        )  # fmt: skip
+        chunks, sums = len(array) * CHUNKS, np.empty_like(array)
+        run_chunks(_to_sums, chunks, grad.contiguous().numpy(), normals.detach().numpy(), ctx.lengths, sums)
+        run_chunks(_to_verts, chunks, array, *ctx.mesh, sums, out.numpy())
         return out, None
 
 
@@ -233,7 +210,8 @@ class Shade(torch.autograd.Function):
     def forward(ctx, albedo: Tensor, normals: Tensor, sh: Tensor) -> Tensor:
         albedo, normals, sh = albedo.contiguous(), normals.contiguous(), sh.contiguous()
         out = torch.empty_like(albedo)
-        _shade(albedo.detach().numpy(), normals.detach().numpy(), sh.detach().numpy(), out.numpy())
+        arrays = (albedo.detach().numpy(), normals.detach().numpy(), sh.detach().numpy())
+        run_chunks(_shade_points, len(albedo) * CHUNKS, *arrays, out.numpy())
         ctx.save_for_backward(albedo, normals, sh)
         return out
 
@@ -242,7 +220,8 @@ class Shade(torch.autograd.Function):
         albedo, normals, sh = (t.detach() for t in ctx.saved_tensors)
         to_albedo, to_normals = torch.empty_like(albedo), torch.empty_like(normals)
         to_sh = torch.empty(len(sh), CHUNKS, 9, 3, dtype=sh.dtype)
-        _shade_backward(
+        run_chunks(
+            _shade_points_backward, len(albedo) * CHUNKS,
             albedo.numpy(), normals.numpy(), sh.numpy(), grad.contiguous().numpy(),
             to_albedo.numpy(), to_normals.numpy(), to_sh.numpy(),
         )  # fmt: skip

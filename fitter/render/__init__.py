@@ -22,9 +22,7 @@ from fitter.errors import FaceFitError
 
 RENDERERS = ("auto", "nvdiffrast", "cpu")
 
-NVDIFFRAST_INSTALL = (
-    "pip install setuptools wheel ninja && pip install --no-build-isolation git+https://github.com/NVlabs/nvdiffrast.git"
-)
+NVDIFFRAST_INSTALL = "pip install setuptools wheel ninja && pip install --no-build-isolation git+https://github.com/NVlabs/nvdiffrast.git"
 
 
 @runtime_checkable

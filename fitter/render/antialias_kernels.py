@@ -14,9 +14,11 @@ along the line between the centres until it meets the outline. Where the first f
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-CHUNKS = 8
+from fitter.render.raster_kernels import span
+
+CHUNKS = 4
 WALK = 64  # faces between two neighbouring pixel centres; more means a mesh far finer than the picture
 
 
@@ -74,7 +76,13 @@ def _is_outline(screen, pos, faces, across, f, corner):
 
 
 @njit(cache=True, nogil=True)
-def _mark_faces(screen, pos, faces, across, first, last, marks):
+def mark(screens, poses, faces, across, all_marks, chunk):
+    """Pairs that an outline crosses, seen or hidden: `all_marks` (B, S, S, 2) uint8, zero on entry. B * CHUNKS chunks.
+
+    Chunks may mark the same pair; all write the same value.
+    """
+    b, first, last = span(faces.shape[0], CHUNKS, chunk)
+    screen, pos, marks = screens[b], poses[b], all_marks[b]
     size = marks.shape[0]
     for f in range(first, last):
         for corner in range(3):
@@ -96,15 +104,6 @@ def _mark_faces(screen, pos, faces, across, first, last, marks):
                         marks[line, at, 0] = 1  # this pixel and the one to its right
                     else:
                         marks[at, line, 1] = 1  # this pixel and the one below
-
-
-@njit(cache=True, parallel=True)
-def mark(screen, pos, faces, across, marks):
-    """Pairs that an outline crosses, seen or hidden: `marks` (B, S, S, 2) uint8, zero on entry."""
-    count = faces.shape[0]
-    for i in prange(marks.shape[0] * CHUNKS):
-        b, c = i // CHUNKS, i % CHUNKS
-        _mark_faces(screen[b], pos[b], faces, across, c * count // CHUNKS, (c + 1) * count // CHUNKS, marks[b])
 
 
 @njit(cache=True, nogil=True)
@@ -175,11 +174,10 @@ def _find(screen, pos, faces, across, rast, marks, steps, pairs, share):
     return found
 
 
-@njit(cache=True, parallel=True)
-def find(screen, pos, faces, across, rast, marks, steps, pairs, share, found):
+@njit(cache=True, nogil=True)
+def find(screen, pos, faces, across, rast, marks, steps, pairs, share, found, b):
     """Pairs to blend: `pairs` (B, M, 6) receiver, donor, edge p, edge q, sign, axis; `share` (B, M); `found` (B,)."""
-    for b in prange(rast.shape[0]):
-        found[b] = _find(screen[b], pos[b], faces, across, rast[b], marks[b], steps, pairs[b], share[b])
+    found[b] = _find(screen[b], pos[b], faces, across, rast[b], marks[b], steps, pairs[b], share[b])
 
 
 @njit(cache=True, nogil=True)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fitter.parallel import run_chunks
 from fitter.render import antialias_kernels
 from fitter.render import raster_kernels as kernels
 
@@ -56,12 +57,12 @@ class _Rasterize(torch.autograd.Function):
         batch, count = clip.shape[:2]
         array = clip.detach().contiguous().numpy()
         pos = np.empty((batch, count, 3))
-        screen = np.zeros((batch, count, 2))
+        screen = np.empty((batch, count, 2))
         box = np.empty((batch, len(faces), 4), np.int32)
         rast = torch.zeros(batch, size, size, 4, dtype=clip.dtype)
-        kernels.place(array, size, pos, screen)
-        kernels.bound(pos, screen, faces, size, box)
-        kernels.fill(pos, array, faces, box, rast.numpy())
+        run_chunks(kernels.place, batch * kernels.CHUNKS, array, size, pos, screen)
+        run_chunks(kernels.bound, batch * kernels.CHUNKS, pos, screen, faces, size, box)
+        run_chunks(kernels.fill, batch * kernels.BANDS, pos, array, faces, box, rast.numpy())
         ctx.save_for_backward(rast)
         ctx.pos, ctx.faces = pos, faces
         return rast
@@ -73,8 +74,10 @@ class _Rasterize(torch.autograd.Function):
         array = rast.detach().numpy()
         buffers = np.zeros((batch, kernels.CHUNKS, count, 3), array.dtype)
         out = torch.empty(batch, count, 4, dtype=rast.dtype)
-        kernels.fill_backward(ctx.pos, ctx.faces, array, grad.contiguous().numpy(), buffers)
-        kernels.gather_clip(buffers, out.numpy())
+        run_chunks(
+            kernels.fill_backward, batch * kernels.CHUNKS, ctx.pos, ctx.faces, array, grad.contiguous().numpy(), buffers
+        )
+        run_chunks(kernels.gather_clip, batch * kernels.CHUNKS, buffers, out.numpy())
         return out, None, None
 
 
@@ -83,7 +86,8 @@ class _Interpolate(torch.autograd.Function):
     def forward(ctx, attributes: Tensor, rast: Tensor, faces: np.ndarray) -> Tensor:
         attributes, rast = attributes.contiguous(), rast.contiguous()
         out = torch.empty(*rast.shape[:3], attributes.shape[2], dtype=attributes.dtype)
-        kernels.interpolate(attributes.detach().numpy(), rast.detach().numpy(), faces, out.numpy())
+        bands = len(rast) * kernels.BANDS
+        run_chunks(kernels.interpolate, bands, attributes.detach().numpy(), rast.detach().numpy(), faces, out.numpy())
         ctx.save_for_backward(attributes, rast)
         ctx.faces = faces
         return out
@@ -97,14 +101,15 @@ class _Interpolate(torch.autograd.Function):
         chunks = kernels.CHUNKS
         buffers = np.zeros((batch, chunks, count, channels) if to_values else (1, 1, 1, 1), values.dtype)
         grad_rast = torch.zeros(rast.shape if to_rast else (1, 1, 1, 1), dtype=rast.dtype)
-        kernels.interpolate_backward(
-            values, points, ctx.faces, grad.contiguous().numpy(), to_values, to_rast, buffers, grad_rast.numpy()
-        )
+        run_chunks(
+            kernels.interpolate_backward, batch * chunks,
+            values, points, ctx.faces, grad.contiguous().numpy(), to_values, to_rast, buffers, grad_rast.numpy(),
+        )  # fmt: skip
         grad_attributes = None
         if to_values:
             grad_attributes = torch.empty_like(attributes)
             shared = buffers.reshape(groups, batch // groups * chunks, count, channels)
-            kernels.gather(shared, grad_attributes.numpy())
+            run_chunks(kernels.gather, groups * chunks, shared, grad_attributes.numpy())
         return grad_attributes, grad_rast if to_rast else None, None
 
 
@@ -115,16 +120,17 @@ class _Antialias(torch.autograd.Function):
         batch, size = rast.shape[:2]
         array, points = clip.detach().numpy(), rast.contiguous().numpy()
         pos = np.empty((batch, clip.shape[1], 3))
-        screen = np.zeros((batch, clip.shape[1], 2))
+        screen = np.empty((batch, clip.shape[1], 2))
         marks = np.zeros((batch, size, size, 2), np.uint8)
-        kernels.place(array, size, pos, screen)
-        antialias_kernels.mark(screen, pos, faces, across, marks)
+        run_chunks(kernels.place, batch * kernels.CHUNKS, array, size, pos, screen)
+        run_chunks(antialias_kernels.mark, batch * antialias_kernels.CHUNKS, screen, pos, faces, across, marks)
         most = max(int(marks.sum((1, 2, 3), dtype=np.int64).max()), 1)
         pairs, share = np.empty((batch, most, 6), np.int32), np.empty((batch, most), array.dtype)
         found = np.empty(batch, np.int64)
-        antialias_kernels.find(
-            screen, pos, faces, across, points, marks, antialias_kernels.WALK, pairs, share, found
-        )
+        run_chunks(
+            antialias_kernels.find, batch,
+            screen, pos, faces, across, points, marks, antialias_kernels.WALK, pairs, share, found,
+        )  # fmt: skip
         out = color.detach().clone()
         flat = (batch, size * size, -1)
         antialias_kernels.blend(color.detach().numpy().reshape(flat), pairs, share, found, out.numpy().reshape(flat))

@@ -7,8 +7,8 @@ that cross the camera plane and faces of any size need no clipping. The two face
 coefficients for it (floating point is symmetric in sign), so a pixel centre belongs to exactly one of them: no cracks,
 no double coverage.
 
-Work is split into fixed bands of rows and every sum over bands runs in a fixed order, so results do not depend on the
-number of threads. The parallel wrappers hold nothing but the loop: numba compiles them in well under a second.
+Every kernel does one chunk of its work, a fixed band of rows, vertices or faces (fitter.parallel.run_chunks), and every
+sum over chunks runs in a fixed order, so results do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -16,16 +16,25 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 BANDS = 8  # of rows; enough for an even load on a few cores
 CHUNKS = 4  # private gradient buffers; each costs a pass over the vertices
 
 
 @njit(cache=True, nogil=True)
-def _place(clip, size, b, start, stop, pos, screen):
+def span(count, chunks, chunk):
+    """Batch item, first and past-the-last element of one of batch * chunks chunks."""
+    c = chunk % chunks
+    return chunk // chunks, c * count // chunks, (c + 1) * count // chunks
+
+
+@njit(cache=True, nogil=True)
+def place(clip, size, pos, screen, chunk):
+    """(B, V, 4) clip -> `pos` (B, V, 3) homogeneous pixels, `screen` (B, V, 2) pixels, float64. B * CHUNKS chunks."""
+    b, first, last = span(clip.shape[1], CHUNKS, chunk)
     half = 0.5 * size
-    for v in range(start, stop):
+    for v in range(first, last):
         w = np.float64(clip[b, v, 3])
         x = (np.float64(clip[b, v, 0]) + w) * half
         y = (w - np.float64(clip[b, v, 1])) * half
@@ -35,22 +44,18 @@ def _place(clip, size, b, start, stop, pos, screen):
         if w > 0.0:
             screen[b, v, 0] = x / w
             screen[b, v, 1] = y / w
-
-
-@njit(cache=True, parallel=True)
-def place(clip, size, pos, screen):
-    """(B, V, 4) clip -> `pos` (B, V, 3) homogeneous pixels and `screen` (B, V, 2) pixels, float64."""
-    batch, count = clip.shape[0], clip.shape[1]
-    for i in prange(batch * CHUNKS):
-        c = i % CHUNKS
-        _place(clip, size, i // CHUNKS, c * count // CHUNKS, (c + 1) * count // CHUNKS, pos, screen)
+        else:
+            screen[b, v, 0] = 0.0
+            screen[b, v, 1] = 0.0
 
 
 @njit(cache=True, nogil=True)
-def _bound(pos, screen, faces, size, b, start, stop, box):
+def bound(pos, screen, faces, size, box, chunk):
+    """Pixel bounds of each face: `box` (B, F, 4) int32 first row, last row, first column, last column. B * CHUNKS."""
+    b, first, last = span(faces.shape[0], CHUNKS, chunk)
     slack = 0.5 + 1e-6
     top = size - 1.0
-    for f in range(start, stop):
+    for f in range(first, last):
         i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
         wi, wj, wk = pos[b, i, 2], pos[b, j, 2], pos[b, k, 2]
         box[b, f, 0] = 0
@@ -73,17 +78,10 @@ def _bound(pos, screen, faces, size, b, start, stop, box):
             box[b, f, 3] = size - 1
 
 
-@njit(cache=True, parallel=True)
-def bound(pos, screen, faces, size, box):
-    """Pixel bounds of each face: `box` (B, F, 4) int32 first row, last row, first column, last column."""
-    batch, count = pos.shape[0], faces.shape[0]
-    for i in prange(batch * CHUNKS):
-        c = i % CHUNKS
-        _bound(pos, screen, faces, size, i // CHUNKS, c * count // CHUNKS, (c + 1) * count // CHUNKS, box)
-
-
 @njit(cache=True, nogil=True)
-def _fill_band(pos, clip, faces, box, b, first, last, rast):
+def fill(pos, clip, faces, box, rast, chunk):
+    """Draw all faces into `rast` (B, S, S, 4), zero on entry. B * BANDS chunks."""
+    b, first, last = span(rast.shape[1], BANDS, chunk)
     size = rast.shape[2]
     nearest = np.full((last - first, size), np.inf)
     for f in range(faces.shape[0]):
@@ -131,17 +129,11 @@ def _fill_band(pos, clip, faces, box, b, first, last, rast):
                     rast[b, row, column, 3] = f + 1
 
 
-@njit(cache=True, parallel=True)
-def fill(pos, clip, faces, box, rast):
-    """Draw all faces into `rast` (B, S, S, 4), zero on entry."""
-    size = rast.shape[1]
-    for i in prange(rast.shape[0] * BANDS):
-        c = i % BANDS
-        _fill_band(pos, clip, faces, box, i // BANDS, c * size // BANDS, (c + 1) * size // BANDS, rast)
-
-
 @njit(cache=True, nogil=True)
-def _fill_band_backward(pos, faces, rast, grad, b, first, last, out):
+def fill_backward(pos, faces, rast, grad, buffers, chunk):
+    """d rast (u, v) -> private sums `buffers` (B, CHUNKS, V, 3) of d clip (x, y, w), zero on entry. B * CHUNKS."""
+    b, first, last = span(rast.shape[1], CHUNKS, chunk)
+    out = buffers[b, chunk % CHUNKS]
     size = rast.shape[2]
     half = 0.5 * size
     for row in range(first, last):
@@ -186,35 +178,26 @@ def _fill_band_backward(pos, faces, rast, grad, b, first, last, out):
                 out[at, 2] += dw + (dx + dy) * half
 
 
-@njit(cache=True, parallel=True)
-def fill_backward(pos, faces, rast, grad, buffers):
-    """d rast (u, v) -> private sums `buffers` (B, CHUNKS, V, 3) of d clip (x, y, w), zero on entry."""
-    size = rast.shape[1]
-    for i in prange(rast.shape[0] * CHUNKS):
-        b, c = i // CHUNKS, i % CHUNKS
-        _fill_band_backward(pos, faces, rast, grad, b, c * size // CHUNKS, (c + 1) * size // CHUNKS, buffers[b, c])
-
-
-@njit(cache=True, parallel=True)
-def gather_clip(buffers, out):
-    """Sum the private buffers into `out` (B, V, 4); z gets no gradient."""
-    batch, chunks, count = buffers.shape[0], buffers.shape[1], buffers.shape[2]
-    for i in prange(batch * CHUNKS):
-        b, part = i // CHUNKS, i % CHUNKS
-        for v in range(part * count // CHUNKS, (part + 1) * count // CHUNKS):
-            x, y, w = buffers[b, 0, v, 0], buffers[b, 0, v, 1], buffers[b, 0, v, 2]
-            for c in range(1, chunks):
-                x += buffers[b, c, v, 0]
-                y += buffers[b, c, v, 1]
-                w += buffers[b, c, v, 2]
-            out[b, v, 0] = x
-            out[b, v, 1] = y
-            out[b, v, 2] = 0.0
-            out[b, v, 3] = w
+@njit(cache=True, nogil=True)
+def gather_clip(buffers, out, chunk):
+    """Sum the private buffers into `out` (B, V, 4); z gets no gradient. B * CHUNKS chunks."""
+    b, first, last = span(out.shape[1], CHUNKS, chunk)
+    for v in range(first, last):
+        x, y, w = buffers[b, 0, v, 0], buffers[b, 0, v, 1], buffers[b, 0, v, 2]
+        for c in range(1, buffers.shape[1]):
+            x += buffers[b, c, v, 0]
+            y += buffers[b, c, v, 1]
+            w += buffers[b, c, v, 2]
+        out[b, v, 0] = x
+        out[b, v, 1] = y
+        out[b, v, 2] = 0.0
+        out[b, v, 3] = w
 
 
 @njit(cache=True, nogil=True)
-def _interpolate_band(values, rast, faces, b, first, last, out):
+def interpolate(values, rast, faces, out, chunk):
+    """`values` (B or 1, N, C) at the points of `rast` -> `out` (B, S, S, C). B * BANDS chunks."""
+    b, first, last = span(rast.shape[1], BANDS, chunk)
     source = b if values.shape[0] > 1 else 0
     for row in range(first, last):
         for column in range(rast.shape[2]):
@@ -230,17 +213,11 @@ def _interpolate_band(values, rast, faces, b, first, last, out):
                 out[b, row, column, c] = u * values[source, i, c] + v * values[source, j, c] + t * values[source, k, c]
 
 
-@njit(cache=True, parallel=True)
-def interpolate(values, rast, faces, out):
-    """`values` (B or 1, N, C) at the points of `rast` -> `out` (B, S, S, C)."""
-    size = rast.shape[1]
-    for i in prange(rast.shape[0] * BANDS):
-        c = i % BANDS
-        _interpolate_band(values, rast, faces, i // BANDS, c * size // BANDS, (c + 1) * size // BANDS, out)
-
-
 @njit(cache=True, nogil=True)
-def _interpolate_band_backward(values, rast, faces, grad, b, first, last, to_values, to_rast, out, grad_rast):
+def interpolate_backward(values, rast, faces, grad, to_values, to_rast, buffers, grad_rast, chunk):
+    """d out -> private sums `buffers` (B, CHUNKS, N, C) of d values, and `grad_rast` (B, S, S, 4); zero on entry."""
+    b, first, last = span(rast.shape[1], CHUNKS, chunk)
+    out = buffers[b, chunk % CHUNKS] if to_values else buffers[0, 0]
     source = b if values.shape[0] > 1 else 0
     channels = values.shape[2]
     zero = rast[0, 0, 0, 0] * 0
@@ -269,28 +246,13 @@ def _interpolate_band_backward(values, rast, faces, grad, b, first, last, to_val
                 grad_rast[b, row, column, 1] = gv
 
 
-@njit(cache=True, parallel=True)
-def interpolate_backward(values, rast, faces, grad, to_values, to_rast, buffers, grad_rast):
-    """d out -> private sums `buffers` (B, CHUNKS, N, C) of d values, and `grad_rast` (B, S, S, 4); zero on entry."""
-    size = rast.shape[1]
-    for i in prange(rast.shape[0] * CHUNKS):
-        b, c = i // CHUNKS, i % CHUNKS
-        first, last = c * size // CHUNKS, (c + 1) * size // CHUNKS
-        own = buffers[b, c] if to_values else buffers[0, 0]
-        _interpolate_band_backward(
-            values, rast, faces, grad, b, first, last, to_values, to_rast, own, grad_rast
-        )
-
-
-@njit(cache=True, parallel=True)
-def gather(buffers, out):
-    """Sum private buffers (G, K, N, C) over K in a fixed order into `out` (G, N, C)."""
-    groups, chunks, count, channels = buffers.shape
-    for i in prange(groups * CHUNKS):
-        b, part = i // CHUNKS, i % CHUNKS
-        for v in range(part * count // CHUNKS, (part + 1) * count // CHUNKS):
-            for c in range(channels):
-                total = buffers[b, 0, v, c]
-                for k in range(1, chunks):
-                    total += buffers[b, k, v, c]
-                out[b, v, c] = total
+@njit(cache=True, nogil=True)
+def gather(buffers, out, chunk):
+    """Sum private buffers (G, K, N, C) over K in a fixed order into `out` (G, N, C). G * CHUNKS chunks."""
+    b, first, last = span(out.shape[1], CHUNKS, chunk)
+    for v in range(first, last):
+        for c in range(out.shape[2]):
+            total = buffers[b, 0, v, c]
+            for k in range(1, buffers.shape[1]):
+                total += buffers[b, k, v, c]
+            out[b, v, c] = total

@@ -3,13 +3,11 @@
 The descriptors of a part with n points take S * S * n distances from their definition. Each statistic has a structure
 that saves nearly all of them:
 
-* min: an anchor's gradient goes to its nearest point alone. If d is the distance from the middle of a cell of anchors
-  to its nearest point, and r the cell's half diagonal, no point farther than d + 2 r from the middle can be nearest to
-  any anchor of that cell (triangle inequality). Lists of candidates shrink through cells of 27, 9 and 3 pixels; which
-  point an anchor belongs to is exact. Near the part (within NEAR pixels of a point) every anchor is used; farther out
-  the distance is smooth over 3 pixels and one anchor stands for nine.
-* max: only corners of the convex hull can be farthest, and by the same inequality only those farther than d - 2 r.
-  One anchor stands for nine.
+* min and max: an anchor's gradient goes to its nearest or farthest point alone. Most points cannot be that for any
+  anchor of a cell: all their bisectors with the point extreme for its middle miss the cell. Lists of candidates shrink
+  through cells of 27, 9 and 3 pixels, starting for max with the corners of the convex hull. Which point an anchor
+  belongs to is exact. For min, near the part (within NEAR pixels of a point) every anchor is used; elsewhere the
+  distance is smooth over 3 pixels and one anchor stands for nine, or for a cell of 81 that has one candidate only.
 * mean: smooth everywhere but at the points themselves. A cell of 9 x 9 anchors is replaced by its middle, and the
   distance to it by sqrt(d^2 + e^2), where e^2 is the cell's variance along one axis. To second order in 1 / d that is
   the mean over the cell, so the sum over anchors is kept to third order, and nothing is singular near a point.
@@ -31,6 +29,8 @@ from fitter.energies.threads import in_parallel
 FINE, CELL, BLOCK = 3, 9, 27  # pixels; each divides the next
 # Pixels. Kinks of the distance field lie close together only around the points of a part.
 NEAR = 3.0
+# Pixels. From here on the distance to a single point is smooth over a whole cell.
+FAR = 2.0 * CELL
 
 
 class PrdlCpu(torch.autograd.Function):
@@ -116,7 +116,7 @@ def _strips(
     first, last, x, y, offset, descriptors, cell_mean, active, wanted, hull, corners, partial, residual, energy
 ):  # fmt: skip
     strips, parts = energy.shape
-    half = (strips + 1) // 2
+    half, every = (strips + 1) // 2, np.arange(len(x))
     for task in range(first, last):
         # each thread gets a run of tasks: even strips first, then odd ones, gives two threads the same work
         rank, part = task // parts, task % parts
@@ -125,10 +125,10 @@ def _strips(
             low, high, size = offset[part], offset[part + 1], descriptors.shape[2]
             px, py, slope = x[low:high], y[low:high], partial[strip, low:high]
             if wanted[0]:
-                energy[strip, part] += _nearest(px, py, strip, size, descriptors[part, 0], slope)
+                energy[strip, part] += _extreme(1, px, py, every, strip, size, descriptors[part, 0], slope)
             if wanted[1]:
-                corner = hull[low : low + corners[part]]
-                energy[strip, part] += _farthest(px, py, corner, strip, size, descriptors[part, 1], slope)
+                at = hull[low : low + corners[part]]
+                energy[strip, part] += _extreme(-1, px[at], py[at], at, strip, size, descriptors[part, 1], slope)
             if wanted[2]:
                 energy[strip, part] += _average(px, py, strip, size, cell_mean[part], residual[part])
 
@@ -186,126 +186,97 @@ def _average(x, y, strip, size, target, residual):
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _candidates(x, y, listed, count, left, top, right, bottom, out):
-    """Which of the first `count` listed points can be nearest to an anchor of pixels [left, right) x [top, bottom).
+def _extreme(sign, x, y, index, strip, size, target, slope):
+    """Energy of the least (sign 1) or greatest (sign -1) distance over a strip; adds its gradient to slope[index]."""
+    count, energy = len(x), 0.0
+    block, block_at = np.empty((2, count + 1), x.dtype), np.empty(count + 1, np.int64)
+    cell, cell_at = np.empty((2, count + 1), x.dtype), np.empty(count + 1, np.int64)
+    fine, fine_at = np.empty((2, count + 1), x.dtype), np.empty(count + 1, np.int64)
+    top, bottom = strip * BLOCK, min((strip + 1) * BLOCK, size)
+    for left in range(0, size, BLOCK):
+        right = min(left + BLOCK, size)
+        in_block, _ = _candidates(sign, x, y, index, count, left, right, top, bottom, block, block_at)
+        for row in range(top, bottom, CELL):
+            row_end = min(row + CELL, bottom)
+            for column in range(left, right, CELL):
+                column_end = min(column + CELL, right)
+                in_cell, away = _candidates(
+                    sign, block[0], block[1], block_at, in_block, column, column_end, row, row_end, cell, cell_at
+                )
+                if sign > 0 and away <= NEAR + 0.71 * CELL:
+                    for v in range(row, row_end, FINE):
+                        v_end = min(v + FINE, row_end)
+                        for u in range(column, column_end, FINE):
+                            u_end = min(u + FINE, column_end)
+                            in_fine, _ = _candidates(
+                                sign, cell[0], cell[1], cell_at, in_cell, u, u_end, v, v_end, fine, fine_at
+                            )
+                            energy += _pull(sign, fine, fine_at, in_fine, u, u_end, v, v_end, 1, target, slope)
+                else:
+                    step = FINE if in_cell > 1 or away < FAR else CELL
+                    energy += _pull(sign, cell, cell_at, in_cell, column, column_end, row, row_end, step, target, slope)
+    return energy
 
-    Returns their number (they go into `out`) and the distance of the nearest to the middle.
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _candidates(sign, x, y, index, count, left, right, top, bottom, out, out_at):
+    """Which of the first `count` points can be extreme for an anchor of pixels [left, right) x [top, bottom).
+
+    Against q, extreme for the middle c of the pixels, the point p wins at the anchor a where
+    sign (|a - p|^2 - |a - q|^2) = sign (|c - p|^2 - |c - q|^2) - 2 sign (a - c) (p - q) <= 0; the last term is at most
+    the half width times |p_x - q_x| plus the half height times |p_y - q_y|, twice. Who cannot win anywhere is dropped.
+
+    Returns their number (places go into `out`, indices into `out_at`) and the distance from the middle to q.
     """
     kind = x.dtype.type
     middle_x, middle_y = kind(0.5 * (left + right)), kind(0.5 * (top + bottom))
     width, height = kind(right - left - 1), kind(bottom - top - 1)
     least = kind(np.inf)
     for k in range(count):
-        dx, dy = x[listed[k]] - middle_x, y[listed[k]] - middle_y
-        least = min(least, dx * dx + dy * dy)
-    nearest = np.sqrt(least)
-    # a little more than the bound, against rounding
-    reach = nearest + np.sqrt(width * width + height * height) + kind(1e-3)
-    reach *= reach
+        dx, dy = x[k] - middle_x, y[k] - middle_y
+        least = min(least, sign * (dx * dx + dy * dy))
+    at = 0
+    for k in range(count):
+        dx, dy = x[k] - middle_x, y[k] - middle_y
+        if sign * (dx * dx + dy * dy) <= least:
+            at = k
+            break
+    qx, qy = x[at], y[at]
+    limit = least + kind(1e-2)  # pixel^2, against rounding
     found = 0
     for k in range(count):
-        i = listed[k]
-        dx, dy = x[i] - middle_x, y[i] - middle_y
-        out[found] = i
-        found += dx * dx + dy * dy <= reach
-    return found, nearest
+        dx, dy = x[k] - middle_x, y[k] - middle_y
+        out[0, found], out[1, found], out_at[found] = x[k], y[k], index[k]
+        found += sign * (dx * dx + dy * dy) <= limit + width * abs(x[k] - qx) + height * abs(y[k] - qy)
+    return found, np.sqrt(abs(least))
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _nearest(x, y, strip, size, target, slope):
-    """Energy of the least distance over a strip of anchors; adds its gradient to `slope`."""
-    count, energy = len(x), 0.0
-    everything, in_block = np.arange(count), np.empty(count + 1, np.int64)
-    in_cell, in_fine = np.empty(count + 1, np.int64), np.empty(count + 1, np.int64)
-    top, bottom = strip * BLOCK, min((strip + 1) * BLOCK, size)
-    for left in range(0, size, BLOCK):
-        right = min(left + BLOCK, size)
-        blocks, _ = _candidates(x, y, everything, count, left, top, right, bottom, in_block)
-        for row in range(top, bottom, CELL):
-            row_end = min(row + CELL, bottom)
-            for column in range(left, right, CELL):
-                column_end = min(column + CELL, right)
-                cells, away = _candidates(x, y, in_block, blocks, column, row, column_end, row_end, in_cell)
-                dense = away <= NEAR + 0.71 * CELL
-                for v in range(row, row_end, FINE):
-                    v_end = min(v + FINE, row_end)
-                    for u in range(column, column_end, FINE):
-                        u_end = min(u + FINE, column_end)
-                        fine, _ = _candidates(x, y, in_cell, cells, u, v, u_end, v_end, in_fine)
-                        if dense:
-                            energy += _pull_nearest(x, y, in_fine, fine, u, u_end, v, v_end, 1, target, slope)
-                        else:
-                            # the middle anchor of three; of two, the one behind the middle
-                            a, b, weight = (u + u_end) // 2, (v + v_end) // 2, (u_end - u) * (v_end - v)
-                            energy += _pull_nearest(x, y, in_fine, fine, a, a + 1, b, b + 1, weight, target, slope)
-    return energy
-
-
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _pull_nearest(x, y, listed, count, left, right, top, bottom, weight, target, slope):
-    energy, kind = 0.0, x.dtype.type
-    for row in range(top, bottom):
-        for column in range(left, right):
-            ax, ay = kind(column + 0.5), kind(row + 0.5)
-            best, at = kind(np.inf), listed[0]
+def _pull(sign, place, index, count, left, right, top, bottom, step, target, slope):
+    """Energy of the anchors of some pixels, one for each `step` x `step` of them; adds its gradient to `slope`."""
+    energy, kind = 0.0, place.dtype.type
+    for v in range(top, bottom, step):
+        v_end = min(v + step, bottom)
+        row = (v + v_end) // 2
+        ay = kind(row + 0.5)
+        for u in range(left, right, step):
+            u_end = min(u + step, right)
+            column = (u + u_end) // 2
+            ax = kind(column + 0.5)
+            best, at = kind(np.inf), 0
             for k in range(count):
-                i = listed[k]
-                dx, dy = x[i] - ax, y[i] - ay
-                d = dx * dx + dy * dy
+                dx, dy = place[0, k] - ax, place[1, k] - ay
+                d = sign * (dx * dx + dy * dy)
                 if d < best:
-                    best, at = d, i
-            energy += _pull(x[at] - ax, y[at] - ay, weight, target[row, column], slope, at)
-    return energy
-
-
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _pull(dx, dy, weight, wanted, slope, at):
-    """Energy of an anchor, standing for `weight` of them, whose point is `at`; adds its gradient to `slope`."""
-    distance = np.sqrt(dx * dx + dy * dy)
-    error = distance - wanted
-    if distance > 0:  # distance 0 has no direction; its subgradient is taken as 0, as torch.cdist does
-        factor = 2 * weight * error / distance
-        slope[at, 0] += factor * dx
-        slope[at, 1] += factor * dy
-    return weight * error * error
-
-
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _farthest(x, y, hull, strip, size, target, slope):
-    """Energy of the greatest distance over a strip of anchors; adds its gradient to `slope`."""
-    energy, kind = 0.0, x.dtype.type
-    kept = np.empty(len(hull) + 1, np.int64)
-    for row in range(strip * BLOCK, min((strip + 1) * BLOCK, size), CELL):
-        row_end = min(row + CELL, size)
-        for column in range(0, size, CELL):
-            column_end = min(column + CELL, size)
-            middle_x, middle_y = kind(0.5 * (column + column_end)), kind(0.5 * (row + row_end))
-            width, height = kind(column_end - column - 1), kind(row_end - row - 1)
-            most = kind(0)
-            for i in hull:
-                dx, dy = x[i] - middle_x, y[i] - middle_y
-                most = max(most, dx * dx + dy * dy)
-            reach = max(np.sqrt(most) - np.sqrt(width * width + height * height) - kind(1e-3), kind(0))
-            reach *= reach
-            count = 0
-            for i in hull:
-                dx, dy = x[i] - middle_x, y[i] - middle_y
-                kept[count] = i
-                count += dx * dx + dy * dy >= reach
-            for v in range(row, row_end, FINE):
-                v_end = min(v + FINE, row_end)
-                for u in range(column, column_end, FINE):
-                    u_end = min(u + FINE, column_end)
-                    a, b, weight = (u + u_end) // 2, (v + v_end) // 2, (u_end - u) * (v_end - v)
-                    ax, ay = kind(a + 0.5), kind(b + 0.5)
-                    best, at = kind(-1), kept[0]
-                    for k in range(count):
-                        i = kept[k]
-                        dx, dy = x[i] - ax, y[i] - ay
-                        d = dx * dx + dy * dy
-                        if d > best:
-                            best, at = d, i
-                    energy += _pull(x[at] - ax, y[at] - ay, weight, target[b, a], slope, at)
+                    best, at = d, k
+            weight = kind((u_end - u) * (v_end - v))
+            distance = np.sqrt(abs(best))
+            error = distance - kind(target[row, column])
+            energy += weight * error * error
+            if distance > 0:  # distance 0 has no direction; its subgradient is taken as 0, as torch.cdist does
+                factor = 2 * weight * error / distance
+                slope[index[at], 0] += factor * (place[0, at] - ax)
+                slope[index[at], 1] += factor * (place[1, at] - ay)
     return energy
 
 

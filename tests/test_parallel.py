@@ -40,7 +40,7 @@ def test_several_threads_may_call_at_once(threads):
     def caller(k):
         for _ in range(20):
             parts = [0] * 8
-            run_chunks(lambda chunk: parts.__setitem__(chunk, chunk), 8)
+            run_chunks(lambda out, chunk: out.__setitem__(chunk, chunk), 8, parts)
             sums[k] += sum(parts)
 
     callers = [threading.Thread(target=caller, args=(k,)) for k in range(6)]

@@ -50,15 +50,20 @@ def morph_targets(result: FitResult, space: str = "model") -> tuple[np.ndarray, 
     model, value = result.model, result.parameters
     targets = model.expression_basis.cpu().double().numpy().copy()
     ball = model.eyeball.cpu().numpy() > 0
-    with torch.no_grad():
-        none = torch.zeros_like(value.expression)
-        straight = model.shape(value.identity, none)
-        for index, name in enumerate(model.expression_names):
-            gaze = look_gaze(name)
-            if gaze is None or not ball.any() or np.abs(targets[index, ball]).max() > 1.0:
-                continue
-            turned = model.shape(value.identity, none, gaze.to(straight))
-            targets[index] += (turned - straight)[0].cpu().double().numpy()
+    looks = {index: look_gaze(name) for index, name in enumerate(model.expression_names)}
+    looks = {
+        index: gaze
+        for index, gaze in looks.items()
+        if gaze is not None and ball.any() and np.abs(targets[index, ball]).max() < 1.0
+    }
+    if looks:
+        gaze = torch.cat([torch.zeros(1, 2, 2), *looks.values()]).to(value.gaze)
+        with torch.no_grad():
+            identity = value.identity.expand(len(gaze), -1)
+            turned = model.shape(identity, torch.zeros_like(value.expression).expand(len(gaze), -1), gaze)
+        moves = (turned[1:, ball] - turned[:1, ball]).cpu().double().numpy()
+        for index, move in zip(looks, moves, strict=True):
+            targets[index, ball] += move
     weights = value.expression[0].detach().cpu().double().numpy()
     verts = result.verts_in(space)
     if space == "camera":

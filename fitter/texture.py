@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy import ndimage, sparse
+from scipy.sparse import csgraph
 from scipy.sparse.linalg import splu
 
 from fitter import texture_kernels as kernels
@@ -25,7 +26,9 @@ from fitter.render import load_renderer
 from fitter.result import FitResult
 from fitter.view import View, face_box, make_window, mesh_faces, part_labels, shading_normals, view
 
-_EDGE_FADE = 3.0  # mm from a depth edge over which the photo fades in: about the error of a good fit
+_SILHOUETTE_FADE = 3.0  # mm from the background over which the photo fades in: about the error of a good fit
+_EDGE_FADE = 1.2  # mm from a depth edge inside the face (nose over cheek), where landmarks hold the fit
+_LID_FADE = 0.5  # mm from where lids border on eyeballs or lips on teeth: eyes are few pixels and must be kept
 _DEPTH_EDGE = 4.0  # mm between neighbouring pixels; less is a slope or an eyelid
 _MASK_FADE = 0.02  # of the window's side, from the border of the valid pixels: about the error of a segmentation
 _SMOOTH = 15.0  # mm: what is broader goes into the base, what is finer (brows, lips, pores) into the detail
@@ -90,6 +93,8 @@ def _sample(
     side = max(right - left, bottom - top) * 1.02 + 2
     around = make_window(((left + right - side) / 2, (top + bottom - side) / 2), side, int(min(max(side, 192), 640)))
     seen = view(verts, faces, result.camera, around)
+    piece = _components(faces, len(verts))
+    component = np.where(seen.seen, piece[faces[seen.face, 0]], -1).astype(np.int32)
     focal, centre = (value[0].double().cpu().numpy() for value in (result.camera.focal, result.camera.centre))
     footprint = float(np.median(-verts[:, 2])) / float(focal[0] * around.scale)  # mm a pixel of the view
 
@@ -100,7 +105,8 @@ def _sample(
     kernels.sample_photo(
         texel_face, texel_bary, faces, verts, shading_normals(result)[0].double().numpy(), focal, centre,
         tuple(levels), _levels(result, verts, faces, size), np.array([x0, y0], np.float64),
-        _near_surface(seen, footprint), seen.depth, around.origin[0].double().numpy(), float(around.scale),
+        _near_surface(seen, footprint, component), seen.depth,
+        component, piece, around.origin[0].double().numpy(), float(around.scale),
         _trusted(result, verts, faces), window.origin[0].double().cpu().numpy(), float(window.scale),
         1.0 + 2 * footprint, colour, confidence,
     )  # fmt: skip
@@ -121,14 +127,29 @@ def _levels(result: FitResult, verts: np.ndarray, faces: np.ndarray, size: int) 
     return np.clip(0.5 * np.log2(np.maximum(ratio, 1e-9)), 0, 3)
 
 
-def _near_surface(seen: View, footprint: float) -> np.ndarray:
-    """(R, R) float32: 0 at depth edges and outside the mesh, 1 from _EDGE_FADE on. A fit is never exact to the pixel,
-    so beside an edge the photo may show what lies behind it."""
+def _near_surface(seen: View, footprint: float, component: np.ndarray) -> np.ndarray:
+    """(R, R) float32: 0 at the silhouette, at depth edges and where eyeballs and teeth border on skin; 1 well away from
+    all of them. A fit is never exact to the pixel, so beside an edge the photo may show what lies behind it.
+
+    Args:
+        footprint: mm a pixel of the view; component: (R, R) number of the connected piece of the mesh seen.
+    """
     far = np.where(seen.seen, seen.depth, 1e9)
-    jump = ndimage.maximum_filter(far, 3) - ndimage.minimum_filter(far, 3)
-    inside = jump < max(_DEPTH_EDGE, 8 * footprint)
-    distance = ndimage.distance_transform_edt(inside) * footprint
-    return _smoothstep(distance / max(_EDGE_FADE, 2 * footprint)).astype(np.float32)
+    smooth = ndimage.maximum_filter(far, 3) - ndimage.minimum_filter(far, 3) < max(_DEPTH_EDGE, 8 * footprint)
+    whole = ndimage.maximum_filter(component, 3) == ndimage.minimum_filter(component, 3)
+
+    def fade(inside: np.ndarray, width: float) -> np.ndarray:
+        return _smoothstep((ndimage.distance_transform_edt(inside) - 0.5) * footprint / max(width, footprint))
+
+    outer = fade(ndimage.minimum_filter(seen.seen, 3), _SILHOUETTE_FADE)
+    return np.minimum(outer, np.minimum(fade(smooth, _EDGE_FADE), fade(whole, _LID_FADE))).astype(np.float32)
+
+
+def _components(faces: np.ndarray, count: int) -> np.ndarray:
+    """(V,) number of the connected piece of the mesh that each vertex belongs to."""
+    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
+    graph = sparse.coo_matrix((np.ones(len(ends), np.int8), ends.T), (count, count))
+    return csgraph.connected_components(graph, directed=False)[1].astype(np.int32)
 
 
 def _trusted(result: FitResult, verts: np.ndarray, faces: np.ndarray) -> np.ndarray:

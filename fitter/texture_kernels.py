@@ -44,7 +44,7 @@ def _add_colour(image, x, y, weight, out):
 @njit(cache=True, parallel=True)
 def sample_photo(
     texel_face, texel_bary, faces, verts, normals, focal, centre, levels, face_level, origin, near_surface, depth,
-    view_origin, view_scale, valid, window_origin, window_scale, bias, colour, confidence,
+    component, piece, view_origin, view_scale, valid, window_origin, window_scale, bias, colour, confidence,
 ):  # fmt: skip
     """Fill `colour` (T, T, 3) and `confidence` (T, T): what the photo shows at each texel, and how far to trust it.
 
@@ -54,6 +54,8 @@ def sample_photo(
         levels: 4 pictures (h, w, 3) uint8, each half of the one before; the first begins at photo pixel `origin`.
         face_level: (F,) which level has about one pixel a texel; fractions blend two.
         near_surface: (R, R) confidence by distance from depth edges, in the view; depth: (R, R) mm in the same.
+        component: (R, R) connected piece of the mesh seen in the view; piece: (V,) that of each vertex. Depth alone
+            cannot tell an eyeball from the lid that lies on it.
         valid: (S, S) confidence by the photo's masks, in the window.
         bias: mm that a texel may lie behind the depth buffer.
     """
@@ -89,6 +91,9 @@ def sample_photo(
                 continue
             x0, x1, _ = _cell(vx, depth.shape[1])
             y0, y1, _ = _cell(vy, depth.shape[0])
+            own = piece[faces[f, 0]]
+            if component[y0, x0] != own and component[y1, x1] != own:
+                continue
             if -z > max(max(depth[y0, x0], depth[y0, x1]), max(depth[y1, x0], depth[y1, x1])) + bias:
                 continue
             confidence[row, column] = trust

@@ -22,21 +22,11 @@ CHUNKS = 4
 _C0, _C1, _C2, _C3, _C4 = 0.282095, 0.488603, 1.092548, 0.315392, 0.546274
 
 
-@njit(cache=True, nogil=True)
-def _incidence(faces, count):
+def _incidence(faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Faces of each vertex: those of v are items[start[v] : start[v + 1]]."""
     start = np.zeros(count + 1, np.int32)
-    for f in range(faces.shape[0]):
-        for c in range(3):
-            start[faces[f, c] + 1] += 1
-    for v in range(count):
-        start[v + 1] += start[v]
-    at = start[:-1].copy()
-    items = np.empty(3 * faces.shape[0], np.int32)
-    for f in range(faces.shape[0]):
-        for c in range(3):
-            items[at[faces[f, c]]] = f
-            at[faces[f, c]] += 1
+    np.cumsum(np.bincount(faces.reshape(-1), minlength=count), out=start[1:])
+    items = (np.argsort(faces.reshape(-1), kind="stable") // 3).astype(np.int32)
     return start, items
 
 
@@ -134,16 +124,18 @@ def _shade_points_backward(all_albedo, all_normals, all_sh, all_grad, all_to_alb
     to_albedo, to_normals, to_sh = all_to_albedo[b], all_to_normals[b], all_to_sh[b, chunk % CHUNKS]
     h = np.empty(9)
     total = np.zeros((9, 3))
+    # bounds that the compiler does not know, or it unrolls 27 times
+    bands, channels = sh.shape
     for n in range(first, last):
         x, y, z = normals[n, 0], normals[n, 1], normals[n, 2]
         h[0], h[1], h[2], h[3] = _C0, _C1 * y, _C1 * z, _C1 * x
         h[4], h[5], h[6] = _C2 * x * y, _C2 * y * z, _C3 * (3.0 * z * z - 1.0)
         h[7], h[8] = _C2 * x * z, _C4 * (x * x - y * y)
         gx, gy, gz = 0.0, 0.0, 0.0
-        for c in range(3):
+        for c in range(channels):
             light = 0.0
             g = grad[n, c] * albedo[n, c]
-            for k in range(9):
+            for k in range(bands):
                 light += h[k] * sh[k, c]
                 total[k, c] += h[k] * g
             to_albedo[n, c] = grad[n, c] * light
@@ -151,7 +143,9 @@ def _shade_points_backward(all_albedo, all_normals, all_sh, all_grad, all_to_alb
             gy += g * (_C1 * sh[1, c] + _C2 * (x * sh[4, c] + z * sh[5, c]) - 2.0 * _C4 * y * sh[8, c])
             gz += g * (_C1 * sh[2, c] + _C2 * (y * sh[5, c] + x * sh[7, c]) + 6.0 * _C3 * z * sh[6, c])
         to_normals[n, 0], to_normals[n, 1], to_normals[n, 2] = gx, gy, gz
-    to_sh[:] = total
+    for k in range(bands):
+        for c in range(channels):
+            to_sh[k, c] = total[k, c]
 
 
 _incidence_cache: dict[int, tuple] = {}

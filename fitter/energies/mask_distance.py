@@ -8,7 +8,9 @@ from numba import njit
 from torch import Tensor
 
 from fitter.energies.convex_hull import hull_corners
-from fitter.energies.threads import in_parallel
+from fitter.parallel import run_chunks
+
+CHUNKS = 16  # shares of the rows, claimed by the threads
 
 
 def mask_extremes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -18,54 +20,53 @@ def mask_extremes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     columns, then rows); the greatest goes over the corners of the mask's convex hull. 0 for an empty mask.
     """
     least, greatest = np.zeros(masks.shape, np.float32), np.zeros(masks.shape, np.float32)
-    # the skin comes last and takes longest: rows of all masks are shared out, not masks
     columns = np.zeros(masks.shape, np.float32)
     corners = np.zeros((len(masks), 2 * masks.shape[1], 2), np.float32)
     count = np.zeros(len(masks), np.int64)
-    in_parallel(_columns, len(masks), masks, columns, corners, count)
-    in_parallel(_rows, masks.shape[0] * masks.shape[1], columns, corners, count, least, greatest)
+    run_chunks(_columns, len(masks), masks, columns, corners, count)
+    run_chunks(_rows, CHUNKS, columns, corners, count, least, greatest)
     return least, greatest
 
 
 @njit(cache=True, nogil=True)
-def _columns(first, last, masks, columns, corners, count):
+def _columns(masks, columns, corners, count, part):
     """Squared distance of each pixel to its column's nearest mask pixel, and the corners (x, y) of the mask's hull."""
     height, width = masks.shape[1:]
     # the first and the last pixel of each row contain all corners of the hull
     x, y, hull = np.empty(2 * height), np.empty(2 * height), np.empty(2 * height, np.int64)
-    for part in range(first, last):
-        mask, ends = masks[part], 0
-        for row in range(height):
-            low, high = -1, -1
-            for column in range(width):
-                if mask[row, column]:
-                    low = column if low < 0 else low
-                    high = column
-            if low >= 0:
-                x[ends], x[ends + 1], y[ends], y[ends + 1] = low, high, row, row
-                ends += 2
-        if ends == 0:
-            continue
-        found = hull_corners(x[:ends], y[:ends], hull)
-        for k in range(found):
-            corners[part, k, 0], corners[part, k, 1] = x[hull[k]], y[hull[k]]
-        count[part] = found
+    mask, ends = masks[part], 0
+    for row in range(height):
+        low, high = -1, -1
         for column in range(width):
-            seen = -10 * height  # far beyond any distance in the picture, and its square exact in float32
-            for row in range(height):
-                seen = row if mask[row, column] else seen
-                columns[part, row, column] = row - seen
-            seen = 11 * height
-            for row in range(height - 1, -1, -1):
-                seen = row if mask[row, column] else seen
-                columns[part, row, column] = min(columns[part, row, column], seen - row) ** 2
+            if mask[row, column]:
+                low = column if low < 0 else low
+                high = column
+        if low >= 0:
+            x[ends], x[ends + 1], y[ends], y[ends + 1] = low, high, row, row
+            ends += 2
+    if ends == 0:
+        return
+    found = hull_corners(x[:ends], y[:ends], hull)
+    for k in range(found):
+        corners[part, k, 0], corners[part, k, 1] = x[hull[k]], y[hull[k]]
+    count[part] = found
+    for column in range(width):
+        seen = -10 * height  # far beyond any distance in the picture, and its square exact in float32
+        for row in range(height):
+            seen = row if mask[row, column] else seen
+            columns[part, row, column] = row - seen
+        seen = 11 * height
+        for row in range(height - 1, -1, -1):
+            seen = row if mask[row, column] else seen
+            columns[part, row, column] = min(columns[part, row, column], seen - row) ** 2
 
 
 @njit(cache=True, nogil=True)
-def _rows(first, last, columns, corners, count, least, greatest):
+def _rows(columns, corners, count, least, greatest, chunk):
     height, width = columns.shape[1:]
     vertex, start = np.zeros(width, np.int64), np.empty(width + 1)
-    for task in range(first, last):
+    tasks = len(count) * height
+    for task in range(tasks * chunk // CHUNKS, tasks * (chunk + 1) // CHUNKS):
         row, part = task // len(count), task % len(count)
         if count[part] == 0:
             continue

@@ -24,13 +24,14 @@ from numba import njit
 from torch import Tensor
 
 from fitter.energies.convex_hull import hull_corners
-from fitter.energies.threads import in_parallel
+from fitter.parallel import run_chunks
 
 FINE, CELL, BLOCK = 3, 9, 27  # pixels; each divides the next
 # Pixels. Kinks of the distance field lie close together only around the points of a part.
 NEAR = 3.0
 # Pixels. From here on the distance to a single point is smooth over a whole cell.
 FAR = 2.0 * CELL
+CHUNKS = 16  # shares of the points, claimed by the threads
 
 
 class PrdlCpu(torch.autograd.Function):
@@ -88,41 +89,36 @@ def energy_and_gradient(
         active &= ~broken
     hull, corners = np.empty(len(x), np.int64), np.zeros(parts, np.int64)
     if wanted[1]:
-        in_parallel(_hulls, parts, x, y, offset, active, hull, corners)
+        run_chunks(_hulls, parts, x, y, offset, active, hull, corners)
     partial = np.zeros((strips, *points.shape), x.dtype)
     residual = np.zeros((parts, cell_mean.shape[1] ** 2), x.dtype)
     energy = np.zeros((strips, parts))
-    in_parallel(
-        _strips, strips * parts, x, y, offset, descriptors, cell_mean, active, wanted, hull, corners, partial, residual,
-        energy,
+    run_chunks(
+        _strips, strips, x, y, offset, descriptors, cell_mean, active, wanted, hull, corners, partial, residual, energy
     )  # fmt: skip
     gradient = np.zeros(points.shape, x.dtype)
-    in_parallel(_collect, len(x), x, y, owner, size, residual, partial, gradient)
+    run_chunks(_collect, CHUNKS, x, y, owner, size, residual, partial, gradient)
     total = energy.sum(0) / size**2
     total[broken] = np.nan
     return total, gradient
 
 
 @njit(cache=True, nogil=True)
-def _hulls(first, last, x, y, offset, active, hull, corners):
-    for part in range(first, last):
-        if active[part]:
-            low, high = offset[part], offset[part + 1]
-            corners[part] = hull_corners(x[low:high], y[low:high], hull[low:high])
+def _hulls(x, y, offset, active, hull, corners, part):
+    if active[part]:
+        low, high = offset[part], offset[part + 1]
+        corners[part] = hull_corners(x[low:high], y[low:high], hull[low:high])
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _strips(
-    first, last, x, y, offset, descriptors, cell_mean, active, wanted, hull, corners, partial, residual, energy
+    x, y, offset, descriptors, cell_mean, active, wanted, hull, corners, partial, residual, energy, strip
 ):  # fmt: skip
-    strips, parts = energy.shape
-    half, every = (strips + 1) // 2, np.arange(len(x))
-    for task in range(first, last):
-        # each thread gets a run of tasks: even strips first, then odd ones, gives two threads the same work
-        rank, part = task // parts, task % parts
-        strip = 2 * rank if rank < half else 2 * (rank - half) + 1
+    """All parts' energies over one strip of anchors, and what they give to the gradient."""
+    size, every = descriptors.shape[2], np.arange(len(x))
+    for part in range(len(active)):
         if active[part]:
-            low, high, size = offset[part], offset[part + 1], descriptors.shape[2]
+            low, high = offset[part], offset[part + 1]
             px, py, slope = x[low:high], y[low:high], partial[strip, low:high]
             if wanted[0]:
                 energy[strip, part] += _extreme(1, px, py, every, strip, size, descriptors[part, 0], slope)
@@ -134,14 +130,14 @@ def _strips(
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _collect(first, last, x, y, owner, size, residual, partial, gradient):
-    """The mean's gradient, and the sum over strips of the others'."""
+def _collect(x, y, owner, size, residual, partial, gradient, chunk):
+    """The mean's gradient, and the sum over strips of the others', of one share of the points."""
     cells, kind = (size + CELL - 1) // CELL, x.dtype.type
     ax, ay, softness = np.empty(cells**2, x.dtype), np.empty(cells**2, x.dtype), np.empty(cells**2, x.dtype)
     for cell in range(cells * cells):
         ax[cell], ay[cell], softness[cell], _ = _cell(cell // cells, cell % cells, size)
     scale = kind(1.0 / (size * size))
-    for i in range(first, last):
+    for i in range(len(x) * chunk // CHUNKS, len(x) * (chunk + 1) // CHUNKS):
         gx, gy, pull = kind(0), kind(0), residual[owner[i]]
         for cell in range(cells * cells):
             dx, dy = x[i] - ax[cell], y[i] - ay[cell]
@@ -284,17 +280,15 @@ def cell_means(x: np.ndarray, y: np.ndarray, offset: np.ndarray, size: int) -> n
     """(T, G, G) float32 mean soft distance from the middle of each coarse cell to T point sets; 0 for an empty one."""
     parts, cells = len(offset) - 1, -(-size // CELL)
     out = np.zeros((parts, cells, cells), np.float32)
-    in_parallel(_cell_means, cells * parts, x, y, offset, size, out)
+    run_chunks(_cell_means, cells, x, y, offset, size, out)
     return out
 
 
 @njit(cache=True, nogil=True)
-def _cell_means(first, last, x, y, offset, size, out):
-    parts, cells = out.shape[:2]
-    for task in range(first, last):
-        row, part = task // parts, task % parts
+def _cell_means(x, y, offset, size, out, row):
+    for part in range(len(out)):
         low, high = offset[part], offset[part + 1]
         if high > low:
-            for column in range(cells):
+            for column in range(out.shape[2]):
                 middle_x, middle_y, softness, _ = _cell(row, column, size)
                 out[part, row, column] = _soft_mean(x[low:high], y[low:high], middle_x, middle_y, softness)

@@ -1,0 +1,31 @@
+"""facefit: fits a 3D morphable face model to one photo. See fitter.fit for the page that does it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+# Threads that wait should sleep: torch's OpenMP threads otherwise spin against numba's and ours on a small machine, and
+# an iteration takes twice as long. Must be set before torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+_PUBLIC = {
+    "fit_batch": "fitter.fit",
+    "fit_photo": "fitter.fit",
+    "FaceModel": "fitter.model.face_model",
+    "load_model": "fitter.model.face_model",
+    "FitConfig": "fitter.config",
+    "FitResult": "fitter.result",
+    "Observation": "fitter.observation",
+    "Parameters": "fitter.parameters",
+    "read_photo": "fitter.image",
+    "write_result": "fitter.export",
+}
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str):
+    """Public names, imported when they are used: `import fitter` itself loads neither torch nor numba."""
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'fitter' has no attribute {name!r}")

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from fitter.errors import NoFaceError
-from fitter.landmark_topology import LANDMARKS, MIRROR
+from fitter.landmark_topology import LANDMARKS, LEFT_EYE, LIPS_OUTER, MIRROR, RIGHT_EYE
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,8 @@ CROP_MARGIN = 2.6
 CROP_SIDE = 512
 # Passes that differ by more than this share of the face's size have found something else.
 CONSISTENT = 0.06
+# Eyes and mouth of the face detector lie within this share of the face's size of the mesh's, or it is another face.
+AGREEMENT = 0.15
 # FaceMesh reports no score; each face it returns has passed this threshold.
 PRESENCE = 0.5
 
@@ -258,13 +260,21 @@ class MediaPipeDetector:
         pyramid = _Pyramid(image)
         with silence():
             found: list[tuple[np.ndarray, float]] = []
+            unsure: list[tuple[np.ndarray, float]] = []
             for attempt, views in enumerate(self._attempts(width, height)):
+                seen: list[np.ndarray] = []
                 for view in views:
-                    self._look(view, pyramid, found)
+                    self._look(view, pyramid, seen)
+                scored = [(points, self._score(points, pyramid)) for points in seen]
+                found = [face for face in scored if face[1] > PRESENCE]
                 if found:
+                    # A face that only the mesh sees may stand beside one that is sure, but not in place of it.
+                    found += [face for face in scored if face[1] <= PRESENCE]
                     if attempt:
                         logger.info("the face was found in attempt %d", attempt + 1)
                     break
+                unsure = unsure or scored
+            found = found or unsure
             if self.refine:
                 found = [(self._refined(points, pyramid), score) for points, score in found]
         faces = [
@@ -290,32 +300,31 @@ class MediaPipeDetector:
                 xs = np.arange(side / 2, max(width, side / 2 + 1), side / 2)
                 yield [_square(np.array([x, y]), side, 640) for y in ys for x in xs]
 
-    def _look(self, view: _View, pyramid: _Pyramid, found: list[tuple[np.ndarray, float]]) -> None:
+    def _look(self, view: _View, pyramid: _Pyramid, found: list[np.ndarray]) -> None:
         """Add the faces that this view shows and `found` does not have yet."""
         picture = view.render(pyramid)
-        boxes = []
+        boxes: list[np.ndarray] = []
         for detection in self._boxes.process(picture).detections or []:
             box = detection.location_data.relative_bounding_box
             corner = np.array([box.xmin * view.width, box.ymin * view.height])
             extent = np.array([box.width * view.width, box.height * view.height])
             corners = corner + extent * np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
             corners = view.to_photo(np.concatenate([corners, np.zeros((4, 1))], 1))
-            boxes.append((_bounds(corners), float(detection.score[0])))
+            boxes.append(_bounds(corners))
 
-        def add(points: np.ndarray, score: float) -> None:
-            if self._plausible(points, pyramid) and all(_overlap(_bounds(points), _bounds(q)) < 0.5 for q, _ in found):
-                found.append((points, score))
+        def add(points: np.ndarray) -> None:
+            if self._plausible(points, pyramid) and all(_overlap(_bounds(points), _bounds(q)) < 0.5 for q in found):
+                found.append(points)
 
         for face in self._mesh.process(picture).multi_face_landmarks or []:
-            points = view.to_photo(_points(face, view.width, view.height))
-            add(points, max((s for box, s in boxes if _overlap(box, _bounds(points)) > 0.5), default=PRESENCE))
+            add(view.to_photo(_points(face, view.width, view.height)))
         angle = np.degrees(np.arctan2(view.matrix[1, 0], view.matrix[0, 0]))
-        for box, score in boxes:  # small or far faces, which the mesh's own detector cannot see
-            if all(_overlap(box, _bounds(points)) < 0.3 for points, _ in found):
+        for box in boxes:  # small or far faces, which the mesh's own detector cannot see
+            if all(_overlap(box, _bounds(points)) < 0.3 for points in found):
                 centre, side = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]).max() * 2.2
                 crop = _square(centre, side, 384, angle)
                 for face in self._mesh.process(crop.render(pyramid)).multi_face_landmarks or []:
-                    add(crop.to_photo(_points(face, crop.width, crop.height)), score)
+                    add(crop.to_photo(_points(face, crop.width, crop.height)))
 
     @staticmethod
     def _plausible(points: np.ndarray, pyramid: _Pyramid) -> bool:
@@ -324,16 +333,36 @@ class MediaPipeDetector:
         inside = ((points[:, :2] >= 0) & (points[:, :2] <= (width, height))).all(1).mean()
         return bool(np.isfinite(points).all() and inside >= 0.5 and np.ptp(points[:, :2], axis=0).min() >= 4)
 
-    def _refined(self, points: np.ndarray, pyramid: _Pyramid) -> np.ndarray:
-        """The mean of several looks at an upright crop; `points` where none of them agrees with it."""
+    @staticmethod
+    def _upright(points: np.ndarray) -> tuple[_View, float]:
+        """The upright crop around a face, and the face's size in photo pixels."""
         low, high = points[:, :2].min(0), points[:, :2].max(0)
         size = float((high - low).max())
         across = points[263, :2] - points[33, :2]
-        if np.hypot(*across) < 0.2 * size:  # a profile: the eyes lie behind each other, the nose ridge tells the roll
+        if np.hypot(*across) < 0.2 * size:  # a profile: the eyes lie behind each other, forehead and chin tell the roll
             down = points[152, :2] - points[10, :2]
             across = np.array([down[1], -down[0]])
         roll = np.degrees(np.arctan2(across[1], across[0]))
-        upright = _square(points[:468, :2].mean(0), size * CROP_MARGIN, CROP_SIDE, -roll)
+        return _square(points[:468, :2].mean(0), size * CROP_MARGIN, CROP_SIDE, -roll), size
+
+    def _score(self, points: np.ndarray, pyramid: _Pyramid) -> float:
+        """How sure the face detector is of this face, its eyes and mouth where the mesh has them; PRESENCE if not.
+
+        On a head that is upside down the mesh returns an upright face that is not there.
+        """
+        view, size = self._upright(points)
+        mesh = np.stack([points[list(loop), :2].mean(0) for loop in (RIGHT_EYE, LEFT_EYE, LIPS_OUTER)])
+        best = PRESENCE
+        for detection in self._boxes.process(view.render(pyramid)).detections or []:
+            keys = detection.location_data.relative_keypoints  # right eye, left eye, nose tip, mouth, ears
+            seen = np.array([(keys[k].x * view.width, keys[k].y * view.height, 0.0) for k in (0, 1, 3)])
+            if np.linalg.norm(view.to_photo(seen)[:, :2] - mesh, axis=1).max() < AGREEMENT * size:
+                best = max(best, float(detection.score[0]))
+        return best
+
+    def _refined(self, points: np.ndarray, pyramid: _Pyramid) -> np.ndarray:
+        """The mean of several looks at an upright crop; `points` where none of them agrees with it."""
+        upright, size = self._upright(points)
         looks = []
         for view in (upright, _flip(upright)):
             picture = view.render(pyramid)

@@ -19,6 +19,7 @@ I / E / A identity / expression / albedo components, L landmarks, Y calibration 
 | `uv`, `uv_faces`       | (T, 2) float, (F, 3) int | [0, 1], v up |
 | `symmetry`             | (V,) int             | index of the mirrored vertex |
 | `vertex_label`         | (V,) uint8           | fitter.observation.LABELS (0 to 10) |
+| `part_weight`          | (V, 11) uint8        | optional: share of each label at the vertex times 255; interpolated, the largest wins, so that a part may end between two vertices; absent: `vertex_label` alone |
 | `eyeball`              | (V,) uint8           | 0 not an eyeball, 1 right, 2 left; turned by `gaze` about its own mean |
 | `landmark_faces`, `landmark_bary` | (L,) int, (L, 3) float | points on the surface in MediaPipe's order |
 | `landmark_yaw`         | (Y,) float           | degrees, increasing: head yaw of each calibration bin |
@@ -34,7 +35,7 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,7 @@ from fitter.camera import rotation_matrix
 from fitter.errors import ModelError
 
 FORMAT = 1
+PART_LABELS = 11  # fitter.observation.LABELS 0 to 10: what a mesh can be labelled with
 
 # Outer and inner corner of the right eye, inner and outer of the left, nose bottom, right and left mouth corner.
 LANDMARKS7 = (33, 133, 362, 263, 2, 61, 291)
@@ -66,6 +68,7 @@ class FaceModel:
 
     Attributes beyond the table:
         identity_basis, expression_basis, albedo_basis: (I, V, 3), (E, V, 3), (A, V, 3) float32.
+        part_weight: (V, 11) float32 in [0, 1].
         activation: True when the expression coefficients live in [0, 1].
         checksum: sha256 of the file, empty for a model made in memory.
     """
@@ -86,6 +89,7 @@ class FaceModel:
     uv_faces: Tensor
     symmetry: Tensor
     vertex_label: Tensor
+    part_weight: Tensor
     eyeball: Tensor
     landmark_faces: Tensor
     landmark_bary: Tensor
@@ -139,8 +143,10 @@ class FaceModel:
         return (corners * self.landmark_bary[None, :, :, None]).sum(2)
 
     def to(self, device: torch.device | str) -> FaceModel:
-        tensors = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
-        return replace(self, **tensors)
+        if self.device == torch.device(device):
+            return self  # keeps what was derived from the model and cached on it
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return FaceModel(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in moved.items()})
 
     def _shape_basis(self) -> Tensor:
         cached = self.__dict__.get("_stacked_basis")
@@ -246,6 +252,7 @@ def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = 
         uv_faces=integer("uv_faces"),
         symmetry=integer("symmetry"),
         vertex_label=integer("vertex_label"),
+        part_weight=_part_weight(arrays),
         eyeball=integer("eyeball"),
         landmark_faces=integer("landmark_faces"),
         landmark_bary=real("landmark_bary"),
@@ -258,6 +265,13 @@ def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = 
     )
     _check(model, where)
     return model
+
+
+def _part_weight(arrays: dict[str, np.ndarray]) -> Tensor:
+    if "part_weight" in arrays:
+        return torch.from_numpy(arrays["part_weight"].astype(np.float32) / 255)
+    label = torch.from_numpy(arrays["vertex_label"].astype(np.int64)).clamp(0, PART_LABELS - 1)
+    return torch.nn.functional.one_hot(label, PART_LABELS).float()
 
 
 def upsample(value: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -313,7 +327,8 @@ def _check(model: FaceModel, where: str) -> None:
     inside("faces", count)
     inside("uv_faces", model.uv.shape[0])
     inside("symmetry", count)
-    inside("vertex_label", 11)
+    inside("vertex_label", PART_LABELS)
+    need(tuple(model.part_weight.shape) == (count, PART_LABELS), f"part_weight has shape {tuple(model.part_weight.shape)}; expected ({count}, {PART_LABELS})")
     inside("eyeball", 3)
     inside("landmark_faces", triangles)
     inside("contour_rows", count, -1)

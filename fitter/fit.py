@@ -1,0 +1,201 @@
+"""A photo, or an observation, to a fitted face: detect, segment, first guess, full energy, result. One page."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from fitter.camera import Camera, WindowTransform, project, window_camera
+from fitter.config import FitConfig
+from fitter.image import Photo, crop_window, photo_camera
+from fitter.initialize import landmark_solver
+from fitter.landmarks import DetectedFace, LandmarkDetector, load_detector, select_faces
+from fitter.metrics import landmark_error, part_iou
+from fitter.model.face_model import FaceModel, load_model
+from fitter.objective import Objective
+from fitter.observation import LABEL, PARTS, Observation
+from fitter.optimize import Minimum, minimize
+from fitter.parameters import Parameters
+from fitter.render import Renderer, load_renderer
+from fitter.result import FitResult
+from fitter.scene import contour_choice, project_landmarks
+from fitter.segmentation import PartSegmenter, load_segmenter, post_process
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int, dict[str, float]], None]
+
+
+def fit_photo(
+    photo: Photo,
+    config: FitConfig | None = None,
+    *,
+    model: FaceModel | None = None,
+    faces: str | int = "largest",
+    focal: float | None = None,
+    fov: float | None = None,
+    segmenter: PartSegmenter | None = None,
+    detector: LandmarkDetector | None = None,
+    renderer: Renderer | None = None,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+) -> list[FitResult]:
+    """Fit the faces of a photo.
+
+    Args:
+        faces: "largest", "all" (largest first), or N, the N-th largest.
+        focal: pixels of the photo; fov: degrees; see fitter.image.photo_camera for what holds without them.
+        model, segmenter, detector, renderer: None loads the default one.
+        progress: called with stage, iteration, number of iterations, weighted energies.
+    Returns:
+        One result per face.
+    Raises:
+        NoFaceError: no such face. FitError: the optimisation failed.
+    """
+    config = config or FitConfig()
+    model = (model or load_model()).to(device)
+    segmenter = segmenter or load_segmenter("auto")
+    renderer = renderer or load_renderer("auto", device)
+    began = time.perf_counter()
+    detected = select_faces((detector or load_detector()).detect(photo.pixels), faces)
+    seconds = {"detection": time.perf_counter() - began}
+    results = []
+    for face in detected:
+        began = time.perf_counter()
+        observation = observe(photo, face, segmenter, config, focal, fov)
+        stages = {**seconds, "segmentation": time.perf_counter() - began}
+        results += fit_batch(observation.to(device), model, config, renderer, photo=photo, seconds=stages, progress=progress)
+    return results
+
+
+def observe(
+    photo: Photo, face: DetectedFace, segmenter: PartSegmenter, config: FitConfig, focal: float | None = None,
+    fov: float | None = None,
+) -> Observation:  # fmt: skip
+    """What is known of one detected face (B = 1, on the CPU)."""
+    window = crop_window(face.landmarks, config.window)
+    image, inside = photo.window_image(window)
+    landmarks = window.to_window(torch.from_numpy(face.landmarks)[None])
+    segmentation = segmenter.segment(image, landmarks[0].numpy(), window)
+    masks, valid, brow_line = post_process(segmentation, landmarks[0].numpy())
+    side = float(config.window / window.scale[0])
+    outside = (landmarks < 0).any(-1) | (landmarks > config.window).any(-1)
+    photo_size = torch.tensor([photo.width, photo.height], dtype=torch.float32)
+    in_photo = torch.from_numpy(face.landmarks)[None]
+    outside |= (in_photo < 0).any(-1) | (in_photo > photo_size).any(-1)
+    return Observation(
+        image=torch.from_numpy(image)[None],
+        landmarks=landmarks,
+        landmark_confidence=(~outside).float(),
+        part_masks=torch.from_numpy(masks)[None],
+        valid=torch.from_numpy(valid * (inside > 0.99))[None].float(),
+        brow_line=torch.from_numpy(brow_line)[None],
+        camera=photo_camera(photo, focal, fov, side),
+        window=window,
+    )
+
+
+def fit_batch(
+    observation: Observation,
+    model: FaceModel | None = None,
+    config: FitConfig | None = None,
+    renderer: Renderer | None = None,
+    *,
+    photo: Photo | None = None,
+    seconds: dict[str, float] | None = None,
+    progress: Progress | None = None,
+) -> list[FitResult]:
+    """Fit B observed faces; one result each, in their order. See `fit_photo`."""
+    config = config or FitConfig()
+    model = model or load_model(device=observation.image.device)
+    renderer = renderer or load_renderer("auto", model.device)
+    seconds = dict(seconds or {})
+    torch.manual_seed(config.seed)
+
+    began = time.perf_counter()
+    start = first_guess(observation, model, config)
+    seconds["landmark stage"] = time.perf_counter() - began
+
+    began = time.perf_counter()
+    objective = Objective(observation, model, renderer, config)
+    start = replace(start, sh=objective.first_light(start))
+
+    def report(iteration: int, energies: dict[str, float]) -> None:
+        if progress is not None:
+            progress("full", iteration, config.stage.iterations, energies)
+
+    minimum = minimize(
+        objective, start, config.stage, config.steps, activation=model.activation,
+        max_seconds=max(1e-3, config.max_seconds - seconds["landmark stage"]), report=report,
+    )  # fmt: skip
+    seconds["full stage"] = time.perf_counter() - began
+    logger.info("%d iterations in %.2f s, %s", minimum.iterations, seconds["full stage"], ", ".join(minimum.status))
+    return [_result(k, minimum, observation, objective, photo, seconds) for k in range(observation.batch)]
+
+
+def first_guess(observation: Observation, model: FaceModel, config: FitConfig) -> Parameters:
+    """Parameters from landmarks (rigid and landmark stage). Without the landmark energy only the pose is taken from them
+    and the face is the mean one: then segmentation and colours must do the rest."""
+    camera = window_camera(observation.camera, observation.window)
+    solver = landmark_solver(model)
+    if "landmark" not in config.energies:
+        config = replace(config, landmark_iterations=0)
+    return solver.solve(observation.landmarks, observation.landmark_confidence, camera, config)
+
+
+def _result(
+    index: int, minimum: Minimum, observation: Observation, objective: Objective, photo: Photo | None,
+    seconds: dict[str, float],
+) -> FitResult:  # fmt: skip
+    one = observation[index]
+    parameters = minimum.parameters[index]
+    iou, error = measure(parameters, one, objective)
+    pixels = photo.pixels if photo is not None else (one.image[0].cpu().numpy() * 255 + 0.5).astype(np.uint8)
+    camera, window = one.camera, one.window
+    if photo is None:  # without the photo the window is the picture
+        camera = window_camera(camera, window)
+        window = WindowTransform(torch.zeros(1, 2), torch.ones(1), one.size)
+    return FitResult(
+        model=objective.model.to("cpu"),
+        parameters=parameters.to("cpu"),
+        camera=Camera(camera.focal.cpu(), camera.centre.cpu()),
+        window=window.to("cpu"),
+        observation=one.to("cpu"),
+        photo=pixels,
+        photo_path=str(photo.path) if photo is not None else "",
+        energies={name: float(value[index]) for name, value in minimum.energies.items()},
+        part_iou=iou,
+        landmark_error=error,
+        trace=minimum.trace if index == 0 else (),
+        seconds=seconds,
+        seed=objective.config.seed,
+        config=objective.config.as_dict(),
+        versions={"python": platform.python_version(), "torch": torch.__version__.split("+")[0], "numpy": np.__version__},
+        status=minimum.status[index],
+    )
+
+
+@torch.no_grad()
+def measure(parameters: Parameters, observation: Observation, objective: Objective) -> tuple[dict, float]:
+    """Part IoU of the mesh against the observation's own masks (a self-consistency figure), and the landmark error."""
+    model, size = objective.model, observation.size
+    points, clip = objective._posed(parameters)
+    camera = window_camera(observation.camera, observation.window)
+    rast = objective.renderer.rasterize(clip, model.faces, size)
+    share = objective.renderer.interpolate(model.part_weight[None], rast, model.faces)
+    label = torch.where(rast[0, ..., 3] > 0, share[0].argmax(-1), 0).cpu().numpy()
+    target = np.zeros((size, size), np.int64)
+    for channel, name in enumerate(PARTS):
+        target[observation.part_masks[0, channel].cpu().numpy() > 0.5] = LABEL[name]
+    # the targets leave out hair, occluders and the forehead; so does the comparison
+    hidden = objective.hidden[0].cpu().numpy() > 0.5
+    iou = part_iou(np.where(hidden, 0, label), target)
+    pixels = project_landmarks(model, points, camera, contour_choice(model, project(points, camera)))
+    error = landmark_error(pixels, observation.landmarks, observation.landmark_confidence)
+    return iou, float(error[0])

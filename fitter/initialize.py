@@ -1,0 +1,248 @@
+"""The first guess: pose, identity and expression from landmarks alone, by Gauss-Newton on a system of some 160 unknowns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from fitter.camera import Camera, project, rotation_matrix
+from fitter.config import FitConfig
+from fitter.energies.landmark import calibrated_precision, march_contour
+from fitter.errors import FitError
+from fitter.model.face_model import FaceModel
+from fitter.parameters import Parameters
+from fitter.scene import contour_stop, head_yaw
+
+IRISES = slice(468, 478)
+POSE = 6
+
+
+def first_pose(model: FaceModel, landmarks: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    """Pose of the mean face by scaled orthography.
+
+    Args:
+        landmarks: (B, L, 2) pixels of `camera`.
+    Returns:
+        (B, 3) rotation vector, (B, 3) translation in mm.
+    Source: DeMenthon and Davis 1995 (POS), with an SVD for the nearest rotation.
+    """
+    count = landmarks.shape[1]
+    shape = model.landmarks(model.verts[None])[0, :count].double()
+    shape = shape[: IRISES.start]
+    rays = (landmarks.double()[:, : IRISES.start] - camera.centre[:, None]) / camera.focal[:, None]
+    rays = rays * torch.tensor([1.0, -1.0], dtype=torch.float64, device=rays.device)
+    centre, mean_ray = shape.mean(0), rays.mean(1)
+    affine = torch.linalg.lstsq((shape - centre).expand(len(rays), -1, -1), rays - mean_ray[:, None]).solution
+    rows = affine.transpose(1, 2)  # (B, 2, 3)
+    scale = torch.linalg.svdvals(rows).mean(1).clamp_min(1e-9)
+    third = torch.linalg.cross(rows[:, 0], rows[:, 1]) / scale[:, None] ** 2
+    u, _, vt = torch.linalg.svd(torch.cat([rows / scale[:, None, None], third[:, None]], 1))
+    u = u * torch.stack([torch.ones_like(scale), torch.ones_like(scale), torch.linalg.det(u @ vt)], -1)[:, None]
+    rotation = u @ vt
+    distance = 1 / scale
+    at = torch.cat([mean_ray * distance[:, None], -distance[:, None]], 1)
+    translation = at - (rotation @ centre)
+    return rotation_vector(rotation).float(), translation.float()
+
+
+def rotation_vector(matrix: Tensor) -> Tensor:
+    """(B, 3, 3) rotations -> (B, 3) rotation vectors, radians in [0, pi]; through the quaternion, stable everywhere."""
+    m = matrix
+    trace = m.diagonal(dim1=1, dim2=2).sum(1)
+    # four ways to write the quaternion; the one with the largest leading entry loses no digits
+    candidates = torch.stack(
+        [
+            torch.stack([1 + trace, m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]], -1),
+            torch.stack([m[:, 2, 1] - m[:, 1, 2], 1 + 2 * m[:, 0, 0] - trace, m[:, 0, 1] + m[:, 1, 0], m[:, 0, 2] + m[:, 2, 0]], -1),
+            torch.stack([m[:, 0, 2] - m[:, 2, 0], m[:, 0, 1] + m[:, 1, 0], 1 + 2 * m[:, 1, 1] - trace, m[:, 1, 2] + m[:, 2, 1]], -1),
+            torch.stack([m[:, 1, 0] - m[:, 0, 1], m[:, 0, 2] + m[:, 2, 0], m[:, 1, 2] + m[:, 2, 1], 1 + 2 * m[:, 2, 2] - trace], -1),
+        ],
+        1,
+    )  # fmt: skip
+    lead = torch.stack([trace, m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]], -1).argmax(1)
+    q = candidates[torch.arange(len(m), device=m.device), lead]
+    q = q / q.norm(dim=1, keepdim=True)
+    q = torch.where(q[:, :1] < 0, -q, q)
+    axis = q[:, 1:]
+    length = axis.norm(dim=1, keepdim=True)
+    angle = 2 * torch.atan2(length, q[:, :1])
+    return torch.where(length > 1e-12, axis / length.clamp_min(1e-12) * angle, 2 * axis)
+
+
+class LandmarkSolver:
+    """The landmark stage for one model: what depends only on the model is computed once.
+
+    The energy is that of the full stage's landmark, identity and expression terms, so the full stage starts where those
+    three agree.
+    """
+
+    def __init__(self, model: FaceModel) -> None:
+        self.model = model
+        basis = model._shape_basis().reshape(-1, *model.verts.shape)
+        self.basis = basis
+        triangles = model.faces[model.landmark_faces]
+        weight = model.landmark_bary[None, :, :, None]
+        self.landmark_mean = (model.verts[triangles] * weight[0]).sum(1)
+        self.landmark_basis = torch.stack([(b[triangles] * weight[0]).sum(1) for b in basis])  # (N, L, 3)
+        rows = model.contour_rows
+        self.local_rows = torch.where(rows >= 0, torch.arange(rows.numel(), device=rows.device).reshape(rows.shape), -1)
+        self.row_vertices = rows.clamp_min(0).reshape(-1)
+        self.row_mean = model.verts[self.row_vertices]
+        self.row_basis = basis[:, self.row_vertices]
+
+    @torch.no_grad()
+    def solve(self, landmarks: Tensor, confidence: Tensor, camera: Camera, config: FitConfig) -> Parameters:
+        """Args: landmarks (B, L, 2) and confidence (B, L), in the pixels of `camera` (a window's).
+
+        Raises:
+            FitError: the system has no finite solution.
+        """
+        model = self.model
+        count_i, count_e = model.sizes["identity"], model.sizes["expression"]
+        batch = len(landmarks)
+        confidence = confidence.clone()
+        confidence[:, IRISES] = 0  # gaze is not solved here
+        rotvec, translation = first_pose(model, landmarks, camera)
+        rotation = rotation_matrix(rotvec)
+        coefficients = landmarks.new_zeros(batch, count_i + count_e)
+        for iteration in range(3 + config.landmark_iterations):
+            pose_only = iteration < 3
+            step = self._step(rotation, translation, coefficients, landmarks, confidence, camera, config, pose_only)
+            rotation = rotation_matrix(step[:, :3]) @ rotation
+            translation = translation + step[:, 3:POSE]
+            if not pose_only:
+                coefficients = coefficients + step[:, POSE:]
+                if model.activation:
+                    coefficients[:, count_i:] = coefficients[:, count_i:].clamp(0, 1)
+        if not (torch.isfinite(coefficients).all() and torch.isfinite(translation).all()):
+            raise FitError("the landmark stage found no finite solution: are the landmarks those of a face?")
+        start = Parameters.zeros(model.sizes, batch, landmarks.device)
+        return replace(
+            start,
+            identity=coefficients[:, :count_i],
+            expression=coefficients[:, count_i:],
+            rotvec=rotation_vector(rotation.double()).float(),
+            translation=translation,
+        )
+
+    def _step(
+        self, rotation: Tensor, translation: Tensor, coefficients: Tensor, landmarks: Tensor, confidence: Tensor,
+        camera: Camera, config: FitConfig, pose_only: bool,
+    ) -> Tensor:  # fmt: skip
+        """One Gauss-Newton step (B, 6 + I + E): rotation, translation, coefficients."""
+        model, batch = self.model, len(landmarks)
+        mean, basis = self._with_contour(rotation, translation, coefficients, camera)
+        shape = mean + torch.einsum("bn,bnlx->blx", coefficients, basis)
+        turned = shape @ rotation.transpose(1, 2)
+        points = turned + translation[:, None]
+        depth = (-points[..., 2]).clamp_min(1.0)
+        focal = camera.focal[:, None]
+        pixels = project(points, camera)
+        root, residual = self._whitened(pixels, rotation, depth, landmarks, confidence, camera, config)
+
+        # d pixel / d point: u = cx + fx x / d, v = cy - fy y / d, d = -z
+        zero = torch.zeros_like(depth)
+        du = torch.stack([focal[..., 0] / depth, zero, focal[..., 0] * points[..., 0] / depth**2], -1)
+        dv = torch.stack([zero, -focal[..., 1] / depth, -focal[..., 1] * points[..., 1] / depth**2], -1)
+        by_point = root @ torch.stack([du, dv], -2)  # (B, L, 2, 3)
+        x, y, z = turned.unbind(-1)
+        cross = torch.stack([zero, z, -y, -z, zero, x, y, -x, zero], -1).reshape(*turned.shape[:2], 3, 3)
+        columns = [by_point @ cross, by_point]
+        if not pose_only:
+            by_model = by_point @ rotation[:, None]  # (B, L, 2, 3) d / d model point
+            shaped = torch.einsum("blcx,bnlx->blcn", by_model, basis)
+            columns.append(shaped)
+        jacobian = torch.cat(columns, -1).reshape(batch, -1, columns[0].shape[-1] * 2 + (0 if pose_only else basis.shape[1]))
+        residual = residual.reshape(batch, -1, 1)
+        normal = jacobian.transpose(1, 2) @ jacobian
+        gradient = (jacobian.transpose(1, 2) @ residual)[..., 0]
+        if pose_only:
+            step = self._solve(normal, gradient)
+            return torch.cat([step, step.new_zeros(batch, basis.shape[1])], 1)
+        count_i = model.sizes["identity"]
+        weights = config.weights
+        precision = torch.full_like(coefficients[0], weights.identity)
+        precision[count_i:] = weights.expression / config.activation_scale**2
+        slope = torch.zeros_like(coefficients[0])
+        if model.activation:
+            slope[count_i:] = 0.5 * weights.sparsity / config.activation_scale
+        normal[:, range(POSE, normal.shape[1]), range(POSE, normal.shape[1])] += precision
+        gradient[:, POSE:] += precision * coefficients + slope
+        step = self._solve(normal, gradient)
+        if model.activation:
+            step = self._keep_box(step, normal, gradient, coefficients[:, count_i:], POSE + count_i)
+        return step
+
+    def _with_contour(
+        self, rotation: Tensor, translation: Tensor, coefficients: Tensor, camera: Camera
+    ) -> tuple[Tensor, Tensor]:
+        """Mean (B, L, 3) and basis (B, N, L, 3) of the landmarks, the cheek contour marched to the silhouette."""
+        model, batch = self.model, len(coefficients)
+        rows = (self.row_mean.reshape(1, -1) + coefficients @ self.row_basis.flatten(1)).reshape(batch, -1, 3)
+        pixels = project(rows @ rotation.transpose(1, 2) + translation[:, None], camera)
+        chosen = march_contour(pixels, self.local_rows, contour_stop(model))
+        mean = self.landmark_mean.expand(batch, -1, -1).index_copy(1, model.contour_landmarks, self.row_mean[chosen])
+        marched = self.row_basis[:, chosen].transpose(0, 1)
+        basis = self.landmark_basis.expand(batch, -1, -1, -1).index_copy(2, model.contour_landmarks, marched)
+        return mean, basis
+
+    def _whitened(
+        self, pixels: Tensor, rotation: Tensor, depth: Tensor, landmarks: Tensor, confidence: Tensor, camera: Camera,
+        config: FitConfig,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """Square roots (B, L, 2, 2) of the landmarks' precisions with all weights, and the residuals under them."""
+        model = self.model
+        if config.calibrated:
+            scale = depth.mean(1) / camera.focal.mean(1)
+            bias, precision = calibrated_precision(
+                head_yaw(rotation), model.landmark_yaw, model.landmark_bias, model.landmark_covariance, scale,
+                config.landmark_floor,
+            )  # fmt: skip
+        else:
+            bias = torch.zeros_like(landmarks)
+            precision = torch.eye(2, device=landmarks.device).expand(*landmarks.shape, 2)
+        difference = pixels + bias - landmarks
+        distance = (difference[..., None, :] @ precision @ difference[..., None])[..., 0, 0].clamp_min(0).sqrt()
+        robust = (config.robust / distance.clamp_min(config.robust)) if config.calibrated else torch.ones_like(distance)
+        share = confidence * robust * config.weights.landmark / confidence.sum(1, keepdim=True).clamp_min(1e-9)
+        lower = torch.linalg.cholesky(precision)
+        root = lower.transpose(-1, -2) * share.sqrt()[..., None, None]
+        return root, (root @ difference[..., None])[..., 0]
+
+    @staticmethod
+    def _solve(normal: Tensor, gradient: Tensor) -> Tensor:
+        diagonal = normal.diagonal(dim1=1, dim2=2)
+        damped = normal + torch.diag_embed(1e-6 * diagonal + 1e-9)
+        factor, info = torch.linalg.cholesky_ex(damped.double())
+        if info.any():
+            raise FitError("the landmark stage has no unique solution: are the landmarks those of a face?")
+        return -torch.cholesky_solve(gradient.double()[..., None], factor)[..., 0].to(gradient.dtype)
+
+    def _keep_box(self, step: Tensor, normal: Tensor, gradient: Tensor, activation: Tensor, first: int) -> Tensor:
+        """Solve again with the activations that would leave [0, 1] held at the bound they reach."""
+        for _ in range(2):
+            wanted = activation + step[:, first:]
+            held = torch.zeros_like(step, dtype=torch.bool)
+            held[:, first:] = (wanted < 0) | (wanted > 1)
+            if not held.any():
+                return step
+            fixed = torch.zeros_like(step)
+            fixed[:, first:] = wanted.clamp(0, 1) - activation
+            fixed = torch.where(held, fixed, 0)
+            free = (~held).to(step.dtype)
+            reduced = normal * free[:, :, None] * free[:, None, :] + torch.diag_embed(1 - free)
+            right = (gradient + (normal @ fixed[..., None])[..., 0]) * free
+            step = torch.where(held, fixed, self._solve(reduced, right))
+        wanted = (activation + step[:, first:]).clamp(0, 1)
+        return torch.cat([step[:, :first], wanted - activation], 1)
+
+
+def landmark_solver(model: FaceModel) -> LandmarkSolver:
+    """The model's solver, made once."""
+    cached = model.__dict__.get("_landmark_solver")
+    if cached is None:
+        cached = LandmarkSolver(model)
+        object.__setattr__(model, "_landmark_solver", cached)
+    return cached

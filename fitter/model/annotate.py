@@ -1,0 +1,293 @@
+"""Algorithm 1 of the PRDL paper made general: look at renders of a mesh as one looks at photos, and carry what is seen,
+landmarks and parts, back to the surface by vote. It needs nothing of the mesh but vertices, triangles and colours.
+
+Source: Wang et al. 2024, supplement B, Algorithm 1; here with k = 1, z-buffer visibility, many shapes and lights.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fitter.camera import Camera, project, rotation_matrix, to_clip_space
+from fitter.landmark_topology import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
+from fitter.render import load_renderer
+
+logger = logging.getLogger(__name__)
+
+PICTURE = 512  # pixels
+FOCAL = 1.9  # of the picture's side: about 30 degrees, a portrait
+DISTANCE = 620.0  # mm
+BACKGROUND = np.array([0.55, 0.57, 0.60])
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One mesh to look at: (V, 3) vertices in model space (mm) and (V, 3) colours in [0, 1]."""
+
+    verts: np.ndarray
+    colours: np.ndarray
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A render and what is behind each of its pixels.
+
+    Attributes:
+        image: (S, S, 3) uint8; rast: (S, S, 4) as fitter.render; points: (V, 3) camera space mm; pixels: (V, 2);
+        normals: (V, 3) camera space; yaw: degrees, positive when the subject looks to the viewer's right.
+    """
+
+    image: np.ndarray
+    rast: np.ndarray
+    points: np.ndarray
+    pixels: np.ndarray
+    normals: np.ndarray
+    yaw: float
+
+
+def turned(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
+    """Degrees -> (3, 3) rotation: yaw about y (positive: the nose to the viewer's right), then pitch about x (positive:
+    the nose down), then roll about z."""
+
+    def matrix(axis: int, degrees: float) -> torch.Tensor:
+        rotvec = torch.zeros(1, 3, dtype=torch.float64)
+        rotvec[0, axis] = np.radians(degrees)
+        return rotation_matrix(rotvec)[0]
+
+    return (matrix(2, roll) @ matrix(0, pitch) @ matrix(1, yaw)).numpy()
+
+
+def photograph(
+    subject: Subject,
+    faces: np.ndarray,
+    yaw: float = 0.0,
+    pitch: float = 0.0,
+    roll: float = 0.0,
+    light: Sequence[float] = (0.2, 0.4, 1.0),
+    size: int = PICTURE,
+    distance: float = DISTANCE,
+    focal: float = FOCAL,
+) -> Picture:
+    """Render a subject under an ambient and one directional light on a plain background.
+
+    Args: light: direction towards the light, camera space. distance: mm; focal: of the picture's side.
+    """
+    rotation = turned(yaw, pitch, roll)
+    points = subject.verts @ rotation.T + [0, 0, -distance]
+    # the face, not the origin between the eyes, in the middle of the picture
+    points = points - rotation @ np.array([0.0, -25.0, 30.0])
+    camera = Camera(torch.full((1, 2), focal * size), torch.full((1, 2), size / 2))
+    tensor = torch.from_numpy(points).float()[None]
+    triangles = torch.from_numpy(np.ascontiguousarray(faces)).long()
+    renderer = load_renderer("cpu")
+    rast = renderer.rasterize(to_clip_space(tensor, camera, size), triangles, size)
+    normals = vertex_normals(points, faces)
+    direction = np.asarray(light, float) / np.linalg.norm(light)
+    shade = 0.55 + 0.5 * np.maximum(normals @ direction, 0)
+    colour = torch.from_numpy(np.clip(subject.colours * shade[:, None], 0, 1)).float()[None]
+    image = renderer.interpolate(colour, rast, triangles)[0].numpy()
+    rast = rast[0].numpy()
+    image[rast[..., 3] == 0] = BACKGROUND
+    return Picture(
+        image=(image * 255 + 0.5).astype(np.uint8),
+        rast=rast,
+        points=points,
+        pixels=project(tensor, camera)[0].numpy(),
+        normals=normals,
+        yaw=yaw,
+    )
+
+
+def vertex_normals(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V, 3) area-weighted unit normals."""
+    a, b, c = (verts[faces[:, k]] for k in range(3))
+    cross = np.cross(b - a, c - a)
+    out = np.stack([np.bincount(faces.ravel(), np.repeat(cross[:, k], 3), minlength=len(verts)) for k in range(3)], 1)
+    return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+
+
+def surface_points(pixels: np.ndarray, rast: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 2) pixels -> (N,) face index, -1 where the surface is not seen, and (N, 3) barycentric weights."""
+    size = rast.shape[0]
+    column, row = np.floor(pixels[:, 0]).astype(int), np.floor(pixels[:, 1]).astype(int)
+    inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
+    sample = rast[np.clip(row, 0, size - 1), np.clip(column, 0, size - 1)]
+    face = np.where(inside, sample[:, 3].astype(int) - 1, -1)
+    bary = np.stack([sample[:, 0], sample[:, 1], 1 - sample[:, 0] - sample[:, 1]], 1)
+    return face, bary
+
+
+def annotate_landmarks(
+    reference: np.ndarray,
+    faces: np.ndarray,
+    looks: Iterable[tuple[Subject, dict]],
+    detector,
+    symmetry: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where MediaPipe's landmarks lie on a mesh.
+
+    Args:
+        reference: (V, 3) neutral mesh, mm. faces: (F, 3).
+        looks: subjects (same triangles) and the view's keyword arguments for `photograph`. Views with `opened` true
+            count for the inner lips, the others for everything else.
+        detector: fitter.landmarks.LandmarkDetector.
+        symmetry: (V,) mirror map; given, the result is symmetric.
+    Returns:
+        (478,) face index and (478, 3) barycentric weights.
+    Raises:
+        ValueError: a landmark was seen in no view.
+    """
+    inner = np.isin(np.arange(LANDMARKS), LIPS_INNER)
+    outline = np.isin(np.arange(LANDMARKS), FACE_OVAL)
+    votes: list[list[np.ndarray]] = [[] for _ in range(LANDMARKS)]
+    voted: list[list[int]] = [[] for _ in range(LANDMARKS)]
+    views = missed = 0
+    for subject, view in looks:
+        view = dict(view)
+        opened = view.pop("opened", False)
+        picture = photograph(subject, faces, **view)
+        found = detector.detect(picture.image)
+        views += 1
+        if not found:
+            missed += 1
+            continue
+        face, bary = surface_points(found[0].landmarks, picture.rast)
+        at = (reference[faces[face]] * bary[:, :, None]).sum(1)
+        facing = picture.normals[faces[face]].mean(1)[:, 2]
+        use = (face >= 0) & (facing > np.where(outline, 0.02, 0.25)) & (inner == opened)
+        use &= ~outline | (abs(picture.yaw) < 12)
+        for k in np.flatnonzero(use):
+            votes[k].append(at[k])
+            voted[k].append(int(face[k]))
+    logger.info("landmarks: a face was found in %d of %d views", views - missed, views)
+    points = np.full((LANDMARKS, 3), np.nan)
+    for k in range(LANDMARKS):
+        if votes[k]:
+            points[k] = _robust_mean(np.stack(votes[k]))
+    if symmetry is not None:
+        mirrored = points[MIRROR] * [-1, 1, 1]
+        points = np.where(np.isnan(points), mirrored, points)
+        points = np.where(np.isnan(mirrored), points, (points + mirrored) / 2)
+    if np.isnan(points).any():
+        lost = np.flatnonzero(np.isnan(points).any(1)).tolist()
+        raise ValueError(f"landmarks {lost} were seen in none of {views} views")
+    return _nearest_on_surface(points, voted, reference, faces)
+
+
+def _robust_mean(points: np.ndarray) -> np.ndarray:
+    """Mean with Cauchy weights around the median: a wrong look must not drag the point."""
+    centre = np.median(points, 0)
+    for _ in range(5):
+        weight = 1 / (1 + ((points - centre) ** 2).sum(1) / 4.0)  # 2 mm
+        centre = (points * weight[:, None]).sum(0) / weight.sum()
+    return centre
+
+
+def _nearest_on_surface(
+    points: np.ndarray, voted: list[list[int]], reference: np.ndarray, faces: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of points on a curved surface lies off it; go back to it, among triangles near those that were voted."""
+    import trimesh
+
+    centre = reference[faces].mean(1)
+    face, bary = np.zeros(len(points), int), np.zeros((len(points), 3))
+    for k, point in enumerate(points):
+        own = centre[np.unique(voted[k])] if voted[k] else centre[[np.linalg.norm(centre - point, axis=1).argmin()]]
+        reach = np.linalg.norm(centre[:, None] - own[None], axis=2).min(1) if len(own) < 64 else None
+        near = np.flatnonzero(reach < 4.0) if reach is not None else np.arange(len(faces))
+        triangles = reference[faces[near]]
+        closest = trimesh.triangles.closest_point(triangles, np.tile(point, (len(near), 1)))
+        best = int(np.linalg.norm(closest - point, axis=1).argmin())
+        face[k] = near[best]
+        b = trimesh.triangles.points_to_barycentric(triangles[[best]], closest[[best]])[0]
+        b = np.clip(b, 0, 1)
+        bary[k] = b / b.sum()
+    return face, bary
+
+
+def annotate_parts(
+    count: int,
+    faces: np.ndarray,
+    looks: Iterable[tuple[Subject, dict]],
+    detector,
+    segmenter,
+    labels: Sequence[int],
+    symmetry: np.ndarray | None = None,
+    swap: dict[int, int] | None = None,
+) -> np.ndarray:
+    """Algorithm 1: each labelled pixel votes for the visible vertices next to it.
+
+    Args:
+        count: number of vertices V.
+        segmenter: fitter.segmentation.PartSegmenter, run on the whole render.
+        labels: label numbers that are counted. swap: label -> label of its mirror image.
+    Returns:
+        (V, len(labels)) share of a vertex's votes that each label got; rows of zeros where it was never seen.
+    """
+    votes = np.zeros((count, max(labels) + 1))
+    for subject, view in looks:
+        view = {k: v for k, v in view.items() if k != "opened"}
+        picture = photograph(subject, faces, **view)
+        found = detector.detect(picture.image)
+        if not found:
+            continue
+        segmentation = segmenter.segment(picture.image.astype(np.float32) / 255, found[0].landmarks)
+        face, u, v = picture.rast[..., 3].astype(int) - 1, picture.rast[..., 0], picture.rast[..., 1]
+        seen = face >= 0
+        label = np.where(np.isin(segmentation.labels, labels), segmentation.labels, 0)[seen]
+        for corner, weight in enumerate((u, v, 1 - u - v)):
+            # each pixel's vote is shared among its triangle's corners: the share of a part then crosses one half where
+            # the part ends, between the vertices, and not only at them
+            slot = faces[face[seen], corner] * votes.shape[1] + label
+            votes += np.bincount(slot, weight[seen], minlength=votes.size).reshape(votes.shape)
+    if symmetry is not None:
+        mirrored = votes[symmetry]
+        for a, b in (swap or {}).items():
+            mirrored[:, a] = votes[symmetry][:, b]
+        votes = votes + mirrored
+    share = votes / np.maximum(votes.sum(1, keepdims=True), 1)
+    return share[:, list(labels)]
+
+
+def contour_rows(
+    verts: np.ndarray, faces: np.ndarray, landmark_points: np.ndarray, allowed: np.ndarray, per_row: int = 24
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each landmark of the face outline, the row of vertices across the cheek along which it may march.
+
+    A row runs from in front of the landmark to behind it in the plane through the landmark, the middle of the face and
+    the viewing axis, on the allowed part of the surface (Zhu et al. 2015, landmark marching).
+
+    Args:
+        verts: (V, 3) neutral mm; landmark_points: (478, 3) on it; allowed: (V,) bool, skin without ears.
+    Returns:
+        (R, per_row) vertex indices, front to back, -1 pads; (R,) landmark numbers.
+    """
+    middle = landmark_points[[1, 152, 10]].mean(0)
+    normals = vertex_normals(verts, faces)
+    rows, numbers = [], []
+    for k in FACE_OVAL:
+        outward = landmark_points[k, :2] - middle[:2]
+        outward /= np.linalg.norm(outward)
+        across = np.array([-outward[1], outward[0]])
+        offset = verts[:, :2] - landmark_points[k, :2]
+        along, beside = offset @ outward, offset @ across
+        depth = landmark_points[k, 2] - verts[:, 2]
+        near = allowed & (np.abs(beside) < 2.5) & (along > -22) & (along < 14) & (depth > -30) & (depth < 32)
+        near &= normals[:, 2] > -0.75
+        candidates = np.flatnonzero(near)
+        if len(candidates) == 0:
+            continue
+        order = candidates[np.argsort(depth[candidates])]
+        # evenly from front to back
+        pick = np.unique(np.linspace(0, len(order) - 1, min(per_row, len(order))).round().astype(int))
+        row = np.full(per_row, -1)
+        row[: len(pick)] = order[pick]
+        rows.append(row)
+        numbers.append(k)
+    return np.array(rows), np.array(numbers)
+

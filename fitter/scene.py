@@ -1,0 +1,50 @@
+"""From parameters to what the energies look at: vertices, camera points, pixels, landmarks. The forward model's geometry."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fitter.camera import Camera, project
+from fitter.energies.landmark import march_contour
+from fitter.model.face_model import FaceModel
+
+
+def head_yaw(rotation: Tensor) -> Tensor:
+    """(B, 3, 3) rotations -> (B,) degrees between the nose and the camera in the horizontal plane, positive when the
+    subject looks to the viewer's right."""
+    forward = rotation[:, :, 2]
+    return torch.rad2deg(torch.atan2(forward[:, 0], forward[:, 2]))
+
+
+def contour_choice(model: FaceModel, pixels: Tensor) -> Tensor:
+    """(B, V, 2) projected vertices -> (B, R) vertices the cheek contour's landmarks sit on under this pose."""
+    return march_contour(pixels, model.contour_rows, contour_stop(model))
+
+
+def contour_stop(model: FaceModel) -> Tensor:
+    """(R,) column of each contour row that lies nearest to its landmark on the mean face: no marching behind it."""
+    cached = model.__dict__.get("_contour_stop")
+    if cached is None:
+        landmark = model.landmarks(model.verts[None])[0, model.contour_landmarks]
+        row = model.verts[model.contour_rows.clamp_min(0)]
+        distance = (row - landmark[:, None]).norm(dim=-1)
+        cached = torch.where(model.contour_rows >= 0, distance, torch.inf).argmin(1)
+        object.__setattr__(model, "_contour_stop", cached)
+    return cached
+
+
+def project_landmarks(model: FaceModel, points: Tensor, camera: Camera, contour: Tensor | None) -> Tensor:
+    """The model's landmarks in pixels.
+
+    Args:
+        points: (B, V, 3) camera space mm; camera: of the pixels wanted.
+        contour: (B, R) from `contour_choice`, or None to leave the contour where it lies on the mean face.
+    Returns:
+        (B, L, 2) pixels.
+    """
+    at = model.landmarks(points)
+    if contour is not None:
+        marched = points.gather(1, contour[..., None].expand(-1, -1, 3))
+        at = at.index_copy(1, model.contour_landmarks, marched)
+    return project(at, camera)

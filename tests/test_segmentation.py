@@ -1,0 +1,431 @@
+"""Segmentation: masks of labels by hand, label sets, an ONNX parser made here, and the default segmenter on a photo."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fitter.camera import WindowTransform
+from fitter.errors import FaceFitError, ImageError
+from fitter.image import crop_window, sample_window
+from fitter.landmarks import load_detector
+from fitter.observation import LABEL, MASKS
+from fitter.segment_occluders import glasses_mask, hand_mask
+from fitter.segment_polygons import PolygonSegmenter, face_region, polygon_labels
+from fitter.segmentation import (
+    LabelImageSegmenter,
+    Segmentation,
+    above_brows,
+    brow_tangents,
+    load_segmenter,
+    post_process,
+    remove_specks,
+    separate_ears_and_neck,
+    separate_sides,
+)
+
+SIZE = 224
+
+
+@pytest.fixture(scope="module")
+def window() -> tuple[np.ndarray, np.ndarray]:
+    """The window (S, S, 3) of a portrait and its landmarks (478, 2) in it."""
+    photo = pytest.importorskip("skimage.data").astronaut()
+    landmarks = load_detector().detect(photo)[0].landmarks
+    transform = crop_window(landmarks, SIZE)
+    image = (sample_window(photo, transform)[0] / 255).astype(np.float32)
+    return image, transform.to_window(torch.as_tensor(landmarks)[None])[0].numpy()
+
+
+@pytest.fixture(scope="module")
+def landmarks(window) -> np.ndarray:
+    return window[1]
+
+
+def at(labels: np.ndarray, point: np.ndarray) -> int:
+    return int(labels[int(point[1]), int(point[0])])
+
+
+def mask(masks: np.ndarray, name: str) -> np.ndarray:
+    return masks[MASKS.index(name)]
+
+
+def test_polygons_put_each_part_on_its_landmarks(landmarks):
+    labels = polygon_labels((SIZE, SIZE), landmarks)
+    for point, name in (
+        (468, "right_eye"), (473, "left_eye"), (1, "nose"), (50, "skin"), (280, "skin"), (151, "skin"),
+        (37, "upper_lip"), (17, "lower_lip"),
+    ):  # fmt: skip
+        inwards = landmarks[point] + (landmarks[13] - landmarks[point]) * 0.1 if "lip" in name else landmarks[point]
+        assert at(labels, inwards) == LABEL[name], name
+    for side, upper, lower in (("right", 105, 52), ("left", 334, 282)):
+        assert at(labels, landmarks[[upper, lower]].mean(0)) == LABEL[f"{side}_brow"]
+
+
+def test_a_closed_part_is_not_empty(landmarks):
+    closed = landmarks.copy()
+    closed[[246, 161, 160, 159, 158, 157, 173]] = closed[[7, 163, 144, 145, 153, 154, 155]]
+    labels = polygon_labels((SIZE, SIZE), closed)
+    open_area = (polygon_labels((SIZE, SIZE), landmarks) == LABEL["right_eye"]).sum()
+    assert 0 < (labels == LABEL["right_eye"]).sum() < 0.5 * open_area
+
+
+def test_the_face_of_a_profile_has_no_hole(landmarks):
+    """Turned by squeezing one half of the face: the oval folds over, nose and lips stick out."""
+    turned = landmarks.astype(np.float64).copy()
+    nose = turned[1, 0]
+    far = turned[:, 0] < nose
+    turned[far, 0] = nose - 5 + (nose - turned[far, 0]) * 0.4
+    region = face_region((SIZE, SIZE), turned)
+    for point in (50, 280, 352, 1, 0, 17, 205, 425, 117, 346):
+        assert at(region, turned[point])
+
+
+def test_masks_are_the_labels_in_their_order(landmarks):
+    labels = polygon_labels((SIZE, SIZE), landmarks)
+    labels[10:14, 20:30] = LABEL["hair"]
+    labels[10:14, 40:50] = LABEL["glasses"]
+    labels[10:14, 60:70] = LABEL["occluder"]
+    labels[210:, :] = LABEL["neck"]
+    masks, valid, _ = post_process(Segmentation(labels, np.ones(labels.shape, np.float32)), landmarks)
+    assert masks.shape == (10, SIZE, SIZE) and masks.dtype == np.float32 and set(np.unique(masks)) == {0, 1}
+    assert masks.sum(0).max() == 1  # no pixel is two parts
+    for name in ("nose", "left_eye", "right_eye", "right_brow", "upper_lip", "lower_lip", "hair"):
+        assert np.array_equal(mask(masks, name) > 0, labels == LABEL[name]), name
+    assert mask(masks, "occluder").sum() == 4 * 20
+    assert valid[labels == LABEL["neck"]].max() == 0 and valid[labels == LABEL["hair"]].max() == 0
+
+
+def test_the_forehead_is_not_skin_but_valid(landmarks):
+    labels = polygon_labels((SIZE, SIZE), landmarks)
+    masks, valid, line = post_process(Segmentation(labels, np.full(labels.shape, 0.7, np.float32)), landmarks)
+    forehead, cheek = landmarks[151], landmarks[50]
+    assert at(labels, forehead) == LABEL["skin"]
+    assert at(mask(masks, "skin"), forehead) == 0 and at(mask(masks, "skin"), cheek) == 1
+    for point in (forehead, cheek):
+        assert valid[int(point[1]), int(point[0])] == pytest.approx(0.7)
+    assert not (mask(masks, "skin").astype(bool) & above_brows(labels.shape, line)).any()
+
+
+def test_brow_line_touches_the_brow_and_is_positive_above(landmarks):
+    labels = polygon_labels((SIZE, SIZE), landmarks)
+    line = brow_tangents(labels, landmarks)
+    assert line.shape == (2, 3) and line.dtype == np.float32
+    assert np.allclose(np.hypot(line[:, 0], line[:, 1]), 1, atol=1e-6)
+    for (a, b, c), brow in zip(line, ("right_brow", "left_brow"), strict=True):
+        y, x = np.nonzero(labels == LABEL[brow])
+        value = a * (x + 0.5) + b * (y + 0.5) + c
+        assert -0.2 < np.percentile(value, 99) < 0.2  # tangent
+        assert a * landmarks[10, 0] + b * landmarks[10, 1] + c > 0 > a * landmarks[1, 0] + b * landmarks[1, 1] + c
+
+
+def test_brow_lines_turn_with_the_face(landmarks):
+    empty = np.zeros((SIZE, SIZE), np.uint8)
+    straight = brow_tangents(empty, landmarks)
+    angle = np.radians(130)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    turned = brow_tangents(empty, ((landmarks - 112) @ turn.T + 112).astype(np.float32))
+    assert np.allclose(turned[:, :2], straight[:, :2] @ turn.T, atol=1e-5)
+    centre = straight[:, :2] @ (112, 112) + straight[:, 2]
+    assert np.allclose(turned[:, :2] @ (112, 112) + turned[:, 2], centre, atol=1e-3)
+
+
+def test_no_line_rises_over_the_other_half(landmarks):
+    """Brows that rise to the nose (fear) have level tangents, those that fall to it (anger) slanted ones."""
+    across = landmarks[[263, 362]].mean(0) - landmarks[[33, 133]].mean(0)
+    empty = np.zeros((SIZE, SIZE), np.uint8)
+
+    def slopes(shift: float) -> np.ndarray:
+        moved = landmarks.copy()
+        moved[[107, 66, 55, 65, 336, 296, 285, 295], 1] += shift
+        line = brow_tangents(empty, moved)
+        return line[:, :2] @ across / np.hypot(*across)
+
+    assert np.abs(slopes(-15)).max() < 1e-5
+    right, left = slopes(15)
+    assert right > 0.1 and left < -0.1  # the normals lean towards the nose: the lines fall there
+
+
+def test_specks_go_and_pieces_stay():
+    picture = np.zeros((60, 60), bool)
+    picture[10:30, 10:30] = True  # 400
+    picture[40:50, 40:50] = True  # 100: an eye behind a frame of glasses
+    picture[50, 5:10] = True  # 5
+    kept = remove_specks(picture)
+    assert kept.sum() == 500 and not kept[50].any()
+
+
+def test_empty_parts_are_allowed(landmarks):
+    nothing = Segmentation(np.zeros((SIZE, SIZE), np.uint8), np.ones((SIZE, SIZE), np.float32))
+    masks, valid, line = post_process(nothing, landmarks)
+    assert masks.sum() == 0 and valid.sum() == 0 and np.isfinite(line).all()
+
+
+def test_valid_stops_before_what_covers(landmarks):
+    labels = np.full((SIZE, SIZE), LABEL["skin"], np.uint8)
+    labels[100:110] = LABEL["glasses"]
+    _, valid, _ = post_process(Segmentation(labels, np.ones(labels.shape, np.float32)), landmarks)
+    assert valid[99].max() == 0 and valid[110].max() == 0  # eroded
+    assert valid[90].min() == 1 and valid[0].min() == 1  # but not by the window's own border
+
+
+def test_segmentation_checks_itself():
+    good = np.zeros((4, 4), np.uint8)
+    with pytest.raises(ValueError, match="label 16"):
+        Segmentation(good + 16, np.ones((4, 4), np.float32))
+    with pytest.raises(ValueError, match="confidence has shape"):
+        Segmentation(good, np.ones((3, 4), np.float32))
+    with pytest.raises(ValueError, match="expected \\(S, S\\) uint8"):
+        Segmentation(good.astype(int), np.ones((4, 4), np.float32))
+
+
+def test_segmenters_refuse_other_windows(landmarks):
+    with pytest.raises(ValueError, match="RGB in \\[0, 1\\]"):
+        PolygonSegmenter().segment(np.zeros((SIZE, SIZE, 3), np.uint8), landmarks)
+    with pytest.raises(ValueError, match="expected \\(478, 2\\)"):
+        PolygonSegmenter().segment(np.zeros((SIZE, SIZE, 3), np.float32), landmarks[:468])
+
+
+# --- label sets -----------------------------------------------------------------------------------------------------
+
+
+def test_sides_come_from_the_landmarks(landmarks):
+    truth = polygon_labels((SIZE, SIZE), landmarks)
+    swapped = truth.copy()
+    for part in ("eye", "brow"):
+        swapped[truth == LABEL[f"right_{part}"]] = LABEL[f"left_{part}"]
+        swapped[truth == LABEL[f"left_{part}"]] = LABEL[f"right_{part}"]
+    assert np.array_equal(separate_sides(swapped, landmarks), truth)
+    assert np.array_equal(separate_sides(truth, landmarks), truth)
+
+
+def test_ears_and_neck_are_no_skin_of_the_face(landmarks):
+    labels = separate_ears_and_neck(np.full((SIZE, SIZE), LABEL["skin"], np.uint8), landmarks)
+    right, left, chin, forehead = (landmarks[k] for k in (234, 454, 152, 10))
+    unit = np.hypot(*(forehead - chin))
+    assert at(labels, right - (0.12 * unit, 0)) == LABEL["ear"]
+    assert at(labels, left + (0.12 * unit, 0)) == LABEL["ear"]
+    assert at(labels, chin + (0, 0.15 * unit)) == LABEL["neck"]
+    assert at(labels, forehead - (0, 0.1 * unit)) == LABEL["skin"]
+    assert at(labels, landmarks[1]) == LABEL["skin"]
+
+
+def identity_window() -> WindowTransform:
+    return WindowTransform(torch.zeros(1, 2), torch.ones(1), SIZE)
+
+
+def test_label_picture_in_our_numbers(tmp_path, landmarks):
+    truth = polygon_labels((SIZE, SIZE), landmarks)
+    truth[0, 0] = LABEL["head"]
+    path = tmp_path / "parts.png"
+    Image.fromarray(truth).save(path)
+    segmenter = load_segmenter(str(path))
+    image = np.zeros((SIZE, SIZE, 3), np.float32)
+    seen = segmenter.segment(image, landmarks, identity_window()).labels
+    truth[0, 0] = 0
+    assert np.array_equal(seen, truth)
+    moved = WindowTransform(torch.tensor([[10.0, 20.0]]), torch.ones(1), SIZE)
+    seen = segmenter.segment(image, landmarks - (10, 20), moved).labels
+    assert np.array_equal(seen[: SIZE - 20, : SIZE - 10], truth[20:, 10:]) and seen[SIZE - 20 :].max() == 0
+    with pytest.raises(ValueError, match="window is None"):
+        segmenter.segment(image, landmarks)
+
+
+def test_label_picture_in_other_numbers(tmp_path, landmarks):
+    truth = polygon_labels((SIZE, SIZE), landmarks)
+    names = {number: name for name, number in LABEL.items()}
+    fasseg = {"skin": 1, "nose": 3, "upper_lip": 5, "lower_lip": 5, "mouth_inside": 5}
+    fasseg |= {"right_eye": 4, "left_eye": 4, "right_brow": 6, "left_brow": 6, "background": 0}
+    path = tmp_path / "fasseg.png"
+    Image.fromarray(np.vectorize(lambda n: fasseg[names[n]])(truth).astype(np.uint8)).save(path)
+    image = np.zeros((SIZE, SIZE, 3), np.float32)
+    seen = LabelImageSegmenter(path, "fasseg").segment(image, landmarks, identity_window()).labels
+    beside = (seen == LABEL["ear"]) | (seen == LABEL["neck"])
+    assert (seen == truth)[~beside].mean() > 0.999 and beside.sum() < 50
+    celeb = np.array([[0, 1, 2, 3], [11, 12, 13, 14], [15, 16, 17, 18], [7, 8, 9, 10]], np.uint8)
+    picture = np.zeros((SIZE, SIZE), np.uint8)
+    picture[:4, :4] = celeb
+    Image.fromarray(picture).save(path)
+    seen = LabelImageSegmenter(path, "celebamask19").segment(image, landmarks, identity_window()).labels
+    expected = [
+        ["background", "skin", "nose", "glasses"], ["upper_lip", "lower_lip", "hair", "occluder"],
+        ["occluder", "neck", "neck", "background"], ["right_brow", "ear", "ear", "mouth_inside"],
+    ]  # fmt: skip
+    assert [[names[n] for n in row] for row in seen[:4, :4]] == expected
+
+
+def test_label_pictures_that_are_none(tmp_path):
+    with pytest.raises(ImageError, match="cannot be read"):
+        LabelImageSegmenter(tmp_path / "missing.png")
+    text = tmp_path / "text.png"
+    text.write_text("no picture")
+    with pytest.raises(ImageError, match="cannot be read"):
+        LabelImageSegmenter(text)
+    wrong = tmp_path / "wrong.png"
+    Image.fromarray(np.full((8, 8), 200, np.uint8)).save(wrong)
+    with pytest.raises(ImageError, match="label 200"):
+        LabelImageSegmenter(wrong)
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(wrong)
+    with pytest.raises(ImageError, match="mode RGB"):
+        LabelImageSegmenter(wrong)
+    with pytest.raises(ValueError, match="label map 'other'"):
+        LabelImageSegmenter(wrong, "other")
+    with pytest.raises(ValueError, match="accepted: auto"):
+        load_segmenter("parser.pt")
+
+
+# --- an ONNX parser ---------------------------------------------------------------------------------------------------
+
+
+def field(number: int, value) -> bytes:
+    """One field of a protobuf message: int as varint, bytes and text with their length."""
+
+    def varint(n: int) -> bytes:
+        out = bytearray()
+        while n > 127:
+            out.append(n & 127 | 128)
+            n >>= 7
+        return bytes([*out, n])
+
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    value = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def one_layer_network(weight: np.ndarray, bias: np.ndarray, side: int) -> bytes:
+    """An ONNX model of a 1 x 1 convolution, (1, 3, side, side) -> (1, C, side, side)."""
+
+    def tensor(name: str, array: np.ndarray) -> bytes:
+        sizes = b"".join(field(1, n) for n in array.shape)
+        return sizes + field(2, 1) + field(8, name) + field(9, array.astype("<f4").tobytes())
+
+    def value(name: str, shape: tuple[int, ...]) -> bytes:
+        sizes = b"".join(field(1, field(1, n)) for n in shape)
+        return field(1, name) + field(2, field(1, field(1, 1) + field(2, sizes)))
+
+    node = b"".join(field(1, name) for name in ("image", "weight", "bias")) + field(2, "scores") + field(4, "Conv")
+    graph = field(1, node) + field(2, "parser") + field(5, tensor("weight", weight)) + field(5, tensor("bias", bias))
+    graph += field(11, value("image", (1, 3, side, side))) + field(12, value("scores", (1, len(bias), side, side)))
+    return field(1, 8) + field(8, field(1, "") + field(2, 13)) + field(7, graph)
+
+
+def colour_parser(path, classes: int, side: int = SIZE) -> np.ndarray:
+    """Write a network that tells `classes` colours apart; -> (classes, 3) the colours."""
+    colours = np.array([[k % 3, k // 3 % 3, k // 9] for k in range(27)], np.float32)[:classes] / 2
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    # -|x - c|^2 = 2 c x - c^2 - x^2, of which x^2 is the same for all; x = given * deviation + mean
+    weight = 200 * colours * deviation
+    bias = 200 * (colours * mean).sum(1) - 100 * (colours**2).sum(1)
+    path.write_bytes(one_layer_network(weight[:, :, None, None], bias, side))
+    return colours
+
+
+@pytest.mark.parametrize("name", ["celebamask19", "bisenet19", "ibug11", "ibug14"])
+def test_onnx_parser(tmp_path, landmarks, name):
+    pytest.importorskip("onnxruntime")
+    from fitter.segment_onnx import LABEL_MAPS, OnnxSegmenter
+
+    names = LABEL_MAPS[name]
+    path = tmp_path / "parser.onnx"
+    colours = colour_parser(path, len(names))
+    truth = polygon_labels((SIZE, SIZE), landmarks)
+    truth[:20] = LABEL["hair"]
+    number = {LABEL[part]: k for k, part in reversed(list(enumerate(names)))}
+    classes = np.vectorize(number.__getitem__)(truth)
+    image = colours[classes]
+    result = OnnxSegmenter(path).segment(image, landmarks)  # auto: of 19 classes both orders are told apart
+    beside = np.isin(result.labels, (LABEL["ear"], LABEL["neck"]))
+    assert (result.labels == truth)[~beside].all() and beside.sum() < 50
+    assert result.confidence.dtype == np.float32 and result.confidence.min() > 0.9
+    # a network whose left is the viewer's
+    swap = {"left_eye": "right_eye", "right_eye": "left_eye", "left_brow": "right_brow", "right_brow": "left_brow"}
+    classes = np.vectorize({LABEL[swap.get(p, p)]: k for k, p in reversed(list(enumerate(names)))}.get)(truth)
+    swapped = OnnxSegmenter(path, name).segment(colours[classes], landmarks)
+    assert np.array_equal(swapped.labels, result.labels)
+
+
+def test_onnx_parser_of_another_size(tmp_path, landmarks):
+    pytest.importorskip("onnxruntime")
+    path = tmp_path / "parser.onnx"
+    colours = colour_parser(path, 11, side=128)
+    image = np.tile(colours[1], (SIZE, SIZE, 1))
+    result = load_segmenter(str(path)).segment(image, landmarks)
+    assert result.labels.shape == (SIZE, SIZE) and at(result.labels, landmarks[50]) == LABEL["skin"]
+    assert at(result.labels, landmarks[152] + (0, 20)) == LABEL["neck"]  # its skin has no end at the jaw
+
+
+def test_onnx_parsers_that_do_not_fit(tmp_path, landmarks, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    from fitter.segment_onnx import OnnxSegmenter
+
+    image = np.zeros((SIZE, SIZE, 3), np.float32)
+    path = tmp_path / "parser.onnx"
+    with pytest.raises(FaceFitError, match="no such file"):
+        OnnxSegmenter(path)
+    path.write_text("no network")
+    with pytest.raises(FaceFitError, match="cannot load it"):
+        OnnxSegmenter(path)
+    colour_parser(path, 7, side=8)
+    with pytest.raises(FaceFitError, match="11, 14 or 19 classes"):
+        OnnxSegmenter(path).segment(image, landmarks)
+    colour_parser(path, 14, side=8)
+    with pytest.raises(FaceFitError, match="14 classes; 'ibug11' has 11"):
+        OnnxSegmenter(path, "ibug11").segment(image, landmarks)
+    with pytest.raises(ValueError, match="accepted: auto, celebamask19"):
+        OnnxSegmenter(path, "lapa")
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    with pytest.raises(FaceFitError, match="pip install onnxruntime"):
+        OnnxSegmenter(path)
+
+
+# --- the default segmenter -----------------------------------------------------------------------------------------
+
+
+def test_default_segmenter_finds_hair_and_background(window):
+    image, landmarks = window
+    segmenter = load_segmenter("auto")
+    result = segmenter.segment(image, landmarks)
+    unit = np.hypot(*(landmarks[10] - landmarks[152]))
+    up = (landmarks[10] - landmarks[152]) / unit
+    hair = result.labels == LABEL["hair"]
+    assert at(result.labels, landmarks[10] + 0.25 * unit * up) == LABEL["hair"]
+    assert at(result.labels, landmarks[50]) == at(result.labels, landmarks[280]) == LABEL["skin"]
+    assert 0.05 < hair.mean() < 0.5 and not hair[polygon_labels(hair.shape, landmarks) > LABEL["skin"]].any()
+    assert np.isfinite(result.confidence).all() and 0 < result.confidence.min() and result.confidence.max() <= 1
+    again = segmenter.segment(image, landmarks)
+    segmenter.segment(np.ascontiguousarray(image[:, ::-1]), landmarks)
+    assert np.array_equal(again.labels, segmenter.segment(image, landmarks).labels)
+    assert np.array_equal(again.labels, result.labels)
+
+
+def test_default_segmenter_takes_any_picture(landmarks):
+    """A blank window and noise: no error, whatever it says."""
+    for image in (np.zeros((SIZE, SIZE, 3)), np.random.default_rng(0).uniform(size=(SIZE, SIZE, 3))):
+        result = load_segmenter("auto").segment(image.astype(np.float32), landmarks)
+        masks, valid, line = post_process(result, landmarks)
+        assert np.isfinite(masks).all() and np.isfinite(valid).all() and np.isfinite(line).all()
+
+
+def test_frames_of_glasses_are_found_where_they_are(window):
+    import cv2
+
+    image, landmarks = window
+    lightness = cv2.cvtColor(image, cv2.COLOR_RGB2Lab)[..., 0] / 100
+    assert not glasses_mask(lightness, landmarks).any()
+    unit = np.hypot(*(landmarks[263] - landmarks[33]))
+    drawn = np.zeros((SIZE, SIZE), np.uint8)
+    for eye in (468, 473):
+        centre = landmarks[eye] + (0, 0.06 * unit)
+        cv2.ellipse(drawn, tuple(int(v) for v in centre), (int(0.3 * unit), int(0.24 * unit)), 0, 0, 360, 1, 3)
+    inner = [landmarks[eye] + (side * 0.3 * unit, 0) for eye, side in ((468, 1), (473, -1))]
+    cv2.line(drawn, *(tuple(int(v) for v in point) for point in inner), 1, 3)
+    found = glasses_mask(np.where(drawn > 0, 0.03, lightness).astype(np.float32), landmarks)
+    skin = polygon_labels((SIZE, SIZE), landmarks) == LABEL["skin"]
+    assert (found & (drawn > 0) & skin).sum() > 0.7 * ((drawn > 0) & skin).sum()
+    assert (found & (cv2.dilate(drawn, np.ones((7, 7))) == 0)).sum() < 0.2 * found.sum()
+
+
+def test_no_hand_where_there_is_none(window):
+    image, landmarks = window
+    assert not hand_mask(image, face_region((SIZE, SIZE), landmarks)).any()

@@ -1,0 +1,132 @@
+"""What one fit is worth: its figures against the case's known answers, as a flat dictionary of numbers."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.dataset import Case, Scan, read_labels, read_scan
+from fitter.metrics import part_iou, scan_error
+from fitter.model.face_model import LANDMARKS7, FaceModel
+from fitter.observation import PARTS
+from fitter.report import render_labels
+from fitter.result import FitResult
+
+INNER = tuple(name for name in PARTS if name != "skin")
+FASSEG_PARTS = ("nose", "eyes", "mouth", "brows", "skin")
+DIVERGED = 0.10  # landmark error beyond which a fit counts as diverged: nobody's face is found there
+
+
+def score(case: Case, result: FitResult, reference: Path | None = None) -> dict[str, float | str]:
+    """Figures of one fit.
+
+    Args:
+        reference: folder of independent metric scripts (scan_error.py, part_iou.py) to compute the same figures with.
+    Returns:
+        landmark_error, diverged (0 or 1), status, iterations, identity and expression size, seconds_*, energy_*, and,
+        where the case knows the truth, scan_similarity and scan_rigid (median, mm), iou_PART and iou. A figure that
+        does not exist is left out.
+    """
+    values = result.parameters
+    finite = all(bool(torch.isfinite(tensor).all()) for tensor in values.tensors().values())
+    finite &= all(math.isfinite(value) for value in result.energies.values()) and math.isfinite(result.landmark_error)
+    out: dict[str, float | str] = {
+        "status": result.status,
+        "landmark_error": result.landmark_error,
+        "diverged": float(not finite or result.landmark_error > DIVERGED),
+        "iterations": float(max(len(result.trace) - 1, 0)),  # the first record is the start
+        "identity_rms": float(values.identity.square().mean().sqrt()),
+        "expression_sum": float(values.expression.abs().sum()),
+        "yaw_degrees": math.degrees(math.atan2(*(result.pose()[0][[0, 2], 2]))),
+        "distance_mm": float(-values.translation[0, 2]),
+        "focal": float(result.camera.focal[0, 0]),
+    }
+    out |= {f"seconds_{name}": float(value) for name, value in result.seconds.items()}
+    out |= {f"energy_{name}": float(value) for name, value in result.energies.items()}
+    own = {name: value for name, value in result.part_iou.items() if value is not None}
+    out |= {f"self_{name}": value for name, value in own.items()}
+    if any(name in own for name in INNER):
+        out["self_iou"] = float(np.mean([own[name] for name in INNER if name in own]))
+    if not finite:
+        return out
+    if case.scan is not None:
+        mesh = (result.verts, result.model.faces.cpu().numpy(), result.landmarks7)
+        out |= scan_figures(*mesh, read_scan(case.scan), reference)
+    if case.labels is not None:
+        width, height = result.photo_size
+        seen = render_labels(result.model, result.verts_in("camera"), result.camera, width, height)
+        out |= label_figures(case, seen, reference)
+    return out
+
+
+def scan_figures(
+    verts: np.ndarray, faces: np.ndarray, landmarks7: np.ndarray, scan: Scan, reference: Path | None = None
+) -> dict[str, float]:
+    """Median distance of the scan's oval to the mesh after each alignment, mm; `scan_scale` is what the similarity
+    found: a mesh that is too small has more than 1."""
+    out = {}
+    for align in ("similarity", "rigid"):
+        truth = (scan.verts, scan.faces, scan.landmarks7, scan.region)
+        figures = scan_error(verts, faces, landmarks7, *truth, align=align)
+        out[f"scan_{align}"] = figures["median"]
+        if align == "similarity":
+            out["scan_mean"], out["scan_scale"] = figures["mean"], figures["scale"]
+        if reference is not None:
+            known = dict(verts=scan.verts, faces=scan.faces, landmarks7=scan.landmarks7, region_oval=scan.region)
+            script = _script(reference, "scan_error")
+            out[f"scan_{align}_reference"] = script.evaluate(verts, faces, landmarks7, known, align, "oval")["median"]
+    return out
+
+
+def mean_face_figures(model: FaceModel, scan: Scan) -> dict[str, float]:
+    """The same for the model's mean face: what no fit at all is worth."""
+    with torch.no_grad():
+        landmarks7 = model.landmarks(model.verts[None])[0, list(LANDMARKS7)]
+    return scan_figures(
+        model.verts.cpu().double().numpy(), model.faces.cpu().numpy(), landmarks7.cpu().double().numpy(), scan
+    )
+
+
+def label_figures(case: Case, seen: np.ndarray, reference: Path | None = None) -> dict[str, float]:
+    """Part IoU of a label picture of the mesh against the case's, only of parts that the case's labels hold.
+
+    `iou` is the mean of nose, eyes and mouth (fasseg), or of the seven parts inside the face.
+    """
+    truth = read_labels(case)
+    scores = part_iou(seen, truth, target_only=True)
+    names = FASSEG_PARTS if case.set == "fasseg" else PARTS
+    headline = ("nose", "eyes", "mouth") if case.set == "fasseg" else INNER
+    out = {f"iou_{name}": scores[name] for name in names if scores[name] is not None}
+    found = [scores[name] for name in headline if scores[name] is not None]
+    if found:
+        out["iou"] = float(np.mean(found))
+    if reference is not None and found:
+        out["iou_reference"] = _reference_iou(case, seen, reference)
+    return out
+
+
+def _reference_iou(case: Case, seen: np.ndarray, reference: Path) -> float:
+    script = _script(reference, "part_iou")
+    raw = script.read(str(case.labels))
+    if case.set == "fasseg":
+        classes, mapping = {3: "nose", 4: "eyes", 5: "mouth"}, {2: 3, 3: 4, 4: 4, 7: 5, 8: 5, 9: 5, 5: 6, 6: 6}
+        moved = np.zeros_like(seen)
+        for number, target in mapping.items():  # at once: a chain of renames would merge parts
+            moved[seen == number] = target
+        seen = moved
+    else:
+        classes = {number: str(number) for number in range(2, 9)}
+    return script.iou(script.compare(seen, raw, classes, gt_only=True)[0], True)[1]
+
+
+def _script(folder: Path, name: str):
+    """A module of the reference metrics, which import each other by bare names."""
+    import importlib
+
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    return importlib.import_module(name)

@@ -1,11 +1,10 @@
 """The photos with known answers that the evaluation reads, and how each set writes its answers down.
 
-| set             | folder           | what is known |
-|---|---|---|
-| `synthetic`     | `synthetic/`     | renders of scans: NAME.json names the camera K and the scan, an .npz of `verts`, `faces`, `landmarks7` in mm and the vertices of the face, `region_oval` |
-| `ict_synthetic` | `ict_synthetic/` | renders of made-up people: NAME.npz as a scan, NAME_parts.png with labels, K in NAME.json |
-| `fasseg`        | `fasseg/`        | photos with hand labels NAME_label.png and an index.json |
-| `wild`          | `wild/`          | photos, nothing known |
+* `synthetic/`: renders of scans. NAME.json names the camera K and the scan: an .npz of `verts`, `faces`, `landmarks7`
+  in mm and the vertices of the face, `region_oval`.
+* `ict_synthetic/`: renders of made-up people. NAME.npz as a scan, NAME_parts.png with labels, K in NAME.json.
+* `fasseg/`: photos with hand labels NAME_label.png and an index.json.
+* `wild/`: photos, nothing known.
 """
 
 from __future__ import annotations
@@ -85,8 +84,8 @@ def _synthetic(folder: Path) -> list[Case]:
     for path in sorted(folder.glob("*.json")):
         about = json.loads(path.read_text())
         found.append(
-            Case("synthetic", path.stem, folder / about["image"], about["scan"], scan=folder.parent / about["scan_file"],
-                 focal=float(about["K"][0][0]))
+            Case("synthetic", path.stem, folder / about["image"], about["scan"],
+                 scan=folder.parent / about["scan_file"], focal=float(about["K"][0][0]))
         )  # fmt: skip
     return found
 

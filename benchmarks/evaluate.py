@@ -121,7 +121,7 @@ def _do(case: Case) -> tuple[dict, np.ndarray | None]:
 
 
 def run(task: Task, photos: list[Case], jobs: int = 1) -> Iterator[tuple[Case, dict, np.ndarray | None]]:
-    """Fit the photos, in one process with all cores or in `jobs` processes of one thread each; in the order they end."""
+    """Fit the photos, in one process with all cores or in `jobs` of one thread each; yields in the order they end."""
     if jobs <= 1:
         worker = Worker(task)
         for case in photos:

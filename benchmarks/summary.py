@@ -15,7 +15,8 @@ _REFERENCE = (
     ("iou_reference", "ref. IoU", 1),
 )  # fmt: skip
 _PARTS = (
-    "nose", "eyes", "mouth", "brows", "skin", "right_eye", "left_eye", "right_brow", "left_brow", "upper_lip", "lower_lip",
+    "nose", "eyes", "mouth", "brows", "skin", "right_eye", "left_eye", "right_brow", "left_brow", "upper_lip",
+    "lower_lip",
 )  # fmt: skip
 _IOU = (("iou", "IoU", 1), *((f"iou_{part}", part.replace("_", " "), 1) for part in _PARTS))
 COLUMNS = {
@@ -34,10 +35,8 @@ HEADLINE = {
 def average(rows: Iterable[dict]) -> dict[str, float]:
     """The mean of each figure over those photos that have it."""
     rows = list(rows)
-    keys = dict.fromkeys(key for row in rows for key, value in row.items() if isinstance(value, (int, float)))
-    return {
-        key: float(np.mean([row[key] for row in rows if isinstance(row.get(key), (int, float))])) for key in sorted(keys)
-    }
+    keys = sorted({key for row in rows for key, value in row.items() if isinstance(value, (int, float))})
+    return {key: float(np.mean([row[key] for row in rows if isinstance(row.get(key), (int, float))])) for key in keys}
 
 
 def summarise(photos: dict[str, dict]) -> dict[str, dict[str, dict[str, float]]]:
@@ -59,8 +58,8 @@ def tables(photos: dict[str, dict], sets: dict[str, dict[str, dict[str, float]]]
     """The summary as text: one table per set, its worst photos, seconds of each stage, and what failed."""
     lines = []
     for name, groups in sets.items():
-        count = {group: sum(p["set"] == name and "error" not in p and group in (p["group"], "all") for p in photos.values())
-                 for group in groups}  # fmt: skip
+        fitted = [figures for figures in photos.values() if figures["set"] == name and "error" not in figures]
+        count = {group: sum(group in (figures["group"], "all") for figures in fitted) for group in groups}
         columns = [column for column in COLUMNS[name] if any(column[0] in figures for figures in groups.values())]
         rows = [
             [f"{group} ({count[group]})"] + [_number(figures.get(key), factor) for key, _, factor in columns]
@@ -79,10 +78,11 @@ def tables(photos: dict[str, dict], sets: dict[str, dict[str, dict[str, float]]]
 def text_table(head: list[str], rows: list[list[str]]) -> list[str]:
     """Lines of aligned columns, the first to the left and the others to the right."""
     width = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    return [
-        "  ".join(f"{cell:<{w}}" if n == 0 else f"{cell:>{w}}" for n, (cell, w) in enumerate(zip(row, width, strict=True)))
-        for row in [head, *rows]
-    ]
+    lines = []
+    for first, *others in [head, *rows]:
+        cells = [f"{cell:>{w}}" for cell, w in zip(others, width[1:], strict=True)]
+        lines.append("  ".join([f"{first:<{width[0]}}", *cells]))
+    return lines
 
 
 def _number(value: float | None, factor: float) -> str:

@@ -52,7 +52,7 @@ def compare(first: dict, second: dict, tolerance: float = 0.005) -> str:
                 rows.append([group, heading, f"{a:.4f}", f"{b:.4f}", f"{b - a:+.4f}", str(better), str(worse)])
         count = sum(sides[0][key]["set"] == name for key in both)
         head = [name, f"({count} photos)", "A", "B", "B - A", "better", "worse"]
-        lines += [*text_table(head, rows), _moved(name, sides), ""]
+        lines += [*text_table(head, rows, (0, 1)), _moved(name, sides), ""]
     for which, other, label in ((first, second, "A"), (second, first, "B")):
         alone = [key for key in common if "error" in which["photos"][key] and "error" not in other["photos"][key]]
         if alone:

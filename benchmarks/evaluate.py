@@ -149,6 +149,7 @@ def evaluate(
         {"config", "photos": "set/name" -> figures, "sets": set -> group -> means, "seconds"}, as in summary.json.
     """
     began = time.perf_counter()
+    mean_face = _mean_face(task, photos)  # first, so that it is of the model file that the fits begin with
     figures: dict[str, dict] = {}
     pictures: dict[str, np.ndarray] = {}
     for case, row, picture in run(task, photos, jobs):
@@ -159,7 +160,10 @@ def evaluate(
         if not quiet:
             print(f"[{len(figures)}/{len(photos)}] {key}: {caption(row)}", file=sys.stderr, flush=True)
     figures = {f"{case.set}/{case.name}": figures[f"{case.set}/{case.name}"] for case in photos}
-    _add_mean_face(task, photos, figures)
+    for case in photos:
+        row = figures[f"{case.set}/{case.name}"]
+        if case.scan is not None and "error" not in row:
+            row |= mean_face[case.scan]
     summary = {
         "config": task.config.as_dict(),
         "task": {"segmentation": task.segmentation, "true_camera": task.true_camera, "jobs": jobs},
@@ -191,22 +195,20 @@ def caption(figures: dict) -> str:
     return ", ".join(words) + (" DIVERGED" if figures["diverged"] else "")
 
 
-def _add_mean_face(task: Task, photos: list[Case], figures: dict[str, dict]) -> None:
-    """Beside each scan's figures, what the mean face alone is worth."""
+def _mean_face(task: Task, photos: list[Case]) -> dict[Path, dict[str, float]]:
+    """For each scan, what the mean face alone is worth."""
+    scans = list(dict.fromkeys(case.scan for case in photos if case.scan is not None))
+    if not scans:
+        return {}
     from benchmarks.scoring import mean_face_figures
     from fitter.model.face_model import load_model
 
-    known: dict[Path, dict[str, float]] = {}
-    model = None
-    for case in photos:
-        row = figures[f"{case.set}/{case.name}"]
-        if case.scan is None or "error" in row:
-            continue
-        if case.scan not in known:
-            model = model or load_model(task.model)
-            known[case.scan] = mean_face_figures(model, read_scan(case.scan))
-        row["mean_face_similarity"] = known[case.scan]["scan_similarity"]
-        row["mean_face_rigid"] = known[case.scan]["scan_rigid"]
+    model = load_model(task.model)
+    found = {}
+    for scan in scans:
+        figures = mean_face_figures(model, read_scan(scan))
+        found[scan] = {f"mean_face_{align}": figures[f"scan_{align}"] for align in ("similarity", "rigid")}
+    return found
 
 
 def _write(out: Path, summary: dict) -> None:

@@ -75,14 +75,15 @@ def tables(photos: dict[str, dict], sets: dict[str, dict[str, dict[str, float]]]
     return "\n".join(lines).lstrip("\n")
 
 
-def text_table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Lines of aligned columns, the first to the left and the others to the right."""
+def text_table(head: list[str], rows: list[list[str]], left: tuple[int, ...] = (0,)) -> list[str]:
+    """Lines of aligned columns, those in `left` to the left and the others to the right."""
     width = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    lines = []
-    for first, *others in [head, *rows]:
-        cells = [f"{cell:>{w}}" for cell, w in zip(others, width[1:], strict=True)]
-        lines.append("  ".join([f"{first:<{width[0]}}", *cells]))
-    return lines
+    return [
+        "  ".join(
+            cell.ljust(width[n]) if n in left else cell.rjust(width[n]) for n, cell in enumerate(row)
+        ).rstrip()
+        for row in [head, *rows]
+    ]
 
 
 def _number(value: float | None, factor: float) -> str:

@@ -146,7 +146,7 @@ def cli(context: click.Context, version: bool) -> None:
     batch failed, 130 interrupted.
     """
     if version:
-        from fitter.doctor import facefit_version
+        from fitter.version import facefit_version
 
         click.echo(f"facefit {facefit_version()}")
         context.exit()

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from fitter.version import facefit_version
+
 GOOD, NOTE, BAD = "ok", "--", "NO"
 MEMORY_NEEDED = 1.5e9  # bytes: what one fit may use
 PYTHON = ((3, 10), (3, 13))
@@ -49,18 +51,6 @@ def examine(model: str | None = None) -> Iterator[Check]:
             yield check()
         except Exception as error:
             yield Check(name, BAD, f"{type(error).__name__}: {' '.join(str(error).split())}", "reinstall facefit")
-
-
-def facefit_version() -> str:
-    """The installed version, or the one setup.cfg of this checkout states."""
-    try:
-        return version("facefit")
-    except PackageNotFoundError:
-        import configparser
-
-        config = configparser.ConfigParser()
-        config.read(Path(__file__).resolve().parent.parent / "setup.cfg", encoding="utf-8")
-        return config.get("metadata", "version", fallback="unknown")
 
 
 def _python() -> Check:

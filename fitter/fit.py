@@ -26,6 +26,7 @@ from fitter.render import Renderer, load_renderer
 from fitter.result import FitResult
 from fitter.scene import contour_choice, project_landmarks
 from fitter.segmentation import PartSegmenter, load_segmenter, post_process
+from fitter.version import facefit_version
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,9 @@ def fit_photo(
         began = time.perf_counter()
         observation = observe(photo, face, segmenter, config, focal, fov)
         stages = {**seconds, "segmentation": time.perf_counter() - began}
-        results += fit_batch(observation.to(device), model, config, renderer, photo=photo, seconds=stages, progress=progress)
+        results += fit_batch(
+            observation.to(device), model, config, renderer, photo=photo, seconds=stages, progress=progress
+        )
     return results
 
 
@@ -140,8 +143,8 @@ def fit_batch(
 
 
 def first_guess(observation: Observation, model: FaceModel, config: FitConfig) -> Parameters:
-    """Parameters from landmarks (rigid and landmark stage). Without the landmark energy only the pose is taken from them
-    and the face is the mean one: then segmentation and colours must do the rest."""
+    """Parameters from landmarks (rigid and landmark stage). Without the landmark energy only the pose is taken from
+    them and the face is the mean one: then segmentation and colours must do the rest."""
     camera = window_camera(observation.camera, observation.window)
     solver = landmark_solver(model)
     if "landmark" not in config.energies:
@@ -176,9 +179,12 @@ def _result(
         seconds=seconds,
         seed=objective.config.seed,
         config=objective.config.as_dict(),
-        versions={"python": platform.python_version(), "torch": torch.__version__.split("+")[0], "numpy": np.__version__},
+        versions={
+            "facefit": facefit_version(), "python": platform.python_version(),
+            "torch": torch.__version__.split("+")[0], "numpy": np.__version__,
+        },
         status=minimum.status[index],
-    )
+    )  # fmt: skip
 
 
 @torch.no_grad()

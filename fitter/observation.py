@@ -1,4 +1,4 @@
-"""Observation: what is known of B faces, checked once and on one device: window image, landmarks, part masks, camera."""
+"""Observation: what is known of B faces, checked once, on one device: window image, landmarks, part masks, camera."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Observation:
             (supplement B): PRDL's targets. The forehead above the brows is not in the skin channel.
         valid: (B, S, S) float in [0, 1]: pixels that show this person's skin, eyes, brows, lips or nose, so that a
             colour may be compared there (the forehead counts; hair, glasses, hands, background do not).
-        brow_line: (B, 2, 3) lines a x + b y + c = 0 in window pixels with a^2 + b^2 = 1, right and left brow; a point with
-            a value > 0 lies above the line (forehead). Vertices there are left out of PRDL's skin.
+        brow_line: (B, 2, 3) lines a x + b y + c = 0 in window pixels with a^2 + b^2 = 1, right and left brow; a point
+            with a value > 0 lies above the line (forehead). Vertices there are left out of PRDL's skin.
         camera: the original photos' cameras.
         window: photo pixels -> window pixels.
     """

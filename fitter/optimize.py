@@ -59,12 +59,14 @@ def minimize(
         max_seconds: wall time; the iteration under way is finished.
         report: called with the iteration and the first face's terms.
     Returns:
-        The best iterate of each face. A face that has converged keeps its best from then on, whatever its neighbours do.
+        The best iterate of each face. A face that has converged keeps its best from then on, whatever its neighbours
+        do.
     Raises:
         FitError: a term is NaN or infinite (the message names it).
     """
     values = {name: value.detach().clone().requires_grad_(True) for name, value in start.tensors().items()}
-    groups = [{"params": [value], "lr": getattr(steps, name), "base": getattr(steps, name)} for name, value in values.items()]
+    rates = {name: getattr(steps, name) for name in values}
+    groups = [{"params": [value], "lr": rates[name], "base": rates[name]} for name, value in values.items()]
     adam = torch.optim.Adam(groups, betas=BETAS, foreach=True)
     batch, device = start.batch, start.identity.device
     best = start.detach()

@@ -23,8 +23,8 @@ DEPTH_TOLERANCE = 6.0  # mm behind the z-buffer that still counts as seen
 class PartPoints:
     """Points of the parts of one model.
 
-    The points of skin, nose, brows and lips lie on triangles. An eye's points fill the opening between its lids: they are
-    blends of lid landmarks, so the lids move them; points on the eyeball would not know of a blink.
+    The points of skin, nose, brows and lips lie on triangles. An eye's points fill the opening between its lids: they
+    are blends of lid landmarks, so the lids move them; points on the eyeball would not know of a blink.
 
     Attributes:
         corners: (P, 3) vertex indices; bary: (P, 3). Points on the surface.

@@ -1,4 +1,4 @@
-"""From parameters to what the energies look at: vertices, camera points, pixels, landmarks. The forward model's geometry."""
+"""The forward model's geometry, from parameters to what the energies look at: camera points, pixels, landmarks."""
 
 from __future__ import annotations
 

@@ -46,10 +46,10 @@ def test_the_zero_rotation_shows_the_face_frontally(camera):
 
 
 def test_positive_yaw_turns_the_nose_to_the_viewers_right_and_positive_pitch_down():
-    nose = points((0.0, 0.0, 1.0))
-    zero = torch.zeros(1, 3)
-    assert torch.allclose(to_camera_space(nose, points((0.0, math.pi / 2, 0.0))[0], zero), points((1.0, 0.0, 0.0)), atol=1e-6)
-    assert torch.allclose(to_camera_space(nose, points((math.pi / 2, 0.0, 0.0))[0], zero), points((0.0, -1.0, 0.0)), atol=1e-6)
+    nose, nowhere = points((0.0, 0.0, 1.0)), torch.zeros(1, 3)
+    yaw, pitch = torch.tensor([[0.0, math.pi / 2, 0.0]]), torch.tensor([[math.pi / 2, 0.0, 0.0]])
+    assert torch.allclose(to_camera_space(nose, yaw, nowhere), points((1.0, 0.0, 0.0)), atol=1e-6)
+    assert torch.allclose(to_camera_space(nose, pitch, nowhere), points((0.0, -1.0, 0.0)), atol=1e-6)
 
 
 def test_clip_space_and_pixels_agree_with_the_projection(camera):

@@ -42,8 +42,8 @@ def test_sizes():
 @pytest.mark.parametrize(
     ("name", "shape"),
     [
-        ("image", (2, 8, 8)), ("landmarks", (2, 478, 3)), ("landmark_confidence", (2, 477)), ("part_masks", (2, 8, 8, 8)),
-        ("valid", (1, 8, 8)), ("brow_line", (2, 3)),
+        ("image", (2, 8, 8)), ("landmarks", (2, 478, 3)), ("landmark_confidence", (2, 477)),
+        ("part_masks", (2, 8, 8, 8)), ("valid", (1, 8, 8)), ("brow_line", (2, 3)),
     ],
 )  # fmt: skip
 def test_a_wrong_shape_is_named(name, shape):

@@ -32,6 +32,7 @@ I / E / A identity / expression / albedo components, L landmarks, Y calibration 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -44,22 +45,12 @@ from torch import Tensor
 
 from fitter.camera import rotation_matrix
 from fitter.errors import ModelError
+from fitter.model.array_table import PART_LABELS, table_error
 
 FORMAT = 1
-PART_LABELS = 11  # fitter.observation.LABELS 0 to 10: what a mesh can be labelled with
 
 # Outer and inner corner of the right eye, inner and outer of the left, nose bottom, right and left mouth corner.
 LANDMARKS7 = (33, 133, 362, 263, 2, 61, 291)
-
-_REQUIRED = (
-    "format", "name", "version", "license", "provenance", "verts", "identity_basis", "expression_basis",
-    "expression_names", "expression_kind", "albedo_mean", "albedo_basis", "faces", "uv", "uv_faces", "symmetry",
-    "vertex_label", "eyeball",
-)  # fmt: skip
-_ANNOTATION = (
-    "landmark_faces", "landmark_bary", "landmark_yaw", "landmark_bias", "landmark_covariance", "contour_rows",
-    "contour_landmarks",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -194,7 +185,8 @@ def load_model(path: str | os.PathLike | None = None, device: torch.device | str
     except OSError as error:
         raise ModelError(f"face model {path}: {error.strerror or error}; `make model` builds the default one") from None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # from memory: the checksum is of what is read, and a damaged archive leaves no file open
+        with np.load(io.BytesIO(raw), allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
     except (ValueError, OSError, EOFError, KeyError) as error:
         raise ModelError(f"face model {path}: not a NumPy .npz without pickled objects ({error})") from None
@@ -205,21 +197,16 @@ def load_model(path: str | os.PathLike | None = None, device: torch.device | str
 
 def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = "face model") -> FaceModel:
     """Arrays of the module's table -> FaceModel on the CPU. Raises ModelError naming the array that does not fit."""
-    missing = [key for key in (*_REQUIRED, *_ANNOTATION) if key not in arrays]
-    if missing:
-        raise ModelError(f"{where}: lacks {', '.join(missing)}; see fitter/model/face_model.py for the format")
+    wrong = table_error(arrays)
+    if wrong is not None:
+        raise ModelError(f"{where}: {wrong}")
     if int(arrays["format"]) != FORMAT:
         raise ModelError(f"{where}: format {int(arrays['format'])}; this version reads format {FORMAT}")
 
-    control = arrays["verts"].shape[0]
     index, weight = arrays.get("upsample_index"), arrays.get("upsample_weight")
 
     def dense(key: str) -> Tensor:
         value = arrays[key].astype(np.float32)
-        if value.ndim < 2 or value.shape[-2:] != (control, 3):
-            raise ModelError(f"{where}: {key} has shape {value.shape}; expected (..., {control}, 3)")
-        if not np.isfinite(value).all():
-            raise ModelError(f"{where}: {key} holds values that are not finite")
         return torch.from_numpy(value if index is None else upsample(value, index, weight))
 
     def integer(key: str) -> Tensor:
@@ -235,7 +222,7 @@ def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = 
         provenance = json.loads(str(arrays["provenance"]))
     except json.JSONDecodeError as error:
         raise ModelError(f"{where}: provenance is not JSON ({error})") from None
-    model = FaceModel(
+    return FaceModel(
         name=str(arrays["name"]),
         version=str(arrays["version"]),
         license=str(arrays["license"]),
@@ -263,8 +250,6 @@ def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = 
         contour_landmarks=integer("contour_landmarks"),
         checksum=checksum,
     )
-    _check(model, where)
-    return model
 
 
 def _part_weight(arrays: dict[str, np.ndarray]) -> Tensor:
@@ -303,41 +288,3 @@ def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def _check(model: FaceModel, where: str) -> None:
-    count, triangles = model.verts.shape[0], model.faces.shape[0]
-
-    def need(ok: bool, what: str) -> None:
-        if not ok:
-            raise ModelError(f"{where}: {what}")
-
-    def inside(key: str, limit: int, least: int = 0) -> None:
-        value = getattr(model, key)
-        need(
-            value.numel() == 0 or (int(value.min()) >= least and int(value.max()) < limit),
-            f"{key} holds indices outside [{least}, {limit})",
-        )
-
-    need(model.faces.ndim == 2 and model.faces.shape[1] == 3, f"faces has shape {tuple(model.faces.shape)}; expected (F, 3)")
-    need(model.uv_faces.shape == model.faces.shape, "uv_faces and faces differ in shape")
-    need(len(model.expression_names) == model.expression_basis.shape[0], "expression_names and expression_basis differ in length")
-    for key in ("symmetry", "vertex_label", "eyeball"):
-        need(getattr(model, key).shape == (count,), f"{key} has shape {tuple(getattr(model, key).shape)}; expected ({count},)")
-    inside("faces", count)
-    inside("uv_faces", model.uv.shape[0])
-    inside("symmetry", count)
-    inside("vertex_label", PART_LABELS)
-    need(tuple(model.part_weight.shape) == (count, PART_LABELS), f"part_weight has shape {tuple(model.part_weight.shape)}; expected ({count}, {PART_LABELS})")
-    inside("eyeball", 3)
-    inside("landmark_faces", triangles)
-    inside("contour_rows", count, -1)
-    landmarks, bins = model.landmark_faces.shape[0], model.landmark_yaw.shape[0]
-    inside("contour_landmarks", landmarks)
-    for key, shape in (
-        ("landmark_bary", (landmarks, 3)),
-        ("landmark_bias", (bins, landmarks, 2)),
-        ("landmark_covariance", (bins, landmarks, 2, 2)),
-    ):
-        need(tuple(getattr(model, key).shape) == shape, f"{key} has shape {tuple(getattr(model, key).shape)}; expected {shape}")
-

@@ -52,9 +52,7 @@ bench: $(INSTALLED)
 
 model: $(INSTALLED_MODEL)
 	$(BIN)/python -m fitter.model.build_anny
-	@cd data && $(abspath $(BIN))/python -c 'import hashlib; name = "face_model.npz"; \
-	    print(hashlib.sha256(open(name, "rb").read()).hexdigest(), name, sep="  ")' > face_model.sha256
-	@cat data/face_model.sha256
+	$(BIN)/facefit doctor
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

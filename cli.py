@@ -71,6 +71,8 @@ def _message(error: Exception) -> str:
         return f"not enough memory {text}".strip()
     if hasattr(error, "exit_code"):
         return text
+    if isinstance(error, ImportError):
+        return f"{text}; `facefit doctor` says what is missing here"
     return f"{type(error).__name__}: {text} (--debug shows where)"
 
 
@@ -196,7 +198,7 @@ def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **
         return
     for face in fitted:
         names = ", ".join(str(path) for path in face.paths)
-        click.echo(f"{names}: {face.vertices} vertices{_quality(face)}, {face.status}")
+        click.echo(f"{names}: {face.vertices} vertices{_quality(face)}")
     click.echo(f"{photo}: {len(fitted)} face{'s' * (len(fitted) != 1)} in {time.perf_counter() - start:.1f} s")
 
 
@@ -282,6 +284,9 @@ def _start(options: dict) -> None:
     """Checks that need no library, and logging."""
     if options["focal"] is not None and options["fov"] is not None:
         raise click.UsageError("--focal and --fov are two names of one thing; give one of them")
+    for path in _input_files(options):
+        if Path(path).suffix and not path.is_file():
+            raise click.UsageError(f"{path}: no such file")
     level = logging.DEBUG if options["debug"] else logging.INFO if options["verbose"] else logging.ERROR
     logging.basicConfig(format="facefit: %(levelname)s %(name)s: %(message)s", level=logging.WARNING, force=True)
     logging.getLogger("fitter").setLevel(level)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from fitter.parallel import run_chunks
 
 _LEAF = 4  # triangles in a leaf
+_CHUNK = 1024  # points that one thread looks up at a time
 
 
 class ClosestPoint:
@@ -33,7 +36,13 @@ class ClosestPoint:
         points = np.ascontiguousarray(points, np.float64)
         if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
             raise ValueError(f"points has shape {points.shape}; expected finite (N, 3)")
-        return _query(points, self.corners, self.order, self.low, self.high, self.child, self.span)
+        count = len(points)
+        distance, closest, face = np.empty(count), np.empty((count, 3)), np.empty(count, np.int64)
+        run_chunks(
+            _query, -(-count // _CHUNK), points, self.corners, self.order, self.low, self.high, self.child, self.span,
+            distance, closest, face,
+        )  # fmt: skip
+        return distance, closest, face
 
 
 def _build(corners: np.ndarray):
@@ -127,14 +136,12 @@ def _box_distance2(p, low, high):
     return total
 
 
-@njit(cache=True, parallel=True)
-def _query(points, corners, order, low, high, child, span):
-    count = len(points)
-    distance, closest, face = np.empty(count), np.empty((count, 3)), np.empty(count, np.int64)
-    for n in prange(count):
+@njit(cache=True, nogil=True)
+def _query(points, corners, order, low, high, child, span, distance, closest, face, chunk):
+    here, nearest = np.empty(3), np.empty(3)
+    stack = np.empty(128, np.int64)
+    for n in range(chunk * _CHUNK, min(len(points), (chunk + 1) * _CHUNK)):
         p, best, found = points[n], np.inf, 0
-        here, nearest = np.empty(3), np.empty(3)
-        stack = np.empty(128, np.int64)
         stack[0] = 0
         top = 1
         while top > 0:
@@ -158,4 +165,3 @@ def _query(points, corners, order, low, high, child, span):
             top += 2
         distance[n], face[n] = np.sqrt(best), found
         closest[n] = nearest
-    return distance, closest, face

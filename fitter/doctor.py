@@ -141,12 +141,7 @@ def _model(path: str | None) -> Check:
         f"{model.name} {model.version}, {model.verts.shape[0]} vertices, {model.license}, "
         f"{place.stat().st_size / 1e6:.1f} MB, sha256 {model.checksum[:16]}"
     )
-    recorded = place.with_suffix(".sha256")
-    if not recorded.is_file():
-        return Check("model", GOOD, f"{text} ({place})")
-    if recorded.read_text(encoding="ascii", errors="replace").split()[:1] == [model.checksum]:
-        return Check("model", GOOD, f"{text} as recorded ({place})")
-    return Check("model", BAD, f"{text} is not the recorded file ({place})", "git checkout data, or make model")
+    return Check("model", GOOD, f"{text} ({place})")
 
 
 def _memory() -> Check:

@@ -57,13 +57,29 @@ def output_paths(output: Path) -> list[Path]:
 def write_result(result: FitResult, output: Path, *, space: str = "model", texture_size: int = 1024) -> list[Path]:
     """Write the mesh in the format of its suffix, and `<stem>.json`. All files appear together, or none does.
 
+    Args, Raises:
+        as `result_files`.
+    Returns:
+        the paths written, the mesh first, the JSON last.
+    """
+    photo = [Path(result.photo_path)] if result.photo_path else []
+    written = write_files(result_files(result, output, space=space, texture_size=texture_size), photo)
+    logger.info("wrote %s", ", ".join(path.name for path in written))
+    return written
+
+
+def result_files(
+    result: FitResult, output: Path, *, space: str = "model", texture_size: int = 1024
+) -> dict[Path, bytes]:
+    """What `write_result` writes.
+
     The texture is `<stem>_texture.png`, not `<stem>.png`, so that `face.png -o face.obj` leaves the photo alone.
 
     Args:
         space: "model" (upright, facing +z) or "camera" (as the camera sees it).
         texture_size: side of the texture in pixels.
     Returns:
-        the paths written, the mesh first, the JSON last.
+        path -> content, the mesh first, the JSON last.
     Raises:
         OutputError: it cannot be written there.
         ValueError: another space, or a texture size outside 16 to 8192.
@@ -90,10 +106,7 @@ def write_result(result: FitResult, output: Path, *, space: str = "model", textu
         contents = [glb_bytes(result, png_bytes(texture), space)]
     document = result_json(result, output.name, space=space, texture=texture.shape[0])
     contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
-    photo = Path(result.photo_path) if result.photo_path else None
-    written = write_files(dict(zip(paths, contents, strict=True)), keep=photo)
-    logger.info("wrote %s", ", ".join(path.name for path in written))
-    return written
+    return dict(zip(paths, contents, strict=True))
 
 
 def _texture(result: FitResult, size: int) -> np.ndarray:

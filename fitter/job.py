@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fitter.errors import OutputError
-from fitter.export import output_paths, write_result
+from fitter.errors import ImageError
+from fitter.export import output_paths, result_files
+from fitter.files import check_outputs, numbered, write_files
 from fitter.fit import fit_photo
 from fitter.image import Photo
-from fitter.output import check_outputs, numbered
-from fitter.report import write_labels, write_overlay
+from fitter.report import labels_png, overlay_png
 
 if TYPE_CHECKING:
     from fitter.result import FitResult
@@ -87,39 +87,48 @@ class Job:
         """Fit one photo and write its results; with faces "all" each face under its number, from the largest.
 
         Raises:
-            FaceFitError: as its subclasses say; nothing is written unless all of the photo's fits came out.
+            FaceFitError: as its subclasses say; the photo's files appear together or not at all.
         """
         check_files(files, [photo.path, *self.inputs], self.faces)
+        size = getattr(self.segmenter, "photo_size", None)
+        if size is not None and size != (photo.width, photo.height):
+            raise ImageError(
+                f"{self.segmenter.path}: a label picture of {size[0]} x {size[1]} pixels; expected the "
+                f"{photo.width} x {photo.height} of {photo.path} (upright, as it is shown)"
+            )
         results = fit_photo(
             photo, self.config, model=self.model, faces=self.faces, focal=self.focal, fov=self.fov,
             segmenter=self.segmenter, detector=self.detector, renderer=self.renderer, device=self.device,
             progress=progress,
         )  # fmt: skip
-        return [
-            self._write(result, files.numbered(number) if self.faces == "all" else files)
-            for number, result in enumerate(results, start=1)
-        ]
+        contents: dict[Path, bytes] = {}
+        fitted = []
+        for number, result in enumerate(results, start=1):
+            own = self._contents(result, files.numbered(number) if self.faces == "all" else files)
+            contents |= own
+            fitted.append(_fitted(result, list(own)))
+        write_files(contents, [path for path in (photo.path, *self.inputs) if path.exists()])
+        return fitted
 
-    def _write(self, result: FitResult, files: Files) -> Fitted:
-        try:
-            paths = list(write_result(result, files.mesh, space=self.space, texture_size=self.texture_size))
-            if files.overlay is not None:
-                write_overlay(result, files.overlay)
-                paths.append(files.overlay)
-            if files.labels is not None:
-                write_labels(result, files.labels)
-                paths.append(files.labels)
-        except OSError as error:
-            raise OutputError(f"{error.filename or files.mesh}: {error.strerror or error}") from error
-        shares = [value for value in result.part_iou.values() if value is not None]
-        return Fitted(
-            paths=paths,
-            vertices=result.model.verts.shape[0],
-            energies={name: finite(value) for name, value in result.energies.items()},
-            part_iou=finite(sum(shares) / len(shares)) if shares else None,
-            landmark_error=finite(result.landmark_error),
-            status=result.status,
-        )
+    def _contents(self, result: FitResult, files: Files) -> dict[Path, bytes]:
+        contents = result_files(result, files.mesh, space=self.space, texture_size=self.texture_size)
+        if files.overlay is not None:
+            contents[files.overlay] = overlay_png(result)
+        if files.labels is not None:
+            contents[files.labels] = labels_png(result)
+        return contents
+
+
+def _fitted(result: FitResult, paths: list[Path]) -> Fitted:
+    shares = [value for value in result.part_iou.values() if value is not None]
+    return Fitted(
+        paths=paths,
+        vertices=result.model.verts.shape[0],
+        energies={name: finite(value) for name, value in result.energies.items()},
+        part_iou=finite(sum(shares) / len(shares)) if shares else None,
+        landmark_error=finite(result.landmark_error),
+        status=result.status,
+    )
 
 
 def finite(value: float) -> float | None:

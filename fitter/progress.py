@@ -58,7 +58,7 @@ class Progress:
                 self._task, description=stage, completed=iteration, total=total, energies=describe(energies)
             )
             return
-        if self._last is not None and self._last[0] != stage:
+        if self._last is not None and (self._last[0] != stage or iteration < self._last[1]):  # or the next face
             self._line()
         self._last = (stage, iteration, total, dict(energies))
 

@@ -60,8 +60,13 @@ def write_labels(result: FitResult, path: Path) -> None:
     Raises:
         OutputError: it cannot be written there.
     """
+    _write(result, path, labels_png(result))
+
+
+def labels_png(result: FitResult) -> bytes:
+    """What `write_labels` writes."""
     width, height = result.photo_size
-    _write(result, path, render_labels(result.model, result.verts_in("camera"), result.camera, width, height))
+    return png_bytes(render_labels(result.model, result.verts_in("camera"), result.camera, width, height))
 
 
 def write_overlay(result: FitResult, path: Path, panel: int = PANEL) -> None:
@@ -70,12 +75,16 @@ def write_overlay(result: FitResult, path: Path, panel: int = PANEL) -> None:
     Raises:
         OutputError: it cannot be written there.
     """
-    _write(result, path, overlay(result, panel))
+    _write(result, path, overlay_png(result, panel))
 
 
-def _write(result: FitResult, path: Path, picture: np.ndarray) -> None:
-    photo = Path(result.photo_path) if result.photo_path else None
-    write_files({Path(path): png_bytes(picture)}, keep=photo)
+def overlay_png(result: FitResult, panel: int = PANEL) -> bytes:
+    """What `write_overlay` writes."""
+    return png_bytes(overlay(result, panel))
+
+
+def _write(result: FitResult, path: Path, content: bytes) -> None:
+    write_files({Path(path): content}, [Path(result.photo_path)] if result.photo_path else [])
 
 
 def overlay(result: FitResult, panel: int = PANEL) -> np.ndarray:

@@ -225,6 +225,11 @@ class LabelImageSegmenter:
         if self.photo_labels.max(initial=0) >= count:
             raise ImageError(f"{path}: label {self.photo_labels.max()}; '{label_map}' has numbers below {count}")
 
+    @property
+    def photo_size(self) -> tuple[int, int]:
+        """Width and height of the photo that the picture belongs to."""
+        return self.photo_labels.shape[1], self.photo_labels.shape[0]
+
     def segment(self, image: np.ndarray, landmarks: np.ndarray, window: WindowTransform | None = None) -> Segmentation:
         """See PartSegmenter. Raises ValueError without `window`: the picture is in photo pixels."""
         from fitter.image import sample_labels

@@ -56,12 +56,15 @@ def unwrap(result: FitResult, size: int = 1024) -> tuple[np.ndarray, np.ndarray]
     rendered = _rendered(result, weight)
     correction = _diffuse(painted - rendered, weight, faces, result.verts)
     base = np.zeros_like(colour)
-    kernels.spread(texel_face, texel_bary, faces, (rendered + correction).astype(np.float32), base)
+    smooth = (rendered + correction).astype(np.float32)
+    kernels.over_rows(kernels.spread, size, texel_face, texel_bary, faces, smooth, base)
 
     detail = (colour - base) * confidence[..., None]
     mirror_uv, mirrored = mirrored_corners(model)
     texture = np.zeros_like(colour)
-    kernels.compose(texel_face, texel_bary, mirror_uv, mirrored, base, detail, confidence, texture)
+    kernels.over_rows(
+        kernels.compose, size, texel_face, texel_bary, mirror_uv, mirrored, base, detail, confidence, texture
+    )
     texture = _gutter(texture, texel_face >= 0)
     return (np.clip(texture, 0, 1) * 255 + 0.5).astype(np.uint8), confidence
 
@@ -102,7 +105,8 @@ def _sample(
     while len(levels) < 4:
         levels.append(kernels.half(levels[-1]))
     window = result.window
-    kernels.sample_photo(
+    kernels.over_rows(
+        kernels.sample_photo, size,
         texel_face, texel_bary, faces, verts, shading_normals(result)[0].double().numpy(), focal, centre,
         tuple(levels), _levels(result, verts, faces, size), np.array([x0, y0], np.float64),
         _near_surface(seen, footprint, component), seen.depth,

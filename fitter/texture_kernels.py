@@ -1,11 +1,28 @@
-"""The per-texel passes of fitter.texture in numba. A texel is computed by itself, so threads do not change a bit."""
+"""The per-texel passes of fitter.texture in numba. A texel is computed by itself, so threads do not change a bit.
+
+Passes that end in `chunk` do ROWS rows of texels and are shared out by `over_rows`.
+"""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from fitter.parallel import run_chunks
+
+ROWS = 32
+
+
+def over_rows(kernel, size: int, *arguments) -> None:
+    """Run a pass over the `size` rows of texels, on all cores."""
+    run_chunks(kernel, -(-size // ROWS), *arguments)
+
+
+@njit(cache=True, inline="always")
+def _span(size, chunk):
+    return chunk * ROWS, min(size, (chunk + 1) * ROWS)
 
 
 @njit(cache=True, inline="always")
@@ -41,10 +58,10 @@ def _add_colour(image, x, y, weight, out):
         out[c] += weight / 255.0 * (top * (1 - fy) + bottom * fy)
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True)
 def sample_photo(
     texel_face, texel_bary, faces, verts, normals, focal, centre, levels, face_level, origin, near_surface, depth,
-    component, piece, view_origin, view_scale, valid, window_origin, window_scale, bias, colour, confidence,
+    component, piece, view_origin, view_scale, valid, window_origin, window_scale, bias, colour, confidence, chunk,
 ):  # fmt: skip
     """Fill `colour` (T, T, 3) and `confidence` (T, T): what the photo shows at each texel, and how far to trust it.
 
@@ -60,7 +77,8 @@ def sample_photo(
         bias: mm that a texel may lie behind the depth buffer.
     """
     size = texel_face.shape[0]
-    for row in prange(size):
+    first, last = _span(size, chunk)
+    for row in range(first, last):
         for column in range(size):
             f = texel_face[row, column]
             if f < 0:
@@ -126,10 +144,11 @@ def gather_vertices(texel_face, texel_bary, faces, colour, confidence, total, we
                     total[v, c] += b * colour[row, column, c]
 
 
-@njit(cache=True, parallel=True)
-def spread(texel_face, texel_bary, faces, values, out):
+@njit(cache=True, nogil=True)
+def spread(texel_face, texel_bary, faces, values, out, chunk):
     """Per-vertex colours (V, 3) -> (T, T, 3)."""
-    for row in prange(texel_face.shape[0]):
+    first, last = _span(texel_face.shape[0], chunk)
+    for row in range(first, last):
         for column in range(texel_face.shape[1]):
             f = texel_face[row, column]
             if f < 0:
@@ -139,8 +158,8 @@ def spread(texel_face, texel_bary, faces, values, out):
                     out[row, column, c] += texel_bary[row, column, k] * values[faces[f, k], c]
 
 
-@njit(cache=True, parallel=True)
-def compose(texel_face, texel_bary, mirror_uv, mirrored, base, detail, confidence, out):
+@njit(cache=True, nogil=True)
+def compose(texel_face, texel_bary, mirror_uv, mirrored, base, detail, confidence, out, chunk):
     """base + own detail where the photo shows the texel, + the mirrored texel's detail where it shows that one.
 
     Args:
@@ -148,7 +167,8 @@ def compose(texel_face, texel_bary, mirror_uv, mirrored, base, detail, confidenc
         base: (T, T, 3) smooth colour; detail: (T, T, 3) photo - base, times confidence; confidence: (T, T).
     """
     size = texel_face.shape[0]
-    for row in prange(size):
+    first, last = _span(size, chunk)
+    for row in range(first, last):
         for column in range(size):
             f = texel_face[row, column]
             if f < 0:
@@ -175,13 +195,16 @@ def half(image: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
     if height % 2 or width % 2:
         image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
-    return _half(np.ascontiguousarray(image))
-
-
-@njit(cache=True, parallel=True)
-def _half(image):
+    image = np.ascontiguousarray(image)
     out = np.empty((image.shape[0] // 2, image.shape[1] // 2, 3), np.uint8)
-    for row in prange(out.shape[0]):
+    over_rows(_half, len(out), image, out)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _half(image, out, chunk):
+    first, last = _span(out.shape[0], chunk)
+    for row in range(first, last):
         for column in range(out.shape[1]):
             for c in range(3):
                 total = 2
@@ -189,4 +212,3 @@ def _half(image):
                     for dx in range(2):
                         total += image[2 * row + dy, 2 * column + dx, c]
                 out[row, column, c] = total // 4
-    return out

@@ -51,7 +51,6 @@ class Fake:
     calls: list = dataclasses.field(default_factory=list)
     faces: int = 1
     error: BaseException | None = None
-    write_error: BaseException | None = None
 
 
 @pytest.fixture
@@ -77,15 +76,8 @@ def fake(monkeypatch):
         model = types.SimpleNamespace(verts=np.zeros((123, 3)))
         return [Result(model, {"nose": 0.8, "skin": None}, {"prdl": 1.0}) for _ in range(state.faces)]
 
-    def write_result(result, output, *, space, texture_size):
-        if state.write_error is not None:
-            raise state.write_error
-        output.write_text(f"{space} {texture_size}")
-        output.with_suffix(".json").write_text("{}")
-        return [output, output.with_suffix(".json")]
-
-    def write_picture(result, path):
-        path.write_text("picture")
+    def result_files(result, output, *, space, texture_size):
+        return {output: f"{space} {texture_size}".encode(), output.with_suffix(".json"): b"{}"}
 
     import fitter.job
     import fitter.landmarks
@@ -93,9 +85,9 @@ def fake(monkeypatch):
     import fitter.render
 
     monkeypatch.setattr(fitter.job, "fit_photo", fit_photo)
-    monkeypatch.setattr(fitter.job, "write_result", write_result)
-    monkeypatch.setattr(fitter.job, "write_overlay", write_picture)
-    monkeypatch.setattr(fitter.job, "write_labels", write_picture)
+    monkeypatch.setattr(fitter.job, "result_files", result_files)
+    monkeypatch.setattr(fitter.job, "overlay_png", lambda result: b"picture")
+    monkeypatch.setattr(fitter.job, "labels_png", lambda result: b"picture")
     monkeypatch.setattr(fitter.model.face_model, "load_model", lambda path, device: f"model {path}")
     monkeypatch.setattr(fitter.landmarks, "load_detector", lambda: "detector")
     monkeypatch.setattr(fitter.render, "load_renderer", lambda name, device: f"{name} {device}")
@@ -268,9 +260,23 @@ class TestErrors:
             error_line(result, code, word)
             assert not (tmp_path / "m.obj").exists()
 
-    def test_failure_of_writing(self, fake, photo, tmp_path):
-        fake.write_error = OSError(28, "No space left on device")
-        error_line(facefit(photo, "-o", tmp_path / "m.obj", "--quiet"), 6, "No space left")
+    def test_failure_of_writing_leaves_nothing(self, fake, photo, tmp_path, monkeypatch):
+        import fitter.files
+
+        real, calls = os.fdopen, []
+
+        def full(handle, *args, **options):
+            calls.append(handle)
+            if len(calls) == 3:
+                os.close(handle)
+                raise OSError(28, "No space left on device")
+            return real(handle, *args, **options)
+
+        (tmp_path / "out").mkdir()
+        monkeypatch.setattr(fitter.files.os, "fdopen", full)
+        args = [photo, "-o", tmp_path / "out" / "m.obj", "--quiet", "--overlay", tmp_path / "out" / "o.png"]
+        error_line(facefit(*args), 6, "o.png", "No space left")
+        assert os.listdir(tmp_path / "out") == []
 
     def test_debug_shows_the_traceback(self, fake, photo, tmp_path):
         fake.error = FitError("no")
@@ -404,7 +410,7 @@ class TestDoctor:
         save_arrays(tmp_path / "toy.npz", toy_arrays())
         check = _model(str(tmp_path / "toy.npz"))
         assert check.state == GOOD and "CC0-1.0" in check.text and "sha256" in check.text
-        (tmp_path / "toy.sha256").write_text("0" * 64 + "  toy.npz\n")
+        (tmp_path / "toy.npz").write_bytes((tmp_path / "toy.npz").read_bytes()[:-100])
         assert _model(str(tmp_path / "toy.npz")).state == BAD
 
     def test_missing_package_names_its_fix(self, monkeypatch):

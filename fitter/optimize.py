@@ -89,7 +89,8 @@ def minimize(
         best_terms = {n: torch.where(better, v.detach(), best_terms.get(n, v.detach())) for n, v in terms.items()}
         best_total = torch.where(better, total.detach(), best_total)
         progressed = total.detach() < record - stage.tolerance * record.abs().clamp_max(1e30)
-        progressed |= torch.isinf(record)
+        # a face that has stopped stays so, or it would find out that its neighbours go on
+        progressed = running & (progressed | torch.isinf(record))
         record = torch.where(progressed, total.detach(), record)
         waited = torch.where(progressed, 0, waited + running.long())
         first = dict(zip(terms, stacked[:, 0].tolist(), strict=True))

@@ -1,0 +1,181 @@
+"""The loop: finds minima, keeps the best iterate and the box, names what is no number, lets no face touch another."""
+
+import time
+
+import pytest
+import torch
+
+from fitter.config import Stage, Steps
+from fitter.errors import FitError
+from fitter.optimize import minimize
+from fitter.parameters import Parameters
+
+SIZES = {"identity": 5, "expression": 4, "albedo": 3}
+SCALE = torch.tensor([1.0, 2.0, 0.5, 4.0, 1.5])
+STEPS = Steps(identity=0.05, expression=0.05, albedo=0.05, rotvec=0.01, translation=5.0, sh=0.02, gaze=0.02)
+
+
+def start(batch=1, seed=0):
+    """Each face from a place of its own."""
+    generator = torch.Generator().manual_seed(seed)
+    value = Parameters.zeros(SIZES, batch)
+    tensors = value.tensors()
+    tensors["identity"] = torch.randn(batch, 5, generator=generator)
+    return Parameters(**tensors)
+
+
+def bowl(centre):
+    """identity towards `centre` (B, 5), expression towards 0.3, the depth towards -900 mm."""
+
+    def energy(value, iteration):
+        return {
+            "landmark": (SCALE * (value.identity - centre) ** 2).sum(1),
+            "expression": ((value.expression - 0.3) ** 2).sum(1),
+            "prior": 1e-4 * (value.translation[:, 2] + 900) ** 2,
+        }
+
+    return energy
+
+
+def run(energy, begin, activation=True, iterations=400, patience=40, tolerance=1e-6, final_step=0.02, **more):
+    stage = Stage(iterations=iterations, patience=patience, tolerance=tolerance, final_step=final_step)
+    return minimize(energy, begin, stage, STEPS, activation=activation, **more)
+
+
+def test_finds_the_minimum_of_a_bowl():
+    centre = torch.tensor([[0.5, -1.0, 2.0, 0.1, -0.3]])
+    found = run(bowl(centre), start())
+    assert torch.allclose(found.parameters.identity, centre, atol=0.01)
+    assert torch.allclose(found.parameters.expression, torch.full((1, 4), 0.3), atol=0.01)
+    assert found.parameters.translation[0, 2].item() == pytest.approx(-900, abs=2)
+    assert found.total.item() < 1e-2
+    assert found.total.item() == pytest.approx(sum(value.item() for value in found.energies.values()))
+
+
+def test_walks_along_a_curved_valley():
+    def rosenbrock(value, iteration):
+        x, y = value.identity[:, 0], value.identity[:, 1]
+        return {"valley": (1 - x) ** 2 + 20 * (y - x * x) ** 2}
+
+    begin = start()
+    begin.identity[:, :2] = torch.tensor([-1.0, 1.0])
+    found = run(rosenbrock, begin, iterations=1500, patience=200)
+    assert torch.allclose(found.parameters.identity[0, :2], torch.ones(2), atol=0.08)
+
+
+def test_the_best_iterate_is_kept_and_not_the_last():
+    """An energy that grows again: what was found in the middle is what counts."""
+    seen = []
+
+    def energy(value, iteration):
+        seen.append(value.identity.detach().clone())
+        return {"rising": (value.identity**2).sum(1) * 0 + abs(iteration - 7.0) + 0.0 * value.identity.sum(1)}
+
+    found = run(energy, start(), iterations=20)
+    assert torch.equal(found.parameters.identity, seen[7])
+    assert found.total.item() == 0.0
+
+
+def test_energies_are_those_of_the_best_iterate():
+    centre = torch.zeros(1, 5)
+    found = run(bowl(centre), start(), iterations=30)
+    again = bowl(centre)(found.parameters, 0)
+    assert all(torch.allclose(found.energies[name], again[name]) for name in again)
+    assert found.total.item() <= min(sum(v for k, v in row.items() if k != "iteration") for row in found.trace) + 1e-6
+
+
+@pytest.mark.parametrize("target", [-1.0, 2.0])
+def test_activations_stay_in_their_box(target):
+    def energy(value, iteration):
+        assert (value.expression >= 0).all() and (value.expression <= 1).all()
+        return {"pull": ((value.expression - target) ** 2).sum(1)}
+
+    found = run(energy, start(), iterations=60)
+    assert torch.allclose(found.parameters.expression, torch.full((1, 4), float(target > 0)))
+    free = run(lambda v, i: {"pull": ((v.expression - target) ** 2).sum(1)}, start(), activation=False)
+    assert torch.allclose(free.parameters.expression, torch.full((1, 4), target), atol=0.05)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_a_term_that_is_no_number_is_named(wrong):
+    def energy(value, iteration):
+        good = (value.identity**2).sum(1)
+        return {"landmark": good, "photometric": good * (wrong if iteration == 3 else 1)}
+
+    with pytest.raises(FitError, match="iteration 3: the photometric energy is not a finite number"):
+        run(energy, start())
+
+
+def test_every_face_of_a_batch_is_on_its_own():
+    """Faces with different ends, one of which is there at once: alone or together, the same numbers."""
+    begin = start(3)
+    centres = torch.stack([torch.full((5,), 2.0), begin.identity[1], torch.full((5,), -1.0)])
+    together = run(bowl(centres), begin, iterations=80, patience=5, tolerance=1e-3)
+    for face in range(3):
+        alone = run(bowl(centres[face : face + 1]), begin[face], iterations=80, patience=5, tolerance=1e-3)
+        for name, value in alone.parameters.tensors().items():
+            assert torch.equal(together.parameters[face].tensors()[name], value), (face, name)
+        assert together.status[face] == alone.status[0]
+        assert together.total[face] == alone.total[0]
+
+
+def test_a_converged_face_is_frozen_while_its_neighbour_goes_on():
+    def energy(value, iteration):
+        # the first face's energy stalls, then falls again after it was declared converged
+        stalled = (value.identity[:1] ** 2).sum(1) * 0 + (1.0 if iteration < 20 else 0.5)
+        return {"a": torch.cat([stalled, (value.identity[1:] - 3).pow(2).sum(1)])}
+
+    found = run(energy, start(2), iterations=60, patience=5, tolerance=1e-3)
+    assert found.status[0] == "converged" and found.iterations > 20
+    assert found.total[0].item() == 1.0
+
+
+def test_stops_early_when_nothing_changes():
+    found = run(lambda v, i: {"flat": 0 * v.identity.sum(1) + 3.0}, start(), iterations=200, patience=6)
+    assert found.status == ("converged",) and found.iterations == 6
+    longer = run(bowl(torch.full((1, 5), 9.0)), start(), iterations=10)
+    assert longer.status == ("budget",) and longer.iterations == 10
+
+
+def test_no_iteration_returns_the_start_with_its_energy():
+    begin = start()
+    found = run(bowl(torch.zeros(1, 5)), begin, iterations=0)
+    assert torch.equal(found.parameters.identity, begin.identity) and found.iterations == 0
+    assert found.energies["landmark"].item() == pytest.approx((SCALE * begin.identity**2).sum().item())
+
+
+def test_a_budget_of_seconds():
+    def slow(value, iteration):
+        time.sleep(0.01)
+        return {"a": (value.identity**2).sum(1)}
+
+    began = time.perf_counter()
+    found = run(slow, start(), iterations=10_000, patience=10_000, max_seconds=0.1)
+    assert time.perf_counter() - began < 1.0
+    assert 0 < found.iterations < 12 and found.status == ("budget",)
+
+
+def test_the_same_start_gives_the_same_bits_and_is_left_alone():
+    begin = start()
+    before = begin.identity.clone()
+    one, two = (run(bowl(torch.ones(1, 5)), begin, iterations=50) for _ in range(2))
+    assert all(torch.equal(one.parameters.tensors()[n], v) for n, v in two.parameters.tensors().items())
+    assert one.trace == two.trace
+    assert torch.equal(begin.identity, before) and not begin.identity.requires_grad
+    assert not any(v.requires_grad for v in one.parameters.tensors().values())
+
+
+def test_the_report_and_the_trace_tell_of_every_iteration():
+    calls = []
+    found = run(bowl(torch.zeros(1, 5)), start(), iterations=5, report=lambda i, terms: calls.append((i, terms)))
+    assert [i for i, _ in calls] == [0, 1, 2, 3, 4, 5]
+    assert [row["iteration"] for row in found.trace] == [0, 1, 2, 3, 4, 5]
+    assert calls[2][1]["landmark"] == found.trace[2]["landmark"]
+    assert found.trace[5]["landmark"] < found.trace[0]["landmark"]
+
+
+def test_a_parameter_that_no_energy_needs_stays_where_it_is():
+    begin = start()
+    found = run(bowl(torch.zeros(1, 5)), begin, iterations=20)
+    for name in ("albedo", "sh", "gaze", "rotvec"):
+        assert torch.equal(found.parameters.tensors()[name], begin.tensors()[name])

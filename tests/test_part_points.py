@@ -1,0 +1,115 @@
+"""The points that stand for the parts: on the right part, moved with it, seen when nothing hides them."""
+
+import pytest
+import torch
+
+from fitter.camera import Camera, project, to_clip_space
+from fitter.landmark_topology import LEFT_LOWER_LID, LEFT_UPPER_LID
+from fitter.observation import LABEL
+from fitter.part_points import DEPTH_TOLERANCE, part_points, rasterized_depth, visible_points
+from fitter.render import load_renderer
+
+SIZE = 64
+CAMERA = Camera(torch.full((1, 2), 4.5 * SIZE), torch.full((1, 2), SIZE / 2))
+
+
+@pytest.fixture(scope="module")
+def points(toy_model):
+    return part_points(toy_model)
+
+
+def test_every_part_has_points_and_they_lie_on_it(toy_model, points):
+    assert set(points.label.tolist()) == {
+        LABEL[n]
+        for n in ("skin", "nose", "right_brow", "left_brow", "upper_lip", "lower_lip", "right_eye", "left_eye")
+    }
+    surface = points.label[: len(points.corners)]
+    share = (toy_model.part_weight[points.corners] * points.bary[..., None]).sum(1)
+    own = share.gather(1, surface[:, None])[:, 0]
+    assert (own >= share.amax(1) - 1e-6).all()  # the largest share, up to ties on a border
+    assert torch.allclose(points.bary.sum(1), torch.ones(len(points.bary)), atol=1e-6) and (points.bary > 0).all()
+    assert torch.allclose(points.blend_weight.sum(1), torch.ones(len(points.blend)), atol=1e-6)
+    assert (points.blend_weight >= 0).all()
+
+
+def test_made_once_and_always_the_same(toy_model, points):
+    from fitter.part_points import _make
+
+    assert part_points(toy_model) is points
+    again = _make(toy_model)
+    assert torch.equal(again.corners, points.corners) and torch.equal(again.bary, points.bary)
+
+
+def test_positions_by_hand(toy_model, points):
+    verts = toy_model.verts[None]
+    landmarks = toy_model.landmarks(verts)
+    at = points.positions(verts, landmarks)
+    assert at.shape == (1, len(points.label), 3)
+    corner = verts[0, points.corners[3]]
+    assert torch.allclose(at[0, 3], (corner * points.bary[3][:, None]).sum(0), atol=1e-4)
+    first = landmarks[0, points.blend[5]]
+    assert torch.allclose(at[0, len(points.corners) + 5], (first * points.blend_weight[5][:, None]).sum(0), atol=1e-4)
+
+
+def test_an_eye_that_closes_takes_its_points_along(toy_model, points):
+    """The points fill the opening: on closed lids they lie on one line, and no other part has moved."""
+    landmarks = torch.zeros(1, 478, 3)
+    for k, (upper, lower) in enumerate(zip(LEFT_UPPER_LID, LEFT_LOWER_LID, strict=True)):
+        landmarks[0, upper] = torch.tensor([3.0 * k, 5.0, 0.0])
+        landmarks[0, lower] = torch.tensor([3.0 * k, -5.0, 0.0])
+    closed = landmarks.clone()
+    closed[..., 1] = 0
+    eye = points.label == LABEL["left_eye"]
+    opened_at, closed_at = (points.positions(toy_model.verts[None], value) for value in (landmarks, closed))
+    height = opened_at[0, eye, 1]
+    assert height.max() == 5 and height.min() == -5 and closed_at[0, eye, 1].abs().max() == 0
+    # evenly filled: a quarter of the points in each quarter of the height
+    assert 0.2 < (height.abs() < 2.5).float().mean() < 0.5
+    surface = slice(0, len(points.corners))
+    assert torch.equal(opened_at[:, surface], closed_at[:, surface])
+
+
+def test_depth_from_the_z_buffer(toy_model):
+    renderer = load_renderer("cpu")
+    flat = torch.tensor([[[-99.0, -99.0, -640.0], [99.0, -99.0, -640.0], [0.0, 150.0, -640.0]]])
+    rast = renderer.rasterize(to_clip_space(flat, CAMERA, SIZE), torch.tensor([[0, 1, 2]]), SIZE)
+    assert rast[0, SIZE // 2, SIZE // 2, 3] == 1
+    assert rasterized_depth(rast)[0, SIZE // 2, SIZE // 2].item() == pytest.approx(640, abs=0.5)
+
+
+def test_what_the_mesh_hides_is_not_seen():
+    """A large triangle at 640 mm; points before it, on it, a little behind it, behind it, beside it, outside."""
+    renderer = load_renderer("cpu")
+    flat = torch.tensor([[[-20.0, -20.0, -640.0], [20.0, -20.0, -640.0], [0.0, 30.0, -640.0]]])
+    rast = renderer.rasterize(to_clip_space(flat, CAMERA, SIZE), torch.tensor([[0, 1, 2]]), SIZE)
+    points = torch.tensor(
+        [[[0, 0, -600.0], [0, 0, -640], [0, 0, -640 - DEPTH_TOLERANCE + 1], [0, 0, -640 - DEPTH_TOLERANCE - 2],
+          [-50, 45, -700], [300, 0, -640]]]
+    )  # fmt: skip
+    seen = visible_points(points, project(points, CAMERA), rast, rasterized_depth(rast))
+    assert seen.tolist() == [[True, True, True, False, True, False]]
+
+
+def test_faces_of_a_batch_hide_only_their_own_points():
+    renderer = load_renderer("cpu")
+    flat = torch.tensor([[[-20.0, -20.0, -640.0], [20.0, -20.0, -640.0], [0.0, 30.0, -640.0]]])
+    both = torch.cat([flat, flat + torch.tensor([0, 0, -300.0])])
+    camera = Camera(CAMERA.focal.repeat(2, 1), CAMERA.centre.repeat(2, 1))
+    rast = renderer.rasterize(to_clip_space(both, camera, SIZE), torch.tensor([[0, 1, 2]]), SIZE)
+    points = torch.tensor([[[0, 0, -800.0]]]).repeat(2, 1, 1)
+    seen = visible_points(points, project(points, camera), rast, rasterized_depth(rast))
+    assert seen.tolist() == [[False], [True]]
+
+
+def test_on_a_turned_head_the_far_cheek_is_hidden(toy_model, points):
+    from fitter.camera import to_camera_space
+
+    renderer = load_renderer("cpu")
+    at = to_camera_space(toy_model.verts[None], torch.tensor([[0.0, 1.0, 0.0]]), torch.tensor([[0.0, 0.0, -900.0]]))
+    rast = renderer.rasterize(to_clip_space(at, CAMERA, SIZE), toy_model.faces, SIZE)
+    where = points.positions(at, toy_model.landmarks(at))[:, : len(points.corners)]
+    seen = visible_points(where, project(where, CAMERA), rast, rasterized_depth(rast))[0]
+    rest = (toy_model.verts[points.corners] * points.bary[..., None]).sum(1)
+    # turned to the viewer's right: the subject's left cheek (+x) turns away
+    assert seen[rest[:, 0] < -40].float().mean() > 0.9
+    assert seen[rest[:, 0] > 60].float().mean() < 0.3

@@ -31,6 +31,7 @@ from fitter.version import facefit_version
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
+ExtraEnergy = Callable[[Parameters, Objective], dict[str, torch.Tensor]]
 
 
 def fit_photo(
@@ -45,6 +46,7 @@ def fit_photo(
     detector: LandmarkDetector | None = None,
     renderer: Renderer | None = None,
     device: torch.device | str = "cpu",
+    extra_energy: ExtraEnergy | None = None,
     progress: Progress | None = None,
 ) -> list[FitResult]:
     """Fit the faces of a photo.
@@ -53,6 +55,8 @@ def fit_photo(
         faces: "largest", "all" (largest first), or N, the N-th largest.
         focal: pixels of the photo; fov: degrees; see fitter.image.photo_camera for what holds without them.
         model, segmenter, detector, renderer: None loads the default one.
+        extra_energy: called with the parameters and the objective (which knows model, observation and camera); the terms
+            it returns, name -> (B,), are added to the energy as they are.
         progress: called with stage, iteration, number of iterations, weighted energies.
     Returns:
         One result per face.
@@ -72,8 +76,9 @@ def fit_photo(
         observation = observe(photo, face, segmenter, config, focal, fov)
         stages = {**seconds, "segmentation": time.perf_counter() - began}
         results += fit_batch(
-            observation.to(device), model, config, renderer, photo=photo, seconds=stages, progress=progress
-        )
+            observation.to(device), model, config, renderer, photo=photo, seconds=stages, extra_energy=extra_energy,
+            progress=progress,
+        )  # fmt: skip
     return results
 
 
@@ -112,6 +117,7 @@ def fit_batch(
     *,
     photo: Photo | None = None,
     seconds: dict[str, float] | None = None,
+    extra_energy: ExtraEnergy | None = None,
     progress: Progress | None = None,
 ) -> list[FitResult]:
     """Fit B observed faces; one result each, in their order. See `fit_photo`."""
@@ -129,12 +135,16 @@ def fit_batch(
     objective = Objective(observation, model, renderer, config)
     start = replace(start, sh=objective.first_light(start))
 
+    def energy(parameters: Parameters, iteration: int) -> dict[str, torch.Tensor]:
+        terms = objective(parameters, iteration)
+        return terms if extra_energy is None else {**terms, **extra_energy(parameters, objective)}
+
     def report(iteration: int, energies: dict[str, float]) -> None:
         if progress is not None:
             progress("full", iteration, config.stage.iterations, energies)
 
     minimum = minimize(
-        objective, start, config.stage, config.steps, activation=model.activation,
+        energy, start, config.stage, config.steps, activation=model.activation,
         max_seconds=max(1e-3, config.max_seconds - seconds["landmark stage"]), report=report,
     )  # fmt: skip
     seconds["full stage"] = time.perf_counter() - began

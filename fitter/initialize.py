@@ -221,20 +221,24 @@ class LandmarkSolver:
         return -torch.cholesky_solve(gradient.double()[..., None], factor)[..., 0].to(gradient.dtype)
 
     def _keep_box(self, step: Tensor, normal: Tensor, gradient: Tensor, activation: Tensor, first: int) -> Tensor:
-        """Solve again with the activations that would leave [0, 1] held at the bound they reach."""
+        """Solve again with the activations that would leave [0, 1] held at the bound they reach.
+
+        What is held stays held: asking a second time whether it would leave is asking the rounding.
+        """
+        held, bound = torch.zeros_like(step, dtype=torch.bool), torch.zeros_like(step)
         for _ in range(2):
             wanted = activation + step[:, first:]
-            held = torch.zeros_like(step, dtype=torch.bool)
-            held[:, first:] = (wanted < 0) | (wanted > 1)
-            if not held.any():
-                return step
-            fixed = torch.zeros_like(step)
-            fixed[:, first:] = wanted.clamp(0, 1) - activation
-            fixed = torch.where(held, fixed, 0)
+            leaving = torch.zeros_like(held)
+            leaving[:, first:] = (wanted < 0) | (wanted > 1)
+            leaving &= ~held
+            if not leaving.any():
+                break
+            bound[:, first:] = torch.where(leaving[:, first:], wanted.clamp(0, 1) - activation, bound[:, first:])
+            held |= leaving
             free = (~held).to(step.dtype)
             reduced = normal * free[:, :, None] * free[:, None, :] + torch.diag_embed(1 - free)
-            right = (gradient + (normal @ fixed[..., None])[..., 0]) * free
-            step = torch.where(held, fixed, self._solve(reduced, right))
+            right = (gradient + (normal @ bound[..., None])[..., 0]) * free
+            step = torch.where(held, bound, self._solve(reduced, right))
         wanted = (activation + step[:, first:]).clamp(0, 1)
         return torch.cat([step[:, :first], wanted - activation], 1)
 

@@ -1,0 +1,223 @@
+"""The landmark stage gives back what projected the landmarks: pose, identity, expression; and keeps to its priors."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from fitter.camera import Camera, project, rotation_matrix, to_camera_space
+from fitter.config import FitConfig, Weights
+from fitter.errors import FitError
+from fitter.initialize import first_pose, landmark_solver, rotation_vector
+from fitter.landmark_topology import MIRROR
+from fitter.model.face_model import load_model
+from fitter.scene import contour_choice, head_yaw, project_landmarks
+
+CAMERA = Camera(torch.tensor([[1015.0, 1015.0]]), torch.tensor([[112.0, 112.0]]))
+# nothing but the landmarks counts: what is recovered, is recovered from them
+WEAK = dataclasses.replace(
+    FitConfig(), calibrated=False, landmark_iterations=25,
+    weights=Weights(landmark=1e4, identity=1e-3, expression=1e-3, sparsity=0.0),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model()
+
+
+def cameras(batch):
+    return Camera(CAMERA.focal.repeat(batch, 1), CAMERA.centre.repeat(batch, 1))
+
+
+def seen(model, identity, expression, rotvec, translation):
+    """(B, 478, 2) exact landmarks in pixels, with the contour where a detector sees it."""
+    points = to_camera_space(model.shape(identity, expression), rotvec, translation)
+    camera = cameras(len(points))
+    return project_landmarks(model, points, camera, contour_choice(model, project(points, camera)))
+
+
+def found_landmarks(model, value):
+    return seen(model, value.identity, value.expression, value.rotvec, value.translation)
+
+
+def person(model, batch=1, seed=0, expressive=True):
+    generator = torch.Generator().manual_seed(seed)
+    identity = 0.8 * torch.randn(batch, model.sizes["identity"], generator=generator)
+    expression = torch.zeros(batch, model.sizes["expression"])
+    if expressive:
+        names = [n for n in ("jawOpen", "mouthSmileLeft", "browInnerUp", "unit1") if n in model.expression_names]
+        for name in names:
+            expression[:, model.expression_names.index(name)] = torch.rand(batch, generator=generator) * 0.8
+    return identity, expression
+
+
+# ---------------------------------------------------------------- rotations
+
+
+def test_rotation_vector_inverts_rotation_matrix():
+    generator = torch.Generator().manual_seed(0)
+    axis = torch.nn.functional.normalize(torch.randn(200, 3, generator=generator, dtype=torch.float64), dim=1)
+    angle = torch.rand(200, 1, generator=generator, dtype=torch.float64) * math.pi
+    rotvec = axis * angle
+    assert torch.allclose(rotation_vector(rotation_matrix(rotvec)), rotvec, atol=1e-7)
+
+
+@pytest.mark.parametrize("angle", [0.0, 1e-9, 1e-4, math.pi - 1e-6, math.pi])
+@pytest.mark.parametrize("axis", [(1.0, 0, 0), (0, 1.0, 0), (0, 0, -1.0), (0.6, -0.8, 0), (-0.48, 0.6, 0.64)])
+def test_rotation_vector_at_its_ends(angle, axis):
+    rotvec = torch.tensor([axis], dtype=torch.float64) * angle
+    matrix = rotation_matrix(rotvec)
+    back = rotation_vector(matrix)
+    assert back.norm().item() <= math.pi + 1e-9
+    # at pi both signs are the same rotation, so the matrices are compared
+    assert torch.allclose(rotation_matrix(back), matrix, atol=1e-9)
+
+
+def test_rotation_vector_is_the_short_way_round():
+    long_way = torch.tensor([[0.0, 2 * math.pi - 0.5, 0.0]], dtype=torch.float64)
+    assert torch.allclose(rotation_vector(rotation_matrix(long_way)), torch.tensor([[0.0, -0.5, 0.0]]).double())
+
+
+# ---------------------------------------------------------------- pose
+
+
+@pytest.mark.parametrize(
+    "rotvec", [(0.0, 0, 0), (0.1, 0.6, 0), (-0.3, -0.8, 0.1), (0.0, 0, math.pi / 2), (0.0, 0, -2.9)], ids=str
+)
+def test_first_pose_of_the_mean_face(model, rotvec):
+    """Scaled orthography is exact to a few degrees and per cent at a metre, whichever way the picture is turned."""
+    pose = torch.tensor([rotvec])
+    translation = torch.tensor([[15.0, -25.0, -1000.0]])
+    points = to_camera_space(model.verts[None], pose, translation)
+    rotation, at = first_pose(model, project_landmarks(model, points, CAMERA, None), CAMERA)
+    turn = rotation_vector((rotation_matrix(rotation) @ rotation_matrix(pose).mT).double()).norm()
+    assert math.degrees(turn) < 4
+    assert (at - translation).norm() < 60 and (at - translation)[0, :2].norm() < 5
+
+
+def test_pose_alone_when_nothing_else_may_move(model):
+    """Without iterations of the landmark stage the face is the mean one and the pose is solved."""
+    none = torch.zeros(1, model.sizes["identity"]), torch.zeros(1, model.sizes["expression"])
+    truth = torch.tensor([[0.2, 0.3, -0.4]])
+    landmarks = seen(model, *none, truth, torch.tensor([[10.0, 5.0, -900.0]]))
+    config = dataclasses.replace(WEAK, landmark_iterations=0)
+    value = landmark_solver(model).solve(landmarks, torch.ones(1, 478), CAMERA, config)
+    assert not value.identity.any() and not value.expression.any()
+    assert torch.allclose(value.rotvec, truth, atol=0.01)
+    assert torch.allclose(value.translation, torch.tensor([[10.0, 5.0, -900.0]]), atol=5)
+
+
+# ---------------------------------------------------------------- the whole stage
+
+
+@pytest.mark.parametrize(
+    "rotvec", [(0.0, 0.0, 0.0), (0.15, 0.5, 0.1), (-0.1, -0.7, 0.0), (0.0, 0.0, math.pi / 2)], ids=str
+)
+def test_exact_landmarks_are_reached(model, rotvec):
+    identity, expression = person(model)
+    landmarks = seen(model, identity, expression, torch.tensor([rotvec]), torch.tensor([[5.0, 20.0, -950.0]]))
+    value = landmark_solver(model).solve(landmarks, torch.ones(1, 478), CAMERA, WEAK)
+    error = (found_landmarks(model, value) - landmarks).norm(dim=-1)[0, :468]
+    assert error.mean() < 0.15 and error.median() < 0.1  # of a face that is 100 pixels wide
+
+
+def test_what_the_toy_has_is_recovered(toy_model):
+    """Few components: not only the picture but the coefficients, the pose and the size come back."""
+    identity = torch.tensor([[0.8, -0.5, 1.0, 0.3]])
+    expression = torch.tensor([[0.3, 0.6, 0.0]])
+    rotvec, translation = torch.tensor([[0.1, 0.4, -0.2]]), torch.tensor([[8.0, -6.0, -700.0]])
+    landmarks = seen(toy_model, identity, expression, rotvec, translation)
+    value = landmark_solver(toy_model).solve(landmarks, torch.ones(1, 478), CAMERA, WEAK)
+    assert torch.allclose(value.rotvec, rotvec, atol=2e-3)
+    assert torch.allclose(value.translation, translation, atol=3)
+    assert torch.allclose(value.identity, identity, atol=0.05)
+    assert torch.allclose(value.expression, expression, atol=0.05)
+
+
+def test_activations_stay_in_their_box(model):
+    identity, expression = person(model, seed=3)
+    expression = (expression * 3).clamp(0, 1)
+    landmarks = seen(model, identity, expression, torch.zeros(1, 3), torch.tensor([[0.0, 0.0, -900.0]]))
+    value = landmark_solver(model).solve(landmarks, torch.ones(1, 478), CAMERA, WEAK)
+    assert value.expression.min() >= 0 and value.expression.max() <= 1
+
+
+def test_priors_hold_what_landmarks_do_not_say(model):
+    """The stronger the prior, the nearer to the mean face; never the other way."""
+    identity, expression = person(model, seed=1)
+    landmarks = seen(model, identity, expression, torch.zeros(1, 3), torch.tensor([[0.0, 0.0, -900.0]]))
+    length = []
+    for strength in (1e-2, 1.0, 1e2, 1e6):
+        weights = Weights(landmark=100.0, identity=strength, expression=strength)
+        config = dataclasses.replace(WEAK, weights=weights, landmark_iterations=10)
+        value = landmark_solver(model).solve(landmarks, torch.ones(1, 478), CAMERA, config)
+        length.append(value.identity.norm().item() + value.expression.norm().item())
+    assert length[0] > length[1] > length[2] > length[3] and length[3] < 0.01
+
+
+def test_a_mirrored_face_gives_the_mirrored_fit(model):
+    identity, expression = person(model, seed=2)
+    landmarks = seen(model, identity, expression, torch.tensor([[0.1, 0.4, 0.05]]), torch.tensor([[20.0, 0.0, -900.0]]))
+    flipped = landmarks[:, torch.from_numpy(MIRROR.copy())]
+    flipped = torch.stack([224 - flipped[..., 0], flipped[..., 1]], -1)
+    both = landmark_solver(model).solve(torch.cat([landmarks, flipped]), torch.ones(2, 478), cameras(2), FitConfig())
+    yaw = head_yaw(rotation_matrix(both.rotvec))
+    assert yaw[0].item() == pytest.approx(-yaw[1].item(), abs=1.0)
+    assert both.translation[0, 0].item() == pytest.approx(-both.translation[1, 0].item(), abs=2)
+    verts = model.shape(both.identity, both.expression)
+    mirrored = verts[1, model.symmetry] * torch.tensor([-1.0, 1, 1])
+    near = model.verts[:, 2] > 0  # the face; the back of the head is nobody's business here
+    assert (verts[0] - mirrored)[near].norm(dim=1).mean() < 0.5
+
+
+def test_faces_together_and_alone(model):
+    identity, expression = person(model, batch=3, seed=4)
+    rotvec = torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.6, 0.0], [0.0, -0.3, 1.2]])
+    landmarks = seen(model, identity, expression, rotvec, torch.tensor([[0.0, 0.0, -900.0]]).repeat(3, 1))
+    solver = landmark_solver(model)
+    together = solver.solve(landmarks, torch.ones(3, 478), cameras(3), FitConfig())
+    for face in range(3):
+        alone = solver.solve(landmarks[[face]], torch.ones(1, 478), CAMERA, FitConfig())
+        one, two = (model.shape(v.identity, v.expression) for v in (alone, together[face]))
+        assert (one - two).abs().max() < 1e-4  # mm
+        assert (alone.rotvec - together.rotvec[face]).abs().max() < 1e-5
+
+
+def test_a_landmark_without_confidence_does_not_count(model):
+    identity, expression = person(model)
+    landmarks = seen(model, identity, expression, torch.zeros(1, 3), torch.tensor([[0.0, 0.0, -900.0]]))
+    confidence = torch.ones(1, 478)
+    confidence[0, 60:90] = 0
+    wild = landmarks.clone()
+    wild[0, 60:90] += 300
+    one, two = (landmark_solver(model).solve(v, confidence, CAMERA, FitConfig()) for v in (landmarks, wild))
+    # the first pose takes all points; what is solved after it must not
+    assert (model.shape(one.identity, one.expression) - model.shape(two.identity, two.expression)).abs().max() < 0.2
+
+
+def test_a_single_wild_landmark_pulls_little(model):
+    identity, expression = person(model)
+    landmarks = seen(model, identity, expression, torch.zeros(1, 3), torch.tensor([[0.0, 0.0, -900.0]]))
+    wild = landmarks.clone()
+    wild[0, 61] += torch.tensor([40.0, 0.0])
+    one, two = (landmark_solver(model).solve(v, torch.ones(1, 478), CAMERA, FitConfig()) for v in (landmarks, wild))
+    moved = model.shape(one.identity, one.expression) - model.shape(two.identity, two.expression)
+    assert moved.norm(dim=-1).mean() < 2  # mm, of the 35 that the landmark is off
+
+
+def test_points_that_are_no_face_are_an_error_or_a_finite_fit(model):
+    """Never NaN: either the stage says so, or what comes out can be used."""
+    solver = landmark_solver(model)
+    for landmarks in (torch.full((1, 478, 2), 112.0), torch.rand(1, 478, 2) * 224, torch.full((1, 478, 2), 1e12)):
+        try:
+            value = solver.solve(landmarks, torch.ones(1, 478), CAMERA, FitConfig())
+        except FitError as error:
+            assert "landmark" in str(error)
+            continue
+        assert all(torch.isfinite(tensor).all() for tensor in value.tensors().values())
+
+
+def test_the_solver_is_made_once_per_model(model):
+    assert landmark_solver(model) is landmark_solver(model)

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from benchmarks.dataset import Case, Scan, read_labels, read_scan
-from fitter.metrics import part_iou, scan_error
+from fitter.metrics import MERGED, part_iou, scan_error
 from fitter.model.face_model import LANDMARKS7, FaceModel
-from fitter.observation import PARTS
+from fitter.observation import LABEL, PARTS
 from fitter.report import render_labels
 from fitter.result import FitResult
 
@@ -94,13 +94,18 @@ def mean_face_figures(model: FaceModel, scan: Scan) -> dict[str, float]:
 def label_figures(case: Case, seen: np.ndarray, reference: Path | None = None) -> dict[str, float]:
     """Part IoU of a label picture of the mesh against the case's, only of parts that the case's labels hold.
 
-    `iou` is the mean of nose, eyes and mouth (fasseg), or of the seven parts inside the face.
+    `iou` is the mean of nose, eyes and mouth (fasseg), or of the seven parts inside the face. `area_PART` is the part's
+    pixels in the mesh's picture by those in the labels: it tells a part that is drawn too small from one out of place.
     """
     truth = read_labels(case)
     scores = part_iou(seen, truth, target_only=True)
     names = FASSEG_PARTS if case.set == "fasseg" else PARTS
     headline = ("nose", "eyes", "mouth") if case.set == "fasseg" else INNER
     out = {f"iou_{name}": scores[name] for name in names if scores[name] is not None}
+    for name in names:
+        if scores[name] is not None:
+            numbers = [LABEL[member] for member in MERGED.get(name, (name,))]
+            out[f"area_{name}"] = float(np.isin(seen, numbers).sum() / np.isin(truth, numbers).sum())
     found = [scores[name] for name in headline if scores[name] is not None]
     if found:
         out["iou"] = float(np.mean(found))

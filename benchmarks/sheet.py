@@ -11,7 +11,7 @@ _CAPTION = 16  # pixels
 
 
 def write_sheets(
-    tiles: list[tuple[np.ndarray, str]], folder: Path, name: str, columns: int = 2, rows: int = 9
+    tiles: list[tuple[np.ndarray, str]], folder: Path, name: str, columns: int = 2, rows: int = 5
 ) -> list[Path]:
     """Write NAME_1.png, NAME_2.png, ... and return their paths.
 

@@ -65,7 +65,8 @@ def tables(photos: dict[str, dict], sets: dict[str, dict[str, dict[str, float]]]
             [f"{group} ({count[group]})"] + [_number(figures.get(key), factor) for key, _, factor in columns]
             for group, figures in groups.items()
         ]
-        lines += ["", *text_table([name, *(heading for _, heading, _ in columns)], rows), _worst(name, photos)]
+        lines += ["", *text_table([name, *(heading for _, heading, _ in columns)], rows)]
+        lines += [*_areas(groups), _worst(name, photos)]
     lines += ["", *_seconds(photos)]
     failed = {key: figures["error"] for key, figures in photos.items() if "error" in figures}
     diverged = [key for key, figures in photos.items() if figures.get("diverged")]
@@ -83,6 +84,15 @@ def text_table(head: list[str], rows: list[list[str]], left: tuple[int, ...] = (
             cell.ljust(width[n]) if n in left else cell.rjust(width[n]) for n, cell in enumerate(row)
         ).rstrip()
         for row in [head, *rows]
+    ]
+
+
+def _areas(groups: dict[str, dict[str, float]]) -> list[str]:
+    """Pixels of each part of the mesh by those in the labels."""
+    return [
+        f"  area by the labels', {group}: " + ", ".join(f"{part.replace('_', ' ')} {value:.2f}" for part, value in found)
+        for group, figures in groups.items()
+        if (found := [(key.removeprefix("area_"), value) for key, value in figures.items() if key.startswith("area_")])
     ]
 
 

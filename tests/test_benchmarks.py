@@ -75,6 +75,7 @@ def test_label_figures_by_hand(tmp_path):
     figures = label_figures(fasseg_case(tmp_path, truth), seen)
     assert figures["iou_nose"] == 0.75 and figures["iou_eyes"] == 0.5 and figures["iou_mouth"] == pytest.approx(0.2)
     assert figures["iou"] == pytest.approx((0.75 + 0.5 + 0.2) / 3)
+    assert figures["area_nose"] == 0.75 and figures["area_mouth"] == 0.5
     assert "iou_brows" not in figures  # the labels have none
 
 

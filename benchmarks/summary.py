@@ -89,11 +89,13 @@ def text_table(head: list[str], rows: list[list[str]], left: tuple[int, ...] = (
 
 def _areas(groups: dict[str, dict[str, float]]) -> list[str]:
     """Pixels of each part of the mesh by those in the labels."""
-    return [
-        f"  area by the labels', {group}: " + ", ".join(f"{part.replace('_', ' ')} {value:.2f}" for part, value in found)
-        for group, figures in groups.items()
-        if (found := [(key.removeprefix("area_"), value) for key, value in figures.items() if key.startswith("area_")])
-    ]
+    lines = []
+    for group, figures in groups.items():
+        found = [(key.removeprefix("area_"), value) for key, value in figures.items() if key.startswith("area_")]
+        if found:
+            shares = ", ".join(f"{part.replace('_', ' ')} {value:.2f}" for part, value in found)
+            lines.append(f"  area by the labels', {group}: {shares}")
+    return lines
 
 
 def _number(value: float | None, factor: float) -> str:

@@ -9,6 +9,7 @@ itself at twice the size, which says how much of a gradient is due to the size o
 import time
 from dataclasses import replace
 
+import fitter  # noqa: F401, I001  (before torch: it sets how OpenMP's threads wait, and torch reads that when it is loaded)
 import torch
 
 from fitter import FaceModel, Parameters, load_model

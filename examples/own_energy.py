@@ -2,13 +2,11 @@
 
     python examples/own_energy.py portrait.jpg mesh.obj
 
-An energy is a function of the parameters that returns one number for each face, (B,). It may use everything the
+An energy is a function of the parameters that returns one tensor (B,), a number for each face. It may use everything the
 objective knows: `objective.model`, `.observation`, `.camera`, `.config`. Gradients come from torch.
 """
 
 import sys
-
-from torch import Tensor
 
 from fitter import fit_photo, read_photo, write_result
 from fitter.objective import Objective
@@ -18,7 +16,7 @@ UPPER_LIP, LOWER_LIP = 13, 14  # MediaPipe's landmarks in the middle of the inne
 WEIGHT = 5.0  # 1 / mm^2: an opening of 2 mm costs as much as 20 identity coefficients at one standard deviation
 
 
-def closed_mouth(parameters: Parameters, objective: Objective) -> dict[str, Tensor]:
+def closed_mouth(parameters: Parameters, objective: Objective) -> dict:
     model = objective.model
     landmarks = model.landmarks(model.shape(parameters.identity, parameters.expression, parameters.gaze))  # (B, L, 3) mm
     opening = landmarks[:, UPPER_LIP] - landmarks[:, LOWER_LIP]

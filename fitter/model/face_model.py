@@ -46,6 +46,7 @@ from torch import Tensor
 from fitter.camera import rotation_matrix
 from fitter.errors import ModelError
 from fitter.model.array_table import PART_LABELS, table_error
+from fitter.sparse_map import SparseMap
 
 FORMAT = 1
 
@@ -116,10 +117,13 @@ class FaceModel:
             (B, V, 3) mm.
         Source: Wang et al. 2024, eq. 1.
         """
-        count = self.verts.shape[0]
         coefficients = torch.cat([identity, expression], 1)
-        basis = self._shape_basis()
-        verts = torch.addmm(self.verts.reshape(1, -1), coefficients, basis).reshape(-1, count, 3)
+        control = self.__dict__.get("_control")
+        if control is not None:
+            verts = control(coefficients)
+        else:
+            basis = self._shape_basis()
+            verts = torch.addmm(self.verts.reshape(1, -1), coefficients, basis).reshape(-1, *self.verts.shape)
         return verts if gaze is None else self._turn_eyes(verts, gaze)
 
     def albedo(self, albedo: Tensor) -> Tensor:
@@ -147,21 +151,41 @@ class FaceModel:
         return cached
 
     def _turn_eyes(self, verts: Tensor, gaze: Tensor) -> Tensor:
-        turned = verts
-        for eye in (0, 1):
-            index = (self.eyeball == eye + 1).nonzero()[:, 0]
-            if not len(index):
-                continue
-            ball = verts[:, index]
+        axes = verts.new_tensor([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])  # of yaw and pitch
+        turns = rotation_matrix((gaze[..., None] * axes).reshape(-1, 3)).reshape(-1, 2, 2, 3, 3)
+        turns = (turns[:, :, 0] @ turns[:, :, 1]).transpose(2, 3)
+        for eye, index in self._eyeball_index():
+            ball = verts.index_select(1, index)  # not verts[:, index]: that one's gradient is slow
             centre = ball.mean(1, keepdim=True)
-            yaw, pitch = gaze[:, eye, 0], gaze[:, eye, 1]
-            zero = torch.zeros_like(yaw)
-            turn = rotation_matrix(torch.stack([zero, yaw, zero], -1)) @ rotation_matrix(
-                torch.stack([-pitch, zero, zero], -1)
-            )
-            moved = (ball - centre) @ turn.transpose(1, 2) + centre
-            turned = turned.index_copy(1, index, moved)
-        return turned
+            verts = verts.index_copy(1, index, (ball - centre) @ turns[:, eye] + centre)
+        return verts
+
+    def _eyeball_index(self) -> list[tuple[int, Tensor]]:
+        """The eyes there are, 0 right and 1 left, and the vertices of each."""
+        cached = self.__dict__.get("_eyeballs")
+        if cached is None:
+            found = [(eye, (self.eyeball == eye + 1).nonzero()[:, 0]) for eye in (0, 1)]
+            cached = [(eye, index) for eye, index in found if len(index)]
+            object.__setattr__(self, "_eyeballs", cached)
+        return cached
+
+
+@dataclass(frozen=True)
+class _Control:
+    """The shape of a subdivided model from its control vertices: a quarter of the numbers to read at every call.
+
+    Kept beside the fields and not as one: a model with other bases (dataclasses.replace) or on another device does
+    without it.
+    """
+
+    mean: Tensor  # (1, C * 3)
+    basis: Tensor  # (I + E, C * 3)
+    subdivision: SparseMap
+
+    def __call__(self, coefficients: Tensor) -> Tensor:
+        """(B, I + E) -> (B, V, 3)."""
+        control = torch.addmm(self.mean, coefficients, self.basis)
+        return self.subdivision(control.reshape(-1, self.subdivision.inputs, 3))
 
 
 def model_path(name: str = "default") -> Path:
@@ -203,11 +227,15 @@ def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = 
     if int(arrays["format"]) != FORMAT:
         raise ModelError(f"{where}: format {int(arrays['format'])}; this version reads format {FORMAT}")
 
-    index, weight = arrays.get("upsample_index"), arrays.get("upsample_weight")
+    subdivision = None
+    if "upsample_index" in arrays:
+        subdivision = SparseMap.from_rows(arrays["upsample_index"], arrays["upsample_weight"], len(arrays["verts"]))
 
     def dense(key: str) -> Tensor:
-        value = arrays[key].astype(np.float32)
-        return torch.from_numpy(value if index is None else upsample(value, index, weight))
+        value = real(key)
+        return value if subdivision is None else subdivision(value.reshape(-1, *value.shape[-2:])).reshape(
+            *value.shape[:-2], -1, 3
+        )
 
     def integer(key: str) -> Tensor:
         return torch.from_numpy(arrays[key].astype(np.int64))
@@ -222,7 +250,7 @@ def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = 
         provenance = json.loads(str(arrays["provenance"]))
     except json.JSONDecodeError as error:
         raise ModelError(f"{where}: provenance is not JSON ({error})") from None
-    return FaceModel(
+    model = FaceModel(
         name=str(arrays["name"]),
         version=str(arrays["version"]),
         license=str(arrays["license"]),
@@ -250,6 +278,10 @@ def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = 
         contour_landmarks=integer("contour_landmarks"),
         checksum=checksum,
     )
+    if subdivision is not None:
+        basis = torch.cat([real("identity_basis"), real("expression_basis")]).flatten(1)
+        object.__setattr__(model, "_control", _Control(real("verts").reshape(1, -1), basis, subdivision))
+    return model
 
 
 def _part_weight(arrays: dict[str, np.ndarray]) -> Tensor:
@@ -261,11 +293,9 @@ def _part_weight(arrays: dict[str, np.ndarray]) -> Tensor:
 
 def upsample(value: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(..., C, 3) control values -> (..., V, 3) by (V, K) indices and weights."""
-    out = np.zeros((*value.shape[:-2], index.shape[0], 3), np.float32)
-    for column in range(index.shape[1]):
-        used = weight[:, column] != 0
-        out[..., used, :] += value[..., index[used, column], :] * weight[used, column, None].astype(np.float32)
-    return out
+    values = torch.from_numpy(np.asarray(value, np.float32).reshape(-1, *value.shape[-2:]))
+    out = SparseMap.from_rows(np.asarray(index), np.asarray(weight), value.shape[-2])(values)
+    return out.numpy().reshape(*value.shape[:-2], len(index), 3)
 
 
 def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:

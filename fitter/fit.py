@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from fitter.camera import Camera, WindowTransform, project, window_camera
+from fitter.camera import Camera, WindowTransform, project, to_camera_space, to_clip_space, window_camera
 from fitter.config import FitConfig
 from fitter.image import Photo, crop_window, photo_camera
 from fitter.initialize import landmark_solver
@@ -19,13 +19,13 @@ from fitter.landmarks import DetectedFace, LandmarkDetector, load_detector, sele
 from fitter.metrics import landmark_error, part_iou
 from fitter.model.face_model import FaceModel, load_model
 from fitter.objective import Objective
-from fitter.observation import LABEL, PARTS, Observation
+from fitter.observation import LABEL, MASKS, PARTS, Observation
 from fitter.optimize import Minimum, minimize
 from fitter.parameters import Parameters
 from fitter.render import Renderer, load_renderer
 from fitter.result import FitResult
 from fitter.scene import contour_choice, project_landmarks
-from fitter.segmentation import PartSegmenter, load_segmenter, post_process
+from fitter.segmentation import PartSegmenter, above_brows, load_segmenter, post_process
 from fitter.version import facefit_version
 
 logger = logging.getLogger(__name__)
@@ -201,16 +201,18 @@ def _result(
 def measure(parameters: Parameters, observation: Observation, objective: Objective) -> tuple[dict, float]:
     """Part IoU of the mesh against the observation's own masks (a self-consistency figure), and the landmark error."""
     model, size = objective.model, observation.size
-    points, clip = objective._posed(parameters)
     camera = window_camera(observation.camera, observation.window)
-    rast = objective.renderer.rasterize(clip, model.faces, size)
+    verts = model.shape(parameters.identity, parameters.expression, parameters.gaze)
+    points = to_camera_space(verts, parameters.rotvec, parameters.translation)
+    rast = objective.renderer.rasterize(to_clip_space(points, camera, size), model.faces, size)
     share = objective.renderer.interpolate(model.part_weight[None], rast, model.faces)
     label = torch.where(rast[0, ..., 3] > 0, share[0].argmax(-1), 0).cpu().numpy()
     target = np.zeros((size, size), np.int64)
     for channel, name in enumerate(PARTS):
         target[observation.part_masks[0, channel].cpu().numpy() > 0.5] = LABEL[name]
     # the targets leave out hair, occluders and the forehead; so does the comparison
-    hidden = objective.hidden[0].cpu().numpy() > 0.5
+    hidden = observation.part_masks[0, MASKS.index("hair") :].amax(0).cpu().numpy() > 0.5
+    hidden |= (label == LABEL["skin"]) & above_brows((size, size), observation.brow_line[0].cpu().numpy())
     iou = part_iou(np.where(hidden, 0, label), target)
     pixels = project_landmarks(model, points, camera, contour_choice(model, project(points, camera)))
     error = landmark_error(pixels, observation.landmarks, observation.landmark_confidence)

@@ -1,0 +1,100 @@
+"""Photos of the default model whose answer is known, with landmarks and labels of a perfect observer."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from fitter.camera import Camera, WindowTransform, project, rotation_matrix, to_camera_space, to_clip_space
+from fitter.energies.landmark import calibrated_precision
+from fitter.lighting import shade, vertex_normals
+from fitter.model.face_model import FaceModel
+from fitter.observation import LABEL, Observation
+from fitter.parameters import Parameters
+from fitter.render import load_renderer
+from fitter.scene import contour_choice, head_yaw, project_landmarks
+from fitter.segmentation import Segmentation, post_process
+
+SIDE = 224
+BACKGROUND = (0.25, 0.45, 0.55)
+
+
+@dataclass(frozen=True)
+class RenderedFace:
+    """B photographed people: what is known of them, and the truth. labels: (B, S, S)."""
+
+    observation: Observation
+    truth: Parameters
+    labels: np.ndarray
+
+
+def person(model: FaceModel, *, yaw: float = 0.0, seed: int = 0, **activations: float) -> Parameters:
+    """A random likely face, `yaw` degrees turned, with these expressions, lit a little from its left above."""
+    generator = torch.Generator().manual_seed(seed)
+    value = Parameters.zeros(model.sizes)
+    expression = value.expression.clone()
+    for name, amount in activations.items():
+        expression[0, model.expression_names.index(name)] = amount
+    sh = value.sh.clone()
+    sh[:, 1:4] = torch.tensor([0.12, 0.45, 0.18])[None, :, None]  # y, z, x
+    sh[:, 0] *= 0.8
+    return replace(
+        value,
+        identity=0.6 * torch.randn(value.identity.shape, generator=generator),
+        albedo=0.5 * torch.randn(value.albedo.shape, generator=generator),
+        expression=expression,
+        rotvec=torch.tensor([[0.05, np.radians(yaw), -0.03]]).float(),
+        translation=torch.tensor([[6.0, 28.0, -1000.0]]),
+        sh=sh,
+    )
+
+
+@torch.no_grad()
+def photograph(model: FaceModel, truth: Parameters, side: int = SIDE) -> RenderedFace:
+    """Render with the plain path (no antialiasing, no energies), label by the mesh, and observe without any error."""
+    batch = truth.batch
+    camera = Camera(torch.full((batch, 2), 1015.0 / 224 * side), torch.full((batch, 2), side / 2))
+    verts = model.shape(truth.identity, truth.expression, truth.gaze)
+    points = to_camera_space(verts, truth.rotvec, truth.translation)
+    renderer = load_renderer("cpu")
+    rast = renderer.rasterize(to_clip_space(points, camera, side), model.faces, side)
+    colour = shade(model.albedo(truth.albedo), vertex_normals(points, model.faces), truth.sh)
+    image = renderer.interpolate(colour, rast, model.faces).clamp(0, 1)
+    covered = rast[..., 3:] > 0
+    image = torch.where(covered, image, torch.tensor(BACKGROUND))
+    share = renderer.interpolate(model.part_weight.expand(batch, -1, -1), rast, model.faces)
+    labels = torch.where(covered[..., 0], share.argmax(-1), 0)
+    labels = torch.where(labels == LABEL["head"], LABEL["neck"], labels).numpy().astype(np.uint8)
+
+    pixels = project(points, camera)
+    landmarks = project_landmarks(model, points, camera, contour_choice(model, pixels))
+    bias, _ = calibrated_precision(
+        head_yaw(rotation_matrix(truth.rotvec)), model.landmark_yaw, model.landmark_bias, model.landmark_covariance,
+        -points[..., 2].mean(1) / camera.focal.mean(1),
+    )  # fmt: skip
+    landmarks = landmarks + bias  # where the detector would see them
+    masks, valid, lines = zip(
+        *(
+            post_process(Segmentation(label, np.ones(label.shape, np.float32)), landmark.numpy())
+            for label, landmark in zip(labels, landmarks, strict=True)
+        ),
+        strict=True,
+    )
+    observation = Observation(
+        image=image,
+        landmarks=landmarks,
+        landmark_confidence=torch.ones(batch, landmarks.shape[1]),
+        part_masks=torch.from_numpy(np.stack(masks)),
+        valid=torch.from_numpy(np.stack(valid)),
+        brow_line=torch.from_numpy(np.stack(lines)),
+        camera=camera,
+        window=WindowTransform(torch.zeros(batch, 2), torch.ones(batch), side),
+    )
+    return RenderedFace(observation, truth, labels)
+
+
+def together(*people: Parameters) -> Parameters:
+    """A batch of people."""
+    return Parameters(
+        **{name: torch.cat([p.tensors()[name] for p in people]) for name in people[0].tensors()}
+    )

@@ -74,9 +74,9 @@ class Objective:
         choices = self._choices
 
         terms: dict[str, Tensor] = {}
-        landmarks = None
+        surface_landmarks = model.landmarks(points)
         if "landmark" in config.energies:
-            landmarks = project_landmarks(model, points, self.camera, choices.contour)
+            landmarks = project_landmarks(model, points, self.camera, choices.contour, surface_landmarks)
             terms["landmark"] = weights.landmark * landmark_energy(
                 landmarks + choices.bias, self.observation.landmarks, choices.precision,
                 self.observation.landmark_confidence, "huber" if config.calibrated else "none", config.robust,
@@ -90,16 +90,17 @@ class Objective:
                     for pairs in (LID_PAIRS, INNER_LIP_PAIRS)
                 )  # fmt: skip
         if self.targets is not None:
-            pixels = project(self._part_positions(points), self.camera)
+            pixels = project(self.points.positions(points, surface_landmarks), self.camera)
             scale = (PAPER_WINDOW / self.size) ** 2
             terms["prdl"] = (weights.prdl * scale) * prdl_energy(
                 pixels, choices.selection, self.targets, self.part_weights, config.statistics
             )
         if "photometric" in config.energies:
-            terms["photometric"] = weights.photometric * self._photometric(parameters, points, clip, rast)
+            albedo = model.albedo(parameters.albedo)
+            colours = shade(albedo, vertex_normals(points, model.faces), parameters.sh)
+            terms["photometric"] = weights.photometric * self._photometric(colours, clip, rast)
             terms["albedo"] = weights.albedo * gaussian_prior(parameters.albedo)
             if weights.symmetry:
-                albedo = model.albedo(parameters.albedo)
                 terms["symmetry"] = weights.symmetry * albedo_symmetry(albedo, model.symmetry)
         terms["identity"] = weights.identity * gaussian_prior(parameters.identity)
         if model.activation:
@@ -115,7 +116,8 @@ class Objective:
         """(B, S, S, 3) colours of the mesh in the window and (B, S, S) where it is seen."""
         points, clip = self._posed(parameters)
         rast = self.renderer.rasterize(clip, self.model.faces, self.size)
-        colours = self._colours(parameters, points)
+        normals = vertex_normals(points, self.model.faces)
+        colours = shade(self.model.albedo(parameters.albedo), normals, parameters.sh)
         return self.renderer.interpolate(colours, rast, self.model.faces), (rast[..., 3] > 0).float()
 
     @torch.no_grad()
@@ -139,13 +141,8 @@ class Objective:
     def _part_positions(self, points: Tensor) -> Tensor:
         return self.points.positions(points, self.model.landmarks(points))
 
-    def _colours(self, parameters: Parameters, points: Tensor) -> Tensor:
-        normals = vertex_normals(points, self.model.faces)
-        return shade(self.model.albedo(parameters.albedo), normals, parameters.sh)
-
-    def _photometric(self, parameters: Parameters, points: Tensor, clip: Tensor, rast: Tensor) -> Tensor:
+    def _photometric(self, colours: Tensor, clip: Tensor, rast: Tensor) -> Tensor:
         model, image = self.model, self.observation.image
-        colours = self._colours(parameters, points)
         carried = torch.cat([colours, self.colour_weight.expand(len(colours), -1, -1)], -1)
         seen = self.renderer.interpolate(carried, rast, model.faces)
         covered = (rast[..., 3:] > 0).to(seen.dtype)

@@ -11,11 +11,13 @@ from torch import Tensor
 from fitter.landmark_topology import LEFT_LOWER_LID, LEFT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_UPPER_LID
 from fitter.model.face_model import FaceModel
 from fitter.observation import LABEL
+from fitter.sparse_map import SparseMap
 
 # Points per part: as dense as the part's pixels in a 224 px window, so that the mean statistics agree.
 POINTS = {"nose": 350, "upper_lip": 200, "lower_lip": 200, "right_brow": 160, "left_brow": 160, "skin": 1800}
 ACROSS = 7  # points from the upper to the lower lid
 BETWEEN = 3  # points per stretch between two lid landmarks
+BEYOND = 0.06  # of the opening, above and below the lid landmarks: the masks are that much taller (segment_polygons)
 DEPTH_TOLERANCE = 6.0  # mm behind the z-buffer that still counts as seen
 
 
@@ -40,9 +42,20 @@ class PartPoints:
 
     def positions(self, verts: Tensor, landmarks: Tensor) -> Tensor:
         """(B, V, 3) vertices and (B, L, 3) landmarks of the same space -> (B, P + Q, 3)."""
+        if verts.device.type == "cpu":
+            surface, lids = self._maps(verts.shape[1], landmarks.shape[1])
+            return torch.cat([surface(verts), lids(landmarks)], 1)
         surface = (verts[:, self.corners] * self.bary[None, :, :, None]).sum(2)
         lids = (landmarks[:, self.blend] * self.blend_weight[None, :, :, None]).sum(2)
         return torch.cat([surface, lids], 1)
+
+    def _maps(self, verts: int, landmarks: int) -> tuple[SparseMap, SparseMap]:
+        cached = self.__dict__.get("_cached_maps")
+        if cached is None:
+            surface = SparseMap.from_rows(self.corners.numpy(), self.bary.numpy(), verts)
+            cached = surface, SparseMap.from_rows(self.blend.numpy(), self.blend_weight.numpy(), landmarks)
+            object.__setattr__(self, "_cached_maps", cached)
+        return cached
 
 
 def part_points(model: FaceModel) -> PartPoints:
@@ -109,7 +122,7 @@ def _lid_blends() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     ):  # fmt: skip
         for k in range(len(upper) - 1):
             for s in np.linspace(0, 1, BETWEEN, endpoint=False):
-                for t in np.linspace(0, 1, ACROSS):
+                for t in np.linspace(-BEYOND, 1 + BEYOND, ACROSS):
                     index.append([upper[k], upper[k + 1], lower[k], lower[k + 1]])
                     weight.append([(1 - s) * (1 - t), s * (1 - t), (1 - s) * t, s * t])
                     label.append(LABEL[name])

@@ -34,16 +34,19 @@ def contour_stop(model: FaceModel) -> Tensor:
     return cached
 
 
-def project_landmarks(model: FaceModel, points: Tensor, camera: Camera, contour: Tensor | None) -> Tensor:
+def project_landmarks(
+    model: FaceModel, points: Tensor, camera: Camera, contour: Tensor | None, at: Tensor | None = None
+) -> Tensor:
     """The model's landmarks in pixels.
 
     Args:
         points: (B, V, 3) camera space mm; camera: of the pixels wanted.
         contour: (B, R) from `contour_choice`, or None to leave the contour where it lies on the mean face.
+        at: (B, L, 3) `model.landmarks(points)` where it is known already.
     Returns:
         (B, L, 2) pixels.
     """
-    at = model.landmarks(points)
+    at = model.landmarks(points) if at is None else at
     if contour is not None:
         marched = points.gather(1, contour[..., None].expand(-1, -1, 3))
         at = at.index_copy(1, model.contour_landmarks, marched)

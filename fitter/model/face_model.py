@@ -134,6 +134,13 @@ class FaceModel:
 
     def landmarks(self, verts: Tensor) -> Tensor:
         """(B, V, 3) vertices -> (B, L, 3) the model's landmarks on that surface."""
+        if verts.device.type == "cpu":
+            cached = self.__dict__.get("_landmark_map")
+            if cached is None:
+                triangles = self.faces[self.landmark_faces].numpy()
+                cached = SparseMap.from_rows(triangles, self.landmark_bary.numpy(), len(self.verts))
+                object.__setattr__(self, "_landmark_map", cached)
+            return cached(verts)
         corners = verts[:, self.faces[self.landmark_faces]]
         return (corners * self.landmark_bary[None, :, :, None]).sum(2)
 

@@ -38,6 +38,12 @@ class FacefitGroup(click.Group):
             args = ["fit", *args]
         return super().parse_args(context, args)
 
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:  # click itself would print an empty line
+            raise click.Abort from None
+
     def main(self, args=None, prog_name=None, complete_var=None, standalone_mode=True, **extra):  # noqa: D102
         args = list(sys.argv[1:] if args is None else args)
         if not standalone_mode:
@@ -54,6 +60,8 @@ class FacefitGroup(click.Group):
         except click.ClickException as error:
             return _fail(error.format_message(), USAGE)
         except (click.Abort, KeyboardInterrupt):
+            if sys.stderr.isatty():
+                print(file=sys.stderr)  # the terminal has written ^C
             return _fail("interrupted; nothing more was written", INTERRUPTED)
         except BrokenPipeError:
             # the reader of our output went away; python would complain once more while it flushes at exit

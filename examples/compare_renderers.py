@@ -9,7 +9,9 @@ itself at twice the size, which says how much of a gradient is due to the size o
 import time
 from dataclasses import replace
 
-import fitter  # noqa: F401, I001  (before torch: it sets how OpenMP's threads wait, and torch reads that when it is loaded)
+import fitter  # noqa: F401  (before torch, which reads how its threads shall wait when it is loaded)
+
+# isort: split
 import torch
 
 from fitter import FaceModel, Parameters, load_model

@@ -2,8 +2,8 @@
 
     python examples/own_energy.py portrait.jpg mesh.obj
 
-An energy is a function of the parameters that returns one tensor (B,), a number for each face. It may use everything the
-objective knows: `objective.model`, `.observation`, `.camera`, `.config`. Gradients come from torch.
+An energy is a function of the parameters that returns one tensor (B,), a number for each face. It may use everything
+that the objective knows: `objective.model`, `.observation`, `.camera`, `.config`. Gradients come from torch.
 """
 
 import sys
@@ -18,7 +18,8 @@ WEIGHT = 5.0  # 1 / mm^2: an opening of 2 mm costs as much as 20 identity coeffi
 
 def closed_mouth(parameters: Parameters, objective: Objective) -> dict:
     model = objective.model
-    landmarks = model.landmarks(model.shape(parameters.identity, parameters.expression, parameters.gaze))  # (B, L, 3) mm
+    verts = model.shape(parameters.identity, parameters.expression, parameters.gaze)  # (B, V, 3) mm
+    landmarks = model.landmarks(verts)  # (B, L, 3)
     opening = landmarks[:, UPPER_LIP] - landmarks[:, LOWER_LIP]
     return {"closed mouth": WEIGHT * opening.square().sum(-1)}
 

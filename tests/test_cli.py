@@ -331,7 +331,8 @@ class TestReal:
                          "labels.png"}  # fmt: skip
         document = json.loads((tmp_path / "mesh.json").read_text())
         assert document["landmark_error"] < 0.1 and len(document["landmarks7"]) == 7
-        assert Image.open(pictures[1]).size == (512, 512)
+        with Image.open(pictures[1]) as labels:
+            assert labels.size == (512, 512)
 
     def test_no_face(self, tmp_path):
         photo = tmp_path / "wall.png"

@@ -31,6 +31,10 @@ RIGHT_CHEEK = (127, 234, 93, 132, 58, 61, 98, 129, 133, 33, 70)
 RIGHT_JAW = (132, 58, 172, 136, 150, 149, 176, 148, 152, 17, 61)
 # Where the brow's hair lies between its upper (0) and lower (1) row of landmarks.
 BROW_TOP, BROW_BOTTOM = 0.1, 1.25
+# People who label eyes include the lids' margins, which the landmarks run inside of: openings are made taller by this.
+# Against hand labels the overlap rises from .73 to .76 (frontal) and .64 to .69 (turned); against renders that label the
+# bare eyeball it falls from .67 to .63.
+EYE_TALLER = 1.15
 
 
 def face_region(shape: tuple[int, int], landmarks: np.ndarray) -> np.ndarray:
@@ -65,6 +69,16 @@ def brow_polygon(landmarks: np.ndarray, upper: tuple[int, ...], lower: tuple[int
     return np.concatenate([top + BROW_TOP * (bottom - top), (top + BROW_BOTTOM * (bottom - top))[::-1]])
 
 
+def eye_polygon(landmarks: np.ndarray, loop: tuple[int, ...], taller: float = EYE_TALLER) -> np.ndarray:
+    """A lid loop stretched across its own axis, (16, 2) window pixels; a closed eye stays closed."""
+    points = landmarks[list(loop)].astype(np.float64)
+    corner, other = points[0], points[len(points) // 2]
+    axis = (other - corner) / max(float(np.hypot(*(other - corner))), 1e-6)
+    normal = np.array([-axis[1], axis[0]])
+    offset = (points - (corner + other) / 2) @ normal
+    return points + ((taller - 1) * offset)[:, None] * normal
+
+
 def polygon_labels(shape: tuple[int, int], landmarks: np.ndarray) -> np.ndarray:
     """(S, S) uint8 labels: face parts filled over the face, everything else background."""
     labels = np.zeros(shape, np.uint8)
@@ -83,7 +97,8 @@ def polygon_labels(shape: tuple[int, int], landmarks: np.ndarray) -> np.ndarray:
         ("lower_lip", LOWER_LIP),
         ("nose", NOSE),
     ):
-        labels[fill_loop(shape, landmarks[list(loop)])] = LABEL[name]
+        points = eye_polygon(landmarks, loop) if name.endswith("eye") else landmarks[list(loop)]
+        labels[fill_loop(shape, points)] = LABEL[name]
     return labels
 
 

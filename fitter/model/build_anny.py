@@ -147,10 +147,11 @@ def build(detector=None, segmenter=None) -> tuple[dict[str, np.ndarray], str]:
     from fitter.segmentation import load_segmenter
 
     detector = detector or load_detector()
-    segmenter = segmenter or load_segmenter("auto")
+    # renders show no hair, hands or glasses: the landmark polygons say all there is to say, and where skin ends
+    segmenter = segmenter or load_segmenter("polygons")
     base = read_head()
     geometry = build_geometry(base)
-    units = read_face_units(base.vertex_ids)
+    units = read_face_units(base)
     matrix, faces = geometry.matrix, geometry.faces
     origin = base.verts[np.isin(np.arange(len(base.verts)), base.quads[np.isin(base.group, EYE_GROUPS)])].mean(0)
     control = base.verts - origin
@@ -167,7 +168,7 @@ def build(detector=None, segmenter=None) -> tuple[dict[str, np.ndarray], str]:
 
     # 2. people that measure like the surveys, and their principal components
     ruler = make_ruler(base, control, weights)
-    sliders, macros = read_sliders(base.vertex_ids), Macros(base.vertex_ids)
+    sliders, macros = read_sliders(base), Macros(base)
     people, measures = sample_people(control, sliders, macros, ruler, PEOPLE_PER_SEX, SEED)
     table = survey_table(measures)
     accuracy = face_weight(base, control, weights)

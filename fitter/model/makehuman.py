@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 from fitter.errors import ModelError
 
 MM_PER_UNIT = 100.0  # MakeHuman works in decimetres
-NECK_RINGS = 3  # rings of quads below the head's own texture island: the neck, cut along an edge loop
+NECK_CUT = 5.93  # decimetres, in the base mesh: where the neck is narrowest, above the shoulders
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class BaseMesh:
         quads: (Q, 4) counter-clockwise; uv_quads: (Q, 4) into uv (T, 2).
         group: (Q,) name of the quad's piece: skin, neck, mouth, right_eye, left_eye, upper_teeth, lower_teeth, tongue.
         vertex_ids: (C,) indices in the full base mesh.
+        cut, cut_above, cut_share: (K,) vertices moved up along an edge onto the plane of the neck's cut: the vertex, its
+            neighbour above, and where between the neighbour (0) and its old place (1) it now lies.
     """
 
     verts: np.ndarray
@@ -36,6 +38,16 @@ class BaseMesh:
     uv_quads: np.ndarray
     group: np.ndarray
     vertex_ids: np.ndarray
+    cut: np.ndarray
+    cut_above: np.ndarray
+    cut_share: np.ndarray
+
+    def restrict(self, values: np.ndarray) -> np.ndarray:
+        """(N, 3) positions or offsets of the full base mesh -> (C, 3) of the head, in mm."""
+        out = values[self.vertex_ids] * MM_PER_UNIT
+        above = out[self.cut_above]
+        out[self.cut] = above + self.cut_share[:, None] * (out[self.cut] - above)
+        return out
 
 
 def data_folder() -> Path:
@@ -75,18 +87,8 @@ def _islands(uv_quads: np.ndarray, count: int) -> np.ndarray:
     return label[uv_quads[:, 0]]
 
 
-def _rings(quads: np.ndarray, inside: np.ndarray, allowed: np.ndarray, count: int) -> np.ndarray:
-    """(Q,) the allowed quads within `count` rings of those inside: a cut that follows the mesh's own loops."""
-    grown = np.zeros(len(quads), bool)
-    for _ in range(count):
-        touched = np.zeros(quads.max() + 1, bool)
-        touched[quads[inside | grown]] = True
-        grown |= allowed & touched[quads].any(1)
-    return grown
-
-
 def read_head() -> BaseMesh:
-    """The head, its neck down to a clean loop, mouth cavity, eyeballs, teeth and tongue. The eye sockets' lining is left
+    """The head, its neck down to a straight cut, mouth cavity, eyeballs, teeth and tongue. The eye sockets' lining is left
     out: the eyeballs hide it."""
     verts, uv, quads, uv_quads, groups = _read_base()
     island = _islands(uv_quads, len(uv))
@@ -101,7 +103,8 @@ def read_head() -> BaseMesh:
     torso = island_at(body & (np.abs(centre[:, 1]) < 1))
     mouth = island_at(body & (np.abs(centre[:, 0]) < 0.2) & (centre[:, 1] > 6.3) & (centre[:, 1] < 6.9) & (centre[:, 2] < 1.0) & (centre[:, 2] > 0.6))  # fmt: skip
     piece[body & (island == head)] = "skin"
-    piece[_rings(quads, body & (island == head), body & (island == torso), NECK_RINGS)] = "neck"
+    reaches = (verts[quads][..., 1] > NECK_CUT).any(1) & (np.abs(centre[:, 0]) < 1.0)
+    piece[body & (island == torso) & reaches] = "neck"
     piece[body & (island == mouth)] = "mouth"
     for name, source in (
         ("right_eye", "helper-r-eye"), ("left_eye", "helper-l-eye"), ("upper_teeth", "helper-upper-teeth"),
@@ -111,17 +114,49 @@ def read_head() -> BaseMesh:
     keep = piece != ""
     ids, local = np.unique(quads[keep], return_inverse=True)
     uv_ids, uv_local = np.unique(uv_quads[keep], return_inverse=True)
-    return BaseMesh(
-        verts=verts[ids] * MM_PER_UNIT,
-        quads=local.reshape(-1, 4),
+    local = local.reshape(-1, 4)
+    head = BaseMesh(
+        verts=verts[ids],
+        quads=local,
         uv=uv[uv_ids],
         uv_quads=uv_local.reshape(-1, 4),
         group=piece[keep],
         vertex_ids=ids,
+        **_neck_cut(verts[ids], local[piece[keep] == "neck"]),
     )
+    placed = head.restrict(verts)
+    # MakeHuman's rows of teeth are wider than its mouth and would show in the corners of closed lips
+    teeth = np.unique(local[np.isin(piece[keep], ("upper_teeth", "lower_teeth"))])
+    placed[teeth] = placed[teeth] * [0.74, 1, 1] - [0, 0, 4.0]
+    return replace(head, verts=placed)
 
 
-def read_target(path: Path, vertex_ids: np.ndarray) -> np.ndarray:
+def _neck_cut(verts: np.ndarray, quads: np.ndarray) -> dict[str, np.ndarray]:
+    """For each neck vertex below the cut: the neighbour above to which it is drawn, and how far (see BaseMesh)."""
+    edges = np.concatenate([np.stack([quads[:, k], quads[:, (k + 1) % 4]], 1) for k in range(4)])
+    edges = np.concatenate([edges, edges[:, ::-1]])
+    low, high = verts[edges[:, 0], 1], verts[edges[:, 1], 1]
+    edges = edges[(low < NECK_CUT) & (high >= NECK_CUT)]
+    direction = verts[edges[:, 0]] - verts[edges[:, 1]]
+    steep = -direction[:, 1] / np.linalg.norm(direction, axis=1)
+    cut, above = [], []
+    for vertex in np.unique(quads[verts[quads][..., 1] < NECK_CUT]):
+        mine = np.flatnonzero(edges[:, 0] == vertex)
+        if len(mine):
+            cut.append(vertex)
+            above.append(edges[mine[steep[mine].argmax()], 1])
+    # corners of the outermost quads that touch no vertex above follow the neighbour that does
+    rest = np.setdiff1d(np.unique(quads[verts[quads][..., 1] < NECK_CUT]), cut)
+    for vertex in rest:
+        partners = [x for x in quads[(quads == vertex).any(1)].ravel() if verts[x, 1] >= NECK_CUT]
+        cut.append(vertex)
+        above.append(min(partners, key=lambda x: np.linalg.norm(verts[x] - verts[vertex])))
+    cut, above = np.array(cut), np.array(above)
+    share = (verts[above, 1] - NECK_CUT) / (verts[above, 1] - verts[cut, 1])
+    return {"cut": cut, "cut_above": above, "cut_share": share}
+
+
+def read_target(path: Path, head: BaseMesh) -> np.ndarray:
     """One MakeHuman target (plain or gzip) -> (C, 3) offsets in mm of the head's vertices."""
     count = len(_read_base()[0])
     out = np.zeros((count, 3))
@@ -131,13 +166,13 @@ def read_target(path: Path, vertex_ids: np.ndarray) -> np.ndarray:
             fields = line.split()
             if len(fields) == 4 and not line.startswith("#"):
                 out[int(fields[0])] = [float(x) for x in fields[1:]]
-    return out[vertex_ids] * MM_PER_UNIT
+    return head.restrict(out)
 
 
-def read_face_units(vertex_ids: np.ndarray) -> dict[str, np.ndarray]:
+def read_face_units(head: BaseMesh) -> dict[str, np.ndarray]:
     """The 52 ARKit face units: name -> (C, 3) offsets in mm at activation 1."""
     folder = data_folder() / "faceunits01" / "targets" / "faceunits"
-    return {p.stem: read_target(p, vertex_ids) for p in sorted(folder.glob("*.target"))}
+    return {p.stem: read_target(p, head) for p in sorted(folder.glob("*.target"))}
 
 
 @dataclass(frozen=True)
@@ -163,7 +198,7 @@ _FOLDERS = ("head", "forehead", "eyebrows", "eyes", "nose", "mouth", "cheek", "c
 _LEFT_OUT = ("head-age", "head-trans", "head-back-scale-depth-decr", "asymm-", "ear-shape-pointed")
 
 
-def read_sliders(vertex_ids: np.ndarray) -> list[Slider]:
+def read_sliders(head: BaseMesh) -> list[Slider]:
     """The head's detail targets, opposite targets joined into one signed slider, in a fixed order."""
     root = data_folder() / "mpfb2" / "targets"
     files = {p.name[: -len(".target.gz")]: p for folder in _FOLDERS for p in sorted((root / folder).glob("*.target.gz"))}
@@ -173,20 +208,20 @@ def read_sliders(vertex_ids: np.ndarray) -> list[Slider]:
         if name in used:
             continue
         positive, negative = name, None
-        head, _, tail = name.rpartition("-")
+        stem, _, tail = name.rpartition("-")
         for high, low in _OPPOSITES:
-            if tail == high and f"{head}-{low}" in files:
-                negative = f"{head}-{low}"
-            elif tail == low and f"{head}-{high}" in files:
-                positive, negative = f"{head}-{high}", name
-        if negative is None and head.startswith("asym") and tail in "lr":
-            positive, negative = f"{head}-l", f"{head}-r"
+            if tail == high and f"{stem}-{low}" in files:
+                negative = f"{stem}-{low}"
+            elif tail == low and f"{stem}-{high}" in files:
+                positive, negative = f"{stem}-{high}", name
+        if negative is None and stem.startswith("asym") and tail in "lr":
+            positive, negative = f"{stem}-l", f"{stem}-r"
         used.update({positive, negative})
         sliders.append(
             Slider(
                 positive,
-                read_target(files[positive], vertex_ids),
-                None if negative is None else read_target(files[negative], vertex_ids),
+                read_target(files[positive], head),
+                None if negative is None else read_target(files[negative], head),
             )
         )
     return sliders
@@ -201,9 +236,9 @@ def _macro_files() -> dict[str, Path]:
 class Macros:
     """Age, sex, ancestry, weight and muscle as MakeHuman blends them: products of the weights of named targets."""
 
-    def __init__(self, vertex_ids: np.ndarray) -> None:
+    def __init__(self, head: BaseMesh) -> None:
         wanted = {n: p for n, p in _macro_files().items() if "baby" not in n}
-        self._targets = {name: read_target(path, vertex_ids) for name, path in wanted.items()}
+        self._targets = {name: read_target(path, head) for name, path in wanted.items()}
 
     def offset(self, male: float, age: float, ancestry: np.ndarray, weight: float, muscle: float) -> np.ndarray:
         """Args: male, weight, muscle in [0, 1]; age in [0.1875 (child), 1 (old)], 0.5 is a young adult; ancestry (3,)

@@ -21,6 +21,10 @@ import click
 USAGE, NO_FACE, BAD_IMAGE, FIT_FAILED, BAD_OUTPUT, SOME_FAILED, INTERRUPTED = 2, 3, 4, 5, 6, 7, 130
 PRESETS = ("default", "paper", "fast")
 RENDERERS = ("auto", "nvdiffrast", "cpu")
+RESULT_OPTIONS = (
+    "faces", "focal", "fov", "preset", "energies", "iterations", "max_seconds", "seed", "segmentation", "label_map",
+    "space", "texture_size", "model",
+)  # fmt: skip  (the options of a batch that decide what is written)
 TABLE_ROWS = 60  # a longer batch table shows its failures only
 
 
@@ -226,7 +230,8 @@ def batch(
     """Fit every photo in FOLDER and its subfolders, one after another.
 
     A photo that fails never stops the rest: a table at the end and OUT/manifest.jsonl say what happened. Run again to
-    go on: photos that are done and unchanged are skipped. Exit code 0 when all are done, 7 when some failed.
+    go on: photos that are done, unchanged and under the same options, are skipped. Exit code 0 when all are done,
+    7 when some failed.
 
     \b
     Examples:
@@ -242,7 +247,8 @@ def batch(
     from fitter.progress import Progress
 
     quiet = options["quiet"]
-    tasks = plan_batch(folder, output, f".{mesh_format}", overwrite)
+    settings = {name: options[name] for name in RESULT_OPTIONS} | {"overlay": overlay, "labels": labels}
+    tasks = plan_batch(folder, output, f".{mesh_format}", overwrite, settings)
     # a missing model is one error and not one per photo; nothing is loaded where nothing is to be done
     job = _job(options) if any(task.done is None for task in tasks) else None
 
@@ -257,10 +263,10 @@ def batch(
 
     records = []
     try:
-        for record in run_batch(tasks, output, work, options["debug"]):
+        for record in run_batch(tasks, output, work, settings, options["debug"]):
             records.append(record)
             if not quiet:
-                text = f"{record.seconds:.1f} s" if record.status == "done" else record.error or "done before"
+                text = f"{record.seconds:.1f} s" if record.status == "done" else record.reason or "done before"
                 click.echo(f"[{len(records)}/{len(tasks)}] {record.photo}: {record.status}, {text}", err=True)
     finally:
         if records and not quiet:
@@ -381,7 +387,7 @@ def _print_table(records: list) -> None:
     for record in shown:
         errors = [face["landmark_error"] for face in record.faces if face["landmark_error"] is not None]
         shares = [face["part_iou"] for face in record.faces if face["part_iou"] is not None]
-        result = record.status if record.error is None else f"{record.exit_code}: {record.error}"
+        result = record.status if record.error is None else f"{record.exit_code}: {record.reason}"
         table.add_row(
             Text(record.photo),
             Text(result),

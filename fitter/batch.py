@@ -12,6 +12,7 @@ where it stopped. The last line of a photo counts:
 | `seconds` | wall time |
 | `outputs` | paths in the output folder, each face's mesh first |
 | `faces` | per face: `mesh`, `energies`, `part_iou`, `landmark_error`, `status` |
+| `settings` | options that decide what is written; with others the photo is fitted again |
 """
 
 from __future__ import annotations
@@ -53,6 +54,12 @@ class Record:
     seconds: float = 0.0
     outputs: list[str] = field(default_factory=list)
     faces: list[dict] = field(default_factory=list)
+    settings: dict = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, in few words: without the photo's name, and without what would be right."""
+        return (self.error or "").split(f"{self.photo}: ", 1)[-1].split("; ")[0]
 
 
 def find_photos(folder: Path, leave_out: Path | None = None) -> list[Path]:
@@ -157,7 +164,9 @@ class Task:
     done: Record | None = None
 
 
-def plan_batch(folder: Path, output: Path, suffix: str = ".obj", overwrite: bool = False) -> list[Task]:
+def plan_batch(
+    folder: Path, output: Path, suffix: str = ".obj", overwrite: bool = False, settings: dict | None = None
+) -> list[Task]:
     """What is to be done for every photo of a folder; makes the output folder.
 
     Args:
@@ -165,6 +174,7 @@ def plan_batch(folder: Path, output: Path, suffix: str = ".obj", overwrite: bool
         output: gets the same subfolders; made when missing.
         suffix: of the meshes.
         overwrite: fit photos again that the manifest calls done.
+        settings: JSON values; a photo that was done under others is fitted again.
     Raises:
         ImageError: no photos. OutputError: the output folder cannot be used.
     """
@@ -181,19 +191,22 @@ def plan_batch(folder: Path, output: Path, suffix: str = ".obj", overwrite: bool
             name = name.with_name(f"{name.stem}_{suffix}")
         size, modified = _stamp(photo)
         past = before.get(key)
-        holds = not overwrite and past is not None and _is_done(past, output, size, modified, suffix)
+        holds = not overwrite and past is not None and past.settings == (settings or {})
+        holds = holds and _is_done(past, output, size, modified, suffix)
         tasks.append(Task(photo, key, output / name, size, modified, past if holds else None))
     return tasks
 
 
 def run_batch(
-    tasks: Iterable[Task], output: Path, work: Callable[[Task], list[Fitted]], debug: bool = False
-) -> Iterator[Record]:
+    tasks: Iterable[Task], output: Path, work: Callable[[Task], list[Fitted]], settings: dict | None = None,
+    debug: bool = False,
+) -> Iterator[Record]:  # fmt: skip
     """Fit photos one after another; yields each record once it is in the manifest.
 
     Args:
         tasks, output: from `plan_batch`.
         work: fits and writes one photo; raises what `facefit fit` raises.
+        settings: as given to `plan_batch`.
         debug: log the traceback of failed photos.
     Raises:
         OutputError: the manifest cannot be written. A failed photo raises nothing.
@@ -213,7 +226,7 @@ def run_batch(
             outcome = {"status": "failed", "exit_code": 5, "error": f"{type(error).__name__}: {one_line(error)}"}
             log.debug("%s failed", task.photo, exc_info=debug)
         seconds = round(time.perf_counter() - start, 3)
-        record = Record(task.key, task.bytes, task.modified, seconds=seconds, **outcome)
+        record = Record(task.key, task.bytes, task.modified, seconds=seconds, settings=settings or {}, **outcome)
         _append(output / MANIFEST, record)
         yield record
 

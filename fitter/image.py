@@ -119,7 +119,7 @@ def read_photo(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
     except Image.DecompressionBombError as error:
         count = re.search(r"\d+", str(error))
         size = f"{int(count[0]) / 1e6:.0f} megapixels" if count else "too many pixels"
-        raise ImageError(f"{path}: {size}; the limit is {max_pixels / 1e6:g}, scale the photo down") from None
+        raise ImageError(f"{path}: too large, {size}; the limit is {max_pixels / 1e6:g}, scale the photo down") from None
     except UnidentifiedImageError:
         raise ImageError(f"{path}: not an image that can be read; accepted: {ACCEPTED}") from None
     except MemoryError:
@@ -131,11 +131,11 @@ def read_photo(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
 def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise ImageError(
-            f"{path}: {width} x {height} pixels ({width * height / 1e6:.0f} megapixels); "
+            f"{path}: too large, {width} x {height} pixels ({width * height / 1e6:.0f} megapixels); "
             f"the limit is {max_pixels / 1e6:g}, scale the photo down"
         )
     if min(width, height) < MIN_SIDE:
-        raise ImageError(f"{path}: {width} x {height} pixels; at least {MIN_SIDE} a side are needed")
+        raise ImageError(f"{path}: too small, {width} x {height} pixels; at least {MIN_SIDE} a side are needed")
 
 
 def _decode(stream, path: Path, max_pixels: int) -> Photo:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fitter.batch import MANIFEST, find_photos, mesh_names, plan_batch, read_manifest, run_batch
+from fitter.batch import MANIFEST, Record, find_photos, mesh_names, plan_batch, read_manifest, run_batch
 from fitter.errors import ImageError, NoFaceError, OutputError
 
 
@@ -31,7 +31,7 @@ def fake_fit(task):
 
 
 def run(folder, output, work=fake_fit, **options):
-    return list(run_batch(plan_batch(folder, output, **options), output, work))
+    return list(run_batch(plan_batch(folder, output, **options), output, work, options.get("settings")))
 
 
 def test_finds_photos_in_any_case_and_depth(folder):
@@ -124,6 +124,20 @@ def test_done_holds_only_as_long_as_nothing_changed(folder, tmp_path):
     os.utime(folder / "sub/a.png", (1, 1))
     assert [r.status for r in run(folder, output)] == ["done", "done", "done", "skipped"]
     assert [r.status for r in run(folder, output, suffix=".glb")] == ["done"] * 4
+
+
+def test_other_settings_fit_again(folder, tmp_path):
+    output = tmp_path / "out"
+    for settings, status in (({"seed": 1}, "done"), ({"seed": 1}, "skipped"), ({"seed": 2}, "done")):
+        assert [record.status for record in run(folder, output, settings=settings)] == [status] * 4
+    assert read_manifest(output / MANIFEST)["a.jpeg"].settings == {"seed": 2}
+
+
+def test_the_reason_is_short():
+    record = Record("sub/a.jpg", 1, 1.0, "failed", 4, "in/sub/a.jpg: damaged or cut off (x: y); expected JPEG or PNG")
+    assert record.reason == "damaged or cut off (x: y)"
+    assert Record("a.jpg", 1, 1.0, "failed", 3, "no face found; look closer").reason == "no face found"
+    assert Record("a.jpg", 1, 1.0, "done").reason == ""
 
 
 def test_a_new_photo_does_not_take_the_name_of_an_old_one(tmp_path):

@@ -369,6 +369,12 @@ class TestBatch:
         result = facefit("batch", photo.parent, "-o", out)
         assert result.exit_code == 0 and "1 skipped" in result.stdout and len(fake.calls) == 1
 
+    def test_other_options_fit_again(self, fake, photo, tmp_path):
+        for options, calls in ((["--faces", "1"], 1), (["--faces", "1", "-v"], 1), (["--faces", "1", "--overlay"], 2)):
+            assert facefit("batch", photo.parent, "-o", tmp_path / "out", *options).exit_code == 0
+            assert len(fake.calls) == calls
+        assert (tmp_path / "out" / "photo_overlay.png").exists()
+
     def test_overwrite_and_quiet(self, fake, photo, tmp_path):
         for _ in range(2):
             result = facefit("batch", photo.parent, "-o", tmp_path / "out", "--overwrite", "--quiet")

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,6 +16,12 @@ from fitter.version import facefit_version
 GOOD, NOTE, BAD = "ok", "--", "NO"
 MEMORY_NEEDED = 1.5e9  # bytes: what one fit may use
 PYTHON = ((3, 10), (3, 13))
+# OpenCV's usual wheel shows windows and needs the system's OpenGL for it; the headless one does all that is used here,
+# but mediapipe names the usual one as its dependency
+NO_LIBGL = (
+    "apt-get install libgl1 libglib2.0-0, or without root: "
+    "pip uninstall -y opencv-contrib-python && pip install opencv-contrib-python-headless==4.11.0.86"
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ def examine(model: str | None = None) -> Iterator[Check]:
         "cuda": _cuda,
         "nvdiffrast": _nvdiffrast,
         "numba": _numba,
+        "opencv": _opencv,
         "mediapipe": _mediapipe,
         "onnxruntime": _onnx,
         "model": lambda: _model(model),
@@ -75,7 +82,7 @@ def _package(name: str, module: str, install: str, optional: bool = False) -> tu
         return Check(name, BAD, "not installed", install), None
     except Exception as error:  # a broken wheel raises anything
         text = " ".join(str(error).split())
-        fix = "apt-get install libgl1 libglib2.0-0" if "libGL" in text or "libgthread" in text else install
+        fix = NO_LIBGL if "libGL" in text or "libgthread" in text else install
         return Check(name, NOTE if optional else BAD, f"cannot be imported ({text})", fix), None
     try:
         number = version(name)
@@ -114,8 +121,16 @@ def _numba() -> Check:
     return _package("numba", "numba", "pip install numba")[0]
 
 
+def _opencv() -> Check:
+    check, cv2 = _package("opencv-contrib-python", "cv2", "pip install opencv-contrib-python==4.11.0.86")
+    return replace(check, name="opencv", text=cv2.__version__ if cv2 is not None else check.text)
+
+
 def _mediapipe() -> Check:
-    from fitter.landmarks import load_detector  # its own import keeps mediapipe's chatter away from the terminal
+    try:
+        from fitter.landmarks import load_detector  # its own import keeps mediapipe's chatter away from the terminal
+    except ImportError:
+        pass  # what is missing is told below
 
     check, _ = _package("mediapipe", "mediapipe", "pip install mediapipe==0.10.21")
     if check.state == GOOD:

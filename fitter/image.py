@@ -119,7 +119,8 @@ def read_photo(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
     except Image.DecompressionBombError as error:
         count = re.search(r"\d+", str(error))
         size = f"{int(count[0]) / 1e6:.0f} megapixels" if count else "too many pixels"
-        raise ImageError(f"{path}: too large, {size}; the limit is {max_pixels / 1e6:g}, scale the photo down") from None
+        limit = f"the limit is {max_pixels / 1e6:g}, scale the photo down"
+        raise ImageError(f"{path}: too large, {size}; {limit}") from None
     except UnidentifiedImageError:
         raise ImageError(f"{path}: not an image that can be read; accepted: {ACCEPTED}") from None
     except MemoryError:

@@ -26,15 +26,15 @@ def random_expression(names: tuple[str, ...], rng: np.random.Generator) -> np.nd
     out = np.zeros(len(names))
     number = {n: i for i, n in enumerate(names)}
     stems = sorted({n.removesuffix("Left").removesuffix("Right") for n in names if n != "tongueOut"})
-    for stem in rng.choice(stems, rng.integers(0, 6), replace=False):
+    for stem in rng.choice(stems, min(len(stems), rng.integers(0, 6)), replace=False):
         strength = rng.beta(1.2, 2.0)
         if stem == "mouthClose":  # closes an opened jaw; alone it is no expression
             strength *= 0.1
         for side in ("", "Left", "Right"):
             if stem + side in number:
                 out[number[stem + side]] = np.clip(strength * (1 + 0.2 * rng.standard_normal()), 0, 1)
-    if rng.random() < 0.3:
-        out[number["jawOpen"]] = rng.beta(1.2, 2.0) if "jawOpen" in number else 0
+    if rng.random() < 0.3 and "jawOpen" in number:
+        out[number["jawOpen"]] = rng.beta(1.2, 2.0)
     if rng.random() < 0.2:
         for side in ("Left", "Right"):
             if f"eyeBlink{side}" in number:

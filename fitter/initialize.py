@@ -13,7 +13,7 @@ from fitter.energies.landmark import calibrated_precision, march_contour
 from fitter.errors import FitError
 from fitter.model.face_model import FaceModel
 from fitter.parameters import Parameters
-from fitter.scene import contour_stop, head_yaw
+from fitter.scene import contour_stop, head_yaw, landmark_trust
 
 IRISES = slice(468, 478)
 POSE = 6
@@ -109,7 +109,8 @@ class LandmarkSolver:
         coefficients = landmarks.new_zeros(batch, count_i + count_e)
         for iteration in range(3 + config.landmark_iterations):
             pose_only = iteration < 3
-            step = self._step(rotation, translation, coefficients, landmarks, confidence, camera, config, pose_only)
+            trusted = confidence * landmark_trust(model, rotation)
+            step = self._step(rotation, translation, coefficients, landmarks, trusted, camera, config, pose_only)
             rotation = rotation_matrix(step[:, :3]) @ rotation
             translation = translation + step[:, 3:POSE]
             if not pose_only:

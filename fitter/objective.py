@@ -23,9 +23,9 @@ from fitter.lighting import estimate_sh, shade, vertex_normals
 from fitter.model.face_model import FaceModel
 from fitter.observation import LABEL, MASKS, Observation
 from fitter.parameters import Parameters
-from fitter.part_points import part_points, rasterized_depth, visible_points
+from fitter.part_points import part_points, rasterized_depth, thin_evenly, visible_points
 from fitter.render import Renderer
-from fitter.scene import contour_choice, head_yaw, project_landmarks
+from fitter.scene import contour_choice, head_yaw, landmark_trust, project_landmarks
 
 PAPER_WINDOW = 224  # PRDL's weights are for distances in pixels of this window
 
@@ -35,6 +35,7 @@ class _Choices:
     """What stays the same between two refreshes."""
 
     contour: Tensor
+    confidence: Tensor
     bias: Tensor
     precision: Tensor | None
     selection: PrdlSelection | None
@@ -79,13 +80,13 @@ class Objective:
             landmarks = project_landmarks(model, points, self.camera, choices.contour, surface_landmarks)
             terms["landmark"] = weights.landmark * landmark_energy(
                 landmarks + choices.bias, self.observation.landmarks, choices.precision,
-                self.observation.landmark_confidence, "huber" if config.calibrated else "none", config.robust,
+                choices.confidence, "huber" if config.calibrated else "none", config.robust,
             )  # fmt: skip
             if weights.closure:
                 terms["closure"] = weights.closure * sum(
                     relative_offset_energy(
                         landmarks + choices.bias, self.observation.landmarks, pairs, self.eye_distance,
-                        self.observation.landmark_confidence,
+                        choices.confidence,
                     )
                     for pairs in (LID_PAIRS, INNER_LIP_PAIRS)
                 )  # fmt: skip
@@ -145,12 +146,11 @@ class Objective:
         model, image = self.model, self.observation.image
         carried = torch.cat([colours, self.colour_weight.expand(len(colours), -1, -1)], -1)
         seen = self.renderer.interpolate(carried, rast, model.faces)
-        covered = (rast[..., 3:] > 0).to(seen.dtype)
-        picture = seen[..., :3] * covered + image * (1 - covered)
+        picture = torch.where(rast[..., 3:] > 0, seen[..., :3], image)
         # the mesh over the photo itself: along the silhouette the antialiasing blends skin with what lies behind it, so
         # moving the silhouette changes the energy
         picture = self.renderer.antialias(picture, rast, clip, model.faces)
-        weight = self.observation.valid * (seen[..., 3].detach() * covered[..., 0])
+        weight = self.observation.valid * seen[..., 3].detach()  # 0 where the mesh is not seen
         return photometric_energy(picture, image, weight)
 
     @torch.no_grad()
@@ -171,5 +171,7 @@ class Objective:
             pixels = project(at, self.camera)
             visible = visible_points(at, pixels, rast, rasterized_depth(rast))
             keep = select_points(self.points.label, pixels, visible, self.observation.brow_line, self.hidden)
+            keep = thin_evenly(keep, self.points.label, pixels)
             selection = group_points(keep, self.points.label, pixels, None)
-        return _Choices(contour, bias, precision, selection)
+        confidence = self.observation.landmark_confidence * landmark_trust(model, rotation)
+        return _Choices(contour, confidence, bias, precision, selection)

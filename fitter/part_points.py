@@ -8,13 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fitter.energies.farthest_point import farthest_points
 from fitter.landmark_topology import LEFT_LOWER_LID, LEFT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_UPPER_LID
 from fitter.model.face_model import FaceModel
 from fitter.observation import LABEL
 from fitter.sparse_map import SparseMap
 
-# Points per part: as dense as the part's pixels in a 224 px window, so that the mean statistics agree.
-POINTS = {"nose": 350, "upper_lip": 200, "lower_lip": 200, "right_brow": 160, "left_brow": 160, "skin": 1800}
+# Candidates per part, evenly over the surface; `thin_evenly` takes those that lie evenly in the picture.
+POINTS = {"nose": 600, "upper_lip": 350, "lower_lip": 350, "right_brow": 250, "left_brow": 250, "skin": 4000}
+KEPT = 0.5  # share of the visible candidates of a part that is taken
 ACROSS = 7  # points from the upper to the lower lid
 BETWEEN = 3  # points per stretch between two lid landmarks
 BEYOND = 0.06  # of the opening, above and below the lid landmarks: the masks are that much taller (segment_polygons)
@@ -68,8 +70,6 @@ def part_points(model: FaceModel) -> PartPoints:
 
 
 def _make(model: FaceModel) -> PartPoints:
-    from fitter.energies.farthest_point import farthest_points
-
     faces = model.faces.cpu().numpy()
     verts = model.verts.cpu().numpy()
     weight = model.part_weight.cpu().numpy()
@@ -85,9 +85,11 @@ def _make(model: FaceModel) -> PartPoints:
         if len(f) == 0:
             continue
         if len(f) > count:
-            at = (verts[f] * b[:, :, None]).sum(1)
-            # farthest points in the frontal picture, where density is compared; the sides keep theirs by depth
-            chosen = farthest_points(np.ascontiguousarray(at[:, :2].astype(np.float64)), count)
+            a, c, d = (verts[f[:, k]] for k in range(3))
+            area = np.linalg.norm(np.cross(c - a, d - a), axis=1)
+            # systematic sampling by area: as even as random, and the same each time
+            at = (np.arange(count) + 0.5) / count * area.sum()
+            chosen = np.searchsorted(np.cumsum(area), at)
             f, b = f[chosen], b[chosen]
         corners.append(f)
         bary.append(b)
@@ -127,6 +129,32 @@ def _lid_blends() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
                     weight.append([(1 - s) * (1 - t), s * (1 - t), (1 - s) * t, s * t])
                     label.append(LABEL[name])
     return np.array(index), np.array(weight), np.array(label)
+
+
+@torch.no_grad()
+def thin_evenly(keep: Tensor, label: Tensor, pixels: Tensor, share: float = KEPT) -> Tensor:
+    """Of the points that count, those that lie evenly in the picture, as the pixels of a mask do.
+
+    Points even on the surface crowd where the surface turns away; the mean distance to them is then not the mean distance
+    to the pixels they cover, and at 45 degrees of yaw the skin's would differ by 20 pixels.
+
+    Args:
+        keep: (B, N) bool; label: (N,) fitter.observation.LABELS; pixels: (B, N, 2).
+        share: of a part's points that stays, in (0, 1].
+    Returns:
+        (B, N) bool, a subset of `keep` by farthest point sampling part by part.
+    """
+    out = torch.zeros_like(keep)
+    numbers, places, kept = label.cpu().numpy(), pixels.cpu().double().numpy(), keep.cpu().numpy()
+    for face in range(len(keep)):
+        for number in np.unique(numbers):
+            index = np.flatnonzero(kept[face] & (numbers == number))
+            if len(index) == 0:
+                continue
+            count = max(1, round(share * len(index)))
+            chosen = index[farthest_points(np.ascontiguousarray(places[face, index]), count)]
+            out[face, torch.from_numpy(chosen).to(out.device)] = True
+    return out
 
 
 def visible_points(points: Tensor, pixels: Tensor, rast: Tensor, depth: Tensor) -> Tensor:

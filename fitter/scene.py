@@ -7,6 +7,7 @@ from torch import Tensor
 
 from fitter.camera import Camera, project
 from fitter.energies.landmark import march_contour
+from fitter.lighting import vertex_normals
 from fitter.model.face_model import FaceModel
 
 
@@ -32,6 +33,25 @@ def contour_stop(model: FaceModel) -> Tensor:
         cached = torch.where(model.contour_rows >= 0, distance, torch.inf).argmin(1)
         object.__setattr__(model, "_contour_stop", cached)
     return cached
+
+
+def landmark_trust(model: FaceModel, rotation: Tensor) -> Tensor:
+    """How much a landmark counts for where it lies: 1 on the side turned to the camera, little on the hidden one.
+
+    A detector invents the hidden half of a profile. Landmarks just beyond the outline keep their weight, for the
+    calibration has seen them.
+
+    Args:
+        rotation: (B, 3, 3).
+    Returns:
+        (B, L) in [0.05, 1].
+    """
+    normal = model.__dict__.get("_landmark_normal")
+    if normal is None:
+        normal = model.landmarks(vertex_normals(model.verts[None], model.faces))[0]
+        object.__setattr__(model, "_landmark_normal", normal)
+    facing = (normal @ rotation.transpose(1, 2))[..., 2]
+    return ((facing + 0.5) / 0.3).clamp(0.05, 1.0)
 
 
 def project_landmarks(

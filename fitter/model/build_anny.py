@@ -333,6 +333,12 @@ def part_weights(geometry, faces, verts, masks, looks, detector, segmenter) -> n
     weight[(vertex_normals(verts, faces)[:, 2] < -0.2) | ~shell] = 0
     weight[:, LABEL["head"]] = np.clip(1 - weight.sum(1), 0, 1)
 
+    # specks: only a part's largest connected piece is the part (skin left and right of the nose hangs together below it)
+    for number in wanted:
+        stray = (weight.argmax(1) == number) & ~largest_piece(weight.argmax(1) == number, faces)
+        weight[stray] = 0
+        weight[stray, LABEL["skin" if number != LABEL["skin"] else "head"]] = 1
+
     def whole(selected: np.ndarray, name: str) -> None:
         weight[selected] = 0
         weight[selected, LABEL[name]] = 1
@@ -347,6 +353,19 @@ def part_weights(geometry, faces, verts, masks, looks, detector, segmenter) -> n
     whole(group == "right_eye", "right_eye")
     whole(group == "left_eye", "left_eye")
     return weight
+
+
+def largest_piece(inside: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V,) bool -> its largest connected piece over the triangles' edges."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    pairs = pairs[inside[pairs].all(1)]
+    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(inside),) * 2)
+    _, piece = connected_components(graph, directed=False)
+    count = np.bincount(piece[inside], minlength=piece.max() + 1)
+    return inside & (piece == count.argmax())
 
 
 def survey_table(measures: np.ndarray) -> str:

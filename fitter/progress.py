@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from types import TracebackType
 
+BAR, LABEL = 14, 24  # characters of the bar; at most so many of the label
+
 
 def describe(energies: Mapping[str, float], limit: int = 4) -> str:
     """The largest energies in words: "prdl 1.23  landmark 0.456"."""
@@ -28,6 +30,7 @@ class Progress:
         self.stream = sys.stderr if stream is None else stream
         self._bar = None
         self._task = None
+        self._shown = 4
         self._last: tuple[str, int, int, dict] | None = None
 
     def __enter__(self) -> Progress:
@@ -39,15 +42,18 @@ class Progress:
 
             self._bar = RichProgress(
                 TextColumn("{task.fields[label]} {task.description}", markup=False),
-                BarColumn(bar_width=24),
+                BarColumn(bar_width=BAR),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
                 TextColumn("{task.fields[energies]}", markup=False),
                 console=Console(file=self.stream),
                 transient=True,
             )
+            label = self.label if len(self.label) <= LABEL else f"{self.label[: LABEL - 1]}…"
+            # as many energies as the line has room for: rich would shorten the numbers of iterations as well
+            self._shown = max(1, min(4, (self._bar.console.width - len(label) - BAR - 24) // 13))
             self._bar.start()
-            self._task = self._bar.add_task("start", total=None, label=self.label, energies="")
+            self._task = self._bar.add_task("start", total=None, label=label, energies="")
         return self
 
     def __call__(self, stage: str, iteration: int, total: int, energies: Mapping[str, float]) -> None:
@@ -55,8 +61,9 @@ class Progress:
             return
         if self._bar is not None:
             self._bar.update(
-                self._task, description=stage, completed=iteration, total=total, energies=describe(energies)
-            )
+                self._task, description=stage, completed=iteration, total=total,
+                energies=describe(energies, self._shown),
+            )  # fmt: skip
             return
         if self._last is not None and (self._last[0] != stage or iteration < self._last[1]):  # or the next face
             self._line()

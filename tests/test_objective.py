@@ -68,6 +68,16 @@ def test_every_data_term_grows_away_from_the_truth(model, photo, term, by):
     assert energy(moved(photo.truth, **by), 0)[term] > 1.2 * energy(photo.truth, 0)[term]
 
 
+@pytest.mark.parametrize("yaw", [0.0, 35.0])
+def test_points_of_the_mesh_are_spread_as_the_pixels_of_the_mask(model, yaw):
+    """At the truth the two clouds of a part are of one shape, so PRDL is next to nothing, on a turned head as well."""
+    turned = photograph(model, person(model, yaw=yaw, seed=4))
+    energy = objective(model, turned.observation, ("prdl",))
+    at_truth = energy(turned.truth, 0)["prdl"].item()
+    shifted = energy(moved(turned.truth, translation=[8.0, 0.0, 0.0]), 0)["prdl"].item()
+    assert at_truth < 0.2 * shifted
+
+
 @pytest.mark.parametrize("term", ["landmark", "prdl"])
 @pytest.mark.parametrize(("name", "step"), [("translation", 0.3), ("rotvec", 2e-3), ("expression", 5e-3)])
 def test_the_gradient_is_that_of_the_energy(model, photo, term, name, step):

@@ -6,7 +6,7 @@ import torch
 from fitter.camera import Camera, project, to_clip_space
 from fitter.landmark_topology import LEFT_LOWER_LID, LEFT_UPPER_LID
 from fitter.observation import LABEL
-from fitter.part_points import DEPTH_TOLERANCE, part_points, rasterized_depth, visible_points
+from fitter.part_points import BEYOND, DEPTH_TOLERANCE, part_points, rasterized_depth, thin_evenly, visible_points
 from fitter.render import load_renderer
 
 SIZE = 64
@@ -29,7 +29,8 @@ def test_every_part_has_points_and_they_lie_on_it(toy_model, points):
     assert (own >= share.amax(1) - 1e-6).all()  # the largest share, up to ties on a border
     assert torch.allclose(points.bary.sum(1), torch.ones(len(points.bary)), atol=1e-6) and (points.bary > 0).all()
     assert torch.allclose(points.blend_weight.sum(1), torch.ones(len(points.blend)), atol=1e-6)
-    assert (points.blend_weight >= 0).all()
+    # between the lids, or a little beyond them: the masks of eyes are that much taller than the landmarks
+    assert points.blend_weight.min() >= -BEYOND and points.blend_weight.max() <= 1 + BEYOND
 
 
 def test_made_once_and_always_the_same(toy_model, points):
@@ -55,16 +56,17 @@ def test_an_eye_that_closes_takes_its_points_along(toy_model, points):
     """The points fill the opening: on closed lids they lie on one line, and no other part has moved."""
     landmarks = torch.zeros(1, 478, 3)
     for k, (upper, lower) in enumerate(zip(LEFT_UPPER_LID, LEFT_LOWER_LID, strict=True)):
-        landmarks[0, upper] = torch.tensor([3.0 * k, 5.0, 0.0])
-        landmarks[0, lower] = torch.tensor([3.0 * k, -5.0, 0.0])
+        half = 5.0 if upper != lower else 0.0  # the lids share their corners
+        landmarks[0, upper] = torch.tensor([3.0 * k, half, 0.0])
+        landmarks[0, lower] = torch.tensor([3.0 * k, -half, 0.0])
     closed = landmarks.clone()
     closed[..., 1] = 0
     eye = points.label == LABEL["left_eye"]
     opened_at, closed_at = (points.positions(toy_model.verts[None], value) for value in (landmarks, closed))
     height = opened_at[0, eye, 1]
-    assert height.max() == 5 and height.min() == -5 and closed_at[0, eye, 1].abs().max() == 0
-    # evenly filled: a quarter of the points in each quarter of the height
-    assert 0.2 < (height.abs() < 2.5).float().mean() < 0.5
+    assert height.max() == pytest.approx(5 + 10 * BEYOND, abs=1e-4) and height.mean().abs() < 1e-4
+    assert closed_at[0, eye, 1].abs().max() < 1e-5
+    assert 0.3 < (height.abs() < 2.5).float().mean() < 0.7  # evenly filled
     surface = slice(0, len(points.corners))
     assert torch.equal(opened_at[:, surface], closed_at[:, surface])
 
@@ -113,3 +115,28 @@ def test_on_a_turned_head_the_far_cheek_is_hidden(toy_model, points):
     # turned to the viewer's right: the subject's left cheek (+x) turns away
     assert seen[rest[:, 0] < -40].float().mean() > 0.9
     assert seen[rest[:, 0] > 60].float().mean() < 0.3
+
+
+def test_thinning_evens_out_what_crowds():
+    """A line of points, three times as dense on its left: what is taken lies evenly, and only from what counts."""
+    x = torch.cat([torch.linspace(0, 50, 150), torch.linspace(50, 100, 50)])
+    pixels = torch.stack([x, torch.zeros(200)], 1)[None].repeat(2, 1, 1)
+    label = torch.full((200,), LABEL["skin"])
+    keep = torch.ones(2, 200, dtype=torch.bool)
+    keep[1, :150] = False
+    taken = thin_evenly(keep, label, pixels, 0.2)
+    assert (taken & ~keep).sum() == 0
+    assert taken[0].sum() == 40 and taken[1].sum() == 10
+    assert pixels[0, taken[0], 0].mean().item() == pytest.approx(50, abs=3)  # of all points it is 37
+    gaps = pixels[0, taken[0], 0].sort().values.diff()
+    assert gaps.max() < 3 * gaps.median()
+    assert torch.equal(thin_evenly(keep, label, pixels, 0.2), taken)
+
+
+def test_thinning_goes_part_by_part():
+    label = torch.tensor([LABEL["nose"]] * 10 + [LABEL["skin"]] * 40)
+    pixels = torch.rand(1, 50, 2, generator=torch.Generator().manual_seed(0)) * 100
+    taken = thin_evenly(torch.ones(1, 50, dtype=torch.bool), label, pixels, 0.5)
+    assert taken[0, :10].sum() == 5 and taken[0, 10:].sum() == 20
+    nothing = thin_evenly(torch.zeros(1, 50, dtype=torch.bool), label, pixels, 0.5)
+    assert not nothing.any()

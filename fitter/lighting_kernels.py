@@ -80,22 +80,31 @@ def _to_sums(all_grad, all_normals, all_lengths, all_sums, chunk):
 
 
 @njit(cache=True, nogil=True)
-def _to_verts(all_verts, faces, start, items, all_sums, all_out, chunk):
+def _to_faces(faces, all_sums, all_pulls, chunk):
+    """d sum of areas -> d area: a face is in the sums of its three vertices."""
+    b, first, last = _span(faces.shape[0], chunk)
+    sums, pulls = all_sums[b], all_pulls[b]
+    for f in range(first, last):
+        i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+        for c in range(3):
+            pulls[f, c] = sums[i, c] + sums[j, c] + sums[k, c]
+
+
+@njit(cache=True, nogil=True)
+def _to_verts(all_verts, faces, start, items, all_pulls, all_out, chunk):
     b, first, last = _span(all_verts.shape[1], chunk)
-    verts, sums, out = all_verts[b], all_sums[b], all_out[b]
+    verts, pulls, out = all_verts[b], all_pulls[b], all_out[b]
     for v in range(first, last):
         x, y, z = 0.0, 0.0, 0.0
         for at in range(start[v], start[v + 1]):
             f = items[at]
             i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
-            gx = sums[i, 0] + sums[j, 0] + sums[k, 0]
-            gy = sums[i, 1] + sums[j, 1] + sums[k, 1]
-            gz = sums[i, 2] + sums[j, 2] + sums[k, 2]
             if v == j:
                 j, k = k, i
             elif v == k:
                 j, k = i, j
             # area = i x j + j x k + k x i, so d area . g = d i . ((j - k) x g)
+            gx, gy, gz = pulls[f, 0], pulls[f, 1], pulls[f, 2]
             ex, ey, ez = verts[j, 0] - verts[k, 0], verts[j, 1] - verts[k, 1], verts[j, 2] - verts[k, 2]
             x += ey * gz - ez * gy
             y += ez * gx - ex * gz
@@ -193,7 +202,9 @@ class VertexNormals(torch.autograd.Function):
         array = verts.detach().numpy()
         chunks, sums = len(array) * CHUNKS, np.empty_like(array)
         run_chunks(_to_sums, chunks, grad.contiguous().numpy(), normals.detach().numpy(), ctx.lengths, sums)
-        run_chunks(_to_verts, chunks, array, *ctx.mesh, sums, out.numpy())
+        pulls = np.empty((len(array), len(ctx.mesh[0]), 3), array.dtype)
+        run_chunks(_to_faces, chunks, ctx.mesh[0], sums, pulls)
+        run_chunks(_to_verts, chunks, array, *ctx.mesh, pulls, out.numpy())
         return out, None
 
 

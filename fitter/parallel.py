@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _pool: ThreadPoolExecutor | None = None
 
 
@@ -24,7 +25,7 @@ def run_chunks(kernel: Callable[..., None], count: int, *arguments) -> None:
     The kernel must release the GIL (numba's `nogil=True`) to gain from it, and chunks must not write to the same place.
     Callable from several threads at once, and in a forked child.
     """
-    helpers = min(torch.get_num_threads(), os.cpu_count() or 1, count) - 1
+    helpers = min(torch.get_num_threads(), _CORES, count) - 1
     claim = itertools.count().__next__  # one bytecode, hence atomic
 
     def work() -> None:
@@ -47,7 +48,7 @@ def run_chunks(kernel: Callable[..., None], count: int, *arguments) -> None:
 def _threads() -> ThreadPoolExecutor:
     global _pool
     if _pool is None:
-        _pool = ThreadPoolExecutor(max(1, (os.cpu_count() or 1) - 1), thread_name_prefix="facefit")
+        _pool = ThreadPoolExecutor(max(1, _CORES - 1), thread_name_prefix="facefit")
     return _pool
 
 

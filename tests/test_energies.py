@@ -5,7 +5,7 @@ import torch
 
 from fitter.energies.eye_closure import INNER_LIP_PAIRS, LEFT_LID_PAIRS, RIGHT_LID_PAIRS, relative_offset_energy
 from fitter.energies.landmark import calibrated_precision, landmark_energy, march_contour
-from fitter.energies.photometric import photometric_energy
+from fitter.energies.photometric import photometric_energy, photometric_energy_torch
 from fitter.energies.prior import activation_prior, gaussian_prior, gaze_prior, pose_prior
 from fitter.energies.symmetry import albedo_symmetry
 
@@ -186,6 +186,21 @@ def test_photometric_gradcheck():
     rendered, image = random(2, 3, 3, 3).requires_grad_(True), random(2, 3, 3, 3, seed=1)
     weight = random(2, 3, 3, seed=2).abs().requires_grad_(True)
     assert torch.autograd.gradcheck(lambda x, w: photometric_energy(x, image, w), (rendered, weight))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_photometric_in_one_pass_equals_its_plain_twin(dtype):
+    image, weight = random(2, 5, 5, 3, seed=1).to(dtype), random(2, 5, 5, seed=2).clamp_min(0).to(dtype)
+    image[0, 2, 2], weight[0, 2, 2] = math.nan, 0
+    weight[1, :, 3:] = 0
+    slope, found = torch.tensor([0.7, -2.0], dtype=dtype), []
+    for energy in (photometric_energy, photometric_energy_torch):
+        rendered = random(2, 5, 5, 3).to(dtype).requires_grad_(True)
+        value = energy(rendered, image, weight)
+        found.append((value, torch.autograd.grad(value, rendered, slope)[0]))
+    torch.testing.assert_close(*found)
+    assert torch.autograd.gradcheck(lambda x: photometric_energy(x, image.double(), weight.double()),
+                                    random(2, 5, 5, 3).requires_grad_(True))  # fmt: skip
 
 
 def test_photometric_masked_pixels_have_no_gradient():

@@ -54,6 +54,35 @@ def test_the_nearer_of_two_overlapping_faces_is_seen_whatever_the_order(renderer
         assert rast[5, 6, 3] == 3 - seen and rast[5, 6, 2] == 0.5
 
 
+def test_hidden_faces_are_left_out_whatever_their_order_and_winding(renderer):
+    """Many overlapping faces against the definition: of all faces over a pixel centre, the nearest."""
+    rng = np.random.default_rng(3)
+    corner, size = rng.uniform(-1, 1, (150, 1, 2)), 24
+    xy = corner + rng.uniform(-0.5, 0.5, (150, 3, 2))
+    z = rng.uniform(-0.6, 0.6, (150, 1)) + rng.choice([0, 0.05, 0.5], (150, 1)) * rng.normal(size=(150, 3))
+    clip = torch.from_numpy(np.concatenate([xy, z[..., None], np.ones((150, 3, 1))], 2).reshape(1, -1, 4))
+    got = renderer.rasterize(clip, torch.arange(450).reshape(-1, 3), size)[0]
+    centre = (np.arange(size) + 0.5) * 2 / size - 1
+    for row in range(size):
+        for column in range(size):
+            point = np.array([centre[column], -centre[row]])
+            best, nearest = -1, np.inf
+            for f in range(150):
+                a, b, c = xy[f]
+                edges = np.stack([b - a, c - a], 1)
+                u, v = np.linalg.solve(edges, point - a)
+                depth = z[f] @ (1 - u - v, u, v)
+                if min(u, v, 1 - u - v) >= 0 and -1 <= depth <= 1 and depth < nearest:
+                    best, nearest = f, depth
+            assert got[row, column, 3] == best + 1
+
+
+def test_the_first_of_faces_in_one_place_is_seen_whichever_way_they_wind(renderer):
+    clip = torch.tensor([[[-0.9, -0.8, 0.0, 1.0], [0.9, -0.7, 0.0, 1.0], [0.1, 0.9, 0.0, 1.0]]])
+    for faces in ([[0, 1, 2], [0, 2, 1]], [[0, 2, 1], [0, 1, 2]], [[2, 1, 0], [1, 2, 0]]):
+        assert renderer.rasterize(clip, torch.tensor(faces), 9)[..., 3].unique().tolist() == [0, 1]
+
+
 def test_depth_decides_per_pixel_where_faces_cross(renderer):
     clip = at_pixels([(0, 0), (8, 0), (0, 8), (0, 0), (8, 0), (0, 8)], 8)
     clip[0, :, 2] = torch.tensor([-0.4, 0.4, -0.4, 0.0, 0.0, 0.0])

@@ -6,7 +6,7 @@ import torch
 
 from fitter.camera import Camera, to_clip_space
 from fitter.render import Renderer, load_renderer
-from fitter.render.antialias_kernels import edge_neighbours
+from fitter.render.antialias_kernels import edge_neighbours, edge_senses, unique_edges
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,29 @@ def test_edge_neighbours_by_hand():
     fan = np.array([[0, 1, 2], [0, 1, 3], [0, 1, 4]], np.int32)  # three faces on one edge: the first two are paired
     assert edge_neighbours(fan)[:, 2].tolist() == [1, 0, -1]
     assert edge_neighbours(np.zeros((0, 3), np.int32)).shape == (0, 3)
+
+
+def test_each_edge_is_listed_once_with_its_sense_by_hand():
+    # 0-1-2 and 2-1-3 wind alike, so they run along their edge 1-2 in opposite directions; 1-2-4 does not
+    for second, sense in (([2, 1, 3], -1), ([1, 2, 4], 1)):
+        faces = np.array([[0, 1, 2], second], np.int32)
+        across = edge_neighbours(faces)
+        senses, edges = edge_senses(faces, across), unique_edges(faces, across)
+        assert senses[0].tolist() == [sense, 0, 0] and senses[1, across[1] == 0].tolist() == [sense]
+        assert len(edges) == 5 and len({frozenset(e) for e in edges[:, :2].tolist()}) == 5
+        for p, q, face, corner in edges:
+            assert {p, q, faces[face, corner]} == set(faces[face].tolist())
+
+
+def test_a_fold_of_faces_that_wind_differently_is_an_outline(renderer):
+    """The same two triangles on one side of their common edge, with either winding of the second."""
+    clip = at_pixels([(2.2, 1.0), (2.2, 7.0), (6.0, 4.0), (5.0, 2.0)], 8)
+    for second in ([0, 1, 3], [1, 0, 3]):
+        got = coverage(renderer, clip, torch.tensor([[0, 1, 2], second]), 8)
+        assert got[3, 2].item() == pytest.approx(0.8)
+    for second in ([0, 1, 3], [1, 0, 3]):  # on the other side there is no outline
+        clip[0, 3, 0] = -1
+        assert coverage(renderer, clip, torch.tensor([[0, 1, 2], second]), 8)[4, 2].item() == 1
 
 
 def test_a_squares_rim_is_blended_by_its_coverage(renderer):

@@ -9,6 +9,9 @@ from torch import Tensor
 def photometric_energy(rendered: Tensor, image: Tensor, weight: Tensor, smooth: float = 1e-3) -> Tensor:
     """Robust L2,1 distance: the length of the RGB difference of a pixel, averaged over the pixels (not squared).
 
+    On the CPU it is one pass over the pixels (fitter.energies.photometric_kernel) unless the image or the weights have
+    gradients; elsewhere the plain twin `photometric_energy_torch`.
+
     Args:
         rendered, image: (B, S, S, 3) RGB in [0, 1].
         weight: (B, S, S) >= 0: coverage by the mesh times validity of the photo. 0 leaves a pixel out: it has no
@@ -27,6 +30,16 @@ def photometric_energy(rendered: Tensor, image: Tensor, weight: Tensor, smooth: 
         raise ValueError(f"weight has shape {tuple(weight.shape)}; expected {tuple(image.shape[:3])}")
     if not smooth > 0:
         raise ValueError(f"smooth is {smooth}; accepted: > 0")
+    same = rendered.dtype == image.dtype == weight.dtype and rendered.device.type == "cpu"
+    if same and not (image.requires_grad or weight.requires_grad):
+        from fitter.energies.photometric_kernel import Photometric
+
+        return Photometric.apply(rendered, image, weight, smooth)
+    return photometric_energy_torch(rendered, image, weight, smooth)
+
+
+def photometric_energy_torch(rendered: Tensor, image: Tensor, weight: Tensor, smooth: float = 1e-3) -> Tensor:
+    """The plain twin of `photometric_energy`."""
     # where() and not only the product: 0 * NaN is NaN
     difference = torch.where((weight > 0)[..., None], rendered - image, 0.0)
     length = ((difference * difference).sum(-1) + smooth * smooth).sqrt() - smooth

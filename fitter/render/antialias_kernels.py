@@ -43,80 +43,72 @@ def edge_neighbours(faces: np.ndarray) -> np.ndarray:
     return across.reshape(-1, 3)
 
 
-@njit(cache=True, nogil=True)
-def _side(screen, p, q, r):
-    """On which side of the edge p q the vertex r lies on the screen: twice the signed area."""
-    return (screen[q, 0] - screen[p, 0]) * (screen[r, 1] - screen[p, 1]) - (screen[q, 1] - screen[p, 1]) * (
-        screen[r, 0] - screen[p, 0]
-    )
+def edge_senses(faces: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """(F, 3) int8: 1 where a face and its neighbour of `edge_neighbours` run along their edge in the same direction,
+    -1 where in opposite ones (as they do where both wind alike), 0 at a boundary."""
+    start, stop = np.roll(faces, -1, 1), np.roll(faces, -2, 1)  # of the edge opposite each corner
+    other = faces[across]  # (F, 3, 3); face -1 is some face
+    same = ((other == start[..., None]) & (np.roll(other, -1, 2) == stop[..., None])).any(2)
+    return np.where(across < 0, 0, np.where(same, 1, -1)).astype(np.int8)
+
+
+def unique_edges(faces: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """(E, 4) int32, each edge once: its vertices, its face and the corner of that face opposite to it."""
+    face, corner = np.nonzero(across <= np.arange(len(faces))[:, None])
+    ends = faces[face, (corner + 1) % 3], faces[face, (corner + 2) % 3]
+    return np.stack([*ends, face, corner], 1).astype(np.int32)
 
 
 @njit(cache=True, nogil=True)
-def _opposite(faces, f, p, q):
-    for c in range(3):
-        v = faces[f, c]
-        if v != p and v != q:
-            return v
-    return p
-
-
-@njit(cache=True, nogil=True)
-def _is_outline(screen, pos, faces, across, f, corner):
-    """Whether the edge opposite `corner` of face f is part of an outline. Faces behind the camera have none."""
-    a, p, q = faces[f, corner], faces[f, (corner + 1) % 3], faces[f, (corner + 2) % 3]
-    if pos[a, 2] <= 0.0 or pos[p, 2] <= 0.0 or pos[q, 2] <= 0.0:
-        return False
+def _is_outline(area, across, sense, f, corner):
+    """Whether the edge opposite `corner` of face f is part of an outline. Faces behind the camera (NaN) have none."""
     other = across[f, corner]
     if other < 0:
-        return True
-    o = _opposite(faces, other, p, q)
-    if pos[o, 2] <= 0.0:
-        return False
-    return _side(screen, p, q, a) * _side(screen, p, q, o) >= 0.0
+        return area[f] == area[f]
+    return area[f] * area[other] * sense[f, corner] >= 0.0
 
 
 @njit(cache=True, nogil=True)
-def mark(screens, poses, faces, across, all_marks, chunk):
-    """Pairs that an outline crosses, seen or hidden: `all_marks` (B, S, S, 2) uint8, zero on entry. B * CHUNKS chunks.
+def mark(screens, areas, edges, across, sense, all_marks, chunk):
+    """Pairs that an outline crosses, seen or hidden: `all_marks` (B, S, S, 2) bool, False on entry. B * CHUNKS chunks.
 
     Chunks may mark the same pair; all write the same value.
     """
-    b, first, last = span(faces.shape[0], CHUNKS, chunk)
-    screen, pos, marks = screens[b], poses[b], all_marks[b]
+    b, first, last = span(edges.shape[0], CHUNKS, chunk)
+    screen, area, marks = screens[b], areas[b], all_marks[b]
     size = marks.shape[0]
-    for f in range(first, last):
-        for corner in range(3):
-            if across[f, corner] > f or not _is_outline(screen, pos, faces, across, f, corner):
-                continue
-            p, q = faces[f, (corner + 1) % 3], faces[f, (corner + 2) % 3]
-            dx, dy = screen[q, 0] - screen[p, 0], screen[q, 1] - screen[p, 1]
-            along = 1 if abs(dy) > abs(dx) else 0  # the axis the edge runs along; pairs lie on the other
-            low, high = min(screen[p, along], screen[q, along]), max(screen[p, along], screen[q, along])
-            if not (high > 0.0 and low < size):
-                continue
-            slope = dx / dy if along == 1 else (dy / dx if dx != 0.0 else 0.0)
-            start, stop = int(max(np.ceil(low - 0.5), 0.0)), int(min(np.floor(high - 0.5), size - 1.0))
-            for line in range(start, stop + 1):
-                crossing = screen[p, 1 - along] + slope * (line + 0.5 - screen[p, along]) - 0.5
-                if 0.0 <= crossing < size - 1:
-                    at = int(crossing)
-                    if along == 1:
-                        marks[line, at, 0] = 1  # this pixel and the one to its right
-                    else:
-                        marks[at, line, 1] = 1  # this pixel and the one below
+    for e in range(first, last):
+        if not _is_outline(area, across, sense, edges[e, 2], edges[e, 3]):
+            continue
+        p, q = edges[e, 0], edges[e, 1]
+        dx, dy = screen[q, 0] - screen[p, 0], screen[q, 1] - screen[p, 1]
+        along = 1 if abs(dy) > abs(dx) else 0  # the axis the edge runs along; pairs lie on the other
+        low, high = min(screen[p, along], screen[q, along]), max(screen[p, along], screen[q, along])
+        if not (high > 0.0 and low < size):
+            continue
+        slope = dx / dy if along == 1 else (dy / dx if dx != 0.0 else 0.0)
+        start, stop = int(max(np.ceil(low - 0.5), 0.0)), int(min(np.floor(high - 0.5), size - 1.0))
+        for line in range(start, stop + 1):
+            crossing = screen[p, 1 - along] + slope * (line + 0.5 - screen[p, along]) - 0.5
+            if 0.0 <= crossing < size - 1:
+                at = int(crossing)
+                if along == 1:
+                    marks[line, at, 0] = True  # this pixel and the one to its right
+                else:
+                    marks[at, line, 1] = True  # this pixel and the one below
 
 
 @njit(cache=True, nogil=True)
-def _walk(screen, pos, faces, across, f, axis, line, centre, direction, steps):
+def _walk(screen, area, faces, across, sense, f, axis, line, centre, direction, steps):
     """From a pixel centre in face f along `axis` to the outline: distance t and the edge's vertices, or t < 0."""
     along = 1 - axis
     entered = -1
     for _ in range(steps):
         corner, t = -1, -1.0
+        if area[f] != area[f]:
+            return -1.0, 0, 0
         for c in range(3):
             p, q = faces[f, (c + 1) % 3], faces[f, (c + 2) % 3]
-            if pos[p, 2] <= 0.0 or pos[q, 2] <= 0.0:
-                return -1.0, 0, 0
             if (screen[p, along] <= line) == (screen[q, along] <= line) or (entered >= 0 and across[f, c] == entered):
                 continue
             s = (line - screen[p, along]) / (screen[q, along] - screen[p, along])
@@ -125,7 +117,7 @@ def _walk(screen, pos, faces, across, f, axis, line, centre, direction, steps):
                 corner, t = c, here
         if corner < 0 or t > 1.0:
             return -1.0, 0, 0
-        if _is_outline(screen, pos, faces, across, f, corner):
+        if _is_outline(area, across, sense, f, corner):
             p, q = faces[f, (corner + 1) % 3], faces[f, (corner + 2) % 3]
             if abs(screen[q, along] - screen[p, along]) <= abs(screen[q, axis] - screen[p, axis]):
                 return -1.0, 0, 0
@@ -137,79 +129,80 @@ def _walk(screen, pos, faces, across, f, axis, line, centre, direction, steps):
 
 
 @njit(cache=True, nogil=True)
-def _find(screen, pos, faces, across, rast, marks, steps, pairs, share):
+def find(screens, areas, faces, across, sense, rasts, marked, bounds, steps, all_pairs, all_share, found, b):
+    """Pairs to blend, of one batch item.
+
+    Args:
+        marked: (M,) where the marks of all items are set, as flat indices; item b's are bounds[b] to bounds[b + 1].
+        all_pairs: (M, 6) receiver, donor, edge p, edge q, sign, axis; all_share: (M,); item b's from bounds[b] on.
+        found: (B,) number of pairs.
+    """
+    screen, area, rast = screens[b], areas[b], rasts[b]
+    pairs, share = all_pairs[bounds[b] : bounds[b + 1]], all_share[bounds[b] : bounds[b + 1]]
     size = rast.shape[0]
-    found = 0
-    for row in range(size):
-        for column in range(size):
-            for axis in range(2):
-                if marks[row, column, axis] == 0:
-                    continue
-                row2, column2 = row + axis, column + 1 - axis
-                f, g = np.int64(rast[row, column, 3]) - 1, np.int64(rast[row2, column2, 3]) - 1
-                if f == g:
-                    continue
-                here, there = row * size + column, row2 * size + column2
-                first_is_near = g < 0 or (f >= 0 and rast[row, column, 2] < rast[row2, column2, 2])
-                # axis 0: a horizontal pair, crossed by upright edges
-                line = (column if axis == 1 else row) + 0.5
-                centre = (row if axis == 1 else column) + 0.5
-                if first_is_near:
-                    t, p, q = _walk(screen, pos, faces, across, f, axis, line, centre, 1.0, steps)
-                else:
-                    t, p, q = _walk(screen, pos, faces, across, g, axis, line, centre + 1.0, -1.0, steps)
-                    here, there = there, here
-                if t < 0.0:
-                    continue
-                # receiver, donor, edge, and how the share grows as the crossing moves right or down
-                outward = 1 if first_is_near else -1
-                if t < 0.5:
-                    pairs[found, 0], pairs[found, 1], pairs[found, 4] = here, there, -outward
-                    share[found] = 0.5 - t
-                else:
-                    pairs[found, 0], pairs[found, 1], pairs[found, 4] = there, here, outward
-                    share[found] = t - 0.5
-                pairs[found, 2], pairs[found, 3], pairs[found, 5] = p, q, axis
-                found += 1
-    return found
+    number = 0
+    for m in range(bounds[b], bounds[b + 1]):
+        axis, pixel = marked[m] % 2, marked[m] // 2 - b * size * size
+        row, column = pixel // size, pixel % size
+        row2, column2 = row + axis, column + 1 - axis
+        f, g = np.int64(rast[row, column, 3]) - 1, np.int64(rast[row2, column2, 3]) - 1
+        if f == g:
+            continue
+        here, there = row * size + column, row2 * size + column2
+        first_is_near = g < 0 or (f >= 0 and rast[row, column, 2] < rast[row2, column2, 2])
+        # axis 0: a horizontal pair, crossed by upright edges
+        line = (column if axis == 1 else row) + 0.5
+        centre = (row if axis == 1 else column) + 0.5
+        if first_is_near:
+            t, p, q = _walk(screen, area, faces, across, sense, f, axis, line, centre, 1.0, steps)
+        else:
+            t, p, q = _walk(screen, area, faces, across, sense, g, axis, line, centre + 1.0, -1.0, steps)
+            here, there = there, here
+        if t < 0.0:
+            continue
+        # receiver, donor, edge, and how the share grows as the crossing moves right or down
+        outward = 1 if first_is_near else -1
+        if t < 0.5:
+            pairs[number, 0], pairs[number, 1], pairs[number, 4] = here, there, -outward
+            share[number] = 0.5 - t
+        else:
+            pairs[number, 0], pairs[number, 1], pairs[number, 4] = there, here, outward
+            share[number] = t - 0.5
+        pairs[number, 2], pairs[number, 3], pairs[number, 5] = p, q, axis
+        number += 1
+    found[b] = number
 
 
 @njit(cache=True, nogil=True)
-def find(screen, pos, faces, across, rast, marks, steps, pairs, share, found, b):
-    """Pairs to blend: `pairs` (B, M, 6) receiver, donor, edge p, edge q, sign, axis; `share` (B, M); `found` (B,)."""
-    found[b] = _find(screen[b], pos[b], faces, across, rast[b], marks[b], steps, pairs[b], share[b])
-
-
-@njit(cache=True, nogil=True)
-def blend(color, pairs, share, found, out):
+def blend(color, pairs, share, bounds, found, out):
     """`out` (B, S * S, C), a copy of `color` on entry, takes its shares of its neighbours' colours."""
     for b in range(color.shape[0]):
-        for n in range(found[b]):
-            to, source = pairs[b, n, 0], pairs[b, n, 1]
+        for n in range(bounds[b], bounds[b] + found[b]):
+            to, source = pairs[n, 0], pairs[n, 1]
             for c in range(color.shape[2]):
-                out[b, to, c] += share[b, n] * (color[b, source, c] - color[b, to, c])
+                out[b, to, c] += share[n] * (color[b, source, c] - color[b, to, c])
 
 
 @njit(cache=True, nogil=True)
-def blend_backward(color, clip, screen, pairs, share, found, size, grad, to_color, to_clip):
+def blend_backward(color, clip, screen, pairs, share, bounds, found, size, grad, to_color, to_clip):
     """`to_color` is a copy of `grad` (B, S * S, C) on entry, `to_clip` (B, V, 4) zero; both are added to."""
     half = 0.5 * size
     edge = np.empty(2, np.int64)
     for b in range(color.shape[0]):
-        for n in range(found[b]):
-            to, source = pairs[b, n, 0], pairs[b, n, 1]
+        for n in range(bounds[b], bounds[b] + found[b]):
+            to, source = pairs[n, 0], pairs[n, 1]
             push = 0.0
             for c in range(color.shape[2]):
                 g = grad[b, to, c]
-                to_color[b, source, c] += share[b, n] * g
-                to_color[b, to, c] -= share[b, n] * g
+                to_color[b, source, c] += share[n] * g
+                to_color[b, to, c] -= share[n] * g
                 push += g * (color[b, source, c] - color[b, to, c])
-            push *= pairs[b, n, 4]
+            push *= pairs[n, 4]
             if push == 0.0:
                 continue
-            axis = pairs[b, n, 5]
+            axis = pairs[n, 5]
             along = 1 - axis
-            edge[0], edge[1] = pairs[b, n, 2], pairs[b, n, 3]
+            edge[0], edge[1] = pairs[n, 2], pairs[n, 3]
             line = (to % size if axis == 1 else to // size) + 0.5
             p, q = edge[0], edge[1]
             run = screen[b, q, along] - screen[b, p, along]

@@ -8,6 +8,7 @@ threads. Faces with a vertex behind the camera are drawn where they are in front
 from __future__ import annotations
 
 import weakref
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -48,23 +49,21 @@ class CpuRenderer:
         )
         _check_cpu(color)
         indices = _indices(faces, clip.shape[1])
-        return _Antialias.apply(color, rast.detach(), clip.to(color.dtype), indices, _neighbours(indices))
+        return _Antialias.apply(color, rast.detach(), clip.to(color.dtype), indices, _edges(indices))
 
 
 class _Rasterize(torch.autograd.Function):
     @staticmethod
     def forward(ctx, clip: Tensor, faces: np.ndarray, size: int) -> Tensor:
-        batch, count = clip.shape[:2]
-        array = clip.detach().contiguous().numpy()
-        pos = np.empty((batch, count, 3))
-        screen = np.empty((batch, count, 2))
-        box = np.empty((batch, len(faces), 4), np.int32)
+        batch = len(clip)
+        placed = _place(clip, faces, size)
         rast = torch.zeros(batch, size, size, 4, dtype=clip.dtype)
-        run_chunks(kernels.place, batch * kernels.CHUNKS, array, size, pos, screen)
-        run_chunks(kernels.bound, batch * kernels.CHUNKS, pos, screen, faces, size, box)
-        run_chunks(kernels.fill, batch * kernels.BANDS, pos, array, faces, box, rast.numpy())
+        run_chunks(
+            kernels.fill, batch * kernels.BANDS,
+            placed.pos, placed.depth, placed.clip, faces, placed.box, placed.order, placed.counts, rast.numpy(),
+        )  # fmt: skip
         ctx.save_for_backward(rast)
-        ctx.pos, ctx.faces = pos, faces
+        ctx.pos, ctx.faces = placed.pos, faces
         return rast
 
     @staticmethod
@@ -115,27 +114,30 @@ class _Interpolate(torch.autograd.Function):
 
 class _Antialias(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, color: Tensor, rast: Tensor, clip: Tensor, faces: np.ndarray, across: np.ndarray) -> Tensor:
+    def forward(ctx, color: Tensor, rast: Tensor, clip: Tensor, faces: np.ndarray, edges: _Edges) -> Tensor:
         color, clip = color.contiguous(), clip.contiguous()
         batch, size = rast.shape[:2]
-        array, points = clip.detach().numpy(), rast.contiguous().numpy()
-        pos = np.empty((batch, clip.shape[1], 3))
-        screen = np.empty((batch, clip.shape[1], 2))
-        marks = np.zeros((batch, size, size, 2), np.uint8)
-        run_chunks(kernels.place, batch * kernels.CHUNKS, array, size, pos, screen)
-        run_chunks(antialias_kernels.mark, batch * antialias_kernels.CHUNKS, screen, pos, faces, across, marks)
-        most = max(int(marks.sum((1, 2, 3), dtype=np.int64).max()), 1)
-        pairs, share = np.empty((batch, most, 6), np.int32), np.empty((batch, most), array.dtype)
+        placed, points = _place(clip, faces, size), rast.contiguous().numpy()
+        marks = np.zeros((batch, size, size, 2), bool)
+        topology = edges.across, edges.sense
+        run_chunks(
+            antialias_kernels.mark, batch * antialias_kernels.CHUNKS,
+            placed.screen, placed.area, edges.unique, *topology, marks,
+        )  # fmt: skip
+        marked = np.flatnonzero(marks)
+        bounds = np.searchsorted(marked, np.arange(batch + 1) * marks[0].size)
+        pairs, share = np.empty((len(marked), 6), np.int32), np.empty(len(marked), placed.clip.dtype)
         found = np.empty(batch, np.int64)
         run_chunks(
             antialias_kernels.find, batch,
-            screen, pos, faces, across, points, marks, antialias_kernels.WALK, pairs, share, found,
+            placed.screen, placed.area, faces, *topology, points, marked, bounds, antialias_kernels.WALK, pairs, share,
+            found,
         )  # fmt: skip
         out = color.detach().clone()
-        flat = (batch, size * size, -1)
-        antialias_kernels.blend(color.detach().numpy().reshape(flat), pairs, share, found, out.numpy().reshape(flat))
+        flat, blended = (batch, size * size, -1), (pairs, share, bounds, found)
+        antialias_kernels.blend(color.detach().numpy().reshape(flat), *blended, out.numpy().reshape(flat))
         ctx.save_for_backward(color, clip)
-        ctx.pairs = screen, pairs, share, found
+        ctx.pairs = placed.screen, *blended
         return out
 
     @staticmethod
@@ -172,17 +174,72 @@ def _indices(faces: Tensor, count: int) -> np.ndarray:
     return array
 
 
-_neighbour_cache: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+class _Edges(NamedTuple):
+    """The edges of a mesh, as fitter.render.antialias_kernels wants them."""
+
+    across: np.ndarray
+    sense: np.ndarray
+    unique: np.ndarray
 
 
-def _neighbours(faces: np.ndarray) -> np.ndarray:
-    """The mesh's edge topology, computed once for each array that `_indices` keeps."""
-    known = _neighbour_cache.get(id(faces))
+_edges_cache: dict[int, tuple[np.ndarray, _Edges]] = {}
+
+
+def _edges(faces: np.ndarray) -> _Edges:
+    """Computed once for each array that `_indices` keeps."""
+    known = _edges_cache.get(id(faces))
     if known is None or known[0] is not faces:
-        if len(_neighbour_cache) > 16:
-            _neighbour_cache.clear()
-        known = _neighbour_cache[id(faces)] = (faces, antialias_kernels.edge_neighbours(faces))
+        if len(_edges_cache) > 16:
+            _edges_cache.clear()
+        across = antialias_kernels.edge_neighbours(faces)
+        senses = antialias_kernels.edge_senses(faces, across)
+        edges = _Edges(across, senses, antialias_kernels.unique_edges(faces, across))
+        known = _edges_cache[id(faces)] = (faces, edges)
     return known[1]
+
+
+class _Placed(NamedTuple):
+    """Vertices and faces on the screen: see the kernels `place` and `bound`."""
+
+    clip: np.ndarray
+    pos: np.ndarray
+    screen: np.ndarray
+    depth: np.ndarray
+    area: np.ndarray
+    box: np.ndarray
+    order: np.ndarray
+    counts: np.ndarray
+
+
+_last_placed: tuple | None = None
+
+
+def _place(clip: Tensor, faces: np.ndarray, size: int) -> _Placed:
+    """Remembers its last answer: `antialias` asks for what `rasterize` has just computed."""
+    global _last_placed
+    known = _last_placed  # once: another thread may put its own in between
+    if known is not None:
+        reference, version, others, side, placed = known
+        if reference() is clip and version == clip._version and others is faces and side == size:
+            return placed
+    (batch, count), triangles = clip.shape[:2], len(faces)
+    placed = _Placed(
+        clip.detach().contiguous().numpy(), np.empty((batch, count, 3)), np.empty((batch, count, 2)),
+        np.empty((batch, count)), np.empty((batch, triangles)), np.empty((batch, triangles, 4), np.int32),
+        np.empty((batch, triangles), np.int32), np.empty((batch, kernels.CHUNKS, 2), np.int64),
+    )  # fmt: skip
+    array, pos, screen, depth, *of_faces = placed
+    run_chunks(kernels.place, batch * kernels.CHUNKS, array, size, pos, screen, depth)
+    run_chunks(kernels.bound, batch * kernels.CHUNKS, pos, screen, faces, size, *of_faces)
+    _last_placed = weakref.ref(clip, _forget), clip._version, faces, size, placed
+    return placed
+
+
+def _forget(reference: weakref.ref) -> None:
+    global _last_placed
+    known = _last_placed
+    if known is not None and known[0] is reference:
+        _last_placed = None
 
 
 def _check(holds: bool, message: str) -> None:

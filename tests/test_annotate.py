@@ -19,6 +19,7 @@ from fitter.model.annotate import (
     contour_rows,
     photograph,
     surface_points,
+    to_rims,
     turned,
     vertex_normals,
 )
@@ -129,6 +130,25 @@ def test_outside_the_mesh_or_the_picture_there_is_no_surface():
     picture = photograph(SUBJECT, FACES, size=160)
     face, _ = surface_points(np.array([[0.5, 0.5], [-3.0, 80.0], [80.0, 1e6]]), picture.rast)
     assert face.tolist() == [-1, -1, -1]
+
+
+def test_a_point_beside_the_rim_of_a_hole_goes_to_the_rim():
+    """A board with a hole before a wall: next to the rim, inside the hole, one sees the wall 30 mm behind."""
+    x, wide = np.array([-60, -10, 10, 60.0]), (-90.0, 90.0)
+    verts = np.array([[a, b, 0.0] for b in x - 25 for a in x] + [[a, b, -30.0] for b in wide for a in wide])
+    cells = [4 * j + i for j in range(3) for i in range(3) if (i, j) != (1, 1)]
+    quads = [(k, k + 1, k + 5, k + 4) for k in cells]
+    quads.append((16, 17, 19, 18))
+    faces = np.array([t for a, b, c, d in quads for t in ((a, b, c), (a, c, d))])
+    picture = photograph(Subject(verts, np.full_like(verts, 0.5)), faces)
+    corner = picture.pixels[5]  # of the hole
+    inside = np.array([corner + [1.2, -1.2], corner + [15, -15], corner + [-20, 20], [2.0, 2.0]])
+    face, _ = surface_points(inside, picture.rast)
+    assert face[0] >= len(faces) - 2 and face[1] >= len(faces) - 2 and face[2] < len(faces) - 2 and face[3] == -1
+    moved = to_rims(inside, picture, faces)
+    assert np.abs(moved[0] - inside[0]).max() <= 3
+    assert surface_points(moved[:1], picture.rast)[0][0] < len(faces) - 2  # the board
+    assert np.array_equal(moved[1:], inside[1:])  # in the middle of the hole, on the board, beside all: stays
 
 
 # ---------------------------------------------------------------- landmarks

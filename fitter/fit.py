@@ -55,8 +55,8 @@ def fit_photo(
         faces: "largest", "all" (largest first), or N, the N-th largest.
         focal: pixels of the photo; fov: degrees; see fitter.image.photo_camera for what holds without them.
         model, segmenter, detector, renderer: None loads the default one.
-        extra_energy: called with the parameters and the objective (which knows model, observation and camera); the terms
-            it returns, name -> (B,), are added to the energy as they are.
+        extra_energy: called with the parameters and the objective (which knows model, observation and camera); the
+            terms it returns, name -> (B,), are added to the energy as they are.
         progress: called with stage, iteration, number of iterations, weighted energies.
     Returns:
         One result per face.

@@ -135,8 +135,8 @@ def _lid_blends() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def thin_evenly(keep: Tensor, label: Tensor, pixels: Tensor, share: float = KEPT) -> Tensor:
     """Of the points that count, those that lie evenly in the picture, as the pixels of a mask do.
 
-    Points even on the surface crowd where the surface turns away; the mean distance to them is then not the mean distance
-    to the pixels they cover, and at 45 degrees of yaw the skin's would differ by 20 pixels.
+    Points even on the surface crowd where the surface turns away; the mean distance to them is then not the mean
+    distance to the pixels they cover, and at 45 degrees of yaw the skin's would differ by 20 pixels.
 
     Args:
         keep: (B, N) bool; label: (N,) fitter.observation.LABELS; pixels: (B, N, 2).

@@ -32,8 +32,8 @@ RIGHT_JAW = (132, 58, 172, 136, 150, 149, 176, 148, 152, 17, 61)
 # Where the brow's hair lies between its upper (0) and lower (1) row of landmarks.
 BROW_TOP, BROW_BOTTOM = 0.1, 1.25
 # People who label eyes include the lids' margins, which the landmarks run inside of: openings are made taller by this.
-# Against hand labels the overlap rises from .73 to .76 (frontal) and .64 to .69 (turned); against renders that label the
-# bare eyeball it falls from .67 to .63.
+# Against hand labels the overlap rises from .73 to .76 (frontal) and .64 to .69 (turned); against renders that label
+# the bare eyeball it falls from .67 to .63.
 EYE_TALLER = 1.15
 
 

@@ -221,3 +221,41 @@ def test_points_that_are_no_face_are_an_error_or_a_finite_fit(model):
 
 def test_the_solver_is_made_once_per_model(model):
     assert landmark_solver(model) is landmark_solver(model)
+
+
+# ---------------------------------------------------------------- one face at a time on the CPU
+
+
+@pytest.mark.parametrize("config", [FitConfig(), dataclasses.replace(FitConfig(), calibrated=False)])
+def test_the_cpu_steps_equal_their_batched_twin(model, config, monkeypatch):
+    """The same Gauss-Newton, so the same pose, identity and expression after any number of iterations."""
+    monkeypatch.setattr("fitter.initialize_cpu.STILL_COEFFICIENT", 0.0)  # the twin has no early end
+    identity, expression = person(model, batch=2, seed=6)
+    expression[0] *= 2.5  # some activations come to their bounds
+    rotvec = torch.tensor([[0.1, 0.6, 0.0], [0.0, -0.3, 0.4]])
+    landmarks = seen(model, identity, expression, rotvec, torch.tensor([[0.0, 0.0, -900.0]]).repeat(2, 1))
+    landmarks = landmarks + torch.randn(landmarks.shape, generator=torch.Generator().manual_seed(0))
+    solver, confidence = landmark_solver(model), torch.ones(2, 478)
+    confidence[:, 100:120] = 0
+    for iterations in (0, 1, 6):
+        number = dataclasses.replace(config, landmark_iterations=iterations)
+        found = []
+        for run in (solver._run_cpu, solver._run):
+            pose, at = first_pose(model, landmarks, cameras(2))
+            with torch.no_grad():
+                found.append(run(rotation_matrix(pose), at, landmarks, confidence, cameras(2), number))
+        (r, t, c), (r2, t2, c2) = found
+        assert (r - r2).abs().max() < 1e-4 and (t - t2).abs().max() < 0.5  # mm along the ray of a far camera
+        one, two = (model.shape(v[:, : identity.shape[1]], v[:, identity.shape[1] :]) for v in (c, c2))
+        assert (one - two).abs().max() < 0.05
+
+
+def test_ending_early_changes_nothing_that_matters(model, monkeypatch):
+    identity, expression = person(model, seed=5)
+    landmarks = seen(model, identity, expression, torch.tensor([[0.1, 0.2, 0.0]]), torch.tensor([[0.0, 0.0, -900.0]]))
+    config, solver = dataclasses.replace(FitConfig(), landmark_iterations=20), landmark_solver(model)
+    early = solver.solve(landmarks, torch.ones(1, 478), CAMERA, config)
+    monkeypatch.setattr("fitter.initialize_cpu.STILL_COEFFICIENT", 0.0)
+    late = solver.solve(landmarks, torch.ones(1, 478), CAMERA, config)
+    one, two = (model.shape(v.identity, v.expression) for v in (early, late))
+    assert 0 < (one - two).abs().max() < 0.05  # mm

@@ -99,6 +99,9 @@ def paint_masks(base: BaseMesh, geometry: Geometry, verts: np.ndarray, points: n
     beard *= np.where(np.abs(verts[:, 0]) > 32, soft(verts[:, 1] - cheek_line, 10), 1) * (1 - lips)
     cheeks = [points[[50, 205]].mean(0), points[[280, 425]].mean(0), points[4]]
     blush = sum(np.exp(-((np.linalg.norm(verts - c, axis=1) / r) ** 2)) for c, r in zip(cheeks, (22, 22, 14), strict=True))
+    # the corners of the mouth are dark: lips and cheeks shade the outer teeth
+    lit = soft(np.abs(verts[:, 0]) - 15.0, 8.0)
+    teeth = np.isin(group, ("upper_teeth", "lower_teeth"))
     lids = [points[[159, 145]].mean(0), points[[386, 374]].mean(0)]
     eyelid = sum(np.exp(-((np.linalg.norm((verts - c) * [0.7, 1.1, 0.5], axis=1) / 13) ** 2)) for c in lids)
     return {
@@ -113,9 +116,9 @@ def paint_masks(base: BaseMesh, geometry: Geometry, verts: np.ndarray, points: n
         "left_iris": np.where(group == "left_eye", soft(angle - 26.0, 4), 0),
         "pupil": np.where(np.isin(group, EYE_GROUPS), soft(angle - 10.0, 4), 0),
         "sclera": np.isin(group, EYE_GROUPS).astype(float),
-        "mouth": np.where(mouth_piece, 1 - wet, 0),
+        "mouth": np.where(mouth_piece, 1 - wet, teeth * (1 - lit)),
         "tongue": (group == "tongue").astype(float),
-        "teeth": np.isin(group, ("upper_teeth", "lower_teeth")).astype(float),
+        "teeth": teeth * lit,
     }
 
 

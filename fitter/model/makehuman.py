@@ -127,7 +127,7 @@ def read_head() -> BaseMesh:
     placed = head.restrict(verts)
     # MakeHuman's rows of teeth are wider than its mouth and would show in the corners of closed lips
     teeth = np.unique(local[np.isin(piece[keep], ("upper_teeth", "lower_teeth"))])
-    placed[teeth] = placed[teeth] * [0.74, 1, 1] - [0, 0, 4.0]
+    placed[teeth] = placed[teeth] * [0.68, 1, 1] - [0, 0, 5.0]
     return replace(head, verts=placed)
 
 

@@ -26,12 +26,13 @@ class Weights:
     Part IoU (20 frontal and 17 turned photos with hand labels). Landmark stage alone: 1.106 at weight 30, 1.095 at 120, 1.085
     at 300; expression prior 1 and 4: 1.095, 1.089. Added to landmarks at 200: photometric 300 gives 1.068, 1500 gives 1.050;
     PRDL 1 gives 1.077 alone and 1.051 with photometric 1500. PRDL 2 and 5 on top: 1.065 and 1.093, but .796 / .739 and
-    .795 / .745 of Part IoU: more PRDL moves parts a little better and shape worse. The model's mean face has 1.14.
+    .795 / .745 of Part IoU: more PRDL moves parts a little better and shape worse. All three data terms up together against
+    the priors (400, 3, 2500 instead of 200, 2, 1500): 1.065 to 1.050, rigid 1.271 to 1.237. The model's mean face has 1.14.
     """
 
-    landmark: float = 200.0
-    prdl: float = 2.0
-    photometric: float = 1500.0
+    landmark: float = 400.0
+    prdl: float = 3.0
+    photometric: float = 2500.0
     closure: float = 2000.0
     identity: float = 1.0
     expression: float = 3.0

@@ -18,6 +18,8 @@ from typing import Any
 
 import click
 
+from fitter.commands_eval import evaluate
+
 USAGE, NO_FACE, BAD_IMAGE, FIT_FAILED, BAD_OUTPUT, SOME_FAILED, INTERRUPTED = 2, 3, 4, 5, 6, 7, 130
 PRESETS = ("default", "paper", "fast")
 RENDERERS = ("auto", "nvdiffrast", "cpu")
@@ -397,6 +399,9 @@ def _print_table(records: list) -> None:
             f"{record.seconds:.1f}" if record.seconds else "",
         )
     Console().print(table)
+
+
+cli.add_command(evaluate)
 
 
 def main() -> None:

@@ -35,3 +35,9 @@ class ModelError(FaceFitError):
     """A face model file is missing, damaged or not in the documented format."""
 
     exit_code = 5
+
+
+class InputError(FaceFitError):
+    """A file that is to be compared (a result, a mesh, a scan, points, labels) is missing, damaged or does not fit."""
+
+    exit_code = 4

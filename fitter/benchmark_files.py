@@ -1,0 +1,159 @@
+"""Folders of fits in the form that public benchmarks read: NoW and REALY. docs/evaluation.md has the steps."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fitter.closest_point import ClosestPoint
+from fitter.errors import InputError
+from fitter.evaluate_landmarks import IBUG68
+from fitter.files import write_files
+from fitter.fits import Fit, load_result
+from fitter.model.face_model import FaceModel
+from fitter.observation import LABEL
+from fitter.result import FitResult
+
+# REALY's 85 points (Chai et al. 2022) are iBug's 68 and 17 on cheeks and chin, here as blends of MediaPipe's landmarks:
+# those that come closest to the points of the templates published with the benchmark (HIFI3D, FLAME), laid over the
+# mean face. The benchmark has the inner mouth corners (60, 64) on the lips. Right half; the left is its mirror image.
+_REALY_RIGHT = {
+    60: ((62, 0.5), (76, 0.5)), 68: ((118, 0.8), (144, 0.2)), 70: ((36, 0.84), (142, 0.05), (235, 0.11)),
+    72: ((214, 0.47), (207, 0.53)), 74: ((116, 0.62), (143, 0.33), (34, 0.05)),
+    76: ((123, 0.47), (187, 0.28), (50, 0.25)), 78: ((32, 0.34), (201, 0.39), (170, 0.27)),
+    81: ((123, 0.56), (137, 0.12), (234, 0.32)), 83: ((215, 0.52), (147, 0.44), (177, 0.04)),
+}  # fmt: skip
+_REALY_LEFT = {60: 64, 68: 69, 70: 71, 72: 73, 74: 75, 76: 77, 78: 80, 81: 82, 83: 84}
+_REALY_MIDDLE = {79: ((200, 1.0),)}
+# What of the mesh REALY may compare: the face without eyeballs, mouth, ears and back.
+_REALY_PARTS = ("skin", "nose", "right_brow", "left_brow", "upper_lip", "lower_lip")
+
+
+def plain_obj(verts: np.ndarray, faces: np.ndarray) -> bytes:
+    """An OBJ of `v` and `f` lines alone: what every reader understands."""
+    lines = ("v %.5f %.5f %.5f\n" * len(verts)) % tuple(np.asarray(verts, float).ravel().tolist())
+    return (lines + ("f %d %d %d\n" * len(faces)) % tuple((np.asarray(faces) + 1).ravel().tolist())).encode()
+
+
+def _neutral(result: FitResult) -> FitResult:
+    value = result.parameters
+    rest = replace(value, expression=torch.zeros_like(value.expression), gaze=torch.zeros_like(value.gaze))
+    return replace(result, parameters=rest)
+
+
+def export_now(
+    fits: Sequence[Fit], model: FaceModel, output: Path, *, expression: bool = False, wanted: Iterable[str] = ()
+) -> tuple[list[Path], list[str]]:
+    """Write `output`/SUBJECT/CHALLENGE/IMAGE.obj and .npy for every fit, named as the fits are.
+
+    The mesh is in mm; the .npy holds its seven landmarks, float (7, 3), in the order the benchmark asks for. The scans
+    are of neutral faces, so the expression is set to zero unless `expression`.
+
+    Args:
+        wanted: lines of the benchmark's image list, .../SUBJECT/CHALLENGE/IMAGE.jpg.
+    Returns:
+        the meshes written, and those of `wanted` that no fit belongs to.
+    Raises:
+        InputError: a fit whose name has no SUBJECT/CHALLENGE/, or of another face model.
+    """
+    faces = model.faces.numpy()
+    written = []
+    for fit in fits:
+        place = Path(fit.name)
+        if len(place.parts) < 3:
+            raise InputError(
+                f"{fit.path}: named {fit.name!r}; expected SUBJECT/CHALLENGE/IMAGE below the folder, as "
+                "`facefit batch` on the benchmark's folder of photos gives"
+            )
+        result = load_result(fit, model)
+        result = result if expression else _neutral(result)
+        path = output.joinpath(*place.parts[-3:]).with_suffix(".obj")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = io.BytesIO()
+        np.save(stream, result.landmarks7)
+        write_files({path: plain_obj(result.verts, faces), path.with_suffix(".npy"): stream.getvalue()})
+        written.append(path)
+    have = {path.relative_to(output).with_suffix("").as_posix() for path in written}
+    lines = (line.strip() for line in wanted)
+    names = ("/".join(Path(line).with_suffix("").parts[-3:]) for line in lines if line)
+    return written, [name for name in names if name not in have]
+
+
+def export_realy(
+    fits: Sequence[Fit], model: FaceModel, output: Path, topology: str = "facefit"
+) -> tuple[list[Path], Path]:
+    """Write `output`/prediction/IMAGE.obj for every fit, and beside them what the benchmark wants to know of the mesh.
+
+    `output`/data/TOPOLOGY.obj is the mean face, TOPOLOGY.txt its 85 keypoints (JSON rows: triangle, first and second
+    barycentric weight), TOPOLOGY_mask.txt a 0 or 1 per vertex, 1 on the face.
+
+    Returns:
+        the meshes written, and the folder of the template.
+    Raises:
+        InputError: a photo whose name is no number as the benchmark's are (1, 1_2), or two of one name.
+    """
+    prediction, data = output / "prediction", output / "data"
+    faces = model.faces.numpy()
+    paths: dict[Path, Fit] = {}
+    for fit in fits:
+        stem = fit.photo.stem if fit.photo is not None else fit.path.stem
+        if not stem.replace("_", "").isdecimal():
+            raise InputError(f"{fit.path}: photo {stem!r}; the benchmark sorts by number and expects names as 1 or 1_2")
+        path = prediction / f"{stem}.obj"
+        if path in paths:
+            raise InputError(f"{fit.path}: photo {stem!r} has another fit, {paths[path].path}")
+        paths[path] = fit
+    prediction.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True)
+    face, bary = realy_keypoints(model)
+    rows = [[int(f), float(a), float(b)] for f, (a, b, _) in zip(face, bary, strict=True)]
+    mask = np.isin(model.vertex_label.numpy(), [LABEL[name] for name in _REALY_PARTS]).astype(int)
+    write_files(
+        {
+            data / f"{topology}.obj": plain_obj(model.verts.numpy(), faces),
+            data / f"{topology}.txt": json.dumps(rows).encode(),
+            data / f"{topology}_mask.txt": ("\n".join(map(str, mask.tolist())) + "\n").encode(),
+        }
+    )
+    for path, fit in paths.items():
+        write_files({path: plain_obj(load_result(fit, model).verts, faces)})
+    return list(paths), data
+
+
+def realy_keypoints(model: FaceModel) -> tuple[np.ndarray, np.ndarray]:
+    """REALY's 85 keypoints on a model: (85,) triangle and (85, 3) barycentric weights on the mean face."""
+    from fitter.landmark_topology import MIRROR
+
+    landmarks = model.landmarks(model.verts[None])[0].double().numpy()
+    points = np.zeros((85, 3))
+    points[:68] = landmarks[list(IBUG68)]
+    blends = {**_REALY_RIGHT, **_REALY_MIDDLE}
+    blends |= {
+        _REALY_LEFT[k]: tuple((int(MIRROR[number]), share) for number, share in blend)
+        for k, blend in _REALY_RIGHT.items()
+    }
+    for k, blend in blends.items():
+        points[k] = sum(share * landmarks[number] for number, share in blend)
+    verts, faces = model.verts.double().numpy(), model.faces.numpy()
+    outside = np.flatnonzero(np.isin(model.vertex_label.numpy()[faces], (LABEL["mouth_inside"],)).all(1) == 0)
+    _, closest, at = ClosestPoint(verts, faces[outside])(points)
+    face = outside[at]
+    return face, barycentric(verts[faces[face]], closest)
+
+
+def barycentric(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(N, 3, 3) triangles, (N, 3) points on them -> (N, 3) weights, not negative, summing to 1."""
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    p = points - corners[:, 0]
+    aa, ab, bb = (a * a).sum(1), (a * b).sum(1), (b * b).sum(1)
+    pa, pb = (p * a).sum(1), (p * b).sum(1)
+    size = np.maximum(aa * bb - ab * ab, 1e-30)
+    second, third = (bb * pa - ab * pb) / size, (aa * pb - ab * pa) / size
+    weights = np.clip(np.stack([1 - second - third, second, third], 1), 0, 1)
+    return weights / weights.sum(1, keepdims=True)

@@ -1,0 +1,161 @@
+"""Part IoU of fits against label pictures made elsewhere, or what a parser sees (Wang et al. 2024, sec. 5.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fitter.camera import WindowTransform, project, window_camera
+from fitter.errors import InputError
+from fitter.fits import Fit
+from fitter.metrics import MERGED, part_iou
+from fitter.observation import LABEL, LABELS, PARTS
+from fitter.result import FitResult
+
+# What the numbers of a label picture mean. `eyes`, `brows`, `lips`, `mouth`: what the data do not tell apart.
+LABEL_MAPS: dict[str, dict[int, str]] = {
+    "facefit": {number: name for number, name in enumerate(LABELS[:10]) if number},
+    "fasseg": {1: "skin", 2: "hair", 3: "nose", 4: "eyes", 5: "mouth", 6: "brows"},
+    "celebamask19": {
+        1: "skin", 2: "nose", 4: "left_eye", 5: "right_eye", 6: "left_brow", 7: "right_brow", 10: "mouth_inside",
+        11: "upper_lip", 12: "lower_lip", 13: "hair",
+    },
+}  # fmt: skip
+_LABEL_SUFFIXES = ("", "_label", "_labels", "_parts")
+
+
+def parse_label_map(text: str) -> dict[int, str]:
+    """A name of LABEL_MAPS, or "3:nose,4:eyes,5:mouth" -> number -> part.
+
+    Raises:
+        ValueError: neither; the message says what is accepted.
+    """
+    if text in LABEL_MAPS:
+        return LABEL_MAPS[text]
+    accepted = (*LABELS[1:10], *MERGED, "hair")
+    out: dict[int, str] = {}
+    for item in text.split(","):
+        number, colon, name = item.strip().partition(":")
+        if not colon or not number.isdecimal() or int(number) > 255 or name not in accepted:
+            raise ValueError(
+                f"label map {text!r}: {item!r}; accepted: {', '.join(LABEL_MAPS)}, or NUMBER:PART,... with the parts "
+                f"{', '.join(accepted)}"
+            )
+        out[int(number)] = name
+    return out
+
+
+def scored_parts(label_map: dict[int, str]) -> tuple[str, ...]:
+    """The parts, single and merged, that labels of this map can be scored for."""
+    named = set(label_map.values())
+    merged = [name for name, members in MERGED.items() if name in named or set(members) <= named]
+    return (*(name for name in PARTS if name in named), *merged)
+
+
+def to_labels(picture: np.ndarray, label_map: dict[int, str]) -> np.ndarray:
+    """(H, W) numbers of another data set -> (H, W) uint8 numbers of fitter.observation.LABELS.
+
+    A merged part becomes its first member, which is right for the merged score (and only for that: `scored_parts`).
+    """
+    table = np.zeros(256, np.uint8)
+    for number, name in label_map.items():
+        table[number] = LABEL[MERGED[name][0] if name in MERGED else name]
+    return table[picture]
+
+
+def find_labels(fit: Fit, folder: Path, suffix: str | None = None) -> Path:
+    """The label picture of a fit: `folder`/NAME[suffix].png, NAME the photo's stem, the fit's name or its last part.
+
+    Args:
+        suffix: None tries "", "_label", "_labels" and "_parts".
+    Raises:
+        InputError: there is none, or it would be the fit's own (the same file).
+    """
+    stems = [fit.name, fit.path.stem]
+    if fit.photo is not None:
+        stems.insert(0, fit.photo.stem)
+    suffixes = _LABEL_SUFFIXES if suffix is None else (suffix,)
+    own = {fit.photo.resolve()} if fit.photo is not None else set()
+    for stem in stems:
+        for end in suffixes:
+            path = folder / f"{stem}{end}.png"
+            if path.is_file() and path.resolve() not in own:  # the photo itself is no label picture
+                return path
+    raise InputError(f"{fit.path}: no label picture in {folder}; looked for {stems[0]}{{{','.join(suffixes)}}}.png")
+
+
+def read_label_picture(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
+    """(H, W) uint8 of an 8-bit grey or palette picture.
+
+    Args:
+        size: width and height that it must have.
+    Raises:
+        InputError: it cannot be read, has colours, or another size.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            if picture.mode not in ("L", "P"):
+                raise InputError(f"{path}: a picture of mode {picture.mode}; labels are 8-bit grey or palette")
+            labels = np.asarray(picture, np.uint8)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: cannot be read as a picture ({error})") from None
+    if size is not None and labels.shape != (size[1], size[0]):
+        height, width = labels.shape
+        raise InputError(f"{path}: is {width} x {height} pixels; the photo was {size[0]} x {size[1]}")
+    return labels
+
+
+def parts_of_mesh(result: FitResult) -> np.ndarray:
+    """(H, W) uint8: the visible parts of the fitted mesh in the photo's pixels, labels 0 to 10."""
+    from fitter.report import render_labels
+
+    return render_labels(result.model, result.verts_in("camera"), result.camera, *result.photo_size)
+
+
+def parsed_render(result: FitResult, segmenter, size: int = 512) -> tuple[np.ndarray, WindowTransform]:
+    """The paper's own way to the fit's parts: render it with the mean albedo, and let a parser look at the picture.
+
+    Returns:
+        (size, size) uint8 labels as the segmenter gives them, and the window they belong to.
+    Source: Wang et al. 2024, sec. 5.2.
+    """
+    from fitter.lighting import shade
+    from fitter.scene import contour_choice, project_landmarks
+    from fitter.view import make_window, mesh_faces, shading_normals, view
+
+    side = result.window.size / float(result.window.scale[0])
+    window = make_window(tuple(result.window.origin[0].tolist()), side, size)
+    verts = result.verts_in("camera")
+    seen = view(verts, mesh_faces(result.model), result.camera, window)
+    with torch.no_grad():
+        albedo = result.model.albedo_mean[None].float()
+        colours = shade(albedo, shading_normals(result), result.parameters.sh)[0].numpy()
+        inner = window_camera(result.camera, window)
+        points = torch.from_numpy(verts).float()[None]
+        contour = contour_choice(result.model, project(points, inner))
+        landmarks = project_landmarks(result.model, points, inner, contour)[0].numpy()
+    picture = np.where(seen.seen[..., None], seen.interpolate(colours, mesh_faces(result.model)), 0.5)
+    return segmenter.segment(picture.clip(0, 1).astype(np.float32), landmarks, window).labels, window
+
+
+def score_parts(
+    predicted: np.ndarray, numbers: np.ndarray, label_map: dict[int, str], ignore: Sequence[int] = (),
+    skip_absent: bool = False,
+) -> dict[str, float | None]:  # fmt: skip
+    """Part IoU of one fit.
+
+    Args:
+        predicted: (H, W) fitter.observation.LABELS. numbers: (H, W) of the data set.
+        ignore: numbers whose pixels do not count, such as hair over the face.
+        skip_absent: leave out a part that the labels lack, instead of scoring it 0 where the fit shows it.
+    """
+    valid = ~np.isin(numbers, ignore) if len(ignore) else None
+    scores = part_iou(predicted, to_labels(numbers, label_map), valid=valid, target_only=skip_absent)
+    return {name: scores[name] for name in scored_parts(label_map)}

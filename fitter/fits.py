@@ -1,0 +1,155 @@
+"""Fits that were written earlier, read back: which there are in a folder, and the FitResult of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fitter.camera import Camera, WindowTransform
+from fitter.errors import InputError
+from fitter.export import FORMAT, FORMAT_VERSION, SUFFIXES, load_parameters
+from fitter.image import read_photo
+from fitter.model.face_model import FaceModel
+from fitter.observation import MASKS, Observation
+from fitter.parameters import Parameters
+from fitter.result import FitResult
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One written result.
+
+    Attributes:
+        path: its JSON. document: what is in it. name: path without suffix, relative to the folder it was found in.
+    """
+
+    path: Path
+    document: dict
+    name: str
+
+    @property
+    def mesh(self) -> Path:
+        return self.path.with_name(self.document["mesh"]["file"])
+
+    @property
+    def photo(self) -> Path | None:
+        """Where the photo was when it was fitted."""
+        path = self.document["photo"]["path"]
+        return Path(path) if path else None
+
+    @property
+    def photo_size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.document["photo"]["width"], self.document["photo"]["height"]
+
+
+def find_fits(paths: Iterable[Path]) -> list[Fit]:
+    """Fits by name: JSON files, meshes with their JSON beside them, or folders, which are searched with all below.
+
+    Raises:
+        InputError: a path is no fit, a folder holds none, or a JSON is damaged.
+    """
+    fits: dict[Path, Fit] = {}
+    for path in map(Path, paths):
+        if path.is_dir():
+            found = [fit for fit in (_read(p, path) for p in sorted(path.rglob("*.json"))) if fit is not None]
+            if not found:
+                raise InputError(f"{path}: holds no fit; expected JSON files that facefit wrote")
+        else:
+            beside = path.with_suffix(".json") if path.suffix.lower() in SUFFIXES else path
+            if beside.suffix.lower() != ".json" or not beside.is_file():
+                raise InputError(f"{path}: no fit; expected a folder, a JSON that facefit wrote, or a mesh beside one")
+            found = [_read(beside, beside.parent)]
+            if found[0] is None:
+                raise InputError(f"{beside}: not a facefit result")
+        fits.update({fit.path.resolve(): fit for fit in found})
+    return list(fits.values())
+
+
+def _read(path: Path, root: Path) -> Fit | None:
+    """None for other people's JSON."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: damaged JSON ({error})") from None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        return None
+    if document.get("format_version") != FORMAT_VERSION:
+        raise InputError(f"{path}: result format {document.get('format_version')}; this version reads {FORMAT_VERSION}")
+    missing = [key for key in ("mesh", "camera", "parameters", "photo", "model", "window") if key not in document]
+    if missing:
+        raise InputError(f"{path}: damaged result, lacks {', '.join(missing)}")
+    return Fit(path, document, path.relative_to(root).with_suffix("").as_posix())
+
+
+def check_model(fits: Sequence[Fit], model: FaceModel) -> None:
+    """Raises InputError when a fit was made with another face model than this one."""
+    for fit in fits:
+        used = fit.document["model"]
+        if used["checksum"] != model.checksum or used["sizes"] != model.sizes:
+            theirs = f"{used['name']} {used['version']} ({str(used['checksum'])[:8]})"
+            ours = f"{model.name} {model.version} ({model.checksum[:8]})"
+            raise InputError(f"{fit.path}: fitted with face model {theirs}, not with {ours}; name it with --model")
+
+
+def load_result(fit: Fit, model: FaceModel, photo: bool = False) -> FitResult:
+    """A FitResult as it was, but without what it was held against.
+
+    Args:
+        photo: read the photo too; without it the picture is grey.
+    Raises:
+        InputError: the JSON is damaged. ImageError: the photo is gone.
+    """
+    try:
+        parameters, camera = load_parameters(fit.path)
+        stored = fit.document["window"]
+        window = WindowTransform(torch.tensor([stored["origin"]]), torch.tensor([stored["scale"]]), int(stored["size"]))
+        expected = {name: tuple(value.shape) for name, value in Parameters.zeros(model.sizes).tensors().items()}
+        for name, value in parameters.tensors().items():
+            if tuple(value.shape) != expected[name]:
+                raise ValueError(f"{name} has shape {tuple(value.shape[1:])}; expected {expected[name][1:]}")
+    except (ValueError, KeyError, TypeError) as error:
+        where = "" if str(fit.path) in str(error) else f"{fit.path}: damaged result: "
+        raise InputError(f"{where}{error}") from None
+    width, height = fit.photo_size
+    if photo:
+        if fit.photo is None:
+            raise InputError(f"{fit.path}: does not say where its photo is")
+        pixels = read_photo(fit.photo).pixels
+        if pixels.shape[:2] != (height, width):
+            size = f"{pixels.shape[1]} x {pixels.shape[0]}"
+            raise InputError(f"{fit.photo}: is {size} pixels; the fit was made on {width} x {height}")
+    else:
+        pixels = np.broadcast_to(np.full(3, 128, np.uint8), (height, width, 3))
+    return FitResult(
+        model=model,
+        parameters=parameters,
+        camera=camera,
+        window=window,
+        observation=_nothing_seen(camera, window),
+        photo=pixels,
+        photo_path=str(fit.photo or ""),
+        landmark_error=fit.document.get("landmark_error") or float("nan"),
+        status=fit.document.get("status", ""),
+    )
+
+
+def _nothing_seen(camera: Camera, window: WindowTransform) -> Observation:
+    size = window.size
+    return Observation(
+        image=torch.zeros(1, size, size, 3),
+        landmarks=torch.zeros(1, 478, 2),
+        landmark_confidence=torch.zeros(1, 478),
+        part_masks=torch.zeros(1, len(MASKS), size, size),
+        valid=torch.zeros(1, size, size),
+        brow_line=torch.tensor([[[0.0, -1.0, 0.0]] * 2]),
+        camera=camera,
+        window=window,
+    )

@@ -10,9 +10,11 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fitter.camera import Camera, WindowTransform, project, to_camera_space, to_clip_space, window_camera
 from fitter.config import FitConfig
+from fitter.energies.prdl import above_brows as points_above_brows
 from fitter.image import Photo, crop_window, photo_camera
 from fitter.initialize import landmark_solver
 from fitter.landmarks import DetectedFace, LandmarkDetector, load_detector, select_faces
@@ -149,7 +151,28 @@ def fit_batch(
     )  # fmt: skip
     seconds["full stage"] = time.perf_counter() - began
     logger.info("%d iterations in %.2f s, %s", minimum.iterations, seconds["full stage"], ", ".join(minimum.status))
+    if "photometric" in config.energies:
+        observation = without_fringe(observation, objective.rendered(minimum.parameters)[0])
     return [_result(k, minimum, observation, objective, photo, seconds) for k in range(observation.batch)]
+
+
+@torch.no_grad()
+def without_fringe(observation: Observation, rendered: Tensor, threshold: float = 0.25) -> Observation:
+    """The forehead's pixels that the fitted skin does not explain are hair: no longer valid, so not in the texture.
+
+    Only above the brows: elsewhere a difference may as well be a smile's fold, a beard or the model's fault.
+
+    Args:
+        rendered: (B, S, S, 3) the fitted mesh. threshold: of the RGB difference, in [0, 1.7], over 5 x 5 pixels.
+    """
+    line = torch.arange(observation.size, device=rendered.device) + 0.5
+    row, column = torch.meshgrid(line, line, indexing="ij")
+    grid = torch.stack([column, row], -1).reshape(1, -1, 2).expand(observation.batch, -1, -1)
+    forehead = points_above_brows(grid, observation.brow_line).reshape(observation.valid.shape)
+    difference = (rendered - observation.image).norm(dim=-1) * forehead
+    near = torch.nn.functional.avg_pool2d(difference[:, None], 5, 1, 2, count_include_pad=False)
+    strange = torch.nn.functional.max_pool2d((near > threshold).float(), 5, 1, 2)[:, 0]
+    return replace(observation, valid=observation.valid * (1 - strange * forehead))
 
 
 def first_guess(observation: Observation, model: FaceModel, config: FitConfig) -> Parameters:

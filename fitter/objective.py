@@ -123,7 +123,7 @@ class Objective:
 
     @torch.no_grad()
     def first_light(self, parameters: Parameters) -> Tensor:
-        """(B, 9, 3) SH light under which the mean albedo explains the photo best, robustly (Bai et al. 2021, eq. 11)."""
+        """(B, 9, 3) SH light under which the albedo explains the photo best, robustly (Bai et al. 2021, eq. 11)."""
         points, clip = self._posed(parameters)
         rast = self.renderer.rasterize(clip, self.model.faces, self.size)
         normals = vertex_normals(points, self.model.faces)
@@ -132,7 +132,8 @@ class Objective:
         seen = self.renderer.interpolate(torch.cat([normals, albedo], -1), rast, self.model.faces).reshape(batch, -1, 6)
         weight = (rast[..., 3] > 0).float() * self.observation.valid
         normal = torch.nn.functional.normalize(seen[..., :3], dim=-1)
-        return estimate_sh(self.observation.image.reshape(batch, -1, 3), seen[..., 3:], normal, weight.reshape(batch, -1))
+        colours = self.observation.image.reshape(batch, -1, 3)
+        return estimate_sh(colours, seen[..., 3:], normal, weight.reshape(batch, -1))
 
     def _posed(self, parameters: Parameters) -> tuple[Tensor, Tensor]:
         verts = self.model.shape(parameters.identity, parameters.expression, parameters.gaze)

@@ -3,8 +3,8 @@
 Skin is a two-layer absorption model: light passes twice through an epidermis that melanin darkens and is scattered back
 by a dermis that blood reddens.
 
-Sources: S. L. Jacques, "Optical properties of biological tissues: a review", Phys. Med. Biol. 58 (2013), R37: melanosome
-absorption 6.6e11 lambda^-3.33 / cm, bloodless skin 0.244 + 85.3 exp(-(lambda - 154) / 66.2) / cm, and the diffuse
+Sources: S. L. Jacques, "Optical properties of biological tissues: a review", Phys. Med. Biol. 58 (2013), R37:
+melanosome absorption 6.6e11 lambda^-3.33 / cm, bloodless skin 0.244 + 85.3 exp(-(lambda - 154) / 66.2) / cm, and the diffuse
 reflectance approximation R = exp(-A / sqrt(3 (1 + mu_s' / mu_a))); S. Prahl's tabulated haemoglobin extinction.
 No photo or scan of a person enters.
 """
@@ -124,7 +124,8 @@ def albedo_model(
         strength = 0.022 / np.sqrt(1 + k / 3)
         add(f"smooth lightness {k + 1}", eigenmodes[:, k] * flesh, np.array([1.0, 0.95, 0.9]) * strength)
     for k in range(min(6, eigenmodes.shape[1])):
-        add(f"smooth redness {k + 1}", eigenmodes[:, k] * flesh, np.array([0.3, -1.0, -0.8]) * 0.008 / np.sqrt(1 + k / 3))
+        redness = np.array([0.3, -1.0, -0.8]) * 0.008 / np.sqrt(1 + k / 3)
+        add(f"smooth redness {k + 1}", eigenmodes[:, k] * flesh, redness)
     return mean, np.stack(basis), names
 
 

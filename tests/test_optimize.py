@@ -7,7 +7,7 @@ import torch
 
 from fitter.config import Stage, Steps
 from fitter.errors import FitError
-from fitter.optimize import minimize
+from fitter.optimize import BETAS, Adam, minimize
 from fitter.parameters import Parameters
 
 SIZES = {"identity": 5, "expression": 4, "albedo": 3}
@@ -179,3 +179,21 @@ def test_a_parameter_that_no_energy_needs_stays_where_it_is():
     found = run(bowl(torch.zeros(1, 5)), begin, iterations=20)
     for name in ("albedo", "sh", "gaze", "rotvec"):
         assert torch.equal(found.parameters.tensors()[name], begin.tensors()[name])
+
+
+def test_adam_equals_that_of_torch():
+    generator = torch.Generator().manual_seed(3)
+    ours, rates = torch.randn(2, 4, generator=generator), torch.tensor([0.1, 0.02, 0.3, 0.1])
+    theirs = [column.clone().requires_grad_(True) for column in ours.unbind(1)]
+    adam = Adam(ours, rates)
+    groups = [{"params": [value], "lr": float(rate)} for value, rate in zip(theirs, rates, strict=True)]
+    twin = torch.optim.Adam(groups, betas=BETAS)
+    for step in range(20):
+        slope = torch.randn(2, 4, generator=generator)
+        slope[:, 3] = 0  # what nothing depends on stays where it is
+        scale = 1 / (1 + step)
+        for value, part, group, rate in zip(theirs, slope.unbind(1), twin.param_groups, rates, strict=True):
+            value.grad, group["lr"] = part.clone(), float(rate) * scale
+        twin.step()
+        adam.step(slope, scale)
+    torch.testing.assert_close(ours, torch.stack([value.detach() for value in theirs], 1))

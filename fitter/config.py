@@ -10,24 +10,29 @@ ENERGIES = ("landmark", "prdl", "photometric")
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of the energy terms. The sum is twice a negative log posterior up to a constant, so a weight of a data term
-    is a count of independent measurements over their variance, and priors have weight 1 unless said otherwise.
+    """Weights of the energy terms.
+
+    The sum is twice a negative log posterior up to a constant, so a weight of a data term is a count of independent
+    measurements over their variance, and priors have weight 1 unless said otherwise.
 
     Attributes:
-        landmark: on the mean squared Mahalanobis distance of the landmarks (about 2 for a perfect fit). 478 landmarks of
-            one network err together; the weight says how many of them count as independent.
+        landmark: on the mean squared Mahalanobis distance of the landmarks (about 2 for a perfect fit). 478 landmarks
+            of one network err together; the weight says how many of them count as independent.
         prdl: 1/pixel^2 of a 224 px window, on PRDL (sum over parts, mean over anchors).
         photometric: on the mean RGB difference of visible skin pixels.
         closure: on the squared lid and lip openings' errors, in parts of the eye distance.
         identity, expression, albedo, gaze: on the priors. sparsity: on the sum of activations.
         symmetry: on the mean absolute difference of mirrored albedos.
 
-    How the defaults were chosen, on development photos, by median scan error (mm, similarity, two scans, 16 renders) and
-    Part IoU (20 frontal and 17 turned photos with hand labels). Landmark stage alone: 1.106 at weight 30, 1.095 at 120, 1.085
-    at 300; expression prior 1 and 4: 1.095, 1.089. Added to landmarks at 200: photometric 300 gives 1.068, 1500 gives 1.050;
-    PRDL 1 gives 1.077 alone and 1.051 with photometric 1500. PRDL 2 and 5 on top: 1.065 and 1.093, but .796 / .739 and
-    .795 / .745 of Part IoU: more PRDL moves parts a little better and shape worse. All three data terms up together against
-    the priors (400, 3, 2500 instead of 200, 2, 1500): 1.065 to 1.050, rigid 1.271 to 1.237. The model's mean face has 1.14.
+    How the defaults were chosen, on development photos, by median scan error (mm, similarity, two scans, 16 renders)
+    and Part IoU (20 frontal and 17 turned photos with hand labels); the model's mean face has 1.14 mm:
+
+    * landmark stage alone: 1.106 at weight 30, 1.095 at 120, 1.085 at 300; expression prior 1 and 4: 1.095 and 1.089;
+    * added to landmarks at 200: photometric 300 gives 1.068, 1500 gives 1.050; PRDL 1 gives 1.077;
+    * PRDL 2 and 5 on top of photometric 1500: 1.065 and 1.093, but .796 / .739 and .795 / .745 of Part IoU: more PRDL
+      moves turned parts a little better and shape worse;
+    * all three up together against the priors, from (200, 2, 1500) to (400, 3, 2500): 1.065 to 1.050 mm, and with
+      absolute size 1.271 to 1.237.
     """
 
     landmark: float = 400.0
@@ -85,8 +90,8 @@ class FitConfig:
         weights, steps, stage: see there.
         landmark_iterations: Gauss-Newton iterations of the landmark stage.
         activation_scale: activation that counts as one standard deviation.
-        landmark_floor: window pixels added (in square) to the calibrated landmark deviations: photos have blur and noise
-            that the calibration renders do not.
+        landmark_floor: window pixels added (in square) to the calibrated landmark deviations: photos have blur and
+            noise that the calibration renders do not.
         robust: threshold in standard deviations beyond which a landmark counts less (Huber).
         calibrated: use the model file's bias and covariance of the detector; False: all landmarks alike.
         part_weights: of PRDL's parts in the order of fitter.observation.PARTS.
@@ -114,7 +119,8 @@ class FitConfig:
     def __post_init__(self) -> None:
         unknown = [name for name in self.energies if name not in ENERGIES]
         if unknown or not self.energies:
-            raise ValueError(f"energies {', '.join(self.energies) or '(none)'}; accepted: some of {', '.join(ENERGIES)}")
+            given = ", ".join(self.energies) or "(none)"
+            raise ValueError(f"energies {given}; accepted: some of {', '.join(ENERGIES)}")
         if self.stage.iterations < 0:
             raise ValueError(f"iterations is {self.stage.iterations}; accepted: 0 or more")
         if not self.max_seconds > 0:
@@ -128,8 +134,8 @@ class FitConfig:
         return out
 
 
-# The paper's balance (Wang et al. 2024, sec. 3.4): PRDL and landmark losses divided by H W, so 0.8e-3 : 1.6e-3 : 1.9 and
-# 3e-4 on the regularisation become, relative to a regularisation of weight 1, the numbers below. Its landmarks are not
+# The paper's balance (Wang et al. 2024, sec. 3.4): PRDL and landmark losses divided by H W, so 0.8e-3 : 1.6e-3 : 1.9
+# and 3e-4 on the regularisation become, relative to a regularisation of weight 1, the numbers below. Its landmarks are not
 # calibrated, its statistics are all three, and the perceptual term has no counterpart without a recognition network.
 _PAPER = FitConfig(
     preset="paper",

@@ -1,4 +1,4 @@
-"""The first guess: pose, identity and expression from landmarks alone, by Gauss-Newton on a system of some 160 unknowns."""
+"""The first guess: pose, identity and expression from landmarks alone, by Gauss-Newton for some 160 unknowns."""
 
 from __future__ import annotations
 
@@ -67,16 +67,20 @@ def rotation_vector(matrix: Tensor) -> Tensor:
     """(B, 3, 3) rotations -> (B, 3) rotation vectors, radians in [0, pi]; through the quaternion, stable everywhere."""
     m = matrix
     trace = m.diagonal(dim1=1, dim2=2).sum(1)
+    xx, yy, zz = m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]
+    # sums of opposite entries, and their differences, which are the axis times the sine
+    xy, xz, yz = m[:, 0, 1] + m[:, 1, 0], m[:, 0, 2] + m[:, 2, 0], m[:, 1, 2] + m[:, 2, 1]
+    x, y, z = m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]
     # four ways to write the quaternion; the one with the largest leading entry loses no digits
     candidates = torch.stack(
         [
-            torch.stack([1 + trace, m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]], -1),
-            torch.stack([m[:, 2, 1] - m[:, 1, 2], 1 + 2 * m[:, 0, 0] - trace, m[:, 0, 1] + m[:, 1, 0], m[:, 0, 2] + m[:, 2, 0]], -1),
-            torch.stack([m[:, 0, 2] - m[:, 2, 0], m[:, 0, 1] + m[:, 1, 0], 1 + 2 * m[:, 1, 1] - trace, m[:, 1, 2] + m[:, 2, 1]], -1),
-            torch.stack([m[:, 1, 0] - m[:, 0, 1], m[:, 0, 2] + m[:, 2, 0], m[:, 1, 2] + m[:, 2, 1], 1 + 2 * m[:, 2, 2] - trace], -1),
+            torch.stack([1 + trace, x, y, z], -1),
+            torch.stack([x, 1 + 2 * xx - trace, xy, xz], -1),
+            torch.stack([y, xy, 1 + 2 * yy - trace, yz], -1),
+            torch.stack([z, xz, yz, 1 + 2 * zz - trace], -1),
         ],
         1,
-    )  # fmt: skip
+    )
     lead = torch.stack([trace, m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]], -1).argmax(1)
     q = candidates[torch.arange(len(m), device=m.device), lead]
     q = q / q.norm(dim=1, keepdim=True)
@@ -199,7 +203,9 @@ class LandmarkSolver:
         if not pose_only:
             by_model = by_point @ rotation[:, None]  # (B, L, 2, 3) d / d model point
             jacobian[..., POSE:] = by_model @ self.landmark_basis
-            jacobian[:, model.contour_landmarks, :, POSE:] = by_model[:, model.contour_landmarks] @ self.row_basis[chosen]
+            jacobian[:, model.contour_landmarks, :, POSE:] = (
+                by_model[:, model.contour_landmarks] @ self.row_basis[chosen]
+            )
         jacobian = jacobian.reshape(batch, -1, unknowns)
         residual = residual.reshape(batch, -1, 1)
         normal = jacobian.transpose(1, 2) @ jacobian
@@ -224,8 +230,8 @@ class LandmarkSolver:
     def _with_contour(
         self, rotation: Tensor, translation: Tensor, coefficients: Tensor, camera: Camera
     ) -> tuple[Tensor, Tensor]:
-        """Landmarks (B, L, 3) in model space, the cheek contour marched to the silhouette, and where it now is among the
-        vertices of the contour's rows (B, R)."""
+        """Landmarks (B, L, 3) in model space, the cheek contour marched to the silhouette, and where it now is among
+        the vertices of the contour's rows (B, R)."""
         model, batch = self.model, len(coefficients)
 
         def posed(mean: Tensor, basis: Tensor) -> Tensor:

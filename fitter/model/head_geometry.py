@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_matrix, identity
+from scipy.sparse import csr_matrix
 
 from fitter.model.makehuman import BaseMesh
 from fitter.model.subdivide import catmull_clark, linear, triangulate

@@ -68,10 +68,10 @@ def calibrate(
 
     Args:
         base: (C, 3) mm; macro: (N, C, 3) macro offsets of people of one sex; target: (M, 2) mean and deviation.
-    Size comes first, as one factor for the whole head: MakeHuman's heads are some per cent small, and correcting that by
-    sliders would bend the face instead. Then measures are linearised per slider. Means: ridge least squares, gently, for
-    the rulers' points are only next to the anthropometrists'. Variances: bounded least squares on the variances that the
-    macros leave to explain, drawn towards the naive ones.
+    Size comes first, as one factor for the whole head: MakeHuman's heads are some per cent small, and correcting that
+    by sliders would bend the face instead. Then measures are linearised per slider. Means: ridge least squares, gently,
+    for the rulers' points are only next to the anthropometrists'. Variances: bounded least squares on the variances
+    that the macros leave to explain, drawn towards the naive ones.
     """
     naive = np.array([NAIVE_ASYMMETRY if s.name.startswith("asym") else NAIVE for s in sliders])
     one_sided = np.array([s.negative is None for s in sliders])
@@ -137,9 +137,7 @@ def align_rigidly(people: np.ndarray, weight: np.ndarray, rounds: int = 3) -> np
     return people
 
 
-def principal_components(
-    people: np.ndarray, weight: np.ndarray, count: int
-) -> tuple[np.ndarray, np.ndarray, float]:
+def principal_components(people: np.ndarray, weight: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Weighted PCA: the weights say where accuracy matters. Returns mean (C, 3), basis (count, C, 3) at unit standard
     deviation, share of the (weighted) variance."""
     mean = people.mean(0)

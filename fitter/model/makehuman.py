@@ -28,8 +28,8 @@ class BaseMesh:
         quads: (Q, 4) counter-clockwise; uv_quads: (Q, 4) into uv (T, 2).
         group: (Q,) name of the quad's piece: skin, neck, mouth, right_eye, left_eye, upper_teeth, lower_teeth, tongue.
         vertex_ids: (C,) indices in the full base mesh.
-        cut, cut_above, cut_share: (K,) vertices moved up along an edge onto the plane of the neck's cut: the vertex, its
-            neighbour above, and where between the neighbour (0) and its old place (1) it now lies.
+        cut, cut_above, cut_share: (K,) vertices moved up along an edge onto the plane of the neck's cut: the vertex,
+            its neighbour above, and where between the neighbour (0) and its old place (1) it now lies.
     """
 
     verts: np.ndarray
@@ -88,8 +88,8 @@ def _islands(uv_quads: np.ndarray, count: int) -> np.ndarray:
 
 
 def read_head() -> BaseMesh:
-    """The head, its neck down to a straight cut, mouth cavity, eyeballs, teeth and tongue. The eye sockets' lining is left
-    out: the eyeballs hide it."""
+    """The head, its neck down to a straight cut, mouth cavity, eyeballs, teeth and tongue. The eye sockets' lining is
+    left out: the eyeballs hide it."""
     verts, uv, quads, uv_quads, groups = _read_base()
     island = _islands(uv_quads, len(uv))
     body = groups == "body"
@@ -101,7 +101,9 @@ def read_head() -> BaseMesh:
 
     head = island_at(body & (centre[:, 1] > 7.6))
     torso = island_at(body & (np.abs(centre[:, 1]) < 1))
-    mouth = island_at(body & (np.abs(centre[:, 0]) < 0.2) & (centre[:, 1] > 6.3) & (centre[:, 1] < 6.9) & (centre[:, 2] < 1.0) & (centre[:, 2] > 0.6))  # fmt: skip
+    x, y, z = centre.T
+    behind_lips = (np.abs(x) < 0.2) & (y > 6.3) & (y < 6.9) & (z < 1.0) & (z > 0.6)
+    mouth = island_at(body & behind_lips)
     piece[body & (island == head)] = "skin"
     reaches = (verts[quads][..., 1] > NECK_CUT).any(1) & (np.abs(centre[:, 0]) < 1.0)
     piece[body & (island == torso) & reaches] = "neck"
@@ -201,7 +203,9 @@ _LEFT_OUT = ("head-age", "head-trans", "head-back-scale-depth-decr", "asymm-", "
 def read_sliders(head: BaseMesh) -> list[Slider]:
     """The head's detail targets, opposite targets joined into one signed slider, in a fixed order."""
     root = data_folder() / "mpfb2" / "targets"
-    files = {p.name[: -len(".target.gz")]: p for folder in _FOLDERS for p in sorted((root / folder).glob("*.target.gz"))}
+    files = {
+        p.name[: -len(".target.gz")]: p for folder in _FOLDERS for p in sorted((root / folder).glob("*.target.gz"))
+    }
     files = {name: p for name, p in files.items() if not any(name.startswith(x) or x in name for x in _LEFT_OUT)}
     sliders, used = [], set()
     for name in sorted(files):

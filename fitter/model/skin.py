@@ -4,8 +4,8 @@ Skin is a two-layer absorption model: light passes twice through an epidermis th
 by a dermis that blood reddens.
 
 Sources: S. L. Jacques, "Optical properties of biological tissues: a review", Phys. Med. Biol. 58 (2013), R37:
-melanosome absorption 6.6e11 lambda^-3.33 / cm, bloodless skin 0.244 + 85.3 exp(-(lambda - 154) / 66.2) / cm, and the diffuse
-reflectance approximation R = exp(-A / sqrt(3 (1 + mu_s' / mu_a))); S. Prahl's tabulated haemoglobin extinction.
+melanosome absorption 6.6e11 lambda^-3.33 / cm, bloodless skin 0.244 + 85.3 exp(-(lambda - 154) / 66.2) / cm, and the
+diffuse reflectance approximation R = exp(-A / sqrt(3 (1 + mu_s' / mu_a))); S. Prahl's tabulated haemoglobin extinction.
 No photo or scan of a person enters.
 """
 

@@ -135,8 +135,9 @@ class FitConfig:
 
 
 # The paper's balance (Wang et al. 2024, sec. 3.4): PRDL and landmark losses divided by H W, so 0.8e-3 : 1.6e-3 : 1.9
-# and 3e-4 on the regularisation become, relative to a regularisation of weight 1, the numbers below. Its landmarks are not
-# calibrated, its statistics are all three, and the perceptual term has no counterpart without a recognition network.
+# and 3e-4 on the regularisation become, relative to a regularisation of weight 1, the numbers below. Its landmarks are
+# not calibrated, its statistics are all three, and the perceptual term has no counterpart without a recognition
+# network.
 _PAPER = FitConfig(
     preset="paper",
     weights=Weights(

@@ -115,16 +115,20 @@ def _strips(
     x, y, offset, descriptors, cell_mean, active, wanted, hull, corners, partial, residual, energy, strip
 ):  # fmt: skip
     """All parts' energies over one strip of anchors, and what they give to the gradient."""
-    size, every = descriptors.shape[2], np.arange(len(x))
+    size, kind = descriptors.shape[2], x.dtype.type
+    every = np.empty(len(x), np.int64)
+    for i in range(len(x)):
+        every[i] = i
     for part in range(len(active)):
         if active[part]:
             low, high = offset[part], offset[part + 1]
             px, py, slope = x[low:high], y[low:high], partial[strip, low:high]
-            if wanted[0]:
-                energy[strip, part] += _extreme(1, px, py, every, strip, size, descriptors[part, 0], slope)
-            if wanted[1]:
-                at = hull[low : low + corners[part]]
-                energy[strip, part] += _extreme(-1, px[at], py[at], at, strip, size, descriptors[part, 1], slope)
+            for which in range(2):  # a sign from the loop, not a literal one: that would compile everything twice
+                if wanted[which]:
+                    at = every[: high - low] if which == 0 else hull[low : low + corners[part]]
+                    sign = kind(1 - 2 * which)
+                    target = descriptors[part, which]
+                    energy[strip, part] += _extreme(sign, px[at], py[at], at, strip, size, target, slope)
             if wanted[2]:
                 energy[strip, part] += _average(px, py, strip, size, cell_mean[part], residual[part])
 
@@ -183,12 +187,13 @@ def _average(x, y, strip, size, target, residual):
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _extreme(sign, x, y, index, strip, size, target, slope):
-    """Energy of the least (sign 1) or greatest (sign -1) distance over a strip; adds its gradient to slope[index]."""
+    """Energy of the least (sign 1.0) or greatest (sign -1.0) distance of a strip; adds its gradient to slope[index]."""
     count, energy = len(x), 0.0
     block, block_at = np.empty((2, count + 1), x.dtype), np.empty(count + 1, np.int64)
     cell, cell_at = np.empty((2, count + 1), x.dtype), np.empty(count + 1, np.int64)
     fine, fine_at = np.empty((2, count + 1), x.dtype), np.empty(count + 1, np.int64)
     top, bottom = strip * BLOCK, min((strip + 1) * BLOCK, size)
+    dense = np.int64(1)  # no literal, or `_pull` would be compiled once more for it
     for left in range(0, size, BLOCK):
         right = min(left + BLOCK, size)
         in_block, _ = _candidates(sign, x, y, index, count, left, right, top, bottom, block, block_at)
@@ -207,7 +212,7 @@ def _extreme(sign, x, y, index, strip, size, target, slope):
                             in_fine, _ = _candidates(
                                 sign, cell[0], cell[1], cell_at, in_cell, u, u_end, v, v_end, fine, fine_at
                             )
-                            energy += _pull(sign, fine, fine_at, in_fine, u, u_end, v, v_end, 1, target, slope)
+                            energy += _pull(sign, fine, fine_at, in_fine, u, u_end, v, v_end, dense, target, slope)
                 else:
                     step = FINE if in_cell > 1 or away < FAR else CELL
                     energy += _pull(sign, cell, cell_at, in_cell, column, column_end, row, row_end, step, target, slope)

@@ -33,7 +33,8 @@ def _columns(masks, columns, corners, count, part):
     """Squared distance of each pixel to its column's nearest mask pixel, and the corners (x, y) of the mask's hull."""
     height, width = masks.shape[1:]
     # the first and the last pixel of each row contain all corners of the hull
-    x, y, hull = np.empty(2 * height), np.empty(2 * height), np.empty(2 * height, np.int64)
+    x, y = np.empty(2 * height, np.float32), np.empty(2 * height, np.float32)
+    hull = np.empty(2 * height, np.int64)
     mask, ends = masks[part], 0
     for row in range(height):
         low, high = -1, -1

@@ -72,6 +72,8 @@ def parts(fits, labels, suffix, label_map, ignore, skip_absent, parser, model, j
     from fitter.evaluate_parts import (
         find_labels,
         parse_label_map,
+        parse_window,
+        parsed_photo,
         parsed_render,
         parts_of_mesh,
         read_label_picture,
@@ -98,9 +100,12 @@ def parts(fits, labels, suffix, label_map, ignore, skip_absent, parser, model, j
         if segmenter is None:
             predicted = parts_of_mesh(result)
         else:
-            predicted, window = parsed_render(result, segmenter)
+            window = parse_window(result)
+            predicted = parsed_render(result, segmenter, window)
             if target is None:
-                target, meaning = _parsed_photo(result, segmenter, window), parse_label_map("facefit")
+                from fitter.landmarks import load_detector
+
+                target, meaning = parsed_photo(result, segmenter, load_detector(), window), parse_label_map("facefit")
             else:
                 target = sample_labels(target, window)
         scores = score_parts(predicted, target, meaning, hidden, skip_absent)
@@ -109,23 +114,6 @@ def parts(fits, labels, suffix, label_map, ignore, skip_absent, parser, model, j
     write_json({"command": "parts", "fits": rows, "summary": summary}, json_file)
     if not is_dash(json_file):
         print_table(f"Part IoU of {len(rows)} fits", ("part", "mean", "std", "n"), summary_rows(summary, 3))
-
-
-def _parsed_photo(result, segmenter, window):
-    """What the parser sees in the photo itself, in the same window and with the same landmarks."""
-    import numpy as np
-    import torch
-
-    from fitter.camera import project, window_camera
-    from fitter.image import sample_window
-    from fitter.scene import contour_choice, project_landmarks
-
-    image, _ = sample_window(result.photo, window)
-    camera = window_camera(result.camera, window)
-    points = torch.from_numpy(result.verts_in("camera"))[None].float()
-    contour = contour_choice(result.model, project(points, camera))
-    landmarks = project_landmarks(result.model, points, camera, contour)[0].numpy()
-    return segmenter.segment((image / 255).astype(np.float32), landmarks, window).labels
 
 
 @evaluate.command()

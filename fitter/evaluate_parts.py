@@ -24,7 +24,7 @@ LABEL_MAPS: dict[str, dict[int, str]] = {
         11: "upper_lip", 12: "lower_lip", 13: "hair",
     },
 }  # fmt: skip
-_LABEL_SUFFIXES = ("", "_label", "_labels", "_parts")
+_LABEL_SUFFIXES = ("_label", "_labels", "_parts", "")  # the bare name last: it may be the photo
 
 
 def parse_label_map(text: str) -> dict[int, str]:
@@ -70,7 +70,7 @@ def find_labels(fit: Fit, folder: Path, suffix: str | None = None) -> Path:
     """The label picture of a fit: `folder`/NAME[suffix].png, NAME the photo's stem, the fit's name or its last part.
 
     Args:
-        suffix: None tries "", "_label", "_labels" and "_parts".
+        suffix: None tries "_label", "_labels", "_parts" and none.
     Raises:
         InputError: there is none, or it would be the fit's own (the same file).
     """
@@ -119,30 +119,53 @@ def parts_of_mesh(result: FitResult) -> np.ndarray:
     return render_labels(result.model, result.verts_in("camera"), result.camera, *result.photo_size)
 
 
-def parsed_render(result: FitResult, segmenter, size: int = 512) -> tuple[np.ndarray, WindowTransform]:
+def parse_window(result: FitResult, size: int = 512) -> WindowTransform:
+    """The window that was fitted, in `size` x `size` pixels: where a parser looks."""
+    from fitter.view import make_window
+
+    side = result.window.size / float(result.window.scale[0])
+    return make_window(tuple(result.window.origin[0].tolist()), side, size)
+
+
+def parsed_render(result: FitResult, segmenter, window: WindowTransform) -> np.ndarray:
     """The paper's own way to the fit's parts: render it with the mean albedo, and let a parser look at the picture.
 
     Returns:
-        (size, size) uint8 labels as the segmenter gives them, and the window they belong to.
+        (S, S) uint8 labels as the segmenter gives them.
     Source: Wang et al. 2024, sec. 5.2.
     """
     from fitter.lighting import shade
-    from fitter.scene import contour_choice, project_landmarks
-    from fitter.view import make_window, mesh_faces, shading_normals, view
+    from fitter.view import mesh_faces, shading_normals, view
 
-    side = result.window.size / float(result.window.scale[0])
-    window = make_window(tuple(result.window.origin[0].tolist()), side, size)
-    verts = result.verts_in("camera")
-    seen = view(verts, mesh_faces(result.model), result.camera, window)
+    faces = mesh_faces(result.model)
+    seen = view(result.verts_in("camera"), faces, result.camera, window)
     with torch.no_grad():
         albedo = result.model.albedo_mean[None].float()
         colours = shade(albedo, shading_normals(result), result.parameters.sh)[0].numpy()
-        inner = window_camera(result.camera, window)
-        points = torch.from_numpy(verts).float()[None]
-        contour = contour_choice(result.model, project(points, inner))
-        landmarks = project_landmarks(result.model, points, inner, contour)[0].numpy()
-    picture = np.where(seen.seen[..., None], seen.interpolate(colours, mesh_faces(result.model)), 0.5)
-    return segmenter.segment(picture.clip(0, 1).astype(np.float32), landmarks, window).labels, window
+    picture = np.where(seen.seen[..., None], seen.interpolate(colours, faces), 0.5).clip(0, 1)
+    return segmenter.segment(picture.astype(np.float32), _mesh_landmarks(result, window), window).labels
+
+
+def parsed_photo(result: FitResult, segmenter, detector, window: WindowTransform) -> np.ndarray:
+    """(S, S) uint8: what a parser sees in the photo itself, with the landmarks that the detector finds there."""
+    from fitter.image import sample_window
+
+    ours = _mesh_landmarks(result, window)
+    theirs = [window.to_window(torch.from_numpy(f.landmarks)[None])[0].numpy() for f in detector.detect(result.photo)]
+    nearest = min(theirs, key=lambda points: np.abs(points - ours).mean(), default=ours)
+    image = sample_window(result.photo, window)[0] / 255
+    return segmenter.segment(image.astype(np.float32), nearest, window).labels
+
+
+def _mesh_landmarks(result: FitResult, window: WindowTransform) -> np.ndarray:
+    """(478, 2) window pixels."""
+    from fitter.scene import contour_choice, project_landmarks
+
+    camera = window_camera(result.camera, window)
+    points = torch.from_numpy(result.verts_in("camera")).float()[None]
+    with torch.no_grad():
+        contour = contour_choice(result.model, project(points, camera))
+        return project_landmarks(result.model, points, camera, contour)[0].numpy()
 
 
 def score_parts(

@@ -139,7 +139,14 @@ def test_the_papers_protocol_parses_the_render(folder, toy, monkeypatch):
             nose[200:300, 240:280] = LABEL["nose"]
             return Segmentation(nose, np.ones(image.shape[:2], np.float32))
 
+    class Detector:
+        def detect(self, image):
+            found.append(image.shape)
+            return []
+
+    found = []
     monkeypatch.setattr("fitter.segmentation.load_segmenter", lambda spec: Parser())
+    monkeypatch.setattr("fitter.landmarks.load_detector", Detector)
     one = folder / "fits" / "s1" / "front" / "7.json"
     result = numbers("parts", one, "--parser", "auto", "--model", toy)
     assert result["fits"][0]["part_iou"]["nose"] == 1 and result["fits"][0]["labels"] is None
@@ -148,6 +155,7 @@ def test_the_papers_protocol_parses_the_render(folder, toy, monkeypatch):
     assert np.ptp(render[:5, :5]) == 0 and np.abs(render - photo).mean() > 0.02
     inside = (landmarks > 0).all() and (landmarks < 512).all()
     assert inside and np.ptp(landmarks[:, 0]) > 100
+    assert found == [(360, 420, 3)]
     # with label pictures the photo is not needed
     labelled = numbers("parts", one, "--parser", "auto", "--labels", folder / "labels", "--model", toy)
     assert 0 < labelled["fits"][0]["part_iou"]["nose"] < 1

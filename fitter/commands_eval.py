@@ -263,11 +263,11 @@ def scan(
     named = {"mesh": str(mesh), "scan": str(scan), "region": region, "metric": metric}
     write_json({"command": "scan", "unit": "mm", **named, **figures}, json_file)
     if not is_dash(json_file):
-        columns = ("median", "mean", "std", "rms", "p90", "max", "scale", "landmark_rms")
+        columns = ("median", "mean", "std", "p90", "max", "scale", "landmark_rms")  # as wide as 80 characters allow
         body = [
             (kind, *(number(value[c], 4 if c == "scale" else 3) for c in columns)) for kind, value in figures.items()
         ]
-        print_table(f"Scan to mesh, mm ({metric}, {region})", ("alignment", *columns), body)
+        print_table(f"Scan to mesh, mm ({metric}, {region})", ("alignment", *columns[:-1], "landmarks"), body)
 
 
 @evaluate.command()

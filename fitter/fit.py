@@ -23,6 +23,7 @@ from fitter.model.face_model import FaceModel, load_model
 from fitter.objective import Objective
 from fitter.observation import LABEL, MASKS, PARTS, Observation
 from fitter.optimize import Minimum, minimize
+from fitter.parallel import only_kernels
 from fitter.parameters import Parameters
 from fitter.render import Renderer, load_renderer
 from fitter.result import FitResult
@@ -36,6 +37,7 @@ Progress = Callable[[str, int, int, dict[str, float]], None]
 ExtraEnergy = Callable[[Parameters, Objective], dict[str, torch.Tensor]]
 
 
+@only_kernels()
 def fit_photo(
     photo: Photo,
     config: FitConfig | None = None,
@@ -111,6 +113,7 @@ def observe(
     )
 
 
+@only_kernels()
 def fit_batch(
     observation: Observation,
     model: FaceModel | None = None,

@@ -4,13 +4,18 @@ numba's own `parallel=True` brings a second OpenMP runtime beside torch's. The t
 the other's need, and every loop waits at a barrier for the slowest: on a busy machine with two cores a pass of 10 ms
 was seen to take 250 ms. Here the calling thread works too and never waits for a helper that has not begun. Which thread
 runs a chunk changes nothing, so kernels that give each chunk its own output are repeatable bit for bit.
+
+torch's own threads are no better company: between two operations they spin too, beside the pool's. `only_kernels`
+keeps torch to the calling thread, which loses nothing on the small tensors of a fit.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
@@ -18,14 +23,35 @@ import torch
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _pool: ThreadPoolExecutor | None = None
 
+_local = threading.local()  # .threads: those of torch outside `only_kernels`; torch, too, has a number per thread
+
+
+@contextlib.contextmanager
+def only_kernels() -> Iterator[None]:
+    """Inside, torch works on one thread of the CPU and `run_chunks` on as many as torch had before. It concerns the
+    calling thread alone."""
+    if getattr(_local, "threads", None) is not None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    _local.threads = before
+    try:
+        yield
+    finally:
+        _local.threads = None
+        torch.set_num_threads(before)
+
 
 def run_chunks(kernel: Callable[..., None], count: int, *arguments) -> None:
-    """Call kernel(*arguments, chunk) for each chunk in range(count), on up to `torch.get_num_threads()` cores.
+    """Call kernel(*arguments, chunk) for each chunk in range(count), on up to `torch.get_num_threads()` cores, as that
+    was before `only_kernels`.
 
     The kernel must release the GIL (numba's `nogil=True`) to gain from it, and chunks must not write to the same place.
     Callable from several threads at once, and in a forked child.
     """
-    helpers = min(torch.get_num_threads(), _CORES, count) - 1
+    threads = getattr(_local, "threads", None) or torch.get_num_threads()
+    helpers = min(threads, _CORES, count) - 1
     claim = itertools.count().__next__  # one bytecode, hence atomic
 
     def work() -> None:

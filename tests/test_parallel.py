@@ -6,7 +6,7 @@ import threading
 import pytest
 import torch
 
-from fitter.parallel import run_chunks
+from fitter.parallel import only_kernels, run_chunks
 
 
 @pytest.fixture(params=[1, 2, 4])
@@ -71,3 +71,40 @@ def test_the_caller_does_not_wait_for_helpers_that_have_not_begun():
         release.set()
         busy.join(30)
         torch.set_num_threads(before)
+
+
+def test_torch_keeps_to_one_thread_while_kernels_use_all(monkeypatch):
+    monkeypatch.setattr("fitter.parallel._CORES", 2)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    meet = threading.Barrier(2)
+    try:
+        with pytest.raises(KeyError), only_kernels():
+            with only_kernels():
+                assert torch.get_num_threads() == 1
+            assert torch.get_num_threads() == 1  # until the last one is left
+            run_chunks(lambda chunk: meet.wait(10), 2)  # two threads, or the barrier breaks
+            raise KeyError
+        assert torch.get_num_threads() == 2
+        torch.set_num_threads(1)
+        with only_kernels():
+            run_chunks(lambda chunk: None, 3)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_fits_on_several_threads_leave_the_number_of_threads_as_it_was():
+    before = torch.get_num_threads()
+
+    def fit():
+        for _ in range(50):
+            with only_kernels():
+                run_chunks(lambda chunk: None, 2)
+
+    callers = [threading.Thread(target=fit) for _ in range(4)]
+    for thread in callers:
+        thread.start()
+    for thread in callers:
+        thread.join(30)
+    assert torch.get_num_threads() == before

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fitter.config import Stage, Steps
 from fitter.errors import FitError
+from fitter.parallel import only_kernels
 from fitter.parameters import Parameters
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Minimum:
     trace: tuple[dict, ...]
 
 
+@only_kernels()
 def minimize(
     energy: Energy,
     start: Parameters,

@@ -234,6 +234,13 @@ def test_landmarks_mirror_and_lie_on_their_parts(model, landmarks):
     assert nose.all() and lips.all()
 
 
+def test_inner_lips_lie_on_the_lips_and_not_in_the_mouth(landmarks):
+    """Looked at with an open mouth, the corners are one pixel from what lies three centimetres behind."""
+    for inner, outer in ((78, 61), (308, 291)):
+        assert distance(landmarks, inner, outer) < 8
+    assert np.ptp(landmarks[list(LIPS_INNER), 2]) < 18
+
+
 def test_contour_rows(model, verts):
     rows = model.contour_rows.numpy()
     assert len(rows) >= 20 and ((rows >= 0).sum(1) >= 3).all()

@@ -72,11 +72,11 @@ class _Rasterize(torch.autograd.Function):
         batch, count = ctx.pos.shape[:2]
         array = rast.detach().numpy()
         buffers = np.zeros((batch, kernels.CHUNKS, count, 3), array.dtype)
-        out = torch.empty(batch, count, 4, dtype=rast.dtype)
         run_chunks(
             kernels.fill_backward, batch * kernels.CHUNKS, ctx.pos, ctx.faces, array, grad.contiguous().numpy(), buffers
         )
-        run_chunks(kernels.gather_clip, batch * kernels.CHUNKS, buffers, out.numpy())
+        out = torch.zeros(batch, count, 4, dtype=rast.dtype)
+        out[..., [0, 1, 3]] = torch.from_numpy(buffers.sum(1))  # z gets none
         return out, None, None
 
 
@@ -106,9 +106,8 @@ class _Interpolate(torch.autograd.Function):
         )  # fmt: skip
         grad_attributes = None
         if to_values:
-            grad_attributes = torch.empty_like(attributes)
             shared = buffers.reshape(groups, batch // groups * chunks, count, channels)
-            run_chunks(kernels.gather, groups * chunks, shared, grad_attributes.numpy())
+            grad_attributes = torch.from_numpy(shared.sum(1))
         return grad_attributes, grad_rast if to_rast else None, None
 
 

@@ -108,7 +108,8 @@ def fill(pos, depth, clip, faces, box, order, counts, rast, chunk):
     """Draw all faces into `rast` (B, S, S, 4), zero on entry. B * BANDS chunks."""
     b, first, last = span(rast.shape[1], BANDS, chunk)
     size = rast.shape[2]
-    nearest = np.full((last - first, size), np.inf)
+    nearest = np.empty((last - first, size))
+    nearest[:] = np.inf
     for group in range(2 * CHUNKS):
         share = group % CHUNKS
         begin, end = share * faces.shape[0] // CHUNKS, (share + 1) * faces.shape[0] // CHUNKS
@@ -231,22 +232,6 @@ def fill_backward(pos, faces, rast, grad, buffers, chunk):
 
 
 @njit(cache=True, nogil=True)
-def gather_clip(buffers, out, chunk):
-    """Sum the private buffers into `out` (B, V, 4); z gets no gradient. B * CHUNKS chunks."""
-    b, first, last = span(out.shape[1], CHUNKS, chunk)
-    for v in range(first, last):
-        x, y, w = buffers[b, 0, v, 0], buffers[b, 0, v, 1], buffers[b, 0, v, 2]
-        for c in range(1, buffers.shape[1]):
-            x += buffers[b, c, v, 0]
-            y += buffers[b, c, v, 1]
-            w += buffers[b, c, v, 2]
-        out[b, v, 0] = x
-        out[b, v, 1] = y
-        out[b, v, 2] = 0.0
-        out[b, v, 3] = w
-
-
-@njit(cache=True, nogil=True)
 def interpolate(values, rast, faces, out, chunk):
     """`values` (B or 1, N, C) at the points of `rast` -> `out` (B, S, S, C). B * BANDS chunks."""
     b, first, last = span(rast.shape[1], BANDS, chunk)
@@ -296,15 +281,3 @@ def interpolate_backward(values, rast, faces, grad, to_values, to_rast, buffers,
                     gv += g * (values[source, j, c] - values[source, k, c])
                 grad_rast[b, row, column, 0] = gu
                 grad_rast[b, row, column, 1] = gv
-
-
-@njit(cache=True, nogil=True)
-def gather(buffers, out, chunk):
-    """Sum private buffers (G, K, N, C) over K in a fixed order into `out` (G, N, C). G * CHUNKS chunks."""
-    b, first, last = span(out.shape[1], CHUNKS, chunk)
-    for v in range(first, last):
-        for c in range(out.shape[2]):
-            total = buffers[b, 0, v, c]
-            for k in range(1, buffers.shape[1]):
-                total += buffers[b, k, v, c]
-            out[b, v, c] = total

@@ -102,5 +102,7 @@ def test_the_smoothest_functions_of_a_grid():
     first = modes[:, 0].reshape(rows, columns)
     assert np.corrcoef(first.mean(0), np.cos(np.pi * np.arange(columns) / (columns - 1)))[0, 1] ** 2 > 0.98
     assert np.array_equal(modes, laplacian_modes(verts, faces, 4))
-    peak = np.abs(modes).argmax(0)
-    assert (modes[peak, np.arange(4)] > 0).all()
+    # rounding does not turn a sign, though each mode of this symmetric grid has its largest entry twice
+    for seed in range(5):
+        shaken = verts + 1e-9 * np.random.default_rng(seed).standard_normal(verts.shape)
+        assert ((modes * laplacian_modes(shaken, faces, 4)).mean(0) > 0.99).all()

@@ -73,7 +73,7 @@ class FacefitGroup(click.Group):
             # the reader of our output went away; python would complain once more while it flushes at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             return 0
-        except Exception as error:
+        except Exception as error:  # the one place where any failure becomes one line and an exit code
             if "--debug" in args:
                 raise
             return _fail(_message(error), getattr(error, "exit_code", FIT_FAILED))

@@ -51,7 +51,7 @@ def attempt(what: str, measure: Callable[[], list[Bar]]) -> list[Bar]:
     print(f"{what} ...", file=sys.stderr, flush=True)
     try:
         return measure()
-    except Exception as error:
+    except Exception as error:  # whatever stops one measure is its result; the others go on
         return [Bar(what, None, note=f"{type(error).__name__}: {error}".splitlines()[0])]
 
 

@@ -56,7 +56,7 @@ def examine(model: str | None = None) -> Iterator[Check]:
     for name, check in checks.items():
         try:
             yield check()
-        except Exception as error:
+        except Exception as error:  # a broken install breaks in any way; that is what doctor is asked to report
             yield Check(name, BAD, f"{type(error).__name__}: {' '.join(str(error).split())}", "reinstall facefit")
 
 

@@ -1,0 +1,1 @@
+"""Training of the networks that facefit ships; nothing here is installed with it."""

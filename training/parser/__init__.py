@@ -1,0 +1,1 @@
+"""The face parser: data, training, export and evaluation."""

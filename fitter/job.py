@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fitter.config import FitConfig, override, preset
 from fitter.errors import ImageError
 from fitter.export import output_paths, result_files
 from fitter.files import check_outputs, numbered, write_files
@@ -64,6 +65,38 @@ class Fitted:
     part_iou: float | None
     landmark_error: float | None
     status: str
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """What decides a fit, as names and numbers that can travel to other processes. Attributes as `fit`'s options."""
+
+    preset: str = "default"
+    energies: tuple[str, ...] | None = None
+    iterations: int | None = None
+    max_seconds: float | None = None
+    seed: int = 0
+    segmentation: str = "auto"
+    label_map: str = "auto"
+    model: str | None = None
+    renderer: str = "auto"
+    device: str = "auto"
+    faces: str = "largest"
+    focal: float | None = None
+    fov: float | None = None
+    space: str = "model"
+    texture_size: int = 1024
+
+    def config(self) -> FitConfig:
+        """The preset with what was given. Raises ValueError for values out of range."""
+        return override(
+            preset(self.preset), energies=self.energies, iterations=self.iterations, max_seconds=self.max_seconds,
+            seed=self.seed,
+        )  # fmt: skip
+
+    def inputs(self) -> tuple[Path, ...]:
+        """Files that are named here and that no output may overwrite."""
+        return tuple(Path(name) for name in (self.model, self.segmentation) if name not in (None, "auto", "polygons"))
 
 
 @dataclass(frozen=True)
@@ -135,3 +168,53 @@ def finite(value: float) -> float | None:
     """None for NaN and infinity, which JSON does not know."""
     value = float(value)
     return value if math.isfinite(value) else None
+
+
+def load_job(options: JobOptions) -> Job:
+    """Load the model, the detector, the segmenter and the renderer.
+
+    Raises:
+        ValueError: an option's value is not accepted, or there is no such device. ModelError: as `load_model`.
+    """
+    # imported here: each of them is patched or replaced on its own in tests and by users
+    from fitter.landmarks import load_detector
+    from fitter.model.face_model import load_model
+    from fitter.render import load_renderer
+    from fitter.segmentation import load_segmenter
+
+    config = options.config()
+    device = usable_device(options.device, options.renderer)
+    segmenter = load_segmenter(options.segmentation, options.label_map)
+    model = load_model(options.model, device)
+    return Job(
+        config=config,
+        model=model,
+        detector=load_detector(),
+        segmenter=segmenter,
+        renderer=load_renderer(options.renderer, device),
+        device=device,
+        faces=options.faces,
+        focal=options.focal,
+        fov=options.fov,
+        space=options.space,
+        texture_size=options.texture_size,
+        inputs=options.inputs(),
+    )
+
+
+def usable_device(name: str, renderer: str = "auto") -> str:
+    """The device of that name; "auto" is the GPU where there is one and the renderer is not the CPU's.
+
+    Raises:
+        ValueError: torch does not know it, or cannot use it here.
+    """
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() and renderer != "cpu" else "cpu"
+    try:
+        device = str(torch.device(name))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"--device {name}: {str(error).splitlines()[0]}") from None
+    return device

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import cli
+import fitter.commands_batch
 from fitter.errors import FitError, NoFaceError
 from fitter.model.face_model import model_path
 
@@ -366,7 +367,7 @@ class TestBatch:
     def test_all_done_is_code_0_and_again_loads_nothing(self, fake, photo, tmp_path, monkeypatch):
         out = tmp_path / "new" / "out"
         assert facefit("batch", photo.parent, "-o", out).exit_code == 0
-        monkeypatch.setattr(cli, "_job", None)
+        monkeypatch.setattr(fitter.commands_batch, "load", None)
         result = facefit("batch", photo.parent, "-o", out)
         assert result.exit_code == 0 and "1 skipped" in result.stdout and len(fake.calls) == 1
 

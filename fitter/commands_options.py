@@ -1,0 +1,104 @@
+"""What the commands that fit have in common: options, checks before anything heavy is loaded, loading the rest."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+PRESETS = ("default", "paper", "fast")
+RENDERERS = ("auto", "nvdiffrast", "cpu")
+
+
+def shared_options(command: Callable) -> Callable:
+    """What `fit` and `batch` have in common; the first of the list is the first in the help."""
+    options = [
+        click.option("--faces", default="largest", metavar="largest|all|N", show_default=True, callback=_check_faces,
+                     help="Which faces: the largest, all (each file gets _1, _2, ... from the largest), or the N-th."),
+        click.option("--focal", type=click.FloatRange(min=0, min_open=True), metavar="PX",
+                     help="Focal length in photo pixels. Without it: --fov, EXIF, or a portrait lens."),
+        click.option("--fov", type=click.FloatRange(0.1, 170), metavar="DEGREES",
+                     help="Field of view across the width."),
+        click.option("--preset", type=click.Choice(PRESETS), default="default", show_default=True,
+                     help="Set of tuning values; `paper` has the weights of the PRDL paper."),
+        click.option("--energies", metavar="LIST", help="Comma list of the energies to use, e.g. landmark,prdl."),
+        click.option("--iterations", type=click.IntRange(min=1), metavar="N", help="Most iterations of the full fit."),
+        click.option("--max-seconds", type=click.FloatRange(min=0, min_open=True), metavar="S",
+                     help="Stop after this time."),
+        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
+                     help="Of every random choice."),
+        click.option("--renderer", type=click.Choice(RENDERERS), default="auto", show_default=True, help="Rasteriser."),
+        click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda",
+                     help="Where tensors live."),
+        click.option("--segmentation", default="auto", show_default=True, metavar="auto|polygons|FILE",
+                     help="auto, polygons (landmarks alone), a face parser (.onnx), or a picture of labels (.png)."),
+        click.option("--label-map", default="auto", show_default=True, metavar="NAME",
+                     help="What the numbers of a parser or picture mean, e.g. celebamask19."),
+        click.option("--space", type=click.Choice(("model", "camera")), default="model", show_default=True,
+                     help="Mesh upright and facing +z, or as the camera sees it."),
+        click.option("--texture-size", type=click.IntRange(16, 8192), default=1024, show_default=True, metavar="PX",
+                     help="Side of the texture in pixels."),
+        click.option("--model", type=click.Path(), metavar="FILE", help="Another face model (.npz)."),
+        click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
+        click.option("-v", "--verbose", is_flag=True, help="Log what happens."),
+        click.option("--debug", is_flag=True, help="Log everything; show tracebacks."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _check_faces(context: click.Context, option: click.Parameter, value: str) -> str:
+    value = value.strip().lower()
+    if value not in ("largest", "all") and not (value.isdecimal() and int(value) >= 1):
+        raise click.BadParameter(f"{value!r}; accepted: largest, all, or a number from 1")
+    return value
+
+
+def start(options: dict) -> None:
+    """Checks that need no library, and logging."""
+    if options["focal"] is not None and options["fov"] is not None:
+        raise click.UsageError("--focal and --fov are two names of one thing; give one of them")
+    for path in input_files(options):
+        if Path(path).suffix and not path.is_file():
+            raise click.UsageError(f"{path}: no such file")
+    level = logging.DEBUG if options["debug"] else logging.INFO if options["verbose"] else logging.ERROR
+    logging.basicConfig(format="facefit: %(levelname)s %(name)s: %(message)s", level=logging.WARNING, force=True)
+    logging.getLogger("fitter").setLevel(level)
+    if level > logging.INFO:
+        import warnings
+
+        warnings.simplefilter("ignore")  # of libraries, to developers
+
+
+def check_mesh_suffix(output: Path) -> None:
+    if output.suffix.lower() not in (".obj", ".ply", ".glb"):
+        raise click.UsageError(f"-o {output}: unknown mesh format {output.suffix!r}; accepted: .obj, .ply, .glb")
+
+
+def input_files(options: dict) -> tuple[Path, ...]:
+    """Files that the options name and that no output may overwrite."""
+    named = (options["model"], options["segmentation"])
+    return tuple(Path(name) for name in named if name not in (None, "auto", "polygons"))
+
+
+def job_options(options: dict):
+    """What of the command line decides a fit, as a value that travels to other processes."""
+    from fitter.job import JobOptions
+
+    energies = options["energies"]
+    named = {name: options[name] for name in JobOptions.__dataclass_fields__}
+    named["energies"] = None if energies is None else tuple(n.strip() for n in energies.split(",") if n.strip())
+    return JobOptions(**named)
+
+
+def load(options: dict):
+    """The Job: everything that stays the same from photo to photo."""
+    from fitter.job import load_job
+
+    try:
+        return load_job(job_options(options))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None

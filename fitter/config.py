@@ -21,7 +21,7 @@ class Weights:
         prdl: 1/pixel^2 of a 224 px window, on PRDL (sum over parts, mean over anchors).
         photometric: on the mean RGB difference of visible skin pixels.
         closure: on the squared lid and lip openings' errors, in parts of the eye distance.
-        identity, expression, albedo, gaze: on the priors. sparsity: on the sum of activations.
+        identity, expression, albedo, gaze, joints: on the priors. sparsity: on the sum of activations.
         symmetry: on the mean absolute difference of mirrored albedos.
 
     How the defaults were chosen, on development photos, by median scan error (mm, similarity, two scans, 16 renders)
@@ -44,6 +44,7 @@ class Weights:
     sparsity: float = 0.3
     albedo: float = 1.0
     gaze: float = 0.3
+    joints: float = 1.0
     symmetry: float = 50.0
 
 
@@ -58,6 +59,7 @@ class Steps:
     translation: float = 0.4
     sh: float = 0.01
     gaze: float = 0.01
+    joints: float = 0.005
 
 
 @dataclass(frozen=True)

@@ -228,7 +228,7 @@ def measure(parameters: Parameters, observation: Observation, objective: Objecti
     """Part IoU of the mesh against the observation's own masks (a self-consistency figure), and the landmark error."""
     model, size = objective.model, observation.size
     camera = window_camera(observation.camera, observation.window)
-    verts = model.shape(parameters.identity, parameters.expression, parameters.gaze)
+    verts = model.shape(parameters.identity, parameters.expression, parameters.gaze, parameters.joints)
     points = to_camera_space(verts, parameters.rotvec, parameters.translation)
     rast = objective.renderer.rasterize(to_clip_space(points, camera, size), model.faces, size)
     share = objective.renderer.interpolate(model.part_weight[None], rast, model.faces)

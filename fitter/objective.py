@@ -17,7 +17,7 @@ from fitter.energies.eye_closure import INNER_LIP_PAIRS, LID_PAIRS, relative_off
 from fitter.energies.landmark import calibrated_precision, landmark_energy
 from fitter.energies.photometric import photometric_energy
 from fitter.energies.prdl import PrdlSelection, PrdlTargets, group_points, prdl_energy, prdl_targets, select_points
-from fitter.energies.prior import activation_prior, gaussian_prior, gaze_prior
+from fitter.energies.prior import activation_prior, gaussian_prior, gaze_prior, joint_prior
 from fitter.energies.symmetry import albedo_symmetry
 from fitter.lighting import estimate_sh, shade, vertex_normals
 from fitter.model.face_model import FaceModel
@@ -62,7 +62,7 @@ class Objective:
     def __call__(self, parameters: Parameters, iteration: int) -> dict[str, Tensor]:
         """-> name -> (B,) weighted terms."""
         model, config, weights = self.model, self.config, self.config.weights
-        verts = model.shape(parameters.identity, parameters.expression, parameters.gaze)
+        verts = model.shape(parameters.identity, parameters.expression, parameters.gaze, parameters.joints)
         rotation = rotation_matrix(parameters.rotvec)
         points = verts @ rotation.transpose(1, 2) + parameters.translation[:, None]
         clip = to_clip_space(points, self.camera, self.size)
@@ -111,6 +111,8 @@ class Objective:
         else:
             terms["expression"] = weights.expression * gaussian_prior(parameters.expression)
         terms["gaze"] = weights.gaze * gaze_prior(parameters.gaze)
+        if model.skeleton is not None:
+            terms["joints"] = weights.joints * joint_prior(parameters.joints, model.skeleton.spread())
         return terms
 
     def rendered(self, parameters: Parameters) -> tuple[Tensor, Tensor]:
@@ -136,7 +138,7 @@ class Objective:
         return estimate_sh(colours, seen[..., 3:], normal, weight.reshape(batch, -1))
 
     def _posed(self, parameters: Parameters) -> tuple[Tensor, Tensor]:
-        verts = self.model.shape(parameters.identity, parameters.expression, parameters.gaze)
+        verts = self.model.shape(parameters.identity, parameters.expression, parameters.gaze, parameters.joints)
         points = verts @ rotation_matrix(parameters.rotvec).transpose(1, 2) + parameters.translation[:, None]
         return points, to_clip_space(points, self.camera, self.size)
 

@@ -19,6 +19,8 @@ class Parameters:
         rotvec: (B, 3) radians; translation: (B, 3) mm: model space -> camera space.
         sh: (B, 9, 3) RGB spherical-harmonics coefficients of bands 0 to 2 (fitter.lighting).
         gaze: (B, 2, 2) radians, right and left eye, yaw and pitch.
+        joints: (B, J, 3) radians, rotation vectors of the model's joints; None becomes J = 0, a model without. Neck and
+            jaw are read; the root's turn is rotvec, the eyes' is gaze (fitter.model.skeleton).
     """
 
     identity: Tensor
@@ -28,6 +30,11 @@ class Parameters:
     translation: Tensor
     sh: Tensor
     gaze: Tensor
+    joints: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.joints is None:
+            object.__setattr__(self, "joints", self.gaze.new_zeros(len(self.gaze), 0, 3))
 
     @classmethod
     def zeros(cls, sizes: dict[str, int], batch: int = 1, device: torch.device | str = "cpu") -> Parameters:
@@ -48,6 +55,7 @@ class Parameters:
             translation=translation,
             sh=sh,
             gaze=empty(2, 2),
+            joints=empty(sizes.get("joints", 0), 3),
         )
 
     @property

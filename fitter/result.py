@@ -97,7 +97,8 @@ class FitResult:
             raise ValueError(f"space is {space!r}; accepted: {', '.join(SPACES)}")
         value = self.parameters
         with torch.no_grad():
-            verts = self.model.shape(value.identity, value.expression, value.gaze)[0].cpu().double().numpy()
+            verts = self.model.shape(value.identity, value.expression, value.gaze, value.joints)[0]
+            verts = verts.cpu().double().numpy()
         if space == "model":
             return verts
         rotation, translation = self.pose()

@@ -110,7 +110,7 @@ def test_round_trip(path, toy_model):
     assert torch.equal(model.faces, toy_model.faces) and model.faces.dtype == torch.int64
     assert (model.name, model.version, model.license, model.provenance) == ("toy", "1", "CC0-1.0", {})
     assert model.expression_names == ("unit0", "unit1", "unit2") and model.activation
-    assert model.sizes == {"identity": 4, "expression": 3, "albedo": 3}
+    assert model.sizes == {"identity": 4, "expression": 3, "albedo": 3, "joints": 0}
     assert len(model.checksum) == 64 and toy_model.checksum == ""
 
 

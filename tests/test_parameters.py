@@ -16,7 +16,7 @@ def test_zeros_is_the_mean_face_a_metre_away_under_white_light():
     shapes = {name: tuple(tensor.shape) for name, tensor in value.tensors().items()}
     assert shapes == {
         "identity": (2, 4), "expression": (2, 3), "albedo": (2, 2), "rotvec": (2, 3), "translation": (2, 3),
-        "sh": (2, 9, 3), "gaze": (2, 2, 2),
+        "sh": (2, 9, 3), "gaze": (2, 2, 2), "joints": (2, 0, 3),
     }  # fmt: skip
     assert value.batch == 2
     assert value.translation.tolist() == [[0.0, 0.0, -1000.0]] * 2

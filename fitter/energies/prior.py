@@ -72,6 +72,19 @@ def gaze_prior(gaze: Tensor, turn: float = math.radians(12.0), squint: float = m
     return (common * common).sum(1) + (difference * difference).sum(1)
 
 
+def joint_prior(joints: Tensor, spread: Tensor) -> Tensor:
+    """Joints rest unless the photo says otherwise.
+
+    Args:
+        joints: (B, J, 3) rotation vectors, radians.
+        spread: (J, 3) standard deviations, radians, > 0.
+    Returns:
+        (B,) without unit.
+    """
+    scaled = joints / spread
+    return (scaled * scaled).sum((1, 2))
+
+
 def pose_prior(
     rotvec: Tensor,
     translation: Tensor,

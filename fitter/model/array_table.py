@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from fitter.model.source import JOINT_NAMES
+
 PART_LABELS = 11  # fitter.observation.LABELS 0 to 10: what a mesh can be labelled with
 
 # Array: kind, shape. A letter stands for the same number wherever it occurs; the first array with it says which.
@@ -18,15 +20,19 @@ _TABLE: dict[str, tuple[str, tuple]] = {
     "eyeball": ("whole", ("V",)), "landmark_faces": ("whole", ("L",)), "landmark_bary": ("real", ("L", 3)),
     "landmark_yaw": ("real", ("Y",)), "landmark_bias": ("real", ("Y", "L", 2)),
     "landmark_covariance": ("real", ("Y", "L", 2, 2)), "contour_rows": ("whole", ("R", "K")),
-    "contour_landmarks": ("whole", ("R",)),
+    "contour_landmarks": ("whole", ("R",)), "eyeball_weight": ("real", ("V",)),
+    "joint_names": ("text", ("J",)), "joint_parent": ("whole", ("J",)), "joint_position": ("real", ("J", 3)),
+    "joint_position_basis": ("real", ("I", "J", 3)), "joint_weight": ("real", ("V", "J")),
+    "joint_pose_basis": ("real", ("P", "C", 3)),
 }  # fmt: skip
-_OPTIONAL = ("upsample_index", "upsample_weight", "part_weight")
+_JOINTS = ("joint_names", "joint_parent", "joint_position", "joint_position_basis", "joint_weight")  # all or none
+_OPTIONAL = ("upsample_index", "upsample_weight", "part_weight", "eyeball_weight", *_JOINTS, "joint_pose_basis")
 _KINDS = {"whole": ("iu", "whole numbers"), "real": ("fiu", "numbers"), "text": ("U", "text")}
 # Array: least value, and what all values lie below.
 _RANGES: dict[str, tuple[int, str | int]] = {
     "upsample_index": (0, "C"), "faces": (0, "V"), "uv_faces": (0, "T"), "symmetry": (0, "V"),
     "vertex_label": (0, PART_LABELS), "part_weight": (0, 256), "eyeball": (0, 3), "landmark_faces": (0, "F"),
-    "contour_rows": (-1, "V"), "contour_landmarks": (0, "L"),
+    "contour_rows": (-1, "V"), "contour_landmarks": (0, "L"), "joint_parent": (-1, "J"),
 }  # fmt: skip
 
 
@@ -37,6 +43,9 @@ def table_error(arrays: dict[str, np.ndarray]) -> str | None:
         return f"lacks {', '.join(missing)}; see fitter/model/face_model.py for the format"
     if ("upsample_index" in arrays) != ("upsample_weight" in arrays):
         return "has only one of upsample_index and upsample_weight"
+    joints = [name for name in _JOINTS if name in arrays]
+    if (joints or "joint_pose_basis" in arrays) and len(joints) < len(_JOINTS):
+        return f"lacks {', '.join(name for name in _JOINTS if name not in arrays)} beside its other joint arrays"
     sizes: dict[str, int] = {}
     for name, (kind, shape) in _TABLE.items():
         if name not in arrays:
@@ -57,10 +66,29 @@ def table_error(arrays: dict[str, np.ndarray]) -> str | None:
         if name == "verts" and "upsample_index" not in arrays:
             sizes["V"] = sizes["C"]
     for name, (least, limit) in _RANGES.items():
+        if name not in arrays or not arrays[name].size:
+            continue
         limit = sizes[limit] if isinstance(limit, str) else limit
-        if name in arrays and arrays[name].size and not (least <= arrays[name].min() and arrays[name].max() < limit):
+        if not (least <= arrays[name].min() and arrays[name].max() < limit):
             return f"{name} holds values outside [{least}, {limit})"
+    if joints:
+        wrong = _joint_error(arrays, sizes)
+        if wrong is not None:
+            return wrong
     return _calibration_error(arrays["landmark_yaw"], arrays["landmark_covariance"])
+
+
+def _joint_error(arrays: dict[str, np.ndarray], sizes: dict[str, int]) -> str | None:
+    unknown = sorted(set(arrays["joint_names"].tolist()) - set(JOINT_NAMES))
+    if unknown or sizes["J"] == 0:
+        return f"joint_names holds {unknown[0] if unknown else 'nothing'}; expected {', '.join(JOINT_NAMES)}"
+    if not (arrays["joint_parent"] < np.arange(sizes["J"])).all():
+        return "joint_parent names a joint that does not come before its child"
+    if sizes.get("P", 9 * (sizes["J"] - 1)) != 9 * (sizes["J"] - 1):
+        return f"joint_pose_basis has {sizes['P']} rows; expected 9 for each joint but the first"
+    if np.abs(arrays["joint_weight"].astype(np.float64).sum(1) - 1).max() > 1e-2:
+        return "joint_weight has rows that do not sum to 1"
+    return None
 
 
 def _calibration_error(yaw: np.ndarray, covariance: np.ndarray) -> str | None:

@@ -21,12 +21,17 @@ I / E / A identity / expression / albedo components, L landmarks, Y calibration 
 | `vertex_label`         | (V,) uint8           | fitter.observation.LABELS (0 to 10) |
 | `part_weight`          | (V, 11) uint8        | optional: share of each label at the vertex times 255; interpolated, the largest wins, so that a part may end between two vertices; absent: `vertex_label` alone |
 | `eyeball`              | (V,) uint8           | 0 not an eyeball, 1 right, 2 left; turned by `gaze` about its own mean |
+| `eyeball_weight`       | (V,) float           | optional: weights, summing to 1 over each eyeball, with which its vertices give the point it turns about; absent: their mean |
 | `landmark_faces`, `landmark_bary` | (L,) int, (L, 3) float | points on the surface in MediaPipe's order |
 | `landmark_yaw`         | (Y,) float           | degrees, increasing: head yaw of each calibration bin |
 | `landmark_bias`        | (Y, L, 2) float      | mean of detection - truth, mm in the image plane (x right, y down) |
 | `landmark_covariance`  | (Y, L, 2, 2) float   | of the same, mm^2 |
 | `contour_rows`         | (R, K) int           | rows of vertices across the cheek from front to back, for contour marching; -1 pads |
 | `contour_landmarks`    | (R,) int             | the landmark that marches along each row |
+| `joint_names`, `joint_parent` | (J,) str, (J,) int | optional, as all that follow: `root`, `neck`, `jaw`, `right_eye`, `left_eye`, `other`; an earlier joint, -1 at the root |
+| `joint_position`, `joint_position_basis` | (J, 3), (I, J, 3) float | mm at rest, and mm per standard deviation of identity |
+| `joint_weight`         | (V, J) float         | linear blend skinning; rows sum to 1 |
+| `joint_pose_basis`     | (9 (J - 1), C, 3) float | optional: mm per unit of the flattened R - I of joints 1 to J - 1 |
 """
 
 from __future__ import annotations
@@ -36,6 +41,7 @@ import io
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -43,9 +49,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fitter.camera import rotation_matrix
 from fitter.errors import ModelError
 from fitter.model.array_table import PART_LABELS, table_error
+from fitter.model.skeleton import EYES, Skeleton, gaze_rotation
+from fitter.observation import LABEL
 from fitter.sparse_map import SparseMap
 
 FORMAT = 1
@@ -63,6 +70,8 @@ class FaceModel:
         part_weight: (V, 11) float32 in [0, 1].
         activation: True when the expression coefficients live in [0, 1].
         checksum: sha256 of the file, empty for a model made in memory.
+        eyeball_weight: (V,), or None for the mean.
+        skeleton: the joints, or None.
     """
 
     name: str
@@ -91,6 +100,8 @@ class FaceModel:
     contour_rows: Tensor
     contour_landmarks: Tensor
     checksum: str = ""
+    eyeball_weight: Tensor | None = None
+    skeleton: Skeleton | None = None
 
     @property
     def device(self) -> torch.device:
@@ -98,14 +109,17 @@ class FaceModel:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Numbers of coefficients: identity, expression, albedo."""
+        """Numbers of coefficients: identity, expression, albedo; and of joints."""
         return {
             "identity": self.identity_basis.shape[0],
             "expression": self.expression_basis.shape[0],
             "albedo": self.albedo_basis.shape[0],
+            "joints": 0 if self.skeleton is None else len(self.skeleton.names),
         }
 
-    def shape(self, identity: Tensor, expression: Tensor, gaze: Tensor | None = None) -> Tensor:
+    def shape(
+        self, identity: Tensor, expression: Tensor, gaze: Tensor | None = None, joints: Tensor | None = None
+    ) -> Tensor:
         """Vertices in model space.
 
         Args:
@@ -113,6 +127,7 @@ class FaceModel:
             expression: (B, E) activations or standard deviations.
             gaze: (B, 2, 2) radians: right and left eye; yaw (positive looks to the subject's left, +x) and pitch
                 (positive looks up).
+            joints: (B, J, 3) radians, rotation vectors; of neck and jaw, where the model has them.
         Returns:
             (B, V, 3) mm.
         Source: Wang et al. 2024, eq. 1.
@@ -124,7 +139,12 @@ class FaceModel:
         else:
             basis = self._shape_basis()
             verts = torch.addmm(self.verts.reshape(1, -1), coefficients, basis).reshape(-1, *self.verts.shape)
-        return verts if gaze is None else self._turn_eyes(verts, gaze)
+        skeleton = self.skeleton
+        if gaze is not None and (skeleton is None or not set(EYES) & set(skeleton.names)):
+            verts = self._turn_eyes(verts, gaze)
+        if skeleton is None or (gaze is None and joints is None):
+            return verts
+        return skeleton.bend(verts, identity, skeleton.rotations(len(verts), joints, gaze))
 
     def albedo(self, albedo: Tensor) -> Tensor:
         """(B, A) standard deviations -> (B, V, 3) sRGB-encoded reflectance; not clamped."""
@@ -148,7 +168,7 @@ class FaceModel:
         if self.device == torch.device(device):
             return self  # keeps what was derived from the model and cached on it
         moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        return FaceModel(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in moved.items()})
+        return FaceModel(**{k: v.to(device) if isinstance(v, (Tensor, Skeleton)) else v for k, v in moved.items()})
 
     def _shape_basis(self) -> Tensor:
         cached = self.__dict__.get("_stacked_basis")
@@ -158,13 +178,14 @@ class FaceModel:
         return cached
 
     def _turn_eyes(self, verts: Tensor, gaze: Tensor) -> Tensor:
-        axes = verts.new_tensor([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])  # of yaw and pitch
-        turns = rotation_matrix((gaze[..., None] * axes).reshape(-1, 3)).reshape(-1, 2, 2, 3, 3)
-        turns = (turns[:, :, 0] @ turns[:, :, 1]).transpose(2, 3)
+        turns = [gaze_rotation(gaze[:, eye]).transpose(1, 2) for eye in (0, 1)]
         for eye, index in self._eyeball_index():
             ball = verts.index_select(1, index)  # not verts[:, index]: that one's gradient is slow
-            centre = ball.mean(1, keepdim=True)
-            verts = verts.index_copy(1, index, (ball - centre) @ turns[:, eye] + centre)
+            if self.eyeball_weight is None:
+                centre = ball.mean(1, keepdim=True)
+            else:
+                centre = (ball * self.eyeball_weight[index, None]).sum(1, keepdim=True)
+            verts = verts.index_copy(1, index, (ball - centre) @ turns[eye] + centre)
         return verts
 
     def _eyeball_index(self) -> list[tuple[int, Tensor]]:
@@ -284,11 +305,27 @@ def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = 
         contour_rows=integer("contour_rows"),
         contour_landmarks=integer("contour_landmarks"),
         checksum=checksum,
+        eyeball_weight=real("eyeball_weight") if "eyeball_weight" in arrays else None,
+        skeleton=_skeleton(arrays, real, dense) if "joint_names" in arrays else None,
     )
     if subdivision is not None:
         basis = torch.cat([real("identity_basis"), real("expression_basis")]).flatten(1)
         object.__setattr__(model, "_control", _Control(real("verts").reshape(1, -1), basis, subdivision))
     return model
+
+
+def _skeleton(arrays: dict[str, np.ndarray], real: Callable[[str], Tensor], dense: Callable[[str], Tensor]) -> Skeleton:
+    weight = real("joint_weight")
+    nose = torch.from_numpy(arrays["vertex_label"] == LABEL["nose"])
+    return Skeleton(
+        names=tuple(str(name) for name in arrays["joint_names"]),
+        parent=tuple(arrays["joint_parent"].tolist()),
+        position=real("joint_position"),
+        position_basis=real("joint_position_basis"),
+        weight=weight,
+        pose_basis=dense("joint_pose_basis") if "joint_pose_basis" in arrays else None,
+        carrier=int((weight[nose] if nose.any() else weight).sum(0).argmax()),
+    )
 
 
 def _part_weight(arrays: dict[str, np.ndarray]) -> Tensor:

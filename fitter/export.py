@@ -224,6 +224,8 @@ def load_parameters(path: Path) -> tuple[Parameters, Camera]:
             raise ValueError(f"format {document['format']!r} {document['format_version']!r}")
         stored, camera = document["parameters"], document["camera"]
         tensors = {k: torch.tensor(v, dtype=torch.float32)[None] for k, v in stored.items()}
+        if "joints" in tensors:  # a model without joints: a list of nothing does not tell its shape
+            tensors["joints"] = tensors["joints"].reshape(1, -1, 3)
         focal = torch.tensor([[camera["fx"], camera["fy"]]], dtype=torch.float32)
         centre = torch.tensor([[camera["cx"], camera["cy"]]], dtype=torch.float32)
         return Parameters(**tensors), Camera(focal, centre)

@@ -100,7 +100,10 @@ class LandmarkSolver:
 
     def __init__(self, model: FaceModel) -> None:
         self.model = model
-        bases = (model.identity_basis, model.expression_basis)
+        # joints count as components: what they do to the surface, linearised at rest
+        joints = joint_basis(model)
+        bases = (model.identity_basis, joints, model.expression_basis)
+        self.first_expression = len(model.identity_basis) + len(joints)
         # of the contour's rows only what marching may choose
         stop = contour_stop(model).clamp_min(0)
         rows = model.contour_rows[:, : int(stop.max()) + 1]
@@ -115,6 +118,20 @@ class LandmarkSolver:
         row_basis = torch.cat([basis[:, row_vertices] for basis in bases])
         self.row_basis = row_basis.permute(1, 2, 0).contiguous()
 
+    def prior(self, config: FitConfig) -> tuple[np.ndarray, np.ndarray]:
+        """Precision and slope (N,) of the coefficients' priors: identity, joints, expression."""
+        weights, count_i, first = config.weights, self.model.sizes["identity"], self.first_expression
+        count = self.landmark_basis.shape[2]
+        precision, slope = np.full(count, weights.identity), np.zeros(count)
+        if self.model.skeleton is not None:
+            spread = self.model.skeleton.spread()[self.model.skeleton.turned].reshape(-1).cpu().double().numpy()
+            precision[count_i:first] = weights.joints / spread**2
+        scale = config.activation_scale if self.model.activation else 1.0
+        precision[first:] = weights.expression / scale**2
+        if self.model.activation:
+            slope[first:] = 0.5 * weights.sparsity / scale
+        return precision, slope
+
     @torch.no_grad()
     def solve(self, landmarks: Tensor, confidence: Tensor, camera: Camera, config: FitConfig) -> Parameters:
         """Args: landmarks (B, L, 2) and confidence (B, L), in the pixels of `camera` (a window's).
@@ -122,7 +139,7 @@ class LandmarkSolver:
         Raises:
             FitError: the system has no finite solution.
         """
-        model, count_i = self.model, self.model.sizes["identity"]
+        model, count_i, count_j = self.model, self.model.sizes["identity"], self.first_expression
         batch = len(landmarks)
         confidence = confidence.clone()
         confidence[:, IRISES] = 0  # gaze is not solved here
@@ -135,7 +152,8 @@ class LandmarkSolver:
         return replace(
             start,
             identity=coefficients[:, :count_i],
-            expression=coefficients[:, count_i:],
+            expression=coefficients[:, count_j:],
+            joints=_with_rest(model, coefficients[:, count_i:count_j]),
             rotvec=rotation_vector(rotation.double()).float(),
             translation=translation,
         )
@@ -161,7 +179,7 @@ class LandmarkSolver:
         config: FitConfig,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         """All faces at once: rotations (B, 3, 3), translations (B, 3), coefficients (B, I + E)."""
-        model, count_i = self.model, self.model.sizes["identity"]
+        model, first = self.model, self.first_expression
         coefficients = landmarks.new_zeros(len(landmarks), self.landmark_basis.shape[2])
         for iteration in range(POSE_ITERATIONS + config.landmark_iterations):
             pose_only = iteration < POSE_ITERATIONS
@@ -172,7 +190,7 @@ class LandmarkSolver:
             if not pose_only:
                 coefficients = coefficients + step[:, POSE:]
                 if model.activation:
-                    coefficients[:, count_i:] = coefficients[:, count_i:].clamp(0, 1)
+                    coefficients[:, first:] = coefficients[:, first:].clamp(0, 1)
         return rotation, translation, coefficients
 
     def _step(
@@ -213,18 +231,13 @@ class LandmarkSolver:
         if pose_only:
             step = self._solve(normal, gradient)
             return torch.cat([step, step.new_zeros(coefficients.shape)], 1)
-        count_i = model.sizes["identity"]
-        weights = config.weights
-        precision = torch.full_like(coefficients[0], weights.identity)
-        precision[count_i:] = weights.expression / config.activation_scale**2
-        slope = torch.zeros_like(coefficients[0])
-        if model.activation:
-            slope[count_i:] = 0.5 * weights.sparsity / config.activation_scale
+        first = self.first_expression
+        precision, slope = (torch.from_numpy(value).to(coefficients) for value in self.prior(config))
         normal.diagonal(dim1=1, dim2=2)[:, POSE:] += precision
         gradient[:, POSE:] += precision * coefficients + slope
         step = self._solve(normal, gradient)
         if model.activation:
-            step = self._keep_box(step, normal, gradient, coefficients[:, count_i:], POSE + count_i)
+            step = self._keep_box(step, normal, gradient, coefficients[:, first:], POSE + first)
         return step
 
     def _with_contour(
@@ -297,6 +310,32 @@ class LandmarkSolver:
             step = torch.where(held, bound, self._solve(reduced, right))
         wanted = (activation + step[:, first:]).clamp(0, 1)
         return torch.cat([step[:, :first], wanted - activation], 1)
+
+
+@torch.no_grad()
+def joint_basis(model: FaceModel, step: float = 0.05) -> Tensor:
+    """(3 T, V, 3) mm per radian: what a turn of each of the T turned joints about x, y and z does to the mean face at
+    rest, by central differences over `step` radians; T = 0 for a model without joints."""
+    if model.skeleton is None or not model.skeleton.turned:
+        return model.verts.new_zeros(0, *model.verts.shape)
+    turned = model.skeleton.turned
+    rows = []
+    for joint in turned:
+        for axis in range(3):
+            joints = model.verts.new_zeros(2, model.sizes["joints"], 3)
+            joints[0, joint, axis], joints[1, joint, axis] = step, -step
+            none = [model.verts.new_zeros(2, model.sizes[name]) for name in ("identity", "expression")]
+            up, down = model.shape(*none, joints=joints)
+            rows.append((up - down) / (2 * step))
+    return torch.stack(rows)
+
+
+def _with_rest(model: FaceModel, turns: Tensor) -> Tensor:
+    """(B, 3 T) turns of the turned joints -> (B, J, 3) of all, the others at rest."""
+    joints = turns.new_zeros(len(turns), model.sizes["joints"], 3)
+    if model.skeleton is not None:
+        joints[:, model.skeleton.turned] = turns.reshape(len(turns), -1, 3)
+    return joints
 
 
 def landmark_solver(model: FaceModel) -> LandmarkSolver:

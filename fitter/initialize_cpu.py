@@ -33,22 +33,16 @@ class FaceSolver:
     ) -> None:  # fmt: skip
         self.shared, self.model, self.config = shared, shared.model, config
         self.landmarks, self.confidence, self.focal, self.centre = landmarks, confidence, focal, centre
-        sizes, weights, scale = shared.model.sizes, config.weights, config.activation_scale
-        self.first_activation = sizes["identity"]
-        count = sizes["identity"] + sizes["expression"]
-        self.precision = np.full(count, weights.identity)
-        self.precision[self.first_activation :] = weights.expression / scale**2
-        self.slope = np.zeros(count)
-        if self.model.activation:
-            self.slope[self.first_activation :] = 0.5 * weights.sparsity / scale
-        points = len(landmarks)
+        self.first_activation = shared.first_expression
+        self.precision, self.slope = shared.prior(config)
+        count, points = len(self.precision), len(landmarks)
         self.shaped = torch.empty(2 * points, count)  # d whitened residual / d coefficients
         self.posed = torch.empty(2 * points, POSE + 1)  # the same by rotation and translation; the residual itself
 
     def solve(
         self, rotation: np.ndarray, translation: np.ndarray, pose_iterations: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """From a first pose (3, 3), (3,) to rotation, translation and coefficients (I + E,)."""
+        """From a first pose (3, 3), (3,) to rotation, translation and coefficients (I + 3 T + E,)."""
         coefficients = np.zeros(len(self.precision))
         for iteration in range(pose_iterations + self.config.landmark_iterations):
             pose_only = iteration < pose_iterations

@@ -186,7 +186,7 @@ def test_faces_of_a_batch_do_not_meet(model):
         sum(own.values()).sum().backward()
         for name, value in own.items():
             assert value.item() == pytest.approx(terms[name][face].item(), rel=1e-5, abs=1e-6), name
-        for name, value in alone.items():
+        for name, value in ((n, v) for n, v in alone.items() if v.numel()):  # it may have no joints
             scale = value.grad.abs().max().clamp_min(1e-6)
             assert ((value.grad[0] - values[name].grad[face]).abs() / scale).max() < 1e-4, name
 
@@ -196,7 +196,7 @@ def test_the_first_light_explains_the_photo(model, photo):
     dark = replace(photo.truth, sh=torch.zeros_like(photo.truth.sh))
     energy = objective(model, photo.observation)
     light = energy.first_light(dark)
-    points, _ = energy._posed(photo.truth)
+    points, _ = energy.posed(photo.truth)
     normals = vertex_normals(points, model.faces)
     seen = (normals[..., 2] > 0.3) & (model.vertex_label == LABEL["skin"])
     grey = torch.full_like(normals, 0.5)

@@ -1,0 +1,258 @@
+"""Heads to photograph: facefit's own model and ICT-FaceKit's, in one painting frame.
+
+The painting frame is the mean face of ICT-FaceKit in millimetres (x to the subject's left, y up, z to the viewer); the
+other model's mean is scaled into it axis by axis. Skin, brows, lips, beard and hairline are painted by that position,
+which a vertex keeps under every identity and expression, so one painter serves both meshes and its labels are exact.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from fitter.lighting import vertex_normals
+from fitter.model.face_model import FaceModel, load_model
+from fitter.observation import LABEL
+from fitter.render import load_renderer
+
+# Kinds of surface.
+SKIN, EYE_RIGHT, EYE_LEFT, MOUTH, TEETH = range(5)
+
+# Outlines of the ear seen from the side: (z, y) in mm of each mean face.
+_EAR_ICT = ((9, 28), (8, 33), (3, 36.5), (-3, 36.5), (-10, 34), (-16, 26), (-18.5, 16), (-16, 4), (-11, -6), (-4, -14),
+            (4, -20), (11, -22), (18, -21), (17, -10), (14, 0), (13, 10), (9, 18))  # fmt: skip
+_EAR_OWN = ((-64, 0), (-68, 2.5), (-75, 5), (-82, 3.5), (-89, -4), (-93.5, -17), (-91, -27), (-86, -38), (-81, -45),
+            (-76, -52), (-70, -55.5), (-61, -54), (-61, -45), (-64, -35), (-64, -25), (-66, -12))  # fmt: skip
+# Own model -> painting frame, from the corners of eyes and mouth, the nose and the chin of both mean faces.
+_OWN_TO_PAINT = ((1.0, 0.0), (0.925, 35.3), (1.03, 75.3))
+
+
+@dataclass(frozen=True)
+class Head:
+    """A linear head model made ready for painting. V vertices, F faces.
+
+    Attributes:
+        name: of the model.
+        verts: (V, 3) float32 mean, mm.
+        identity: (I, V * 3) float32 mm per standard deviation.
+        expression: (E, V * 3) float32 mm at activation 1.
+        expression_names: ARKit's.
+        faces: (F, 3) int64.
+        kind: (F,) uint8 of SKIN, EYE_RIGHT, ...
+        paint: (V, 3) float32 painting frame.
+        eyeball: (V,) 0 none, 1 right, 2 left.
+        ear: (V,) float32 in [0, 1].
+        lips: (V, 3) float32 share of upper lip, lower lip and mouth inside, or None where the painting frame tells.
+        openness: (V,) float32 in [0, 1], how much of the sky a vertex sees on the mean face.
+        landmark_faces, landmark_bary: (478,), (478, 3): MediaPipe's points on the surface.
+        centre: (3,) mm the head turns about.
+    """
+
+    name: str
+    verts: np.ndarray
+    identity: np.ndarray
+    expression: np.ndarray
+    expression_names: tuple[str, ...]
+    faces: np.ndarray
+    kind: np.ndarray
+    paint: np.ndarray
+    eyeball: np.ndarray
+    ear: np.ndarray
+    lips: np.ndarray | None
+    openness: np.ndarray
+    landmark_faces: np.ndarray
+    landmark_bary: np.ndarray
+    centre: np.ndarray
+
+    def shape(self, identity: np.ndarray, expression: dict[str, float], gaze: np.ndarray) -> np.ndarray:
+        """(I,) deviations, named activations and (2, 2) yaw and pitch of right and left eye in radians -> (V, 3) mm."""
+        activation = np.array([expression.get(name, 0.0) for name in self.expression_names], np.float32)
+        used = np.flatnonzero(activation)
+        offset = identity.astype(np.float32) @ self.identity + activation[used] @ self.expression[used]
+        verts = self.verts + offset.reshape(-1, 3)
+        for eye in (1, 2):
+            of_eye = self.eyeball == eye
+            ball = verts[of_eye]
+            centre = (ball.min(0) + ball.max(0)) / 2
+            verts[of_eye] = (ball - centre) @ turn(gaze[eye - 1, 0], gaze[eye - 1, 1], 0.0).T + centre
+        return verts
+
+    def landmarks(self, verts: np.ndarray) -> np.ndarray:
+        """(V, 3) -> (478, 3)."""
+        return np.einsum("lc,lcd->ld", self.landmark_bary, verts[self.faces[self.landmark_faces]])
+
+
+def turn(yaw: float, pitch: float, roll: float) -> np.ndarray:
+    """(3, 3) rotation by radians: yaw about y (positive looks to +x), then pitch (positive looks up), then roll."""
+    cy, sy, cp, sp, cr, sr = (f(a) for a in (yaw, pitch, roll) for f in (np.cos, np.sin))
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_x = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
+    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    return (about_z @ about_x @ about_y).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=1)
+def own_head() -> Head:
+    """The bundled model (CC0)."""
+    model: FaceModel = load_model()
+    verts = model.verts.numpy()
+    faces = model.faces.numpy()
+    label = model.part_weight.argmax(1).numpy()
+    kind = np.full(len(faces), SKIN, np.uint8)
+    eyeball = model.eyeball.numpy()
+    kind[(label[faces] == LABEL["mouth_inside"]).all(1)] = MOUTH
+    for eye in (1, 2):
+        kind[(eyeball[faces] == eye).all(1)] = EYE_RIGHT if eye == 1 else EYE_LEFT
+    # the model's own palette tells its teeth: the lightest of what lies inside the mouth
+    light = model.albedo_mean.numpy().mean(1)
+    inside = kind == MOUTH
+    kind[inside & (light[faces].mean(1) > 0.6)] = TEETH
+    paint = np.stack([verts[:, k] * s + o for k, (s, o) in enumerate(_OWN_TO_PAINT)], 1).astype(np.float32)
+    part = model.part_weight.numpy()
+    return Head(
+        name="facefit",
+        verts=verts,
+        identity=model.identity_basis.flatten(1).numpy(),
+        expression=model.expression_basis.flatten(1).numpy(),
+        expression_names=model.expression_names,
+        faces=faces,
+        kind=kind,
+        paint=paint,
+        eyeball=eyeball,
+        ear=_inside(_EAR_OWN, verts) * (np.abs(verts[:, 0]) > 58),
+        lips=part[:, [LABEL["upper_lip"], LABEL["lower_lip"], LABEL["mouth_inside"]]],
+        openness=_openness(verts, faces),
+        landmark_faces=model.landmark_faces.numpy(),
+        landmark_bary=model.landmark_bary.numpy(),
+        centre=np.array([0.0, -20.0, -70.0], np.float32),
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def ict_head(path: str) -> Head:
+    """ICT-FaceKit's light model (MIT) from the npz of the evaluation data.
+
+    Raises:
+        ValueError: the file does not exist.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"{path}: no such file; expected ict_facekit.npz of the evaluation data")
+    with np.load(path, allow_pickle=False) as file:
+        scale = float(file["mm_per_unit"])
+        ranges = {str(n): slice(*r) for n, r in zip(file["part_names"], file["part_ranges"], strict=True)}
+        verts = file["verts"].astype(np.float32) * scale
+        identity = file["identity"].astype(np.float32).reshape(100, -1) * scale
+        expression = file["expression"].astype(np.float32).reshape(len(file["expression_names"]), -1) * scale
+        names = tuple(str(n).replace("_L", "Left").replace("_R", "Right") for n in file["expression_names"])
+        faces = file["faces"].astype(np.int64)
+    part = np.zeros(len(verts), np.uint8)
+    for number, name in enumerate(ranges):
+        part[ranges[name]] = number
+    order = list(ranges)
+    # the sclera balls are closed; the irises within them are painted on
+    faces = faces[~np.isin(part[faces[:, 0]], [order.index("iris_left"), order.index("iris_right")])]
+    of_face = part[faces[:, 0]]
+    kind = np.full(len(faces), SKIN, np.uint8)
+    dark = [order.index(n) for n in ("mouth_socket", "eye_socket_left", "eye_socket_right", "gums_and_tongue")]
+    kind[np.isin(of_face, dark)] = MOUTH
+    kind[of_face == order.index("teeth")] = TEETH
+    eyeball = np.zeros(len(verts), np.uint8)
+    for eye, name in ((1, "sclera_right"), (2, "sclera_left")):
+        eyeball[ranges[name]] = eye
+        kind[of_face == order.index(name)] = EYE_RIGHT if eye == 1 else EYE_LEFT
+    for index, name in enumerate(names):
+        if name.startswith("eyeLook"):
+            expression[index].reshape(-1, 3)[eyeball > 0] = 0.0
+    landmark_faces, landmark_bary = _detected_landmarks(verts, faces, kind)
+    return Head(
+        name="ict",
+        verts=verts,
+        identity=identity,
+        expression=expression,
+        expression_names=names,
+        faces=faces,
+        kind=kind,
+        paint=verts.copy(),
+        eyeball=eyeball,
+        ear=_inside(_EAR_ICT, verts) * (np.abs(verts[:, 0]) > 60),
+        lips=None,
+        openness=_openness(verts, faces),
+        landmark_faces=landmark_faces,
+        landmark_bary=landmark_bary,
+        centre=np.array([0.0, 15.0, 5.0], np.float32),
+    )
+
+
+def _inside(outline: tuple, verts: np.ndarray) -> np.ndarray:
+    """(V,) float32: 1 where (z, y) lies within the outline, falling to 0 a millimetre and a half outside."""
+    polygon = (np.array(outline, np.float32) * 16).reshape(-1, 1, 2)
+    distance = [cv2.pointPolygonTest(polygon, (float(z) * 16, float(y) * 16), True) / 16 for _, y, z in verts]
+    return np.clip(np.array(distance, np.float32) / 1.5 + 1, 0, 1)
+
+
+def _orthographic(verts: np.ndarray, rotation: np.ndarray, size: int) -> tuple[torch.Tensor, np.ndarray]:
+    """Clip space of a parallel projection along -z after `rotation`, and the millimetre depth along it."""
+    turned = (verts - verts.mean(0)) @ rotation.T
+    reach = float(np.linalg.norm(turned, axis=1).max()) * 1.02
+    clip = np.concatenate([turned[:, :2], -turned[:, 2:]], 1) / reach
+    clip = np.concatenate([clip, np.ones((len(clip), 1))], 1).astype(np.float32)
+    return torch.from_numpy(clip)[None], clip
+
+
+def lit_share(verts: np.ndarray, faces: np.ndarray, rotation: np.ndarray, size: int, slack: float = 2.5) -> np.ndarray:
+    """(V,) bool: vertices that a far light sees which shines along -z after `rotation`. slack: mm of tolerance."""
+    clip, values = _orthographic(verts, rotation, size)
+    rast = load_renderer("cpu").rasterize(clip, torch.from_numpy(faces), size)[0].numpy()
+    reach = float(np.linalg.norm(verts - verts.mean(0), axis=1).max()) * 1.02
+    column = np.clip(((values[:, 0] + 1) * size / 2).astype(int), 0, size - 1)
+    row = np.clip(((1 - values[:, 1]) * size / 2).astype(int), 0, size - 1)
+    front = np.where(rast[..., 3] > 0, rast[..., 2], 1.0)
+    # the nearest of a neighbourhood's farthest: a vertex at an outline is not in its own shadow
+    front = cv2.dilate(front, np.ones((3, 3), np.uint8))
+    return values[:, 2] <= front[row, column] + slack / reach
+
+
+def _openness(verts: np.ndarray, faces: np.ndarray, directions: int = 60) -> np.ndarray:
+    """(V,) float32 share of the half sphere above each vertex that no part of the head hides."""
+    rng = np.random.default_rng(5)
+    normal = vertex_normals(torch.from_numpy(verts)[None], torch.from_numpy(faces))[0].numpy()
+    seen, total = np.zeros(len(verts), np.float32), np.full(len(verts), 1e-6, np.float32)
+    for _ in range(directions):
+        rotation = turn(*rng.uniform(-np.pi, np.pi, 3))
+        cosine = np.clip((normal @ rotation.T)[:, 2], 0, 1)
+        seen += cosine * lit_share(verts, faces, rotation, 256)
+        total += cosine
+    return seen / total
+
+
+def _detected_landmarks(verts: np.ndarray, faces: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """MediaPipe's 478 points on a mesh: found on a picture of its mean face and taken back to the surface."""
+    from fitter.landmarks import load_detector
+
+    size = 640
+    rotation = np.eye(3, dtype=np.float32)
+    clip, _ = _orthographic(verts, rotation, size)
+    clip[..., :2] *= 1.4
+    renderer = load_renderer("cpu")
+    rast = renderer.rasterize(clip, torch.from_numpy(faces), size)
+    normal = vertex_normals(torch.from_numpy(verts)[None], torch.from_numpy(faces))
+    shade = renderer.interpolate(normal, rast, torch.from_numpy(faces))[0].numpy()[..., 2].clip(0.15, 1)
+    index = rast[0, ..., 3].long().numpy()
+    color = np.array([[0.8, 0.6, 0.5], [0.9, 0.9, 0.9], [0.9, 0.9, 0.9], [0.3, 0.1, 0.1], [0.9, 0.9, 0.85]])
+    image = np.where(index[..., None] > 0, color[kind[index - 1]] * shade[..., None], 0.35)
+    found = load_detector().detect((image * 255).astype(np.uint8))
+    if not found:
+        raise ValueError("no face was found on the mean face of ICT-FaceKit; its vertices may have another unit")
+    column, row = np.clip(found[0].landmarks.astype(int).T, 0, size - 1)
+    seen = index[row, column] > 0
+    rows, columns = np.nonzero(index)
+    for k in np.flatnonzero(~seen):  # just beyond the outline: the nearest point of it
+        nearest = np.argmin((rows - row[k]) ** 2 + (columns - column[k]) ** 2)
+        row[k], column[k] = rows[nearest], columns[nearest]
+    u, v = rast[0, row, column, 0].numpy(), rast[0, row, column, 1].numpy()
+    return index[row, column] - 1, np.stack([u, v, 1 - u - v], 1).astype(np.float32)

@@ -1,0 +1,20 @@
+"""Which side of a triangle is outside. Publishers disagree: BFM 2009 and FaceVerse wind clockwise, FLAME does not."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def outward(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Triangles counter-clockwise seen from outside: all of them turned, or none.
+
+    A head or a mask of a face lies around its own centre, so its normals point away from it on the whole; the mouth's
+    inside and other folds that do not are small.
+
+    Args:
+        verts: (V, 3). faces: (F, 3).
+    """
+    a, b, c = (verts[faces[:, corner]].astype(np.float64) for corner in range(3))
+    normal = np.cross(b - a, c - a)  # twice the area long
+    away = (a + b + c) / 3 - verts.mean(0)
+    return faces if np.einsum("fk,fk->", normal, away) >= 0 else faces[:, ::-1]

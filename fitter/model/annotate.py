@@ -15,6 +15,8 @@ import torch
 
 from fitter.camera import Camera, project, rotation_matrix, to_clip_space
 from fitter.landmark_topology import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
+from fitter.model.array_table import PART_LABELS
+from fitter.observation import LABEL
 from fitter.render import load_renderer
 
 logger = logging.getLogger(__name__)
@@ -283,6 +285,86 @@ def annotate_parts(
         votes = votes + mirrored
     share = votes / np.maximum(votes.sum(1, keepdims=True), 1)
     return share[:, list(labels)]
+
+
+def neutral_looks(verts: np.ndarray, opened: np.ndarray, colours: list[np.ndarray]) -> list[tuple[Subject, dict]]:
+    """Frontal and turned views of the closed mouth for all landmarks, of the open mouth for the inner lips."""
+    looks = []
+    lights = ((0.3, 0.5, 1), (-0.5, 0.3, 1), (0, 0.8, 0.6))
+    for k, yaw in enumerate((0, -10, 10, -25, 25, -40, 40, 0, 0)):
+        for colour in colours:
+            pitch = {7: 15, 8: -15}.get(k, 0)
+            looks.append((Subject(verts, colour), {"yaw": yaw, "pitch": pitch, "light": lights[k % 3]}))
+            looks.append(
+                (Subject(opened, colour), {"yaw": yaw, "pitch": pitch, "light": lights[k % 3], "opened": True})
+            )
+    return looks
+
+
+def part_weights(
+    verts: np.ndarray,
+    faces: np.ndarray,
+    looks: Sequence[tuple[Subject, dict]],
+    detector,
+    segmenter,
+    symmetry: np.ndarray,
+    known: np.ndarray,
+) -> np.ndarray:
+    """The parts of a mesh: by vote of segmented renders where it is skin, by its label where it is known.
+
+    Args:
+        looks: as `annotate_landmarks`; what only the opened mouth shows is voted on in its views.
+        known: (V,) label of fitter.observation.LABELS of what needs no vote (eyeballs, teeth, the mouth's lining), else
+            0.
+    Returns:
+        (V, 11) share of each label 0 to 10.
+    """
+    names = ("skin", "nose", "right_eye", "left_eye", "right_brow", "left_brow", "upper_lip", "lower_lip")
+    wanted = [LABEL[n] for n in names]
+    swap = {}
+    for part in ("eye", "brow"):
+        swap[LABEL[f"right_{part}"]], swap[LABEL[f"left_{part}"]] = LABEL[f"left_{part}"], LABEL[f"right_{part}"]
+    near = {"size": 640, "focal": 3.0}
+    closed = [(s, {**v, **near}) for s, v in looks if not v.get("opened")]
+    opened = [(s, {**v, **near}) for s, v in looks if v.get("opened") and abs(v["yaw"]) < 15]
+    share = annotate_parts(len(verts), faces, closed, detector, segmenter, wanted, symmetry, swap)
+    share_open = annotate_parts(len(verts), faces, opened, detector, segmenter, wanted, symmetry, swap)
+    share = np.where((share.sum(1) > 0)[:, None], share, share_open)
+    weight = np.zeros((len(verts), PART_LABELS))
+    weight[:, wanted] = share
+    weight[(vertex_normals(verts, faces)[:, 2] < -0.2) | (known > 0)] = 0
+    weight[:, LABEL["head"]] = np.clip(1 - weight.sum(1), 0, 1)
+
+    # specks: only a part's largest connected piece is the part (all skin hangs together around the nose)
+    for number in wanted:
+        mine = weight.argmax(1) == number
+        if mine.any():
+            stray = mine & ~largest_piece(mine, faces)
+            weight[stray] = 0
+            weight[stray, LABEL["skin" if number != LABEL["skin"] else "head"]] = 1
+    weight[known > 0] = np.eye(PART_LABELS)[known[known > 0]]
+    return weight
+
+
+def largest_piece(inside: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V,) bool -> its largest connected piece over the triangles' edges."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    pairs = pairs[inside[pairs].all(1)]
+    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(inside),) * 2)
+    _, piece = connected_components(graph, directed=False)
+    count = np.bincount(piece[inside], minlength=piece.max() + 1)
+    return inside & (piece == count.argmax())
+
+
+def ears(verts: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(V,) bool: the ears and what lies right around them; points are the 478 landmarks on the same head."""
+    side = abs(points[[234, 454], 0]).mean()
+    behind = verts[:, 2] < points[[234, 454], 2].mean() + 4
+    level = (verts[:, 1] < points[[162, 389], 1].mean() + 8) & (verts[:, 1] > points[[58, 288], 1].mean() - 4)
+    return (np.abs(verts[:, 0]) > side - 2.0) & behind & level
 
 
 def contour_rows(

@@ -16,7 +16,7 @@ import numpy as np
 from fitter.landmark_topology import LEFT_BROW, LIPS_OUTER, RIGHT_BROW
 from fitter.landmarks import load_detector
 from fitter.model import skin
-from fitter.model.annotate import Subject, annotate_landmarks, annotate_parts, contour_rows, vertex_normals
+from fitter.model.annotate import annotate_landmarks, contour_rows, ears, neutral_looks, part_weights
 from fitter.model.anthropometry import POINTS, SURVEYS, Ruler
 from fitter.model.calibrate import calibrate_detector
 from fitter.model.face_model import FORMAT, from_arrays, model_path, save_arrays
@@ -135,20 +135,6 @@ def plain_colours(base: BaseMesh, geometry: Geometry, verts: np.ndarray) -> np.n
     return colours
 
 
-def neutral_looks(verts: np.ndarray, opened: np.ndarray, colours: list[np.ndarray]) -> list[tuple[Subject, dict]]:
-    """Frontal and turned views of the closed mouth for all landmarks, of the open mouth for the inner lips."""
-    looks = []
-    lights = ((0.3, 0.5, 1), (-0.5, 0.3, 1), (0, 0.8, 0.6))
-    for k, yaw in enumerate((0, -10, 10, -25, 25, -40, 40, 0, 0)):
-        for colour in colours:
-            pitch = {7: 15, 8: -15}.get(k, 0)
-            looks.append((Subject(verts, colour), {"yaw": yaw, "pitch": pitch, "light": lights[k % 3]}))
-            looks.append(
-                (Subject(opened, colour), {"yaw": yaw, "pitch": pitch, "light": lights[k % 3], "opened": True})
-            )
-    return looks
-
-
 def build(detector=None, segmenter=None) -> tuple[dict[str, np.ndarray], str]:
     """-> arrays of the model file and the table of anthropometry as text."""
     from fitter.segmentation import load_segmenter
@@ -215,7 +201,9 @@ def build(detector=None, segmenter=None) -> tuple[dict[str, np.ndarray], str]:
     looks = neutral_looks(verts, opened, tones)
     face, bary = annotate_landmarks(verts, faces, looks, detector, geometry.symmetry)
     points = (verts[faces[face]] * bary[:, :, None]).sum(1)
-    weight = part_weights(geometry, faces, verts, masks, looks, detector, segmenter)
+    weight = part_weights(
+        verts, faces, looks, detector, segmenter, geometry.symmetry, known_labels(geometry, verts, masks)
+    )
     label = weight.argmax(1)
     logger.info("annotation done: %s", {k: int((label == k).sum()) for k in np.unique(label)})
     skin_front = np.isin(geometry.vertex_group, ("skin", "neck")) & ~ears(verts, points)
@@ -294,14 +282,6 @@ def make_ruler(base: BaseMesh, control: np.ndarray, weights: np.ndarray) -> Rule
     return Ruler(points=points, right_eye=eyes[0], left_eye=eyes[1], skull=skull)
 
 
-def ears(verts: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(V,) bool: the ears and what lies right around them; points are the 478 landmarks on the same head."""
-    side = abs(points[[234, 454], 0]).mean()
-    behind = verts[:, 2] < points[[234, 454], 2].mean() + 4
-    level = (verts[:, 1] < points[[162, 389], 1].mean() + 8) & (verts[:, 1] > points[[58, 288], 1].mean() - 4)
-    return (np.abs(verts[:, 0]) > side - 2.0) & behind & level
-
-
 def face_weight(base: BaseMesh, control: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(C,) accuracy wanted of the components: 1 on the face, less behind, little on hidden pieces; by vertex area."""
     points = weights @ control
@@ -326,59 +306,18 @@ def expressions(base: BaseMesh, units: dict[str, np.ndarray]) -> tuple[np.ndarra
     return basis, names
 
 
-def part_weights(geometry, faces, verts, masks, looks, detector, segmenter) -> np.ndarray:
-    """(V, 11) share of each label at each vertex: parts by vote of segmented renders, hidden pieces by kind."""
-    names = ("skin", "nose", "right_eye", "left_eye", "right_brow", "left_brow", "upper_lip", "lower_lip")
-    wanted = [LABEL[n] for n in names]
-    swap = {}
-    for part in ("eye", "brow"):
-        swap[LABEL[f"right_{part}"]], swap[LABEL[f"left_{part}"]] = LABEL[f"left_{part}"], LABEL[f"right_{part}"]
-    near = {"size": 640, "focal": 3.0}
-    closed = [(s, {**v, **near}) for s, v in looks if not v.get("opened")]
-    opened = [(s, {**v, **near}) for s, v in looks if v.get("opened") and abs(v["yaw"]) < 15]
-    share = annotate_parts(len(verts), faces, closed, detector, segmenter, wanted, geometry.symmetry, swap)
-    share_open = annotate_parts(len(verts), faces, opened, detector, segmenter, wanted, geometry.symmetry, swap)
-    share = np.where((share.sum(1) > 0)[:, None], share, share_open)
+def known_labels(geometry: Geometry, verts: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray:
+    """(V,) label of each piece that is not skin, 0 of skin."""
     group = geometry.vertex_group
-    shell = np.isin(group, ("skin", "neck"))
-    weight = np.zeros((len(verts), 11))
-    weight[:, wanted] = share
-    weight[(vertex_normals(verts, faces)[:, 2] < -0.2) | ~shell] = 0
-    weight[:, LABEL["head"]] = np.clip(1 - weight.sum(1), 0, 1)
-
-    # specks: only a part's largest connected piece is the part (all skin hangs together around the nose)
-    for number in wanted:
-        stray = (weight.argmax(1) == number) & ~largest_piece(weight.argmax(1) == number, faces)
-        weight[stray] = 0
-        weight[stray, LABEL["skin" if number != LABEL["skin"] else "head"]] = 1
-
-    def whole(selected: np.ndarray, name: str) -> None:
-        weight[selected] = 0
-        weight[selected, LABEL[name]] = 1
-
+    known = np.zeros(len(verts), np.uint8)
+    known[np.isin(group, ("mouth", "tongue", "upper_teeth", "lower_teeth"))] = LABEL["mouth_inside"]
     # the wet side of the lips belongs to the lip it hangs on; everything behind it is the mouth's inside
     wet = (masks["lips"] > 0.5) & (group == "mouth")
     upper = verts[:, 1] > np.median(verts[masks["lips"] > 0.9, 1])
-    whole(group == "mouth", "mouth_inside")
-    whole(wet & upper, "upper_lip")
-    whole(wet & ~upper, "lower_lip")
-    whole(np.isin(group, ("tongue", "upper_teeth", "lower_teeth")), "mouth_inside")
-    whole(group == "right_eye", "right_eye")
-    whole(group == "left_eye", "left_eye")
-    return weight
-
-
-def largest_piece(inside: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V,) bool -> its largest connected piece over the triangles' edges."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    pairs = pairs[inside[pairs].all(1)]
-    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(inside),) * 2)
-    _, piece = connected_components(graph, directed=False)
-    count = np.bincount(piece[inside], minlength=piece.max() + 1)
-    return inside & (piece == count.argmax())
+    known[wet & upper], known[wet & ~upper] = LABEL["upper_lip"], LABEL["lower_lip"]
+    for name in EYE_GROUPS:
+        known[group == name] = LABEL[name]
+    return known
 
 
 def survey_table(measures: np.ndarray) -> str:

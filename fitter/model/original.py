@@ -62,8 +62,8 @@ def read_npz(path: Path, needed: Iterable[str], optional: Iterable[str] = ()) ->
         zipfile.BadZipFile, ValueError, ...: a damaged file; see `reading`.
     """
     needed = tuple(needed)
-    read_bytes(path)  # NumPy's errors about empty files and folders are about something else
-    with np.load(path, allow_pickle=False) as file:
+    # from memory: NumPy leaves the file open when it is no archive
+    with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as file:
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise ModelError("a single array; expected an .npz archive of arrays")
         require(file.files, needed)

@@ -24,7 +24,7 @@ class Head:
     eye: np.ndarray
 
 
-def head(rows: int = 9, columns: int = 14) -> Head:
+def head(rows: int = 7, columns: int = 10) -> Head:
     """A closed ellipsoid of 150 x 220 x 190 mm and two eyeballs of 24 mm."""
     verts, faces = _ball(rows, columns)
     ball, ball_faces = _ball(5, 6)

@@ -20,6 +20,7 @@ from fitter.commands_batch import batch
 from fitter.commands_eval import evaluate
 from fitter.commands_options import check_mesh_suffix, input_files, shared_options, start
 from fitter.commands_options import load as _job
+from fitter.commands_parse import parse
 
 USAGE, NO_FACE, BAD_IMAGE, FIT_FAILED, BAD_OUTPUT, SOME_FAILED, INTERRUPTED = 2, 3, 4, 5, 6, 7, 130
 
@@ -192,6 +193,7 @@ def _quality(face) -> str:
 
 cli.add_command(batch)
 cli.add_command(evaluate)
+cli.add_command(parse)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ forehead above the tangents of the brows; hair and what covers the face stay as 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +30,10 @@ from fitter.landmark_topology import (
 )
 from fitter.observation import LABEL, LABELS, MASKS
 
+logger = logging.getLogger(__name__)
+
+# Segmenters that have a name; others are files.
+SEGMENTERS = ("auto", "parser", "color", "polygons")
 # What shows the person's own face, so that a colour may be compared there.
 FACE_LABELS = tuple(
     LABEL[name]
@@ -86,8 +91,9 @@ def load_segmenter(spec: str = "auto", label_map: str = "auto") -> PartSegmenter
     """The segmenter that `--segmentation` names.
 
     Args:
-        spec: "auto" (landmark polygons refined by this photo's colours), "polygons" (landmarks alone), a face parser
-            `*.onnx`, or a label picture `*.png` in the photo's pixels.
+        spec: "auto" (facefit's face parser, or "color" with a warning where onnxruntime is missing), "parser", "color"
+            (landmark polygons refined by this photo's colours), "polygons" (landmarks alone), a face parser `*.onnx`,
+            or a label picture `*.png` in the photo's pixels.
         label_map: what the numbers of a parser or label picture mean; see OnnxSegmenter and LabelImageSegmenter.
     Raises:
         ValueError: `spec` is none of these.
@@ -95,6 +101,18 @@ def load_segmenter(spec: str = "auto", label_map: str = "auto") -> PartSegmenter
     """
     # Each is imported when asked for: onnxruntime and mediapipe are heavy.
     if spec == "auto":
+        from fitter.segment_parser import ParserSegmenter, missing
+
+        reason = missing()
+        if reason is None:
+            return ParserSegmenter()
+        logger.warning("the face parser cannot be used (%s): parts come from landmarks and colours", reason)
+        spec = "color"
+    if spec == "parser":
+        from fitter.segment_parser import ParserSegmenter
+
+        return ParserSegmenter()
+    if spec == "color":
         from fitter.segment_color import ColorSegmenter
 
         return ColorSegmenter()
@@ -105,11 +123,13 @@ def load_segmenter(spec: str = "auto", label_map: str = "auto") -> PartSegmenter
     suffix = Path(spec).suffix.lower()
     if suffix == ".onnx":
         from fitter.segment_onnx import OnnxSegmenter
+        from fitter.segment_parser import ParserSegmenter, is_parser
 
-        return OnnxSegmenter(spec, label_map)
+        return ParserSegmenter(spec) if is_parser(spec) else OnnxSegmenter(spec, label_map)
     if suffix == ".png":
         return LabelImageSegmenter(spec, "facefit" if label_map == "auto" else label_map)
-    raise ValueError(f"segmentation {spec!r}; accepted: auto, polygons, a face parser *.onnx or a label picture *.png")
+    accepted = ", ".join((*SEGMENTERS, "a face parser *.onnx or a label picture *.png"))
+    raise ValueError(f"segmentation {spec!r}; accepted: {accepted}")
 
 
 def fill_loop(shape: tuple[int, int], points: np.ndarray) -> np.ndarray:

@@ -54,7 +54,7 @@ class _Scene:
 
 
 @torch.no_grad()
-def photograph(head: Head, rng: np.random.Generator, size: int = 360) -> Photograph:
+def photograph(head: Head, rng: np.random.Generator, size: int = 512) -> Photograph:
     """One random person.
 
     Args:

@@ -21,7 +21,7 @@ from training.parser.camera_effects import degrade
 from training.parser.heads import Head, ict_head, own_head
 from training.parser.photograph import photograph
 
-SIDE = 256
+SIDE = 384
 # Looser than the fit's window by this factor, so that turning and shifting it later shows no empty corners.
 LOOSENESS = 1.25
 DEFAULT_ICT = Path(__file__).resolve().parents[3] / "shared" / "eval" / "data" / "ict_facekit.npz"
@@ -42,8 +42,8 @@ class RenderedSample:
     """One labelled window.
 
     Attributes:
-        image: (256, 256, 3) uint8 RGB.
-        labels: (256, 256) uint8, fitter.observation.LABELS.
+        image: (384, 384, 3) uint8 RGB.
+        labels: (384, 384) uint8, fitter.observation.LABELS.
         landmarks: (478, 2) float32 window pixels, as MediaPipe sees the finished picture.
         true_landmarks: (478, 2) float32 window pixels, the model's own points projected.
         source: "facefit" or "ict".

@@ -1,0 +1,92 @@
+"""What the pixels of a photo show: the segmenter alone, without a fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from fitter.camera import WindowTransform
+from fitter.image import Photo, crop_window
+from fitter.landmarks import LandmarkDetector, load_detector, select_faces
+from fitter.observation import LABEL, LABELS
+from fitter.segmentation import PartSegmenter, load_segmenter
+
+# A window that is finer than the fit's shows brows and lids as the photo has them.
+PARSE_WINDOW = 384
+
+# One colour for each of LABELS; what is no face stays as it is.
+COLOURS = np.array(
+    [
+        (0, 0, 0), (255, 205, 160), (255, 130, 30), (30, 110, 255), (20, 210, 240), (140, 20, 170), (215, 60, 225),
+        (235, 20, 40), (170, 0, 70), (90, 0, 0), (128, 128, 128), (250, 240, 60), (0, 160, 125), (70, 140, 40),
+        (0, 250, 80), (255, 0, 255),
+    ],
+    np.uint8,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ParsedPhoto:
+    """Labels of a photo.
+
+    Attributes:
+        labels: (H, W) uint8, numbers of fitter.observation.LABELS; background where no face is near.
+        confidence: (H, W) float32 in [0, 1]; 0 where no face is near.
+        faces: how many faces were parsed.
+    """
+
+    labels: np.ndarray
+    confidence: np.ndarray
+    faces: int
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of the photo's pixels of each label that is there, background aside."""
+        count = np.bincount(self.labels.ravel(), minlength=len(LABELS)) / self.labels.size
+        return {name: float(count[number]) for name, number in LABEL.items() if number and count[number] > 0}
+
+
+def parse_photo(
+    photo: Photo, faces: str | int = "largest", segmenter: PartSegmenter | None = None,
+    detector: LandmarkDetector | None = None,
+) -> ParsedPhoto:  # fmt: skip
+    """Say what each pixel near the faces shows. Where the windows of two faces overlap the surer label stays.
+
+    Args:
+        faces: "largest", "all", or N, the N-th largest.
+        segmenter, detector: None loads the default one.
+    Raises:
+        NoFaceError: no such face.
+    """
+    segmenter = segmenter or load_segmenter("auto")
+    labels = np.zeros((photo.height, photo.width), np.uint8)
+    confidence = np.zeros(labels.shape, np.float32)
+    detected = select_faces((detector or load_detector()).detect(photo.pixels), faces)
+    for face in detected:
+        window = crop_window(face.landmarks, PARSE_WINDOW)
+        image, _ = photo.window_image(window)
+        landmarks = window.to_window(torch.from_numpy(face.landmarks)[None])[0].numpy()
+        seen = segmenter.segment(image, landmarks, window)
+        there, sure = to_photo(seen.labels, window, labels.shape), to_photo(seen.confidence, window, labels.shape)
+        # background never takes a face's pixel from another face
+        better = (sure > confidence) & ((there > 0) | (labels == 0)) | ((there > 0) & (labels == 0))
+        labels[better], confidence[better] = there[better], sure[better]
+    return ParsedPhoto(labels, confidence, len(detected))
+
+
+def to_photo(values: np.ndarray, window: WindowTransform, shape: tuple[int, int]) -> np.ndarray:
+    """(S, S) window values at the nearest photo pixels, (H, W); 0 outside the window."""
+    scale = float(window.scale[0])
+    matrix = np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]])
+    matrix[:, 2] = -window.origin[0].numpy().astype(np.float64) * scale + 0.5 * scale - 0.5
+    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(values, matrix, (shape[1], shape[0]), flags=flags)
+
+
+def overlay(pixels: np.ndarray, labels: np.ndarray, strength: float = 0.5) -> np.ndarray:
+    """(H, W, 3) uint8 photo with each part in its colour."""
+    share = np.where(labels > 0, strength, 0.0)[..., None]
+    return (pixels * (1 - share) + COLOURS[labels] * share + 0.5).astype(np.uint8)

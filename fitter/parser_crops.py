@@ -1,0 +1,159 @@
+"""What the face parser looks at: the upright face and, finer, each eye with its brow and the mouth.
+
+Training and use share this file, so that a network sees in use what it was trained on. A crop is a similarity from
+window pixels, laid by the landmarks alone; the left eye's is mirrored, so one network knows both eyes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from fitter.landmark_topology import (
+    FACE_OVAL,
+    LEFT_BROW,
+    LEFT_EYE,
+    LIPS_INNER,
+    LIPS_OUTER,
+    LOWER_LIP,
+    MIRROR,
+    NOSE,
+    RIGHT_BROW,
+    RIGHT_EYE,
+    UPPER_LIP,
+)
+from fitter.observation import LABEL, LABELS
+from fitter.segment_polygons import eye_polygon, face_region
+from fitter.segmentation import fill_loop
+
+# What the parser tells apart, in the order of its output: LABELS without the mesh's "head".
+CLASSES = tuple(name for name in LABELS if name != "head")
+CLASS_LABEL = np.array([LABEL[name] for name in CLASSES], np.uint8)
+# Class of the same thing on the other side of the face.
+MIRROR_CLASS = np.array(
+    [
+        CLASSES.index(name.replace("right", "left") if "right" in name else name.replace("left", "right"))
+        for name in CLASSES
+    ]
+)
+# 3 colours and the landmarks' own idea of 9 parts.
+CHANNELS = 12
+# Side of each crop in pixels, and in heights of the face (forehead's top to chin, the hull of the landmarks when a
+# head is turned). The face's is that of a fit's window: it shows hair, ears and neck.
+FACE_SIDE, FACE_EXTENT = 128, 1.6
+DETAIL_SIDE, EYE_EXTENT, MOUTH_EXTENT = 96, 0.46, 0.56
+FACE_RISE = 0.05  # as fitter.image.WINDOW_RISE
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square look at a window.
+
+    Attributes:
+        matrix: (2, 3) window pixels -> crop pixels, both with pixel centres at + 0.5.
+        side: pixels.
+        mirrored: whether left and right are swapped in it.
+    """
+
+    matrix: np.ndarray
+    side: int
+    mirrored: bool = False
+
+    def points(self, landmarks: np.ndarray) -> np.ndarray:
+        """(478, 2) window pixels -> crop pixels; in a mirrored crop renamed, so that its right eye is at the right."""
+        moved = landmarks @ self.matrix[:, :2].T + self.matrix[:, 2]
+        return moved[MIRROR] if self.mirrored else moved
+
+    def sample(self, image: np.ndarray, interpolation: int = cv2.INTER_LINEAR, outside: float | None = None):
+        """(S, S, ...) window image -> (side, side, ...); beyond the window `outside`, None repeats the border.
+
+        A window much finer than the crop is smoothed first, so that nothing aliases.
+        """
+        scale = float(np.sqrt(abs(np.linalg.det(self.matrix[:, :2]))))
+        if interpolation == cv2.INTER_LINEAR and scale < 0.75:
+            image = cv2.GaussianBlur(image, (0, 0), 0.35 / scale)
+        border = {"borderMode": cv2.BORDER_REPLICATE}
+        if outside is not None:
+            border = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": outside}
+        return cv2.warpAffine(image, _opencv(self.matrix), (self.side, self.side), flags=interpolation, **border)
+
+    def back(self, scores: np.ndarray, size: int) -> np.ndarray:
+        """(C, side, side) float32 in the crop -> (C, size, size) in the window, 0 beyond the crop's reach."""
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        matrix = _opencv(self.matrix)
+        return np.stack([cv2.warpAffine(channel, matrix, (size, size), flags=flags) for channel in scores])
+
+
+def _opencv(matrix: np.ndarray) -> np.ndarray:
+    """The same map between coordinates whose pixel centres lie at whole numbers."""
+    out = matrix.astype(np.float64).copy()
+    out[:, 2] += 0.5 * (out[0, :2].sum() - 1), 0.5 * (out[1, :2].sum() - 1)
+    return out
+
+
+def _crop(centre: np.ndarray, up: np.ndarray, extent: float, side: int, mirrored: bool = False) -> Crop:
+    right = np.array([-up[1], up[0]])  # of the picture, when up is (0, -1)
+    if mirrored:
+        right = -right
+    linear = side / extent * np.stack([right, -up])
+    return Crop(np.column_stack([linear, side / 2 - linear @ centre]), side, mirrored)
+
+
+def upright(landmarks: np.ndarray) -> np.ndarray:
+    """(2,) unit vector in the picture from the chin to the forehead."""
+    up = (landmarks[10] - landmarks[152]).astype(np.float64)
+    length = float(np.hypot(*up))
+    return up / length if length > 1e-6 else np.array([0.0, -1.0])
+
+
+def face_crops(landmarks: np.ndarray) -> tuple[Crop, Crop, Crop, Crop]:
+    """(478, 2) window pixels -> the crops of face, right eye, left eye and mouth."""
+    points = landmarks.astype(np.float64)
+    up = upright(points)
+    right = np.array([-up[1], up[0]])
+    frame = np.stack([right, up])
+    low, high = (points @ frame.T).min(0), (points @ frame.T).max(0)
+    height = max(float((high - low).max()), 1e-3)
+    centre = ((low + high) / 2 + (0, FACE_RISE * FACE_EXTENT * height)) @ frame
+    eyes = []
+    for eye, brow in ((RIGHT_EYE, RIGHT_BROW), (LEFT_EYE, LEFT_BROW)):
+        eyes.append(0.6 * points[list(eye)].mean(0) + 0.4 * points[list(brow)].mean(0))
+    lips = points[list(LIPS_OUTER)].mean(0)
+    return (
+        _crop(centre, up, FACE_EXTENT * height, FACE_SIDE),
+        _crop(eyes[0], up, EYE_EXTENT * height, DETAIL_SIDE),
+        _crop(eyes[1], up, EYE_EXTENT * height, DETAIL_SIDE, mirrored=True),
+        _crop(lips, up, MOUTH_EXTENT * height, DETAIL_SIDE),
+    )
+
+
+def prior(points: np.ndarray, side: int) -> np.ndarray:
+    """(478, 2) crop pixels -> (9, side, side) float32: the parts as the landmarks alone would have them."""
+    shape = (side, side)
+    loops = [NOSE, None, None, RIGHT_BROW, LEFT_BROW, UPPER_LIP, LOWER_LIP, LIPS_INNER]
+    polygons = [points[list(loop)] if loop else None for loop in loops]
+    polygons[1], polygons[2] = eye_polygon(points, RIGHT_EYE), eye_polygon(points, LEFT_EYE)
+    return np.stack([face_region(shape, points), *(fill_loop(shape, p) for p in polygons)]).astype(np.float32)
+
+
+def exposure(image: np.ndarray, landmarks: np.ndarray) -> tuple[float, float]:
+    """Mean and deviation of a window's colours within the face, which the parser's colours are relative to."""
+    face = fill_loop(image.shape[:2], landmarks[list(FACE_OVAL)])
+    seen = image[face] if face.any() else image.reshape(-1, 3)
+    return float(seen.mean()), max(float(seen.std()), 0.02)
+
+
+def crop_input(image: np.ndarray, landmarks: np.ndarray, crop: Crop, light: tuple[float, float]) -> np.ndarray:
+    """One crop's input.
+
+    Args:
+        image: (S, S, 3) float32 RGB in [0, 1]. landmarks: (478, 2) window pixels. light: see `exposure`.
+    Returns:
+        (12, side, side) float32.
+    """
+    colours = (crop.sample(image) - light[0]) / light[1]
+    return np.concatenate([colours.transpose(2, 0, 1).clip(-4, 4), prior(crop.points(landmarks), crop.side)]).astype(
+        np.float32
+    )

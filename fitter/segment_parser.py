@@ -1,0 +1,146 @@
+"""facefit's own face parser: a small network inside the package, for photos it has never seen.
+
+How it was trained and on what: training/parser and data/README.md.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from fitter.camera import WindowTransform
+from fitter.errors import FaceFitError
+from fitter.parser_crops import (
+    CHANNELS,
+    CLASS_LABEL,
+    CLASSES,
+    DETAIL_SIDE,
+    FACE_SIDE,
+    MIRROR_CLASS,
+    Crop,
+    crop_input,
+    exposure,
+    face_crops,
+)
+from fitter.segmentation import Segmentation, check_window, separate_sides
+
+# How much a fine look counts against the look at the whole face, in its middle; towards its border it fades out over
+# this share of its side, where it sees its own parts cut off.
+DETAIL_TRUST, DETAIL_FADE = 0.85, 0.2
+
+Networks = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def parser_path() -> Path:
+    """Where the bundled parser lies, in a checkout or in an installed package."""
+    here = Path(__file__).resolve().parent
+    for folder in (here / "data", here.parent / "data"):
+        if (folder / "parser.onnx").is_file():
+            return folder / "parser.onnx"
+    return here.parent / "data" / "parser.onnx"
+
+
+def missing() -> str | None:
+    """Why the bundled parser cannot be used here, or None when it can."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        return "onnxruntime is not installed: pip install onnxruntime"
+    return None if parser_path().is_file() else f"{parser_path()}: no such file; `make parser` trains it"
+
+
+def is_parser(path: str | Path) -> bool:
+    """Whether the ONNX file is a face parser of facefit's making, by the names of its outputs."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError:
+        return False  # whoever loads it says what is wrong
+    return b"face_parts" in content and b"detail_parts" in content
+
+
+def _fading(side: int) -> np.ndarray:
+    """(side, side) float32: DETAIL_TRUST in the middle, 0 at the border."""
+    place = (np.arange(side) + 0.5) / side
+    ramp = np.clip(np.minimum(place, 1 - place) / DETAIL_FADE, 0, 1)
+    return (DETAIL_TRUST * np.minimum(ramp[:, None], ramp[None, :])).astype(np.float32)
+
+
+def fuse(face: np.ndarray, details: np.ndarray, crops: tuple[Crop, ...], size: int) -> np.ndarray:
+    """The looks at face, eyes and mouth as one answer for the window.
+
+    Args:
+        face: (C, 128, 128) and details: (3, C, 96, 96) float32 probabilities of fitter.parser_crops.CLASSES.
+        crops: what they were seen through, see fitter.parser_crops.face_crops.
+    Returns:
+        (C, size, size) float32 probabilities. What no crop reached is background.
+    """
+    seen = crops[0].back(face, size)
+    weight = np.ones((size, size), np.float32)
+    seen[CLASSES.index("background")] += np.clip(1 - seen.sum(0), 0, 1)
+    total, share = np.zeros_like(seen), np.zeros_like(weight)
+    fading = _fading(DETAIL_SIDE)
+    for crop, detail in zip(crops[1:], details, strict=True):
+        if crop.mirrored:
+            detail = detail[MIRROR_CLASS]
+        back = crop.back(np.concatenate([detail * fading, fading[None]]), size)
+        total += back[:-1]
+        share += back[-1]
+    over = np.maximum(share / DETAIL_TRUST, 1)  # where two eyes' looks overlap they share
+    return (1 - share / over) * seen + total / over
+
+
+class ParserSegmenter:
+    """The bundled face parser, by onnxruntime on the CPU."""
+
+    def __init__(self, path: str | Path | None = None, *, networks: Networks | None = None, threads: int = 1) -> None:
+        """
+        Args:
+            path: the ONNX file; None is the bundled one.
+            networks: runs instead of a file: (N, 12, 128, 128), (3 N, 12, 96, 96) float32 -> probabilities.
+            threads: of the CPU for one face.
+        Raises:
+            FaceFitError: onnxruntime or the file is missing, or the file is another network.
+        """
+        self._networks = networks or load_networks(Path(path) if path is not None else parser_path(), threads)
+
+    def probabilities(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """(S, S, 3) float32 RGB in [0, 1], (478, 2) window pixels -> (C, S, S) of fitter.parser_crops.CLASSES."""
+        check_window(image, landmarks)
+        crops, light = face_crops(landmarks), exposure(image, landmarks)
+        inputs = [crop_input(image.astype(np.float32), landmarks, crop, light) for crop in crops]
+        face, details = self._networks(inputs[0][None], np.stack(inputs[1:]))
+        return fuse(face[0], details, crops, image.shape[0])
+
+    def segment(self, image: np.ndarray, landmarks: np.ndarray, window: WindowTransform | None = None) -> Segmentation:
+        """See PartSegmenter; `window` is not used. The confidence is the probability of the label."""
+        probability = self.probabilities(image, landmarks)
+        labels = separate_sides(CLASS_LABEL[probability.argmax(0)], landmarks)
+        return Segmentation(labels, np.clip(probability.max(0), 0, 1))
+
+
+def load_networks(path: Path, threads: int = 1) -> Networks:
+    """The ONNX file `path` as a function; see ParserSegmenter."""
+    if not path.is_file():
+        raise FaceFitError(f"{path}: no such file; `make parser` trains it")
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise FaceFitError("the face parser needs onnxruntime: pip install onnxruntime") from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # its warnings are about the file's making, not about this run
+    options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exceptions share no base class
+        raise FaceFitError(f"{path}: onnxruntime cannot load it ({str(error).splitlines()[0]})") from error
+    given = {value.name: list(value.shape[1:]) for value in session.get_inputs()}
+    expected = {"face": [CHANNELS, FACE_SIDE, FACE_SIDE], "detail": [CHANNELS, DETAIL_SIDE, DETAIL_SIDE]}
+    if given != expected:
+        raise FaceFitError(f"{path}: takes {given}; the face parser takes {expected}")
+
+    def run(face: np.ndarray, detail: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        seen = session.run(["face_parts", "detail_parts"], {"face": face, "detail": detail})
+        return seen[0], seen[1]
+
+    return run

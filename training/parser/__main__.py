@@ -1,0 +1,135 @@
+"""Train the face parser that facefit ships.
+
+    python -m training.parser DATA_DIR --out data/parser.onnx
+
+DATA_DIR/fasseg, DATA_DIR/fasseg_train: hand-labelled photos; DATA_DIR/ict_facekit.npz: a head model to render people
+with, beside facefit's own. Steps, each kept in --work and not done twice:
+
+1. photos.npz: the photos, with finer labels by fitting the model to each (training.parser.photos);
+2. rendered.npz: people rendered with exact labels (training.parser.rendered_people);
+3. pretrained.pt: the networks after the rendered people alone;
+4. parser.pt: the networks after photos and rendered people together, exported to --out;
+5. with --folds: the same as 4 without the V2 photos (another camera, other people) and, seven times, without one
+   person of V3; each is scored on what it has not seen, written to scores.json and kept as an .onnx file, so that fits
+   can be scored with a parser that has not seen their photos.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import fitter  # noqa: F401  before torch and numpy: it sets their threads
+
+import torch  # isort: skip
+
+from fitter.segment_parser import ParserSegmenter
+from training.parser.augment import Augmentation
+from training.parser.evaluate import GROUPS, Scored, look, means, score
+from training.parser.export import export
+from training.parser.network import Parser
+from training.parser.photos import build as build_photos
+from training.parser.rendered import build as build_rendered
+from training.parser.samples import Samples, concatenate
+from training.parser.train import Schedule, torch_networks, train
+
+log = logging.getLogger("training.parser")
+
+RENDERED = 1200
+PRETRAINING = Schedule(steps=900, rendered=1.0, seed=1)
+FINETUNING = Schedule(steps=600, rendered=0.35, rate=2e-3, seed=2)
+FOLD = replace(FINETUNING, steps=300)
+PEOPLE = ("01", "02", "03", "04", "05", "06", "07")
+
+
+def kept(path: Path, make: Callable[[], Samples]) -> Samples:
+    """The samples in `path`, made and written when they are not there."""
+    if not path.is_file():
+        log.info("making %s", path)
+        make().save(path)
+    return Samples.load(path)
+
+
+def trained(path: Path, samples: Samples, schedule: Schedule, start: Parser | None, workers: int) -> Parser:
+    """The networks in `path`, trained and written when they are not there."""
+    network = Parser()
+    if not path.is_file():
+        log.info("training %s on %d windows", path, len(samples))
+        made = train(samples, schedule, Augmentation(), start, workers)
+        temporary = path.with_suffix(".part")
+        torch.save(made.state_dict(), temporary)
+        temporary.replace(path)
+    network.load_state_dict(torch.load(path, weights_only=True))
+    return network.eval()
+
+
+def scores(parser: Parser, photos: list[Scored]) -> dict[str, dict[str, float]]:
+    """Means of every group of photos."""
+    segmenter = ParserSegmenter(networks=torch_networks(parser))
+    rows = [(photo, score(segmenter, photo)) for photo in photos]
+    out = {}
+    for name, member in GROUPS.items():
+        group = [row for photo, row in rows if member(photo)]
+        if group:
+            out[name] = {"photos": len(group), **means(group)}
+    return out
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.parser", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, help="the ONNX file to write; nothing is written without it")
+    parser.add_argument("--work", type=Path, default=Path("build/parser"))
+    parser.add_argument("--folds", action="store_true")
+    parser.add_argument("--workers", type=int, default=1, help="processes that draw examples; the result is the same")
+    parser.add_argument("--threads", type=int, default=1, help="of the training")
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(given.threads)
+    given.work.mkdir(parents=True, exist_ok=True)
+
+    folders = [given.data / "fasseg", given.data / "fasseg_train"]
+    photos = kept(given.work / "photos.npz", lambda: build_photos(folders))
+    rendered = kept(given.work / "rendered.npz", lambda: build_rendered(given.data / "ict_facekit.npz", RENDERED))
+    start = trained(given.work / "pretrained.pt", rendered, PRETRAINING, None, given.workers)
+
+    if given.out is not None:
+        everything = concatenate([photos, rendered])
+        network = trained(given.work / "parser.pt", everything, FINETUNING, start, given.workers)
+        difference = export(network, given.out)
+        log.info("%s: %d bytes, differs from the networks by %.1e at most", given.out, given.out.stat().st_size, difference)
+    if given.folds:
+        return folds(given.work, photos, rendered, start, look(given.data), given.workers)
+    return 0
+
+
+def folds(work: Path, photos: Samples, rendered: Samples, start: Parser, scored: list[Scored], workers: int) -> int:
+    """Train without V2 and without each person; score on what was left out; write scores.json."""
+    left_out = {"v2": photos.sources == "v2", **{name: photos.people == name for name in PEOPLE}}
+    results = {}
+    for name, out in left_out.items():
+        file = work / f"without_{name}.pt"
+        schedule = FINETUNING if name == "v2" else FOLD
+        network = trained(file, concatenate([photos[~out], rendered]), schedule, start, workers)
+        export(network, file.with_suffix(".onnx"))
+        unseen = [one for one in scored if (one.source if name == "v2" else one.person) == name]
+        if name == "v2":
+            unseen += [one for one in scored if one.source == "ict"]
+        results[name] = scores(network, unseen)
+        for group, figures in results[name].items():
+            log.info("without %s: %s %s", name, group, {key: round(value, 3) for key, value in figures.items()})
+    temporary = work / "scores.part"
+    temporary.write_text(json.dumps(results, indent=1))
+    temporary.replace(work / "scores.json")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

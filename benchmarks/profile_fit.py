@@ -69,7 +69,7 @@ def pieces(objective: Objective, start: Parameters) -> dict[str, tuple[float, fl
     faces, observation = model.faces, objective.observation
     with torch.no_grad():
         objective(start, 0)
-        points, clip = objective._posed(start)
+        points, clip = objective.posed(start)
         choices = objective._choices
         rast = renderer.rasterize(clip, faces, size)
         normals, albedo = vertex_normals(points, faces), model.albedo(start.albedo)

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import logging
-import platform
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from fitter.camera import Camera, WindowTransform, project, to_camera_space, to_clip_space, window_camera
+from fitter.camera import window_camera
 from fitter.config import FitConfig
-from fitter.energies.prdl import above_brows as points_above_brows
+from fitter.errors import FitError
 from fitter.image import Photo, crop_window, photo_camera
 from fitter.initialize import landmark_solver
 from fitter.landmarks import DetectedFace, LandmarkDetector, load_detector, select_faces
-from fitter.metrics import landmark_error, part_iou
 from fitter.model.face_model import FaceModel, load_model
 from fitter.objective import Objective
-from fitter.observation import LABEL, MASKS, PARTS, Observation
-from fitter.optimize import Minimum, minimize
+from fitter.observation import Observation
+from fitter.optimize import Report, minimize
+from fitter.outcome import fit_results
 from fitter.parallel import only_kernels
 from fitter.parameters import Parameters
 from fitter.render import Renderer, load_renderer
-from fitter.result import FitResult
-from fitter.scene import contour_choice, project_landmarks
-from fitter.segmentation import PartSegmenter, above_brows, load_segmenter, post_process
-from fitter.version import facefit_version
+from fitter.result import FitFailure, FitResult
+from fitter.segmentation import PartSegmenter, load_segmenter, post_process
+from fitter.warm_start import WarmStart
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +47,7 @@ def fit_photo(
     detector: LandmarkDetector | None = None,
     renderer: Renderer | None = None,
     device: torch.device | str = "cpu",
+    warm: WarmStart | None = None,
     extra_energy: ExtraEnergy | None = None,
     progress: Progress | None = None,
 ) -> list[FitResult]:
@@ -59,6 +57,7 @@ def fit_photo(
         faces: "largest", "all" (largest first), or N, the N-th largest.
         focal: pixels of the photo; fov: degrees; see fitter.image.photo_camera for what holds without them.
         model, segmenter, detector, renderer: None loads the default one.
+        warm: what an earlier fit knows of these faces; None: nothing.
         extra_energy: called with the parameters and the objective (which knows model, observation and camera); the
             terms it returns, name -> (B,), are added to the energy as they are.
         progress: called with stage, iteration, number of iterations, weighted energies.
@@ -80,8 +79,8 @@ def fit_photo(
         observation = observe(photo, face, segmenter, config, focal, fov)
         stages = {**seconds, "segmentation": time.perf_counter() - began}
         results += fit_batch(
-            observation.to(device), model, config, renderer, photo=photo, seconds=stages, extra_energy=extra_energy,
-            progress=progress,
+            observation.to(device), model, config, renderer, photo=photo, seconds=stages, warm=warm,
+            extra_energy=extra_energy, progress=progress,
         )  # fmt: skip
     return results
 
@@ -120,126 +119,129 @@ def fit_batch(
     config: FitConfig | None = None,
     renderer: Renderer | None = None,
     *,
-    photo: Photo | None = None,
-    seconds: dict[str, float] | None = None,
+    photo: Photo | Sequence[Photo | None] | None = None,
+    seconds: dict[str, float] | Sequence[dict[str, float]] | None = None,
+    warm: WarmStart | None = None,
+    failures: str = "raise",
     extra_energy: ExtraEnergy | None = None,
     progress: Progress | None = None,
-) -> list[FitResult]:
-    """Fit B observed faces; one result each, in their order. See `fit_photo`."""
+) -> list[FitResult | FitFailure]:
+    """Fit B observed faces at once; one result each, in their order. See `fit_photo` for the rest.
+
+    A face's result does not depend on its neighbours nor on its place: it converges, stops and fails on its own. The
+    one exception are results with the status "seconds" (fitter.optimize says how time is shared).
+
+    Args:
+        photo: what the faces were seen in, all in one or each in its own; None: the windows are all there is.
+        seconds: of what was done before, for all faces or for each; the stages in here are added.
+        failures: "raise" the FitError of the first face that fails, or "return" a FitFailure in its place.
+        extra_energy: in a batch it is called with the faces that are still fitted, and so is its objective: take what
+            belongs to a face from `objective.observation`.
+    Raises:
+        FitError: with failures "raise". ValueError: another value of `failures`.
+    """
+    if failures not in ("raise", "return"):
+        raise ValueError(f"failures is {failures!r}; accepted: raise, return")
     config = config or FitConfig()
     model = model or load_model(device=observation.image.device)
     renderer = renderer or load_renderer("auto", model.device)
-    seconds = dict(seconds or {})
+    batch = observation.batch
+    photos = list(photo) if isinstance(photo, Sequence) else [photo] * batch
+    before = list(seconds) if isinstance(seconds, Sequence) else [seconds or {}] * batch
     torch.manual_seed(config.seed)
 
     began = time.perf_counter()
-    start = first_guess(observation, model, config)
-    seconds["landmark stage"] = time.perf_counter() - began
-
-    began = time.perf_counter()
-    objective = Objective(observation, model, renderer, config)
-    start = replace(start, sh=objective.first_light(start))
-
-    def energy(parameters: Parameters, iteration: int) -> dict[str, torch.Tensor]:
-        terms = objective(parameters, iteration)
-        return terms if extra_energy is None else {**terms, **extra_energy(parameters, objective)}
-
-    def report(iteration: int, energies: dict[str, float]) -> None:
-        if progress is not None:
-            progress("full", iteration, config.stage.iterations, energies)
-
-    minimum = minimize(
-        energy, start, config.stage, config.steps, activation=model.activation,
-        max_seconds=max(1e-3, config.max_seconds - seconds["landmark stage"]), report=report,
-    )  # fmt: skip
-    seconds["full stage"] = time.perf_counter() - began
-    logger.info("%d iterations in %.2f s, %s", minimum.iterations, seconds["full stage"], ", ".join(minimum.status))
-    if "photometric" in config.energies:
-        observation = without_fringe(observation, objective.rendered(minimum.parameters)[0])
-    return [_result(k, minimum, observation, objective, photo, seconds) for k in range(observation.batch)]
-
-
-@torch.no_grad()
-def without_fringe(observation: Observation, rendered: Tensor, threshold: float = 0.25) -> Observation:
-    """The forehead's pixels that the fitted skin does not explain are hair: no longer valid, so not in the texture.
-
-    Only above the brows: elsewhere a difference may as well be a smile's fold, a beard or the model's fault.
-
-    Args:
-        rendered: (B, S, S, 3) the fitted mesh. threshold: of the RGB difference, in [0, 1.7], over 5 x 5 pixels.
-    """
-    line = torch.arange(observation.size, device=rendered.device) + 0.5
-    row, column = torch.meshgrid(line, line, indexing="ij")
-    grid = torch.stack([column, row], -1).reshape(1, -1, 2).expand(observation.batch, -1, -1)
-    forehead = points_above_brows(grid, observation.brow_line).reshape(observation.valid.shape)
-    difference = (rendered - observation.image).norm(dim=-1) * forehead
-    near = torch.nn.functional.avg_pool2d(difference[:, None], 5, 1, 2, count_include_pad=False)
-    strange = torch.nn.functional.max_pool2d((near > threshold).float(), 5, 1, 2)[:, 0]
-    return replace(observation, valid=observation.valid * (1 - strange * forehead))
+    start, failed = first_guesses(observation, model, config, warm)
+    spent = (time.perf_counter() - began) / max(batch, 1)
+    stages: list[dict[str, float]] = [{**done, "landmark stage": spent} for done in before]
+    results: dict[int, FitResult] = {}
+    alive = [face for face in range(batch) if face not in failed]
+    if alive:
+        if failed:
+            observation = observation[alive]
+        began = time.perf_counter()
+        objective = Objective(observation, model, renderer, config)
+        if warm is None or warm.light:
+            start = replace(start, sh=objective.first_light(start))
+        spent += (time.perf_counter() - began) / len(alive)
+        minimum = minimize(
+            objective if extra_energy is None else _Extended(objective, extra_energy), start, config.stage,
+            config.steps if warm is None else warm.steps(config.steps), activation=model.activation,
+            max_seconds=max(1e-3, config.max_seconds - spent), report=_reporter(progress, config),
+        )  # fmt: skip
+        for face, used, status in zip(alive, minimum.seconds, minimum.status, strict=True):
+            stages[face]["full stage"] = used + spent - stages[face]["landmark stage"]
+            logger.info("face %d: %s after %.2f s", face, status, used)
+        failed |= {face: FitError(text) for face, text in zip(alive, minimum.failures, strict=True) if text}
+        good = [place for place, face in enumerate(alive) if face not in failed]
+        if good:
+            if len(good) < len(alive):
+                minimum, objective, alive = minimum[good], objective.keep(good), [alive[place] for place in good]
+            fitted = fit_results(minimum, objective, [photos[f] for f in alive], [stages[f] for f in alive])
+            results = dict(zip(alive, fitted, strict=True))
+    if failed and failures == "raise":
+        raise failed[min(failed)]
+    return [results[f] if f in results else FitFailure(failed[f], stages[f]) for f in range(batch)]
 
 
-def first_guess(observation: Observation, model: FaceModel, config: FitConfig) -> Parameters:
+@dataclass(frozen=True)
+class _Extended:
+    """An objective with terms of the caller's own."""
+
+    objective: Objective
+    extra: ExtraEnergy
+
+    def __call__(self, parameters: Parameters, iteration: int) -> dict[str, Tensor]:
+        return {**self.objective(parameters, iteration), **self.extra(parameters, self.objective)}
+
+    def keep(self, faces: Sequence[int]) -> _Extended:
+        return replace(self, objective=self.objective.keep(faces))
+
+
+def _reporter(progress: Progress | None, config: FitConfig) -> Report | None:
+    if progress is None:
+        return None
+    return lambda iteration, energies: progress("full", iteration, config.stage.iterations, energies)
+
+
+def first_guess(
+    observation: Observation, model: FaceModel, config: FitConfig, warm: WarmStart | None = None
+) -> Parameters:
     """Parameters from landmarks (rigid and landmark stage). Without the landmark energy only the pose is taken from
-    them and the face is the mean one: then segmentation and colours must do the rest."""
+    them and the face is the mean one: then segmentation and colours must do the rest.
+
+    Raises:
+        FitError: the landmarks are not those of a face.
+    """
+    if warm is not None and not warm.landmarks:
+        return warm.parameters.to(model.device)
     camera = window_camera(observation.camera, observation.window)
-    solver = landmark_solver(model)
     if "landmark" not in config.energies:
         config = replace(config, landmark_iterations=0)
-    return solver.solve(observation.landmarks, observation.landmark_confidence, camera, config)
+    solver = landmark_solver(model)
+    if warm is None:
+        return solver.solve(observation.landmarks, observation.landmark_confidence, camera, config)
+    known = warm.parameters.to(model.device)
+    found = solver.solve(
+        observation.landmarks, observation.landmark_confidence, camera, config, start=known, fixed=warm.fixed
+    )
+    return replace(found, albedo=known.albedo, sh=known.sh, gaze=known.gaze)
 
 
-def _result(
-    index: int, minimum: Minimum, observation: Observation, objective: Objective, photo: Photo | None,
-    seconds: dict[str, float],
-) -> FitResult:  # fmt: skip
-    one = observation[index]
-    parameters = minimum.parameters[index]
-    iou, error = measure(parameters, one, objective)
-    pixels = photo.pixels if photo is not None else (one.image[0].cpu().numpy() * 255 + 0.5).astype(np.uint8)
-    camera, window = one.camera, one.window
-    if photo is None:  # without the photo the window is the picture
-        camera = window_camera(camera, window)
-        window = WindowTransform(torch.zeros(1, 2), torch.ones(1), one.size)
-    return FitResult(
-        model=objective.model.to("cpu"),
-        parameters=parameters.to("cpu"),
-        camera=Camera(camera.focal.cpu(), camera.centre.cpu()),
-        window=window.to("cpu"),
-        observation=one.to("cpu"),
-        photo=pixels,
-        photo_path=str(photo.path) if photo is not None else "",
-        energies={name: float(value[index]) for name, value in minimum.energies.items()},
-        part_iou=iou,
-        landmark_error=error,
-        trace=minimum.trace if index == 0 else (),
-        seconds=seconds,
-        seed=objective.config.seed,
-        config=objective.config.as_dict(),
-        versions={
-            "facefit": facefit_version(), "python": platform.python_version(),
-            "torch": torch.__version__.split("+")[0], "numpy": np.__version__,
-        },
-        status=minimum.status[index],
-    )  # fmt: skip
-
-
-@torch.no_grad()
-def measure(parameters: Parameters, observation: Observation, objective: Objective) -> tuple[dict, float]:
-    """Part IoU of the mesh against the observation's own masks (a self-consistency figure), and the landmark error."""
-    model, size = objective.model, observation.size
-    camera = window_camera(observation.camera, observation.window)
-    verts = model.shape(parameters.identity, parameters.expression, parameters.gaze, parameters.joints)
-    points = to_camera_space(verts, parameters.rotvec, parameters.translation)
-    rast = objective.renderer.rasterize(to_clip_space(points, camera, size), model.faces, size)
-    share = objective.renderer.interpolate(model.part_weight[None], rast, model.faces)
-    label = torch.where(rast[0, ..., 3] > 0, share[0].argmax(-1), 0).cpu().numpy()
-    target = np.zeros((size, size), np.int64)
-    for channel, name in enumerate(PARTS):
-        target[observation.part_masks[0, channel].cpu().numpy() > 0.5] = LABEL[name]
-    # the targets leave out hair, occluders and the forehead; so does the comparison
-    hidden = observation.part_masks[0, MASKS.index("hair") :].amax(0).cpu().numpy() > 0.5
-    hidden |= (label == LABEL["skin"]) & above_brows((size, size), observation.brow_line[0].cpu().numpy())
-    iou = part_iou(np.where(hidden, 0, label), target)
-    pixels = project_landmarks(model, points, camera, contour_choice(model, project(points, camera)))
-    error = landmark_error(pixels, observation.landmarks, observation.landmark_confidence)
-    return iou, float(error[0])
+def first_guesses(
+    observation: Observation, model: FaceModel, config: FitConfig, warm: WarmStart | None = None
+) -> tuple[Parameters | None, dict[int, FitError]]:
+    """`first_guess` of each face on its own: the parameters of those that have one, and the errors of the others."""
+    if model.device.type != "cpu":
+        try:
+            return first_guess(observation, model, config, warm), {}
+        except FitError:
+            pass  # of which face, the next lines find out
+    found, failed = [], {}
+    # on the CPU always one by one: products of several are rounded differently, and nothing is gained by them
+    for face in range(observation.batch):
+        try:
+            found.append(first_guess(observation[face], model, config, None if warm is None else warm[face]))
+        except FitError as error:
+            failed[face] = error
+    return (Parameters.cat(found) if found else None), failed

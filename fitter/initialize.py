@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from fitter.scene import contour_stop, head_yaw, landmark_trust
 
 IRISES = slice(468, 478)
 POSE = 6  # unknowns
+IMMOVABLE = 1e9  # precision of what is fixed; landmarks give some 1e5
 POSE_ITERATIONS = 3  # of the pose alone, before anything else moves
 
 
@@ -118,8 +120,9 @@ class LandmarkSolver:
         row_basis = torch.cat([basis[:, row_vertices] for basis in bases])
         self.row_basis = row_basis.permute(1, 2, 0).contiguous()
 
-    def prior(self, config: FitConfig) -> tuple[np.ndarray, np.ndarray]:
-        """Precision and slope (N,) of the coefficients' priors: identity, joints, expression."""
+    def prior(self, config: FitConfig, fixed: Sequence[str] = ()) -> tuple[np.ndarray, np.ndarray]:
+        """Precision and slope (N,) of the coefficients' priors: identity, joints, expression. What is `fixed` has a
+        precision that no landmark can move."""
         weights, count_i, first = config.weights, self.model.sizes["identity"], self.first_expression
         count = self.landmark_basis.shape[2]
         precision, slope = np.full(count, weights.identity), np.zeros(count)
@@ -130,12 +133,38 @@ class LandmarkSolver:
         precision[first:] = weights.expression / scale**2
         if self.model.activation:
             slope[first:] = 0.5 * weights.sparsity / scale
+        for name, part in self._parts().items():
+            if name in fixed:
+                precision[part], slope[part] = IMMOVABLE, 0
         return precision, slope
 
-    @torch.no_grad()
-    def solve(self, landmarks: Tensor, confidence: Tensor, camera: Camera, config: FitConfig) -> Parameters:
-        """Args: landmarks (B, L, 2) and confidence (B, L), in the pixels of `camera` (a window's).
+    def _parts(self) -> dict[str, slice]:
+        """Where each parameter lies among the coefficients."""
+        count_i, first = self.model.sizes["identity"], self.first_expression
+        return {"identity": slice(0, count_i), "joints": slice(count_i, first), "expression": slice(first, None)}
 
+    def _coefficients(self, start: Parameters | None, like: Tensor) -> Tensor:
+        """(B, N) of known parameters, or the mean face's."""
+        coefficients = like.new_zeros(len(like), self.landmark_basis.shape[2])
+        if start is not None:
+            turned = () if self.model.skeleton is None else self.model.skeleton.turned
+            parts = self._parts()
+            coefficients[:, parts["identity"]] = start.identity.to(like)
+            coefficients[:, parts["joints"]] = start.joints[:, list(turned)].flatten(1).to(like)
+            coefficients[:, parts["expression"]] = start.expression.to(like)
+        return coefficients
+
+    @torch.no_grad()
+    def solve(
+        self, landmarks: Tensor, confidence: Tensor, camera: Camera, config: FitConfig, *,
+        start: Parameters | None = None, fixed: Sequence[str] = (),
+    ) -> Parameters:  # fmt: skip
+        """Pose, identity, joints and expression.
+
+        Args:
+            landmarks: (B, L, 2) and confidence (B, L), in the pixels of `camera` (a window's).
+            start: identity, joints and expression to begin with; None: the mean face.
+            fixed: those of them that stay as they are at the start.
         Raises:
             FitError: the system has no finite solution.
         """
@@ -145,12 +174,16 @@ class LandmarkSolver:
         confidence[:, IRISES] = 0  # gaze is not solved here
         rotation, translation = (value.to(landmarks.dtype) for value in _first_pose(model, landmarks, camera))
         run = self._run_cpu if landmarks.device.type == "cpu" else self._run
-        rotation, translation, coefficients = run(rotation, translation, landmarks, confidence, camera, config)
+        known = self._coefficients(start, landmarks)
+        rotation, translation, coefficients = run(
+            rotation, translation, known, landmarks, confidence, camera, config, fixed
+        )
+        for name in set(fixed) & set(self._parts()):
+            coefficients[:, self._parts()[name]] = known[:, self._parts()[name]]
         if not (torch.isfinite(coefficients).all() and torch.isfinite(translation).all()):
             raise FitError("the landmark stage found no finite solution: are the landmarks those of a face?")
-        start = Parameters.zeros(model.sizes, batch, landmarks.device)
         return replace(
-            start,
+            Parameters.zeros(model.sizes, batch, landmarks.device),
             identity=coefficients[:, :count_i],
             expression=coefficients[:, count_j:],
             joints=_with_rest(model, coefficients[:, count_i:count_j]),
@@ -159,15 +192,15 @@ class LandmarkSolver:
         )
 
     def _run_cpu(
-        self, rotation: Tensor, translation: Tensor, landmarks: Tensor, confidence: Tensor, camera: Camera,
-        config: FitConfig,
+        self, rotation: Tensor, translation: Tensor, known: Tensor, landmarks: Tensor, confidence: Tensor,
+        camera: Camera, config: FitConfig, fixed: Sequence[str],
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         """`_run` face by face in NumPy: a quarter of the time."""
         from fitter.initialize_cpu import FaceSolver
 
         given = [value.double().numpy() for value in (landmarks, confidence, camera.focal, camera.centre)]
         found = [
-            FaceSolver(self, *(value[face] for value in given), config).solve(
+            FaceSolver(self, *(value[face] for value in given), config, known[face].double().numpy(), fixed).solve(
                 rotation[face].double().numpy(), translation[face].double().numpy(), POSE_ITERATIONS
             )
             for face in range(len(landmarks))
@@ -175,16 +208,20 @@ class LandmarkSolver:
         return tuple(torch.from_numpy(np.stack(values)).to(landmarks.dtype) for values in zip(*found, strict=True))
 
     def _run(
-        self, rotation: Tensor, translation: Tensor, landmarks: Tensor, confidence: Tensor, camera: Camera,
-        config: FitConfig,
+        self, rotation: Tensor, translation: Tensor, known: Tensor, landmarks: Tensor, confidence: Tensor,
+        camera: Camera, config: FitConfig, fixed: Sequence[str],
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        """All faces at once: rotations (B, 3, 3), translations (B, 3), coefficients (B, I + E)."""
+        """All faces at once: rotations (B, 3, 3), translations (B, 3), coefficients (B, I + 3 T + E)."""
         model, first = self.model, self.first_expression
-        coefficients = landmarks.new_zeros(len(landmarks), self.landmark_basis.shape[2])
+        coefficients, prior = known.clone(), self.prior(config, fixed)
+        precision, slope = (torch.from_numpy(value).to(known) for value in prior)
+        slope = slope - torch.where(precision == IMMOVABLE, precision * known, 0.0)  # the prior's middle is the start
         for iteration in range(POSE_ITERATIONS + config.landmark_iterations):
             pose_only = iteration < POSE_ITERATIONS
             trusted = confidence * landmark_trust(model, rotation)
-            step = self._step(rotation, translation, coefficients, landmarks, trusted, camera, config, pose_only)
+            step = self._step(
+                rotation, translation, coefficients, precision, slope, landmarks, trusted, camera, config, pose_only
+            )
             rotation = rotation_matrix(step[:, :3]) @ rotation
             translation = translation + step[:, 3:POSE]
             if not pose_only:
@@ -194,8 +231,8 @@ class LandmarkSolver:
         return rotation, translation, coefficients
 
     def _step(
-        self, rotation: Tensor, translation: Tensor, coefficients: Tensor, landmarks: Tensor, confidence: Tensor,
-        camera: Camera, config: FitConfig, pose_only: bool,
+        self, rotation: Tensor, translation: Tensor, coefficients: Tensor, precision: Tensor, slope: Tensor,
+        landmarks: Tensor, confidence: Tensor, camera: Camera, config: FitConfig, pose_only: bool,
     ) -> Tensor:  # fmt: skip
         """One Gauss-Newton step (B, 6 + I + E): rotation, translation, coefficients."""
         model, batch = self.model, len(landmarks)
@@ -232,7 +269,6 @@ class LandmarkSolver:
             step = self._solve(normal, gradient)
             return torch.cat([step, step.new_zeros(coefficients.shape)], 1)
         first = self.first_expression
-        precision, slope = (torch.from_numpy(value).to(coefficients) for value in self.prior(config))
         normal.diagonal(dim1=1, dim2=2)[:, POSE:] += precision
         gradient[:, POSE:] += precision * coefficients + slope
         step = self._solve(normal, gradient)

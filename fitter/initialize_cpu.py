@@ -6,7 +6,7 @@ of threads is the caller's choice.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,12 +14,9 @@ from numba import njit
 
 from fitter.config import FitConfig
 from fitter.errors import FitError
+from fitter.initialize import IMMOVABLE, POSE, LandmarkSolver
 from fitter.scene import landmark_trust
 
-if TYPE_CHECKING:
-    from fitter.initialize import LandmarkSolver
-
-POSE = 6
 # A step below both ends the iteration: what would follow is a tenth of it, and the full stage moves more in one step.
 STILL_COEFFICIENT, STILL_MILLIMETRE = 3e-3, 0.1
 
@@ -29,12 +26,15 @@ class FaceSolver:
 
     def __init__(
         self, shared: LandmarkSolver, landmarks: np.ndarray, confidence: np.ndarray, focal: np.ndarray,
-        centre: np.ndarray, config: FitConfig,
+        centre: np.ndarray, config: FitConfig, known: np.ndarray, fixed: Sequence[str],
     ) -> None:  # fmt: skip
         self.shared, self.model, self.config = shared, shared.model, config
         self.landmarks, self.confidence, self.focal, self.centre = landmarks, confidence, focal, centre
         self.first_activation = shared.first_expression
-        self.precision, self.slope = shared.prior(config)
+        self.precision, slope = shared.prior(config, fixed)
+        self.known = known  # (N,) coefficients to begin with
+        # the prior's middle is 0, but the start for what is fixed
+        self.slope = slope - np.where(self.precision == IMMOVABLE, self.precision * known, 0.0)
         count, points = len(self.precision), len(landmarks)
         self.shaped = torch.empty(2 * points, count)  # d whitened residual / d coefficients
         self.posed = torch.empty(2 * points, POSE + 1)  # the same by rotation and translation; the residual itself
@@ -43,7 +43,7 @@ class FaceSolver:
         self, rotation: np.ndarray, translation: np.ndarray, pose_iterations: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """From a first pose (3, 3), (3,) to rotation, translation and coefficients (I + 3 T + E,)."""
-        coefficients = np.zeros(len(self.precision))
+        coefficients = self.known.copy()
         for iteration in range(pose_iterations + self.config.landmark_iterations):
             pose_only = iteration < pose_iterations
             step = self._step(rotation, translation, coefficients, pose_only)

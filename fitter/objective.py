@@ -6,6 +6,8 @@ few iterations and constant in between.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +22,7 @@ from fitter.energies.prdl import PrdlSelection, PrdlTargets, group_points, prdl_
 from fitter.energies.prior import activation_prior, gaussian_prior, gaze_prior, joint_prior
 from fitter.energies.symmetry import albedo_symmetry
 from fitter.lighting import estimate_sh, shade, vertex_normals
+from fitter.mailbox import device_index
 from fitter.model.face_model import FaceModel
 from fitter.observation import LABEL, MASKS, Observation
 from fitter.parameters import Parameters
@@ -39,6 +42,13 @@ class _Choices:
     bias: Tensor
     precision: Tensor | None
     selection: PrdlSelection | None
+
+    def keep(self, faces: Sequence[int], index: Tensor) -> _Choices:
+        return _Choices(
+            self.contour[index], self.confidence[index], self.bias[index],
+            None if self.precision is None else self.precision[index],
+            None if self.selection is None else self.selection[faces],
+        )  # fmt: skip
 
 
 class Objective:
@@ -115,10 +125,23 @@ class Objective:
             terms["joints"] = weights.joints * joint_prior(parameters.joints, model.skeleton.spread())
         return terms
 
-    def rendered(self, parameters: Parameters) -> tuple[Tensor, Tensor]:
+    def keep(self, faces: Sequence[int]) -> Objective:
+        """The energy of some of the faces, which goes on from where this one is."""
+        kept, index = copy(self), device_index(faces, self.model.device)
+        kept.observation, kept.camera = self.observation[index], self.camera[index]
+        kept.hidden, kept.eye_distance = self.hidden[index], self.eye_distance[index]
+        kept.targets = None if self.targets is None else self.targets[index]
+        kept._choices = None if self._choices is None else self._choices.keep(faces, index)
+        return kept
+
+    def rasterized(self, parameters: Parameters) -> Tensor:
+        """(B, S, S, 4) rast of the mesh in the window."""
+        return self.renderer.rasterize(self.posed(parameters)[1], self.model.faces, self.size)
+
+    def rendered(self, parameters: Parameters, rast: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(B, S, S, 3) colours of the mesh in the window and (B, S, S) where it is seen."""
-        points, clip = self._posed(parameters)
-        rast = self.renderer.rasterize(clip, self.model.faces, self.size)
+        points, clip = self.posed(parameters)
+        rast = self.renderer.rasterize(clip, self.model.faces, self.size) if rast is None else rast
         normals = vertex_normals(points, self.model.faces)
         colours = shade(self.model.albedo(parameters.albedo), normals, parameters.sh)
         return self.renderer.interpolate(colours, rast, self.model.faces), (rast[..., 3] > 0).float()
@@ -126,7 +149,7 @@ class Objective:
     @torch.no_grad()
     def first_light(self, parameters: Parameters) -> Tensor:
         """(B, 9, 3) SH light under which the albedo explains the photo best, robustly (Bai et al. 2021, eq. 11)."""
-        points, clip = self._posed(parameters)
+        points, clip = self.posed(parameters)
         rast = self.renderer.rasterize(clip, self.model.faces, self.size)
         normals = vertex_normals(points, self.model.faces)
         albedo = self.model.albedo(parameters.albedo).clamp(0.02, 1)
@@ -134,10 +157,13 @@ class Objective:
         seen = self.renderer.interpolate(torch.cat([normals, albedo], -1), rast, self.model.faces).reshape(batch, -1, 6)
         weight = (rast[..., 3] > 0).float() * self.observation.valid
         normal = torch.nn.functional.normalize(seen[..., :3], dim=-1)
-        colours = self.observation.image.reshape(batch, -1, 3)
-        return estimate_sh(colours, seen[..., 3:], normal, weight.reshape(batch, -1))
+        given = self.observation.image.reshape(batch, -1, 3), seen[..., 3:], normal, weight.reshape(batch, -1)
+        # on the CPU one by one: batched products are rounded differently, and nothing is gained by them
+        share = 1 if points.device.type == "cpu" else batch
+        return torch.cat([estimate_sh(*parts) for parts in zip(*(value.split(share) for value in given), strict=True)])
 
-    def _posed(self, parameters: Parameters) -> tuple[Tensor, Tensor]:
+    def posed(self, parameters: Parameters) -> tuple[Tensor, Tensor]:
+        """(B, V, 3) vertices in camera space and (B, V, 4) in clip space."""
         verts = self.model.shape(parameters.identity, parameters.expression, parameters.gaze, parameters.joints)
         points = verts @ rotation_matrix(parameters.rotvec).transpose(1, 2) + parameters.translation[:, None]
         return points, to_clip_space(points, self.camera, self.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -70,6 +71,12 @@ class Parameters:
 
     def to(self, device: torch.device | str) -> Parameters:
         return Parameters(**{k: v.to(device) for k, v in self.tensors().items()})
+
+    @classmethod
+    def cat(cls, several: Sequence[Parameters]) -> Parameters:
+        """The faces of several in one batch."""
+        tensors = [value.tensors() for value in several]
+        return cls(**{name: torch.cat([each[name] for each in tensors]) for name in tensors[0]})
 
     def __getitem__(self, index) -> Parameters:
         if isinstance(index, int):

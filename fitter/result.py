@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from fitter.camera import Camera, WindowTransform, rotation_matrix
+from fitter.errors import FitError
 from fitter.model.face_model import LANDMARKS7, FaceModel
 from fitter.observation import Observation
 from fitter.parameters import Parameters
@@ -17,6 +18,20 @@ LANDMARK7_NAMES = (
     "right_eye_outer", "right_eye_inner", "left_eye_inner", "left_eye_outer", "nose_bottom", "right_mouth_corner",
     "left_mouth_corner",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FitFailure:
+    """A face of a batch that could not be fitted.
+
+    Attributes:
+        error: what went wrong.
+        seconds: wall time of the stages that it went through.
+    """
+
+    error: FitError
+    seconds: dict[str, float] = field(default_factory=dict)
+    status: str = "failed"
 
 
 @dataclass(frozen=True)
@@ -36,11 +51,12 @@ class FitResult:
         landmark_error: mean distance of projected and detected landmarks, as a fraction of the distance between the
             outer eye corners.
         trace: one record per recorded iteration.
-        seconds: wall time of each stage.
+        seconds: wall time of each stage; of a face in a batch, its share of it.
         seed: of every random choice.
         config: the settings, as JSON types.
         versions: facefit and the libraries that the result depends on.
-        status: "converged", "budget" (iterations or seconds used up), ...
+        status: "converged", "budget" (iterations used up) or "seconds" (time used up: how far the fit came then depends
+            on the machine).
     """
 
     model: FaceModel

@@ -102,22 +102,19 @@ def test_what_was_fitted_before_leaves_nothing_behind(model, smile, pair):
 
 
 def test_together_or_alone(model, pair):
-    """Less than a thousandth of a millimetre anywhere: products of one row and of two are rounded differently."""
     both = fit_batch(pair.observation, model, short())
     assert len(both) == 2
     for face, result in enumerate(both):
         alone = fit_batch(pair.observation[face], model, short())[0]
-        assert np.abs(alone.verts - result.verts).max() < 1e-3
-        # a metre away a float32 counts in steps of 6e-5 mm
-        assert np.abs(alone.verts_in("camera") - result.verts_in("camera")).max() < 5e-4
-        assert alone.energies == pytest.approx(result.energies, rel=1e-4, abs=1e-4)
-        assert alone.part_iou == pytest.approx(result.part_iou, abs=1e-3)
+        assert np.array_equal(alone.verts_in("camera"), result.verts_in("camera"))
+        assert alone.energies == result.energies and alone.trace == result.trace
+        assert alone.part_iou == result.part_iou and alone.landmark_error == result.landmark_error
 
 
 def test_order_does_not_matter(model, pair):
     there = fit_batch(pair.observation, model, short(5))
     back = fit_batch(pair.observation[[1, 0]], model, short(5))
-    assert np.abs(there[0].verts - back[1].verts).max() < 1e-4
+    assert np.array_equal(there[0].verts, back[1].verts)
 
 
 def test_parts_alone_pull_the_mesh_over_the_parts(model, smile):
@@ -176,7 +173,7 @@ def test_no_landmark_at_all_is_a_clear_error_or_a_finite_fit(model, smile):
 
 def test_a_budget_of_seconds(model, smile):
     result = fit_batch(smile.observation, model, short(100_000, max_seconds=0.3))[0]
-    assert result.status == "budget" and result.seconds["full stage"] < 5
+    assert result.status == "seconds" and result.seconds["full stage"] < 5
     assert len(result.trace) < 1000
 
 

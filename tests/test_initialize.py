@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import pytest
+import rendered_face
 import torch
 
 from fitter.camera import Camera, project, rotation_matrix, to_camera_space
@@ -243,7 +244,8 @@ def test_the_cpu_steps_equal_their_batched_twin(model, config, monkeypatch):
         for run in (solver._run_cpu, solver._run):
             pose, at = first_pose(model, landmarks, cameras(2))
             with torch.no_grad():
-                found.append(run(rotation_matrix(pose), at, landmarks, confidence, cameras(2), number))
+                known = torch.zeros(2, solver.landmark_basis.shape[2])
+                found.append(run(rotation_matrix(pose), at, known, landmarks, confidence, cameras(2), number, ()))
         (r, t, c), (r2, t2, c2) = found
         assert (r - r2).abs().max() < 1e-4 and (t - t2).abs().max() < 0.5  # mm along the ray of a far camera
         one, two = (model.shape(v[:, : identity.shape[1]], v[:, identity.shape[1] :]) for v in (c, c2))
@@ -259,3 +261,21 @@ def test_ending_early_changes_nothing_that_matters(model, monkeypatch):
     late = solver.solve(landmarks, torch.ones(1, 478), CAMERA, config)
     one, two = (model.shape(v.identity, v.expression) for v in (early, late))
     assert 0 < (one - two).abs().max() < 0.05  # mm
+
+
+@pytest.mark.parametrize("form", ["cpu", "batched"])
+def test_a_known_face_keeps_its_identity_and_finds_the_rest(model, monkeypatch, form):
+    """Given the true identity as fixed, pose and expression come nearer to the truth than without it."""
+    solver = landmark_solver(model)
+    if form == "batched":
+        monkeypatch.setattr(solver, "_run_cpu", solver._run)
+    truth = rendered_face.person(model, yaw=15.0, seed=5, jawOpen=0.5, mouthSmileLeft=0.4)
+    photo = rendered_face.photograph(model, truth)
+    arguments = photo.observation.landmarks, torch.ones(1, 478), photo.observation.camera, FitConfig()
+    free = solver.solve(*arguments)
+    known = solver.solve(*arguments, start=truth, fixed=("identity",))
+    assert torch.equal(known.identity, truth.identity) and not torch.equal(free.identity, truth.identity)
+    assert (known.expression - truth.expression).norm() < (free.expression - truth.expression).norm()
+    still = solver.solve(*arguments, start=truth, fixed=("identity", "expression"))
+    assert torch.equal(still.expression, truth.expression)
+    assert (still.translation - truth.translation).norm() < 1.0

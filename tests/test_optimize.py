@@ -1,12 +1,12 @@
 """The loop: finds minima, keeps the best iterate and the box, names what is no number, lets no face touch another."""
 
 import time
+import types
 
 import pytest
 import torch
 
 from fitter.config import Stage, Steps
-from fitter.errors import FitError
 from fitter.optimize import BETAS, Adam, minimize
 from fitter.parameters import Parameters
 
@@ -102,8 +102,9 @@ def test_a_term_that_is_no_number_is_named(wrong):
         good = (value.identity**2).sum(1)
         return {"landmark": good, "photometric": good * (wrong if iteration == 3 else 1)}
 
-    with pytest.raises(FitError, match="iteration 3: the photometric energy is not a finite number"):
-        run(energy, start())
+    found = run(energy, start())
+    assert found.status == ("failed",)
+    assert found.failures == ("iteration 3: the photometric energy is not a finite number",)
 
 
 def test_every_face_of_a_batch_is_on_its_own():
@@ -117,6 +118,75 @@ def test_every_face_of_a_batch_is_on_its_own():
             assert torch.equal(together.parameters[face].tensors()[name], value), (face, name)
         assert together.status[face] == alone.status[0]
         assert together.total[face] == alone.total[0]
+
+
+class Bowls:
+    """Bowls that can leave a batch, and one that breaks at an iteration."""
+
+    def __init__(self, centres, breaks=None, sizes=None):
+        self.centres, self.breaks = centres, torch.full((len(centres),), 10**6) if breaks is None else breaks
+        self.sizes = [] if sizes is None else sizes
+
+    def __call__(self, value, iteration):
+        self.sizes.append(value.batch)
+        terms = bowl(self.centres)(value, iteration)
+        terms["prior"] = torch.where(self.breaks <= iteration, torch.nan, terms["prior"])
+        return terms
+
+    def keep(self, faces):
+        return Bowls(self.centres[faces], self.breaks[faces], self.sizes)
+
+
+def test_faces_leave_the_batch_when_they_stop():
+    begin = start(4)
+    centres = torch.stack([torch.full((5,), 2.0), begin.identity[1], torch.full((5,), -1.0), torch.full((5,), 9.0)])
+    energy = Bowls(centres)
+    together = run(energy, begin, iterations=80, patience=5, tolerance=1e-3)
+    assert energy.sizes[0] == 4 and energy.sizes[-1] < 4
+    assert sum(energy.sizes) == sum(len(trace) for trace in together.traces)  # nobody is computed for nothing
+    still = run(bowl(centres), begin, iterations=80, patience=5, tolerance=1e-3)
+    order = [2, 0, 3, 1]
+    shuffled = run(Bowls(centres[order]), begin[order], iterations=80, patience=5, tolerance=1e-3)
+    for place, face in enumerate(order):
+        alone = run(Bowls(centres[[face]]), begin[face], iterations=80, patience=5, tolerance=1e-3)
+        for other, index in ((together, face), (still, face), (shuffled, place)):
+            assert torch.equal(other.parameters.identity[index], alone.parameters.identity[0])
+            assert other.status[index] == alone.status[0] and other.traces[index] == alone.trace
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_face_that_fails_fails_alone(leaves):
+    begin, centres = start(3), torch.zeros(3, 5)
+    breaks = torch.tensor([10**6, 4, 10**6])
+    energy = Bowls(centres, breaks) if leaves else lambda v, i: Bowls(centres, breaks)(v, i)
+    found = run(energy, begin, iterations=30)
+    assert found.status == ("budget", "failed", "budget")
+    assert found.failures == (None, "iteration 4: the prior energy is not a finite number", None)
+    assert len(found.traces[1]) == 5 and len(found.traces[0]) == 31
+    for face in (0, 2):
+        alone = run(Bowls(centres[[face]]), begin[face], iterations=30)
+        assert torch.equal(found.parameters.identity[face], alone.parameters.identity[0])
+    assert torch.isfinite(found.parameters.identity).all()
+
+
+def test_seconds_are_shared_among_the_faces_that_are_fitted(monkeypatch):
+    """Alone or with three others: as many iterations for a budget of seconds, where a face costs the same."""
+    clock = types.SimpleNamespace(now=0.0)
+    monkeypatch.setattr("fitter.optimize.time", types.SimpleNamespace(perf_counter=lambda: clock.now))
+
+    class Slow(Bowls):
+        def __call__(self, value, iteration):
+            clock.now += 0.25 * value.batch
+            return super().__call__(value, iteration)
+
+        def keep(self, faces):
+            return Slow(self.centres[faces], self.breaks[faces])
+
+    stage = {"iterations": 100, "patience": 100, "max_seconds": 2.4}
+    alone, company = (run(Slow(torch.ones(n, 5)), start(n), **stage) for n in (1, 4))
+    assert company.status == ("seconds",) * 4 and alone.status == ("seconds",)
+    assert company.iterations == alone.iterations == 9
+    assert company.seconds == pytest.approx([2.5] * 4)
 
 
 def test_a_converged_face_is_frozen_while_its_neighbour_goes_on():
@@ -152,7 +222,7 @@ def test_a_budget_of_seconds():
     began = time.perf_counter()
     found = run(slow, start(), iterations=10_000, patience=10_000, max_seconds=0.1)
     assert time.perf_counter() - began < 1.0
-    assert 0 < found.iterations < 12 and found.status == ("budget",)
+    assert 0 < found.iterations < 12 and found.status == ("seconds",)
 
 
 def test_the_same_start_gives_the_same_bits_and_is_left_alone():

@@ -30,22 +30,22 @@ def relative_offset_energy(
     Args:
         projected, observed: (B, L, 2) window pixels.
         pairs: K index pairs into the L landmarks, e.g. LID_PAIRS or INNER_LIP_PAIRS.
-        scale: (B,) pixels that make the energy independent of the window, e.g. the distance of the outer eye corners.
+        scale: (B,) pixels > 0 that make the energy independent of the window, e.g. the distance of the outer eye
+            corners.
         confidence: (B, L) in [0, 1]; a pair counts with the product of its two. None: all count.
     Returns:
         (B,) without unit: squared parts of `scale`.
     Raises:
-        ValueError: shapes that do not fit, or a scale that is not positive.
+        ValueError: shapes that do not fit.
     Source: Feng et al. 2021 (DECA), eye closure loss.
     """
     if projected.shape != observed.shape or projected.ndim != 3 or projected.shape[-1] != 2:
         raise ValueError(
             f"landmarks: projected {tuple(projected.shape)}, observed {tuple(observed.shape)}; expected both (B, L, 2)"
         )
-    if scale.shape != projected.shape[:1] or not (scale > 0).all():
-        raise ValueError(f"scale is {scale.tolist()} pixels; expected {projected.shape[0]} numbers > 0")
-    pairs = torch.as_tensor(pairs, device=projected.device)
-    first, second = pairs[:, 0], pairs[:, 1]
+    if scale.shape != projected.shape[:1]:
+        raise ValueError(f"scale has shape {tuple(scale.shape)}; expected ({projected.shape[0]},)")
+    first, second = _columns(pairs, projected.device)
     error = (projected[:, first] - projected[:, second]) - (observed[:, first] - observed[:, second])
     if confidence is None:
         weight = error.new_ones(error.shape[:2])
@@ -58,3 +58,17 @@ def relative_offset_energy(
     total = weight.sum(1)
     mean = ((error * error).sum(-1) * weight).sum(1) / torch.where(total > 0, total, 1.0)
     return mean / (scale * scale)
+
+
+_known: dict[tuple, tuple[Tensor, Tensor]] = {}
+
+
+def _columns(pairs: tuple[tuple[int, int], ...] | Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """First and second of each pair on the device; sent there once, for every sending stops it."""
+    if isinstance(pairs, Tensor):
+        first, second = pairs.to(device).unbind(1)
+        return first, second
+    key = pairs, device
+    if key not in _known:
+        _known[key] = tuple(torch.tensor(column, device=device) for column in zip(*pairs, strict=True))
+    return _known[key]

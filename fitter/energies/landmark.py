@@ -97,15 +97,14 @@ def calibrated_precision(
     Returns:
         bias: (B, L, 2) window pixels; observed ~ projected + bias.
         precision: (B, L, 2, 2) 1/pixel^2, for `landmark_energy`.
+        Both are NaN for a face whose scale is not positive or whose yaw is not finite; its neighbours are safe.
     Raises:
-        ValueError: a scale or floor that is not positive, a yaw that is not finite.
+        ValueError: a floor that is not positive.
     """
-    if not (millimetre_per_pixel > 0).all():
-        raise ValueError(f"millimetre_per_pixel is {millimetre_per_pixel.tolist()}; accepted: > 0")
     if not floor > 0:
         raise ValueError(f"floor is {floor} pixels; accepted: > 0")
-    if not torch.isfinite(yaw_degrees).all():
-        raise ValueError(f"yaw is {yaw_degrees.tolist()} degrees; accepted: finite numbers")
+    sound = (millimetre_per_pixel > 0) & torch.isfinite(yaw_degrees)
+    millimetre_per_pixel = torch.where(sound, millimetre_per_pixel, torch.nan)
     bins = landmark_yaw.shape[0]
     upper = torch.searchsorted(landmark_yaw.contiguous(), yaw_degrees.to(landmark_yaw).contiguous()).clamp(0, bins - 1)
     lower = (upper - 1).clamp_min(0)
@@ -145,10 +144,11 @@ def march_contour(pixels: Tensor, rows: Tensor, stop: Tensor | None = None) -> T
     Returns:
         (B, R) vertex indices.
     Raises:
-        ValueError: rows without a first vertex, fewer than two rows, or shapes that do not fit.
+        ValueError: fewer than two rows, or shapes that do not fit; on the CPU also rows without a first vertex.
     Source: Zhu et al. 2015, High-fidelity pose and expression normalization, sec. 3.1 (landmark marching).
     """
-    if rows.ndim != 2 or rows.shape[0] < 2 or (rows[:, 0] < 0).any():
+    # elsewhere than on the CPU the question would stop the device; a model file is checked when it is read
+    if rows.ndim != 2 or rows.shape[0] < 2 or (rows.device.type == "cpu" and (rows[:, 0] < 0).any()):
         raise ValueError(f"contour rows have shape {tuple(rows.shape)}; expected (R >= 2, K), each with a first vertex")
     allowed = rows >= 0
     if stop is not None:

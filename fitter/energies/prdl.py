@@ -83,6 +83,17 @@ class PrdlSelection:
         """(B, 8) number of points of each part."""
         return self.offset.diff().reshape(-1, len(PARTS))
 
+    def __getitem__(self, faces: Sequence[int]) -> PrdlSelection:
+        """Of some of the faces, in their new order."""
+        bounds = self.offset[:: len(PARTS)].tolist()
+        spans = [slice(bounds[face], bounds[face + 1]) for face in faces]
+        counts = torch.cat([self.count[list(faces)].flatten().new_zeros(1), self.count[list(faces)].flatten()])
+        return PrdlSelection(
+            face=torch.cat([torch.full_like(self.face[span], k) for k, span in enumerate(spans)]),
+            vertex=torch.cat([self.vertex[span] for span in spans]),
+            offset=counts.cumsum(0),
+        )
+
 
 def above_brows(points: Tensor, brow_line: Tensor) -> Tensor:
     """Which points are forehead: those above the tangents of both brows.

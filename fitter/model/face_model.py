@@ -51,8 +51,10 @@ from torch import Tensor
 
 from fitter.errors import ModelError
 from fitter.model.array_table import PART_LABELS, table_error
+from fitter.model.registry import BUNDLED, resolve
 from fitter.model.skeleton import EYES, Skeleton, gaze_rotation
 from fitter.observation import LABEL
+from fitter.row_product import affine_rows
 from fitter.sparse_map import SparseMap
 
 FORMAT = 1
@@ -138,7 +140,7 @@ class FaceModel:
             verts = control(coefficients)
         else:
             basis = self._shape_basis()
-            verts = torch.addmm(self.verts.reshape(1, -1), coefficients, basis).reshape(-1, *self.verts.shape)
+            verts = affine_rows(self.verts.reshape(1, -1), coefficients, basis).reshape(-1, *self.verts.shape)
         skeleton = self.skeleton
         if gaze is not None and (skeleton is None or not set(EYES) & set(skeleton.names)):
             verts = self._turn_eyes(verts, gaze)
@@ -150,7 +152,7 @@ class FaceModel:
         """(B, A) standard deviations -> (B, V, 3) sRGB-encoded reflectance; not clamped."""
         count = self.verts.shape[0]
         basis = self.albedo_basis.reshape(self.albedo_basis.shape[0], -1)
-        return torch.addmm(self.albedo_mean.reshape(1, -1), albedo, basis).reshape(-1, count, 3)
+        return affine_rows(self.albedo_mean.reshape(1, -1), albedo, basis).reshape(-1, count, 3)
 
     def landmarks(self, verts: Tensor) -> Tensor:
         """(B, V, 3) vertices -> (B, L, 3) the model's landmarks on that surface."""
@@ -212,7 +214,7 @@ class _Control:
 
     def __call__(self, coefficients: Tensor) -> Tensor:
         """(B, I + E) -> (B, V, 3)."""
-        control = torch.addmm(self.mean, coefficients, self.basis)
+        control = affine_rows(self.mean, coefficients, self.basis)
         return self.subdivision(control.reshape(-1, self.subdivision.inputs, 3))
 
 
@@ -226,12 +228,12 @@ def model_path(name: str = "default") -> Path:
 
 
 def load_model(path: str | os.PathLike | None = None, device: torch.device | str = "cpu") -> FaceModel:
-    """Read a model file (default: the bundled one).
+    """Read a model file: a path, the name of an installed model, or None or "default" for the bundled one.
 
     Raises:
-        ModelError: no such file, not an npz of this format, or arrays whose shapes do not fit.
+        ModelError: no such file or name, not an npz of this format, or arrays whose shapes do not fit.
     """
-    path = model_path() if path is None else Path(path)
+    path = model_path() if path is None or str(path) == BUNDLED else resolve(path)
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -348,7 +350,7 @@ def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
 
     from_arrays(arrays, where=str(path))
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npz")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
             for key in sorted(arrays):

@@ -1,0 +1,139 @@
+"""What a finished optimisation has become: a FitResult for every face, measured against its photo."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fitter.camera import WindowTransform, project, window_camera
+from fitter.energies.prdl import above_brows as points_above_brows
+from fitter.image import Photo
+from fitter.metrics import landmark_error, part_iou
+from fitter.model.face_model import FaceModel
+from fitter.objective import Objective
+from fitter.observation import LABEL, MASKS, PARTS, Observation
+from fitter.optimize import Minimum
+from fitter.parameters import Parameters
+from fitter.result import FitResult
+from fitter.scene import contour_choice, project_landmarks
+from fitter.segmentation import above_brows
+from fitter.version import facefit_version
+
+
+@torch.no_grad()
+def fit_results(
+    minimum: Minimum,
+    objective: Objective,
+    photos: Sequence[Photo | None],
+    seconds: Sequence[dict[str, float]],
+) -> list[FitResult]:
+    """One result for each face of the objective.
+
+    Args:
+        photos: what each face was seen in; None: its window is all there is.
+        seconds: of the stages of each face.
+    """
+    observation, rast = objective.observation, objective.rasterized(minimum.parameters)
+    if "photometric" in objective.config.energies:
+        observation = without_fringe(observation, objective.rendered(minimum.parameters, rast)[0])
+    scores = measure(minimum.parameters, observation, objective, rast)
+    model, parameters, observation = _on_cpu(objective.model), minimum.parameters.to("cpu"), observation.to("cpu")
+    energies = {name: value.tolist() for name, value in minimum.energies.items()}
+    versions = {
+        "facefit": facefit_version(), "python": platform.python_version(), "torch": torch.__version__.split("+")[0],
+        "numpy": np.__version__,
+    }  # fmt: skip
+    results = []
+    for face, (iou, error) in enumerate(scores):
+        one, photo = observation[face], photos[face]
+        camera, window = one.camera, one.window
+        if photo is None:  # without the photo the window is the picture
+            camera = window_camera(camera, window)
+            window = WindowTransform(torch.zeros(1, 2), torch.ones(1), one.size)
+        results.append(
+            FitResult(
+                model=model,
+                parameters=parameters[face],
+                camera=camera,
+                window=window,
+                observation=one,
+                photo=(one.image[0].numpy() * 255 + 0.5).astype(np.uint8) if photo is None else photo.pixels,
+                photo_path="" if photo is None else str(photo.path),
+                energies={name: value[face] for name, value in energies.items()},
+                part_iou=iou,
+                landmark_error=error,
+                trace=minimum.traces[face],
+                seconds=seconds[face],
+                seed=objective.config.seed,
+                config=objective.config.as_dict(),
+                versions=versions,
+                status=minimum.status[face],
+            )
+        )
+    return results
+
+
+def _on_cpu(model: FaceModel) -> FaceModel:
+    """The model where results live; copied from a GPU once."""
+    if model.device.type == "cpu":
+        return model
+    cached = model.__dict__.get("_on_cpu")
+    if cached is None:
+        cached = model.to("cpu")
+        object.__setattr__(model, "_on_cpu", cached)
+    return cached
+
+
+@torch.no_grad()
+def without_fringe(observation: Observation, rendered: Tensor, threshold: float = 0.25) -> Observation:
+    """The forehead's pixels that the fitted skin does not explain are hair: no longer valid, so not in the texture.
+
+    Only above the brows: elsewhere a difference may as well be a smile's fold, a beard or the model's fault.
+
+    Args:
+        rendered: (B, S, S, 3) the fitted mesh. threshold: of the RGB difference, in [0, 1.7], over 5 x 5 pixels.
+    """
+    line = torch.arange(observation.size, device=rendered.device) + 0.5
+    row, column = torch.meshgrid(line, line, indexing="ij")
+    grid = torch.stack([column, row], -1).reshape(1, -1, 2).expand(observation.batch, -1, -1)
+    forehead = points_above_brows(grid, observation.brow_line).reshape(observation.valid.shape)
+    difference = (rendered - observation.image).norm(dim=-1) * forehead
+    near = torch.nn.functional.avg_pool2d(difference[:, None], 5, 1, 2, count_include_pad=False)
+    strange = torch.nn.functional.max_pool2d((near > threshold).float(), 5, 1, 2)[:, 0]
+    return replace(observation, valid=observation.valid * (1 - strange * forehead))
+
+
+@torch.no_grad()
+def measure(
+    parameters: Parameters, observation: Observation, objective: Objective, rast: Tensor | None = None
+) -> list[tuple[dict[str, float | None], float]]:
+    """For each face the Part IoU of the mesh against the observation's own masks (a self-consistency figure), and the
+    landmark error.
+
+    Args:
+        rast: (B, S, S, 4) of the mesh, where it is known already.
+    """
+    model, size = objective.model, observation.size
+    rast = objective.rasterized(parameters) if rast is None else rast
+    share = objective.renderer.interpolate(model.part_weight[None], rast, model.faces)
+    labels = torch.where(rast[..., 3] > 0, share.argmax(-1), 0).cpu().numpy()
+    masks, lines = (observation.part_masks > 0.5).cpu().numpy(), observation.brow_line.cpu().numpy()
+    points, _ = objective.posed(parameters)
+    camera = window_camera(observation.camera, observation.window)
+    pixels = project_landmarks(model, points, camera, contour_choice(model, project(points, camera)))
+    errors = landmark_error(pixels, observation.landmarks, observation.landmark_confidence).tolist()
+    scores = []
+    for label, mask, line, error in zip(labels, masks, lines, errors, strict=True):
+        target = np.zeros((size, size), np.int64)
+        for channel, name in enumerate(PARTS):
+            target[mask[channel]] = LABEL[name]
+        # the targets leave out hair, occluders and the forehead; so does the comparison
+        hidden = mask[MASKS.index("hair") :].any(0)
+        hidden |= (label == LABEL["skin"]) & above_brows((size, size), line)
+        scores.append((part_iou(np.where(hidden, 0, label), target), error))
+    return scores

@@ -10,7 +10,7 @@ import numpy as np
 NOISE_SIDE = 512
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=128)  # 1 MB each
 def noise_texture(exponent: float, seed: int = 0, stretch: float = 1.0) -> np.ndarray:
     """A tileable random texture whose amplitude falls with frequency as 1 / f^exponent.
 
@@ -44,6 +44,7 @@ def sample_noise(texture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarra
 
 def image_noise(size: int, exponent: float, grain: float, rng: np.random.Generator) -> np.ndarray:
     """(size, size) float32 noise of mean about 0 and deviation 1; `grain`: texels per pixel (smaller is coarser)."""
+    exponent = round(exponent * 4) / 4  # few textures, each made once
     angle = rng.uniform(0, 2 * np.pi)
     c, s = np.cos(angle) * grain, np.sin(angle) * grain
     x0, y0 = rng.uniform(0, NOISE_SIDE, 2)

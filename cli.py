@@ -18,6 +18,7 @@ import click
 
 from fitter.commands_batch import batch
 from fitter.commands_eval import evaluate
+from fitter.commands_models import models
 from fitter.commands_options import check_mesh_suffix, input_files, shared_options, start
 from fitter.commands_options import load as _job
 from fitter.commands_parse import parse
@@ -193,6 +194,7 @@ def _quality(face) -> str:
 
 cli.add_command(batch)
 cli.add_command(evaluate)
+cli.add_command(models)
 cli.add_command(parse)
 
 

@@ -40,7 +40,8 @@ def shared_options(command: Callable) -> Callable:
                      help="Mesh upright and facing +z, or as the camera sees it."),
         click.option("--texture-size", type=click.IntRange(16, 8192), default=1024, show_default=True, metavar="PX",
                      help="Side of the texture in pixels."),
-        click.option("--model", type=click.Path(), metavar="FILE", help="Another face model (.npz)."),
+        click.option("--model", type=click.Path(), metavar="NAME|FILE",
+                     help="Another face model: one of `facefit models list`, or a model file (.npz)."),
         click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
         click.option("-v", "--verbose", is_flag=True, help="Log what happens."),
         click.option("--debug", is_flag=True, help="Log everything; show tracebacks."),
@@ -86,7 +87,7 @@ def input_files(options: dict) -> tuple[Path, ...]:
 
 def job_options(options: dict):
     """What of the command line decides a fit, as a value that travels to other processes."""
-    from fitter.job import JobOptions
+    from fitter.job_options import JobOptions
 
     energies = options["energies"]
     named = {name: options[name] for name in JobOptions.__dataclass_fields__}

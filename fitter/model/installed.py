@@ -1,0 +1,104 @@
+"""Model files in the user's folder: put there whole or not at all, looked at, removed."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from fitter.errors import ModelError
+from fitter.model.face_model import FaceModel, from_arrays, save_arrays
+from fitter.model.registry import BUNDLED, check_name, installed, models_folder
+
+
+def install(name: str, arrays: dict[str, np.ndarray], picture: Path | None = None) -> tuple[Path, Path]:
+    """Write a model and the picture of what was found on it.
+
+    The picture first: a model is installed when its file is there, and the file comes by renaming.
+
+    Args:
+        picture: where the picture goes; None: beside the model.
+    Returns:
+        the model file and the picture.
+    Raises:
+        ModelError: the name or the arrays do not do. OutputError: it cannot be written.
+    """
+    from fitter.errors import OutputError
+    from fitter.model.gallery import annotated
+
+    file = models_folder() / f"{check_name(name)}.npz"
+    model = from_arrays(arrays, where=name)
+    picture = picture or file.with_suffix(".png")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write_picture(picture, annotated(model))
+        save_arrays(file, arrays)
+    except OSError as error:
+        raise OutputError(f"{file}: {error.strerror or error}") from None
+    return file, picture
+
+
+def uninstall(name: str) -> list[Path]:
+    """Delete an installed model and its picture. Raises ModelError when there is none of that name."""
+    if name == BUNDLED:
+        raise ModelError("the bundled model cannot be removed")
+    known = installed()
+    if name not in known:
+        raise ModelError(f"no model {name!r} is installed; installed: {', '.join(known) or 'none'}")
+    gone = []
+    for path in (known[name], known[name].with_suffix(".png")):
+        if path.is_file():
+            path.unlink()
+            gone.append(path)
+    return gone
+
+
+def write_sheet(model: FaceModel, path: Path) -> None:
+    """The annotated mean face above the grid of components, as one PNG."""
+    from fitter.model.gallery import annotated, components
+
+    below = components(model)
+    above = annotated(model, below.shape[1] // 3)
+    width = max(above.shape[1], below.shape[1])
+    rows = [np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0)), constant_values=255) for part in (above, below)]
+    _write_picture(path, np.concatenate(rows))
+
+
+def glance(path: Path) -> dict:
+    """Name, licence, vertices and components of a model file, from its small arrays and the headers of the large ones.
+
+    Returns:
+        the same keys always, or `error` for a file that cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            shapes = {name.removesuffix(".npy"): _shape(archive, name) for name in archive.namelist()}
+        with np.load(path, allow_pickle=False) as file:
+            words = {key: str(file[key]) for key in ("name", "version", "license", "expression_kind")}
+    except Exception as error:  # a damaged file is one line of the table
+        return {"error": f"{path}: {type(error).__name__}: {error}"}
+    counts = {key: shapes.get(f"{key}_basis", (0,))[0] for key in ("identity", "expression", "albedo")}
+    counts["joints"] = shapes.get("joint_names", (0,))[0]
+    return {
+        **words,
+        "vertices": shapes.get("symmetry", (0,))[0],
+        "triangles": shapes.get("faces", (0,))[0],
+        "components": ", ".join(f"{count} {what}" for what, count in counts.items() if count),
+        "counts": counts,
+        "file": str(path),
+    }
+
+
+def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
+    with archive.open(name) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        return read(stream)[0]
+
+
+def _write_picture(path: Path, image: np.ndarray) -> None:
+    from fitter.export_mesh import png_bytes
+    from fitter.files import write_files
+
+    write_files({path: png_bytes(image)})

@@ -1,290 +1,318 @@
-"""Folders, in the plain way: one photo after another in one process, a failure never stops the rest.
+"""The lead of a batch: gives photos to workers and faces to devices, and every photo exactly one record.
 
-`manifest.jsonl` in the output folder gets one line per photo as soon as it is done, so that an interrupted run goes on
-where it stopped. The last line of a photo counts:
+On a CPU each worker (a *host*) does whole photos, on one thread: all cores are busy and none waits for another. With a
+device, hosts prepare photos, one worker per device fits faces of many photos together, and the host that prepared a
+photo finishes it. Where the workers live is not known here (`fitter.batch_workers.Workers`).
 
-| key | meaning |
-|---|---|
-| `photo` | path in the input folder, with `/` |
-| `bytes`, `modified` | of the photo's file; when they change it is fitted again |
-| `status` | `done` or `failed` |
-| `exit_code`, `error` | what `facefit fit` would have returned and said; 0 and null when done |
-| `seconds` | wall time |
-| `outputs` | paths in the output folder, each face's mesh first |
-| `faces` | per face: `mesh`, `energies`, `part_iou`, `landmark_error`, `status` |
-| `settings` | options that decide what is written; with others the photo is fitted again |
+Nothing grows with the number of photos: at most `Plan.in_flight` of them are under way. A worker that dies costs the
+photo that it was working on, after a second try; photos that it only kept are prepared again. Faces that shared a batch
+with one that brought their worker down are fitted again, each alone.
 """
 
 from __future__ import annotations
 
-import json
+import itertools
 import logging
-import os
+import math
+import pickle
+import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
-from fitter.errors import FaceFitError, ImageError, OutputError
-
-if TYPE_CHECKING:
-    from fitter.job import Fitted
+from fitter.batch_options import Failure
+from fitter.batch_plan import Task
+from fitter.batch_store import Store
+from fitter.batch_workers import Event, Loader, Workers
+from fitter.errors import FaceFitError
+from fitter.manifest import Record
 
 log = logging.getLogger(__name__)
 
-MANIFEST = "manifest.jsonl"
-PHOTO_SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2",
-    ".avif",
-)  # fmt: skip
+TICK = 0.25  # seconds between two looks at the clock and at the user's wish to stop
+START_TRIES = 3  # workers that die one after another before any was ready: something is wrong with all of them
+AHEAD = 2  # batches that a device's worker has: one is fitted while the next arrives
 
 
 @dataclass(frozen=True)
-class Record:
-    """One photo of a batch, as the manifest's table says. `status` "skipped" is told to the user, not written."""
-
-    photo: str
-    bytes: int
-    modified: float
-    status: str
-    exit_code: int = 0
-    error: str | None = None
-    seconds: float = 0.0
-    outputs: list[str] = field(default_factory=list)
-    faces: list[dict] = field(default_factory=list)
-    settings: dict = field(default_factory=dict)
-
-    @property
-    def reason(self) -> str:
-        """What is wrong, in few words: without the photo's name, and without what would be right."""
-        return (self.error or "").split(f"{self.photo}: ", 1)[-1].split("; ")[0]
-
-
-def find_photos(folder: Path, leave_out: Path | None = None) -> list[Path]:
-    """Photos in a folder and its subfolders, by suffix in any case, sorted; without hidden ones and `leave_out`.
-
-    Raises:
-        ImageError: no such folder, not a folder, unreadable, or no photo in it.
-    """
-    if not folder.exists():
-        raise ImageError(f"{folder}: no such folder")
-    if not folder.is_dir():
-        raise ImageError(f"{folder}: is not a folder; for one photo leave out `batch`")
-
-    def refuse(error: OSError) -> None:
-        if Path(error.filename) == folder:
-            raise ImageError(f"{folder}: {error.strerror}")
-        log.warning("%s: %s; left out", error.filename, error.strerror)
-
-    hidden = None if leave_out is None else leave_out.resolve()
-    photos = []
-    for parent, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and (Path(parent) / f).resolve() != hidden)
-        photos += [
-            Path(parent) / name
-            for name in sorted(files)
-            if not name.startswith(".") and Path(name).suffix.lower() in PHOTO_SUFFIXES
-        ]
-    if not photos:
-        raise ImageError(f"{folder}: no photo in it; looked for {' '.join(PHOTO_SUFFIXES)}")
-    return photos
-
-
-def mesh_names(photos: list[Path], folder: Path, suffix: str) -> dict[Path, Path]:
-    """Photo -> its mesh, relative to the output folder; no two photos share a file, numbered faces included.
-
-    `sub/ann.jpg` becomes `sub/ann.obj`. Where that is ambiguous in a folder (ann.jpg beside ann.png, beside ANN.jpg on
-    a disk that ignores case, or beside ann_1.jpg, which could be ann's first face) every photo of that folder keeps its
-    own suffix in the name: `sub/ann_jpg.obj`.
-    """
-    groups: dict[Path, list[Path]] = {}
-    for photo in photos:
-        groups.setdefault(photo.parent, []).append(photo)
-    names: dict[Path, Path] = {}
-    for parent, group in groups.items():
-        below = parent.relative_to(folder)
-        stems = Counter(photo.stem.lower() for photo in group)
-        ambiguous = any(count > 1 for count in stems.values()) or any(
-            _without_number(stem) in stems for stem in stems if _without_number(stem) != stem
-        )
-        used: set[str] = set()
-        for photo in group:
-            name = f"{photo.stem}_{photo.suffix[1:]}" if ambiguous else photo.stem
-            while name.lower() in used:  # ann.jpg beside ANN.JPG
-                name += "_"
-            used.add(name.lower())
-            names[photo] = below / f"{name}{suffix}"
-    return names
-
-
-def _without_number(stem: str) -> str:
-    """ann_1 and ann_texture -> ann: names that files of ann may take."""
-    head, _, tail = stem.rpartition("_")
-    return head if head and (tail.isdigit() or tail in ("texture", "overlay", "labels")) else stem
-
-
-def read_manifest(path: Path) -> dict[str, Record]:
-    """The last record of each photo. A line cut off by a crash is left aside.
-
-    Raises:
-        OutputError: the file cannot be read.
-    """
-    records: dict[str, Record] = {}
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
-    except OSError as error:
-        raise OutputError(f"{path}: {error.strerror or error}") from None
-    for line in filter(None, lines):
-        try:
-            record = Record(**json.loads(line))
-            records[str(record.photo)] = record
-        except (ValueError, TypeError):
-            log.warning("%s: a line that is no record was left aside", path)
-    return records
-
-
-@dataclass(frozen=True)
-class Task:
-    """One photo of a batch before it is fitted.
+class Plan:
+    """How the work is spread.
 
     Attributes:
-        photo: its path; `key`: the same in the manifest.
-        mesh: where its mesh goes.
-        bytes, modified: of the photo's file.
-        done: the record of an earlier run that still holds, or None.
+        hosts: workers that prepare and finish, or do all of a photo.
+        devices: workers that fit; 0: hosts do all of a photo.
+        batch: faces that are fitted together.
+        attempts: how often a photo is given to a worker before it fails for having brought it down.
+        timeout: seconds that a photo may take in one step before its worker is ended.
     """
 
-    photo: Path
-    key: str
-    mesh: Path
-    bytes: int
-    modified: float
-    done: Record | None = None
+    hosts: int = 1
+    devices: int = 0
+    batch: int = 1
+    attempts: int = 2
+    timeout: float = math.inf
+
+    @property
+    def in_flight(self) -> int:
+        """Photos under way at most: one in each host; for each device the batches it has, and one that gathers."""
+        return self.hosts + (AHEAD + 1) * self.batch * self.devices
 
 
-def plan_batch(
-    folder: Path, output: Path, suffix: str = ".obj", overwrite: bool = False, settings: dict | None = None
-) -> list[Task]:
-    """What is to be done for every photo of a folder; makes the output folder.
+class WorkerError(FaceFitError):
+    """No worker can start."""
+
+    def __init__(self, text: str, exit_code: int = 5) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+@dataclass
+class _Flight:
+    """A photo under way: the host that has it, its deaths of hosts, and per face the fit and its seconds."""
+
+    task: Task
+    ticket: int
+    deaths: int = 0
+    host: int | None = None
+    fits: list[bytes | None] | None = None
+    seconds: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Face:
+    """An observed face on its way through a device."""
+
+    ticket: int
+    number: int
+    data: bytes
+
+
+@dataclass
+class _Worker:
+    """`place`: the number of its device, None for a host. `doing`: what its calls are about, in their order (a flight,
+    or a list of faces). `finishing`: flights that it is to finish. `why`: it was ended for this."""
+
+    place: int | None
+    ready: bool = False
+    doing: deque = field(default_factory=deque)
+    finishing: deque[_Flight] = field(default_factory=deque)
+    deadline: float = math.inf
+    why: str | None = None
+
+
+class Lead:
+    """One run over the tasks of a plan.
 
     Args:
-        folder: photos, subfolders included.
-        output: gets the same subfolders; made when missing.
-        suffix: of the meshes.
-        overwrite: fit photos again that the manifest calls done.
-        settings: JSON values; a photo that was done under others is fitted again.
-    Raises:
-        ImageError: no photos. OutputError: the output folder cannot be used.
+        workers: where processes are started. host: what hosts load; devices: what the worker of each device loads.
+        store: keeps the records. settings: of the records of photos whose worker died.
+        stop: once it is set, the photos under way are finished and no more.
+    Attributes:
+        device_seconds: that the devices were busy, all together.
     """
-    if output.exists() and folder.exists() and output.resolve() == folder.resolve():
-        raise OutputError(f"{output}: is the folder of the photos; choose another, textures would become photos")
-    photos = find_photos(folder, leave_out=output)
-    _make_folder(output)
-    before = read_manifest(output / MANIFEST)
-    taken = {name: record.photo for record in before.values() if record.status == "done" for name in record.outputs[:1]}
-    tasks = []
-    for photo, name in mesh_names(photos, folder, suffix).items():
-        key = photo.relative_to(folder).as_posix()
-        while taken.get(name.as_posix(), key) != key:  # an earlier run gave this name to another photo
-            name = name.with_name(f"{name.stem}_{suffix}")
-        size, modified = _stamp(photo)
-        past = before.get(key)
-        holds = not overwrite and past is not None and past.settings == (settings or {})
-        holds = holds and _is_done(past, output, size, modified, suffix)
-        tasks.append(Task(photo, key, output / name, size, modified, past if holds else None))
-    return tasks
 
+    def __init__(
+        self, plan: Plan, workers: Workers, host: Loader, devices: Sequence[Loader], store: Store,
+        settings: dict | None = None, stop: threading.Event | None = None,
+    ) -> None:  # fmt: skip
+        self.plan, self.workers, self.store, self.settings = plan, workers, store, settings or {}
+        self.stop = stop or threading.Event()
+        self.device_seconds = 0.0
+        self._host_loader, self._device_loaders = host, devices
+        self._staff: dict[int, _Worker] = {}
+        self._flights: dict[int, _Flight] = {}  # by ticket, which is new whenever a photo is prepared again
+        self._again: deque[_Flight] = deque()
+        self._waiting: deque[_Face] = deque()
+        self._alone: deque[_Face] = deque()  # one of them brought a device's worker down
+        self._tickets = itertools.count()
+        self._source: Iterator[Task] | None = None
+        self._failed_starts = 0
 
-def run_batch(
-    tasks: Iterable[Task], output: Path, work: Callable[[Task], list[Fitted]], settings: dict | None = None,
-    debug: bool = False,
-) -> Iterator[Record]:  # fmt: skip
-    """Fit photos one after another; yields each record once it is in the manifest.
+    @property
+    def under_way(self) -> int:
+        """Photos that are begun and not yet done."""
+        return len(self._flights)
 
-    Args:
-        tasks, output: from `plan_batch`.
-        work: fits and writes one photo; raises what `facefit fit` raises.
-        settings: as given to `plan_batch`.
-        debug: log the traceback of failed photos.
-    Raises:
-        OutputError: the manifest cannot be written. A failed photo raises nothing.
-    """
-    for task in tasks:
-        if task.done is not None:
-            yield replace(task.done, status="skipped")
-            continue
-        start = time.perf_counter()
+    def run(self, tasks: Iterable[Task]) -> Iterator[Record]:
+        """Do the tasks; yields each record once it is kept, in the order in which photos are done.
+
+        Raises:
+            WorkerError: no worker can start. OutputError: a record cannot be kept. A failed photo raises nothing.
+        """
+        self._source = iter(tasks)
         try:
-            _make_folder(task.mesh.parent)
-            outcome = _outcome(work(task), output)
-        except FaceFitError as error:
-            outcome = {"status": "failed", "exit_code": error.exit_code, "error": one_line(error)}
-            log.debug("%s failed", task.photo, exc_info=debug)
-        except Exception as error:  # whatever it is, the other photos are still to be done
-            outcome = {"status": "failed", "exit_code": 5, "error": f"{type(error).__name__}: {one_line(error)}"}
-            log.debug("%s failed", task.photo, exc_info=debug)
-        seconds = round(time.perf_counter() - start, 3)
-        record = Record(task.key, task.bytes, task.modified, seconds=seconds, settings=settings or {}, **outcome)
-        _append(output / MANIFEST, record)
-        yield record
+            for place in (*[None] * self.plan.hosts, *range(self.plan.devices)):
+                self._start(place)
+            while True:
+                self._give_out()
+                if not self._flights and (self._source is None or self.stop.is_set()):
+                    return
+                for event in self.workers.wait(TICK):
+                    yield from self._hear(event)
+                self._end_late_ones()
+        finally:
+            self.workers.close()
 
+    def _start(self, place: int | None) -> None:
+        loader = self._host_loader if place is None else self._device_loaders[place]
+        self._staff[self.workers.start(loader)] = _Worker(place)
 
-def _outcome(fitted: list[Fitted], output: Path) -> dict:
-    return {
-        "status": "done",
-        "outputs": [path.relative_to(output).as_posix() for face in fitted for path in face.paths],
-        "faces": [
-            {
-                "mesh": face.paths[0].relative_to(output).as_posix(),
-                "energies": face.energies,
-                "part_iou": face.part_iou,
-                "landmark_error": face.landmark_error,
-                "status": face.status,
-            }
-            for face in fitted
-        ],
-    }
+    # what to do next
 
+    def _give_out(self) -> None:
+        for worker, state in self._staff.items():
+            if state.place is None and state.ready and not state.doing:
+                self._employ(worker, state)
+        for worker, state in self._staff.items():
+            if state.place is not None and state.ready:
+                while faces := self._next_faces(state):
+                    self._submit(worker, faces, "fit", [face.data for face in faces])
 
-def one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    def _employ(self, worker: int, state: _Worker) -> None:
+        if state.finishing:
+            flight = state.finishing.popleft()
+            self._submit(worker, flight, "finish", flight.ticket, flight.fits, flight.seconds)
+        elif (flight := self._next_flight()) is not None:
+            flight.host = worker
+            if self.plan.devices:
+                self._submit(worker, flight, "prepare", flight.ticket, flight.task)
+            else:
+                self._submit(worker, flight, "whole", flight.task)
 
+    def _submit(self, worker: int, what: _Flight | list[_Face], call: str, *arguments) -> None:
+        state = self._staff[worker]
+        state.doing.append(what)
+        if len(state.doing) == 1:
+            self._set_deadline(state)
+        self.workers.submit(worker, call, *arguments)
 
-def _stamp(photo: Path) -> tuple[int, float]:
-    try:
-        status = photo.stat()
-    except OSError:  # gone, or a dead link: reading it says so
-        return 0, 0.0
-    return status.st_size, status.st_mtime
+    def _next_flight(self) -> _Flight | None:
+        if self._again:
+            return self._again.popleft()
+        if self._source is None or self.stop.is_set() or len(self._flights) >= self.plan.in_flight:
+            return None
+        task = next(self._source, None)
+        if task is None:
+            self._source = None
+            return None
+        return self._board(_Flight(task, next(self._tickets)))
 
+    def _board(self, flight: _Flight) -> _Flight:
+        self._flights[flight.ticket] = flight
+        return flight
 
-def _is_done(record: Record, output: Path, size: int, modified: float, suffix: str) -> bool:
-    return (
-        record.status == "done"
-        and (record.bytes, record.modified) == (size, modified)
-        and bool(record.outputs)
-        and record.outputs[0].endswith(suffix)
-        and all((output / name).is_file() for name in record.outputs)
-    )
+    def _next_faces(self, state: _Worker) -> list[_Face]:
+        """The next batch for a device: a full one, or what there is when no more can come."""
+        if self._alone:
+            return [self._alone.popleft()] if not state.doing else []
+        if len(state.doing) >= AHEAD or not self._waiting:
+            return []
+        if len(self._waiting) < self.plan.batch and self._more_to_come():
+            return []
+        return [self._waiting.popleft() for _ in range(min(self.plan.batch, len(self._waiting)))]
 
+    def _more_to_come(self) -> bool:
+        if any(flight.fits is None for flight in self._flights.values()):
+            return True
+        return self._source is not None and not self.stop.is_set() and len(self._flights) < self.plan.in_flight
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: the folder cannot be made ({error.strerror or error})") from None
+    # what workers say
 
+    def _hear(self, event: Event) -> Iterator[Record]:
+        state = self._staff.get(event.worker)
+        if state is None:
+            return
+        if event.kind == "ready":
+            state.ready, self._failed_starts = True, 0
+        elif event.kind == "broken":
+            del self._staff[event.worker]
+            self._lost_before_ready(state, *reversed(event.value))
+        elif event.kind == "died":
+            del self._staff[event.worker]
+            yield from self._bury(event.worker, state, event.value)
+        else:
+            what = state.doing.popleft()
+            self._set_deadline(state)
+            if state.place is not None:
+                self._fitted(what, *event.value)
+            elif isinstance(event.value, Record):
+                yield self._done(what, event.value, self.store.workers_remember)
+            else:
+                what.fits, what.seconds = [None] * len(event.value), [0.0] * len(event.value)
+                self._waiting += [_Face(what.ticket, number, data) for number, data in enumerate(event.value)]
 
-def _append(manifest: Path, record: Record) -> None:
-    line = json.dumps(asdict(record)) + "\n"
-    try:
-        with manifest.open("a+b") as stream:
-            # a line that a crash cut off must not swallow this one
-            if stream.seek(0, os.SEEK_END):
-                stream.seek(-1, os.SEEK_END)
-                line = line if stream.read(1) == b"\n" else "\n" + line
-            stream.write(line.encode())
-    except OSError as error:
-        raise OutputError(f"{manifest}: {error.strerror or error}") from None
+    def _fitted(self, faces: list[_Face], fits: list[bytes], seconds: float) -> None:
+        self.device_seconds += seconds
+        for face, fit in zip(faces, fits, strict=True):
+            flight = self._flights.get(face.ticket)
+            if flight is None:
+                continue  # its host died meanwhile, and it is prepared again under another ticket
+            flight.fits[face.number], flight.seconds[face.number] = fit, seconds / len(faces)
+            if None not in flight.fits:
+                self._staff[flight.host].finishing.append(flight)
+
+    def _done(self, flight: _Flight, record: Record, kept: bool = False) -> Record:
+        del self._flights[flight.ticket]
+        if not kept:
+            self.store.remember(record)
+        return record
+
+    # what can go wrong
+
+    def _bury(self, worker: int, state: _Worker, how: str) -> Iterator[Record]:
+        how = state.why or how
+        if not state.ready:
+            self._lost_before_ready(state, how, 5)
+            return
+        log.info("worker %d: %s", worker, how)
+        if state.place is not None:
+            self._bury_device(state, how)
+        else:
+            for flight in [flight for flight in self._flights.values() if flight.host == worker]:
+                if flight in state.doing:
+                    flight.deaths = self.plan.attempts if state.why else flight.deaths + 1
+                if flight.deaths >= self.plan.attempts:
+                    task = flight.task
+                    yield self._done(flight, Record(
+                        task.key, task.bytes, task.modified, "failed", 5, how, settings=self.settings,
+                    ))  # fmt: skip
+                else:
+                    del self._flights[flight.ticket]
+                    self._again.append(self._board(_Flight(flight.task, next(self._tickets), flight.deaths)))
+            self._waiting = deque(face for face in self._waiting if face.ticket in self._flights)
+            self._alone = deque(face for face in self._alone if face.ticket in self._flights)
+        self._start(state.place)
+
+    def _bury_device(self, state: _Worker, how: str) -> None:
+        if not state.doing:
+            return
+        suspects = state.doing.popleft()
+        for faces in reversed(state.doing):
+            self._waiting.extendleft(reversed(faces))
+        if len(suspects) == 1:
+            self._fitted(suspects, [pickle.dumps(Failure(5, how))], 0.0)
+        else:
+            self._alone += suspects
+
+    def _lost_before_ready(self, state: _Worker, how: str, exit_code: int) -> None:
+        """A worker could not start. While others work, the batch goes on with fewer; a device is never done without."""
+        self._failed_starts += 1
+        peers = [other for other in self._staff.values() if (other.place is None) == (state.place is None)]
+        if any(other.ready for other in peers):
+            log.warning("a worker could not start: %s", how)
+        elif how.startswith("the worker process died") and self._failed_starts < START_TRIES:
+            self._start(state.place)
+        else:
+            raise WorkerError(how, exit_code)
+
+    def _set_deadline(self, state: _Worker) -> None:
+        photos = len(state.doing[0]) if state.doing and state.place is not None else 1
+        state.deadline = time.monotonic() + self.plan.timeout * photos if state.doing else math.inf
+
+    def _end_late_ones(self) -> None:
+        now = time.monotonic()
+        for worker, state in self._staff.items():
+            if now > state.deadline and state.why is None:
+                state.why = f"took longer than {self.plan.timeout:g} s"
+                self.workers.kill(worker)

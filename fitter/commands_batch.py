@@ -1,103 +1,222 @@
-"""`facefit batch`: folders of photos."""
+"""`facefit batch`: folders of photos, on all cores, on a GPU, or on a Ray cluster."""
 
 from __future__ import annotations
 
-import sys
+import contextlib
+import math
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from fitter.commands_options import load, shared_options, start
+from fitter.commands_options import job_options, shared_options, start
 
-SOME_FAILED = 7
+SOME_FAILED, INTERRUPTED = 7, 130
 RESULT_OPTIONS = (
     "faces", "focal", "fov", "preset", "energies", "iterations", "max_seconds", "seed", "segmentation", "label_map",
     "space", "texture_size", "model",
 )  # fmt: skip  (the options that decide what is written)
-TABLE_ROWS = 60  # a longer table shows its failures only
+GPU_BATCH = 64  # faces: an iteration of so many takes less than twice that of one
+HOST_MEMORY = 1.2e9  # bytes that a worker may need
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT",
-              help="Folder for the meshes and manifest.jsonl, made when missing; keeps the subfolders.")  # fmt: skip
+@click.argument("sources", nargs=-1, required=True, metavar="PHOTOS...")
+@click.option("-o", "--output", required=True, metavar="OUT",
+              help="Folder for the meshes and the manifest, made when missing; keeps the subfolders. "
+                   "Or a URL that fsspec knows, such as s3://bucket/meshes.")
 @click.option("--format", "mesh_format", type=click.Choice(("obj", "ply", "glb")), default="obj", show_default=True,
-              help="Mesh format.")  # fmt: skip
+              help="Mesh format.")
 @click.option("--overlay", is_flag=True, help="Also write NAME_overlay.png for each photo.")
 @click.option("--labels", is_flag=True, help="Also write NAME_labels.png for each photo.")
+@click.option("--sheet", metavar="HTML", help="Also write a contact sheet of all photos, to scan for bad fits.")
 @click.option("--overwrite", is_flag=True, help="Fit photos again that are done already.")
+@click.option("--retry-failed", is_flag=True, help="Fit photos again that failed in an earlier run.")
+@click.option("--workers", type=click.IntRange(min=0), metavar="N",
+              help="Worker processes; 0 works in this one.  [default: as many as cores]")
+@click.option("--batch-size", type=click.IntRange(min=1), metavar="N",
+              help=f"Faces that are fitted together.  [default: {GPU_BATCH} on a GPU, 1 on a CPU]")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S",
+              help="Give a photo up when a step of it takes longer.")
+@click.option("--ray", is_flag=False, flag_value="auto", metavar="[ADDRESS]",
+              help="Work on a Ray cluster: `auto` or none for the one this machine belongs to, `local` for a new one "
+                   "here, else its address. --workers then says how many actors.")
 @shared_options
 def batch(
-    folder: Path, output: Path, mesh_format: str, overlay: bool, labels: bool, overwrite: bool, **options: Any
+    sources: tuple[str, ...], output: str, mesh_format: str, overlay: bool, labels: bool, sheet: str | None,
+    overwrite: bool, retry_failed: bool, workers: int | None, batch_size: int | None, timeout: float | None,
+    ray: str | None, **options: Any,
 ) -> int:
-    """Fit every photo in FOLDER and its subfolders, one after another.
+    """Fit every photo of PHOTOS: folders with all below them, 'patterns*', lists (.txt, .csv, .parquet), photos.
 
-    A photo that fails never stops the rest: a table at the end and OUT/manifest.jsonl say what happened. Run again to
-    go on: photos that are done, unchanged and under the same options, are skipped. Exit code 0 when all are done,
-    7 when some failed.
+    A photo that fails, or even ends its worker process, never stops the rest: OUT/manifest.jsonl and manifest.parquet
+    say what happened to each. Run again to go on: photos that are done, unchanged and under the same options, are
+    skipped, and failed ones as well without --retry-failed. Ctrl-C finishes the photos under way; a second one does
+    not.
 
     \b
     Examples:
       facefit batch photos/ -o meshes/
-      facefit batch photos/ -o meshes/ --format glb --overlay --max-seconds 5
+      facefit batch photos/ -o meshes/ --format glb --faces all --sheet sheet.html
+      facefit batch 'photos/**/*_front.JPG' more.csv -o meshes/ --max-seconds 5
+      facefit batch photos/ -o meshes/ --retry-failed
+      facefit batch /shared/photos -o s3://bucket/meshes --ray
+
+    \b
+    Exit codes: 0 all done, 7 some photos failed, 130 interrupted (what is done is kept); others as `facefit fit`.
     """
     if options["segmentation"].lower().endswith(".png"):
         raise click.UsageError("--segmentation with a picture of labels belongs to one photo; use `facefit fit`")
     start(options)
-    from fitter.batch import plan_batch, run_batch
-    from fitter.image import read_photo
-    from fitter.job import Files
-    from fitter.progress import Progress
+    from fitter.batch_options import BatchOptions
+    from fitter.batch_plan import plan_batch
+    from fitter.batch_progress import BatchProgress, print_table
+    from fitter.batch_store import open_store
 
-    quiet = options["quiet"]
-    settings = {name: options[name] for name in RESULT_OPTIONS} | {"overlay": overlay, "labels": labels}
-    tasks = plan_batch(folder, output, f".{mesh_format}", overwrite, settings)
-    # a missing model is one error and not one per photo; nothing is loaded where nothing is to be done
-    job = load(options) if any(task.done is None for task in tasks) else None
-
-    def work(task) -> list:
-        files = Files(
-            task.mesh,
-            task.mesh.with_name(f"{task.mesh.stem}_overlay.png") if overlay else None,
-            task.mesh.with_name(f"{task.mesh.stem}_labels.png") if labels else None,
-        )
-        with Progress(task.key, quiet=quiet or not sys.stderr.isatty()) as progress:
-            return job.run(read_photo(task.photo), files, progress)
-
-    records = []
+    job = job_options(options)
     try:
-        for record in run_batch(tasks, output, work, settings, options["debug"]):
-            records.append(record)
-            if not quiet:
-                text = f"{record.seconds:.1f} s" if record.status == "done" else record.reason or "done before"
-                click.echo(f"[{len(records)}/{len(tasks)}] {record.photo}: {record.status}, {text}", err=True)
+        job.config()
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    settings = {name: options[name] for name in RESULT_OPTIONS} | {"overlay": overlay, "labels": labels}
+    store = open_store(output)
+    tasks = plan_batch(
+        sources, store, f".{mesh_format}", overwrite=overwrite, retry_failed=retry_failed, settings=settings,
+        thumbnails=sheet is not None,
+    )  # fmt: skip
+    batch_options = BatchOptions(job, output, overlay, labels, sheet is not None, settings)
+    stop = threading.Event()
+    progress = BatchProgress(len(tasks), options["quiet"])
+    with store.lock(), progress, _interrupts(stop, progress):
+        for task in tasks:
+            if not task.to_do:
+                progress.update(task.past, skipped=True)
+        open_tasks = [task for task in tasks if task.to_do]
+        try:
+            if open_tasks:
+                records = _records(open_tasks, batch_options, store, stop, workers, batch_size, timeout, ray)
+                for record in records:
+                    progress.update(record)
+        finally:
+            _conclude(store, sheet, progress)
+    if not options["quiet"]:
+        print_table(progress)
+    if stop.is_set() and progress.seen < len(tasks):
+        click.echo(f"interrupted; {len(tasks) - progress.seen} photos are left, run again to go on", err=True)
+        return INTERRUPTED
+    return SOME_FAILED if progress.failed else 0
+
+
+def _records(tasks, options, store, stop, workers, batch_size, timeout, ray) -> Iterator:
+    """The records of all tasks as they are done, here or elsewhere."""
+    if workers == 0 and ray is None:
+        from fitter.batch_stages import load_stages
+
+        return _here(tasks, load_stages(options), store, stop)
+    from fitter.batch import Lead, Plan
+    from fitter.batch_options import StageLoader
+    from fitter.batch_workers import LocalWorkers
+
+    if ray is not None:
+        from fitter.batch_ray import RayWorkers, resources
+
+        cores, gpus = resources(ray)
+        devices, attempts = ["cuda"] * gpus, 3  # machines of a cluster come and go
+    else:
+        cores, devices, attempts = _cores(), _devices(options.job), 2
+    batch_size = batch_size or (GPU_BATCH if devices else 1)
+    hosts = workers or max(1, cores - len(devices))
+    # what works on a CPU next to a device, or alone, has one thread, whatever else it could do
+    on_cpu = replace(options.job, device="cpu", renderer="cpu" if devices else options.job.renderer)
+    fits = [replace(options.job, device=name) for name in devices] or ([on_cpu] if batch_size > 1 else [])
+    plan = Plan(
+        hosts=min(hosts, len(tasks)), devices=len(fits), batch=batch_size, attempts=attempts,
+        timeout=timeout or math.inf,
+    )  # fmt: skip
+    host = StageLoader(replace(options, job=on_cpu, threads=1))
+    device = [StageLoader(replace(options, job=job)) for job in fits]
+    team = LocalWorkers() if ray is None else RayWorkers(ray)
+    return Lead(plan, team, host, device, store, options.settings, stop).run(tasks)
+
+
+def _here(tasks, stages, store, stop) -> Iterator:
+    """One photo after another in this process."""
+    for task in tasks:
+        if stop.is_set():
+            return
+        record = stages.whole(task)
+        if not store.workers_remember:
+            store.remember(record)
+        yield record
+
+
+def _devices(job) -> list[str]:
+    """The GPUs that are to be used, by torch's names."""
+    if job.device == "cpu" or (job.device == "auto" and (job.renderer == "cpu" or not _nvidia())):
+        return []
+    from fitter.job import usable_device
+
+    try:
+        device = usable_device(job.device, job.renderer)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    if device != "cuda":
+        return [device] if device != "cpu" else []
+    import torch
+
+    return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+
+
+def _nvidia() -> bool:
+    """Whether it is worth a second to ask torch for a GPU."""
+    return os.name == "nt" or any(os.path.exists(path) for path in ("/dev/nvidiactl", "/dev/dxg", "/dev/nvhost-ctrl"))
+
+
+def _cores() -> int:
+    """Cores of this process, or fewer where the memory does not do for as many workers."""
+    from fitter.doctor import free_memory
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    free = free_memory()
+    return cores if free is None else max(1, min(cores, int(free / HOST_MEMORY)))
+
+
+@contextlib.contextmanager
+def _interrupts(stop: threading.Event, progress) -> Iterator[None]:
+    """The first Ctrl-C sets `stop`, the second is one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        progress.say("interrupted: the photos under way are finished; once more to drop them")
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
     finally:
-        if records and not quiet:
-            _print_table(records)
-    return SOME_FAILED if any(record.status == "failed" for record in records) else 0
+        signal.signal(signal.SIGINT, before)
 
 
-def _print_table(records: list) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _conclude(store, sheet: str | None, progress) -> None:
+    """Write the table and the sheet of all that is known, also after an interrupt."""
+    from fitter.manifest import TABLE, have_parquet, table_bytes
 
-    counts = {status: sum(record.status == status for record in records) for status in ("done", "skipped", "failed")}
-    table = Table(title=", ".join(f"{count} {status}" for status, count in counts.items()), title_justify="left")
-    for name in ("photo", "result", "faces", "landmarks %", "part IoU", "s"):
-        table.add_column(name, justify="left" if name in ("photo", "result") else "right", overflow="fold")
-    shown = records if len(records) <= TABLE_ROWS else [record for record in records if record.status == "failed"]
-    for record in shown:
-        errors = [face["landmark_error"] for face in record.faces if face["landmark_error"] is not None]
-        shares = [face["part_iou"] for face in record.faces if face["part_iou"] is not None]
-        result = record.status if record.error is None else f"{record.exit_code}: {record.reason}"
-        table.add_row(
-            Text(record.photo),
-            Text(result),
-            str(len(record.faces) or ""),
-            f"{100 * sum(errors) / len(errors):.1f}" if errors else "",
-            f"{sum(shares) / len(shares):.2f}" if shares else "",
-            f"{record.seconds:.1f}" if record.seconds else "",
-        )
-    Console().print(table)
+    records = list(store.records().values())
+    if have_parquet():
+        store.write({TABLE: table_bytes(records)})
+    else:
+        progress.say(f"no {TABLE}: pip install 'facefit[batch]' brings pyarrow")
+    if sheet is not None:
+        from fitter.sheet import write_sheet
+
+        write_sheet(records, store, Path(sheet))
+    store.collect(records)

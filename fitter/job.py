@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fitter.config import FitConfig, override, preset
 from fitter.errors import ImageError
 from fitter.export import output_paths, result_files
 from fitter.files import check_outputs, numbered, write_files
 from fitter.fit import fit_photo
 from fitter.image import Photo
+from fitter.job_options import JobOptions
 from fitter.report import labels_png, overlay_png
 
 if TYPE_CHECKING:
@@ -68,38 +68,6 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class JobOptions:
-    """What decides a fit, as names and numbers that can travel to other processes. Attributes as `fit`'s options."""
-
-    preset: str = "default"
-    energies: tuple[str, ...] | None = None
-    iterations: int | None = None
-    max_seconds: float | None = None
-    seed: int = 0
-    segmentation: str = "auto"
-    label_map: str = "auto"
-    model: str | None = None
-    renderer: str = "auto"
-    device: str = "auto"
-    faces: str = "largest"
-    focal: float | None = None
-    fov: float | None = None
-    space: str = "model"
-    texture_size: int = 1024
-
-    def config(self) -> FitConfig:
-        """The preset with what was given. Raises ValueError for values out of range."""
-        return override(
-            preset(self.preset), energies=self.energies, iterations=self.iterations, max_seconds=self.max_seconds,
-            seed=self.seed,
-        )  # fmt: skip
-
-    def inputs(self) -> tuple[Path, ...]:
-        """Files that are named here and that no output may overwrite."""
-        return tuple(Path(name) for name in (self.model, self.segmentation) if name not in (None, "auto", "polygons"))
-
-
-@dataclass(frozen=True)
 class Job:
     """Everything that stays the same from photo to photo, loaded once. Attributes as the options of `facefit fit`."""
 
@@ -137,13 +105,14 @@ class Job:
         contents: dict[Path, bytes] = {}
         fitted = []
         for number, result in enumerate(results, start=1):
-            own = self._contents(result, files.numbered(number) if self.faces == "all" else files)
+            own = self.contents(result, files.numbered(number) if self.faces == "all" else files)
             contents |= own
             fitted.append(_fitted(result, list(own)))
         write_files(contents, [path for path in (photo.path, *self.inputs) if path.exists()])
         return fitted
 
-    def _contents(self, result: FitResult, files: Files) -> dict[Path, bytes]:
+    def contents(self, result: FitResult, files: Files) -> dict[Path, bytes]:
+        """All files of one face, the mesh first."""
         contents = result_files(result, files.mesh, space=self.space, texture_size=self.texture_size)
         if files.overlay is not None:
             contents[files.overlay] = overlay_png(result)

@@ -1,189 +1,172 @@
-"""Folders: which photos, which names, what the manifest remembers. The fit itself is a stand-in here."""
+"""The lead of a batch, with real worker processes that do what the photos say: crash, hang, fail, or work."""
 
-import json
 import os
+import signal
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from PIL import Image
+from batch_fakes import FakeLoader, photos
 
-from fitter.batch import MANIFEST, Record, find_photos, mesh_names, plan_batch, read_manifest, run_batch
-from fitter.errors import ImageError, NoFaceError, OutputError
+from fitter.batch import Lead, Plan, WorkerError
+from fitter.batch_plan import plan_batch
+from fitter.batch_store import FolderStore
+from fitter.batch_workers import LocalWorkers
+from fitter.manifest import MANIFEST, read_manifest
 
-
-@pytest.fixture
-def folder(tmp_path):
-    """Photos (empty files do: nothing is decoded here) in two folders, among other things."""
-    root = tmp_path / "in"
-    for name in ("b.JPG", "a.jpeg", "sub/a.png", "sub/deeper/x.TIF", "notes.txt", ".hidden.jpg", ".cache/y.jpg"):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"photo")
-    return root
+TESTS = Path(__file__).resolve().parent
+WHOLE = Plan(hosts=2)
+STAGED = Plan(hosts=2, devices=1, batch=3)
 
 
-def fake_fit(task):
-    task.mesh.write_text("mesh")
-    energies = {"landmark": 0.5, "prdl": None}
-    face = {"energies": energies, "part_iou": 0.8, "landmark_error": 0.01, "status": "converged"}
-    return [SimpleNamespace(paths=[task.mesh], **face)]
+def lead(folder, output, plan=WHOLE, loader=None, stop=None, **options):
+    store = FolderStore(output)
+    tasks = [task for task in plan_batch([folder], store, **options) if task.to_do]
+    loader = loader or FakeLoader(str(output))
+    return Lead(plan, LocalWorkers(preload=()), loader, [loader] * plan.devices, store, {}, stop), tasks
 
 
-def run(folder, output, work=fake_fit, **options):
-    return list(run_batch(plan_batch(folder, output, **options), output, work, options.get("settings")))
+def run(folder, output, plan=WHOLE, **options):
+    """Key without suffix -> record, of one run; every task has exactly one."""
+    leader, tasks = lead(folder, output, plan, **options)
+    records = list(leader.run(tasks))
+    assert sorted(record.photo for record in records) == sorted(task.key for task in tasks)
+    assert leader.under_way == 0
+    return {record.photo.removesuffix(".jpg"): record for record in records}
 
 
-def test_finds_photos_in_any_case_and_depth(folder):
-    names = [path.relative_to(folder).as_posix() for path in find_photos(folder)]
-    assert names == ["a.jpeg", "b.JPG", "sub/a.png", "sub/deeper/x.TIF"]
-
-
-def test_output_inside_the_input_is_not_searched(folder):
-    run(folder, folder / "out")
-    (folder / "out" / "a_texture.png").write_bytes(b"texture")
-    assert len(find_photos(folder, leave_out=folder / "out")) == 4
-    assert [record.status for record in run(folder, folder / "out")] == ["skipped"] * 4
-
-
-def test_bad_folders(folder, tmp_path):
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    for path, word in ((tmp_path / "none", "no such folder"), (folder / "a.jpeg", "not a folder"), (empty, "no photo")):
-        with pytest.raises(ImageError, match=word):
-            plan_batch(path, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-    with pytest.raises(OutputError, match="folder of the photos"):
-        plan_batch(folder, folder)
-    with pytest.raises(OutputError, match="cannot be made"):
-        plan_batch(folder, folder / "notes.txt" / "out")
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        (["a.jpg", "b.png"], ["a.obj", "b.obj"]),
-        (["a.jpg", "a.png"], ["a_jpg.obj", "a_png.obj"]),
-        (["A.jpg", "a.jpg"], ["A_jpg.obj", "a_jpg_.obj"]),
-        (["a.jpg", "a.png", "a_jpg.png"], ["a_jpg.obj", "a_png.obj", "a_jpg_png.obj"]),
-        (["a.jpg", "a_1.jpg"], ["a_jpg.obj", "a_1_jpg.obj"]),
-        (["a.jpg", "a_texture.jpg"], ["a_jpg.obj", "a_texture_jpg.obj"]),
-        (["a.b.jpg", "a.c.jpg"], ["a.b.obj", "a.c.obj"]),
-        (["x/a.jpg", "y/a.jpg"], ["x/a.obj", "y/a.obj"]),
-    ],
-)
-def test_names_never_collide(files, expected):
-    names = mesh_names([Path("in") / name for name in files], Path("in"), ".obj")
-    assert [path.as_posix() for path in names.values()] == expected
-
-
-def test_a_failure_never_stops_the_rest(folder, tmp_path):
-    def work(task):
-        if task.key == "a.jpeg":
-            raise NoFaceError("no face\nhere")
-        if task.key == "b.JPG":
-            raise ZeroDivisionError("surprise")
-        return fake_fit(task)
-
-    records = run(folder, tmp_path / "out", work)
-    assert [record.status for record in records] == ["failed", "failed", "done", "done"]
-    assert [record.exit_code for record in records] == [3, 5, 0, 0]
-    assert records[0].error == "no face here" and records[1].error == "ZeroDivisionError: surprise"
-    assert (tmp_path / "out/sub/deeper/x.obj").is_file()
+@pytest.mark.parametrize("plan", [WHOLE, STAGED, Plan(hosts=1, devices=2, batch=8)])
+def test_all_photos_are_done_once(tmp_path, plan):
+    folder = photos(tmp_path / "in", **{f"p{k}": "face" * (k % 3 == 0) for k in range(17)})
+    records = run(folder, tmp_path / "out", plan)
+    assert len(records) == 17 and {record.status for record in records.values()} == {"done"}
+    assert [len(records[f"p{k}"].faces) for k in (0, 1, 3)] == [2, 1, 2]
     lines = (tmp_path / "out" / MANIFEST).read_text().splitlines()
-    assert [json.loads(line)["photo"] for line in lines] == ["a.jpeg", "b.JPG", "sub/a.png", "sub/deeper/x.TIF"]
-    face = json.loads(lines[2])["faces"][0]
-    assert face["energies"] == {"landmark": 0.5, "prdl": None} and face["mesh"] == "sub/a.obj"
+    assert len(lines) == 17
+    assert not (tmp_path / "out" / ".partial").exists() or not list((tmp_path / "out" / ".partial").iterdir())
 
 
-def test_goes_on_where_it_stopped(folder, tmp_path):
-    output, seen = tmp_path / "out", []
-
-    def work(task):
-        seen.append(task.key)
-        if len(seen) == 3:
-            raise KeyboardInterrupt
-        return fake_fit(task)
-
-    with pytest.raises(KeyboardInterrupt):
-        run(folder, output, work)
-    assert len(read_manifest(output / MANIFEST)) == 2
-    seen[:] = [None] * 10
-    records = run(folder, output, work)
-    assert [record.status for record in records] == ["skipped", "skipped", "done", "done"]
-    assert records[0].faces[0]["landmark_error"] == 0.01  # what was found then is still told
-    assert seen[10:] == ["sub/a.png", "sub/deeper/x.TIF"]
-    assert len(run(folder, output, fake_fit, overwrite=True)) == 4
+def test_faces_are_fitted_together(tmp_path):
+    folder = photos(tmp_path / "in", **{f"p{k}": "" for k in range(9)})
+    records = run(folder, tmp_path / "out", STAGED)
+    together = [record.faces[0]["energies"]["together"] for record in records.values()]
+    assert max(together) == 3 and sum(1 / count for count in together) == pytest.approx(3)
 
 
-def test_done_holds_only_as_long_as_nothing_changed(folder, tmp_path):
-    output = tmp_path / "out"
-    run(folder, output)
-    (output / "a.obj").unlink()
-    (folder / "b.JPG").write_bytes(b"another photo")
-    os.utime(folder / "sub/a.png", (1, 1))
-    assert [r.status for r in run(folder, output)] == ["done", "done", "done", "skipped"]
-    assert [r.status for r in run(folder, output, suffix=".glb")] == ["done"] * 4
+@pytest.mark.parametrize("plan", [WHOLE, STAGED])
+@pytest.mark.parametrize("step", ["prepare", "finish"])
+def test_a_crash_costs_its_photo(tmp_path, plan, step):
+    texts = {f"p{k}": "" for k in range(6)} | {"p2": f"{step}:segv", "p4": f"{step}:kill-once"}
+    records = run(photos(tmp_path / "in", **texts), tmp_path / "out", plan)
+    assert [name for name, record in records.items() if record.status == "failed"] == ["p2"]
+    assert "SIGSEGV" in records["p2"].error and records["p2"].exit_code == 5
 
 
-def test_other_settings_fit_again(folder, tmp_path):
-    output = tmp_path / "out"
-    for settings, status in (({"seed": 1}, "done"), ({"seed": 1}, "skipped"), ({"seed": 2}, "done")):
-        assert [record.status for record in run(folder, output, settings=settings)] == [status] * 4
-    assert read_manifest(output / MANIFEST)["a.jpeg"].settings == {"seed": 2}
+def test_a_crash_of_the_device_costs_its_photo(tmp_path):
+    texts = {f"p{k}": "" for k in range(7)} | {"p1": "fit:segv face"}
+    records = run(photos(tmp_path / "in", **texts), tmp_path / "out", STAGED)
+    assert [name for name, record in records.items() if record.status == "failed"] == ["p1"]
+    assert "SIGSEGV" in records["p1"].error
 
 
-def test_the_reason_is_short():
-    record = Record("sub/a.jpg", 1, 1.0, "failed", 4, "in/sub/a.jpg: damaged or cut off (x: y); expected JPEG or PNG")
-    assert record.reason == "damaged or cut off (x: y)"
-    assert Record("a.jpg", 1, 1.0, "failed", 3, "no face found; look closer").reason == "no face found"
-    assert Record("a.jpg", 1, 1.0, "done").reason == ""
+@pytest.mark.parametrize("plan", [WHOLE, STAGED])
+def test_failures_that_are_no_crash(tmp_path, plan):
+    texts = {"a": "", "b": "noface", "c": "explode", "d": ""}
+    records = run(photos(tmp_path / "in", **texts), tmp_path / "out", plan)
+    assert {name: (record.status, record.exit_code) for name, record in records.items()} == {
+        "a": ("done", 0), "b": ("failed", 3), "c": ("failed", 5), "d": ("done", 0),
+    }  # fmt: skip
+    assert run(tmp_path / "in", tmp_path / "out", plan) == {}
+    assert set(run(tmp_path / "in", tmp_path / "out", plan, retry_failed=True)) == {"b", "c"}
 
 
-def test_a_new_photo_does_not_take_the_name_of_an_old_one(tmp_path):
-    folder, output = tmp_path / "in", tmp_path / "out"
-    folder.mkdir()
-    (folder / "a_jpg.png").write_bytes(b"1")
-    assert run(folder, output)[0].outputs == ["a_jpg.obj"]
-    for name in ("a.jpg", "a.png"):
-        (folder / name).write_bytes(b"2")
-    records = {record.photo: record for record in run(folder, output)}
-    assert records["a_jpg.png"].status == "skipped"
-    outputs = [record.outputs[0] for record in records.values()]
-    assert len(set(outputs)) == 3
+@pytest.mark.parametrize("step", ["prepare", "fit"])
+def test_a_photo_that_hangs_is_given_up(tmp_path, step):
+    plan = Plan(hosts=2, devices=1, batch=1, timeout=1.0)
+    records = run(photos(tmp_path / "in", a="", b=f"{step}:sleep", c=""), tmp_path / "out", plan)
+    assert {name: record.status for name, record in records.items()} == {"a": "done", "b": "failed", "c": "done"}
+    assert records["b"].error == "took longer than 1 s"
 
 
-def test_a_torn_manifest_is_mended(folder, tmp_path):
-    output = tmp_path / "out"
-    run(folder, output)
-    with (output / MANIFEST).open("a") as stream:
-        stream.write('{"photo": "a.jpe')  # the power went off
-    (output / "a.obj").unlink()
-    assert [record.status for record in run(folder, output)] == ["done", "skipped", "skipped", "skipped"]
-    assert [record.status for record in run(folder, output)] == ["skipped"] * 4
+@pytest.mark.parametrize("plan", [WHOLE, STAGED])
+def test_a_wish_to_stop_finishes_what_is_under_way(tmp_path, plan):
+    folder = photos(tmp_path / "in", **{f"p{k:02}": "prepare:pause" for k in range(14)})
+    stop = threading.Event()
+    leader, tasks = lead(folder, tmp_path / "out", plan, stop=stop)
+    records = []
+    for record in leader.run(tasks):
+        records.append(record)
+        stop.set()
+    assert 1 <= len(records) <= plan.in_flight + 1 and {record.status for record in records} == {"done"}
+    assert len(run(folder, tmp_path / "out", plan)) == 14 - len(records)
 
 
-def test_odd_names(tmp_path):
-    folder, output = tmp_path / "in", tmp_path / "out"
-    folder.mkdir()
-    names = ["sp ace.jpg", "ünï\u2028code.jpg", 'quote".jpg', "new\nline.jpg"]
-    for name in names:
-        (folder / name).write_bytes(b"x")
-    assert {record.status for record in run(folder, output)} == {"done"}
-    assert {record.status for record in run(folder, output)} == {"skipped"}
-    assert set(read_manifest(output / MANIFEST)) == set(names)
+@pytest.mark.parametrize(("wrong", "code", "text"), [("value", 2, "no such thing"), ("die", 5, "SIGSEGV")])
+def test_workers_that_cannot_start_are_one_error(tmp_path, wrong, code, text):
+    leader, tasks = lead(photos(tmp_path / "in", a="", b=""), tmp_path / "out", loader=FakeLoader("x", wrong))
+    with pytest.raises(WorkerError, match=text) as caught:
+        list(leader.run(tasks))
+    assert caught.value.exit_code == code
 
 
-def test_a_dead_link_is_one_failed_photo(tmp_path):
-    folder = tmp_path / "in"
-    folder.mkdir()
-    (folder / "dead.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(folder / "good.png")
+def test_at_most_so_many_are_under_way(tmp_path):
+    folder = photos(tmp_path / "in", **{f"p{k:02}": "" for k in range(40)})
+    plan = Plan(hosts=2, devices=1, batch=2)
+    leader, tasks = lead(folder, tmp_path / "out", plan)
+    most = max(leader.under_way for _ in leader.run(tasks))
+    assert most <= plan.in_flight == 8
 
-    def work(task):
-        from fitter.image import read_photo
 
-        read_photo(task.photo)
-        return fake_fit(task)
+MARK = "FACEFIT_TEST_RUN"
+SCRIPT = """
+import sys
+sys.path[:0] = [{tests!r}, {root!r}]
+from pathlib import Path
+from test_batch import lead, WHOLE, STAGED
+if __name__ == "__main__":
+    leader, tasks = lead(Path({place!r}, "in"), Path({place!r}, "out"), {plan})
+    for record in leader.run(tasks):
+        print(record.photo, flush=True)
+"""
 
-    assert [record.status for record in run(folder, tmp_path / "out", work)] == ["failed", "done"]
+
+@pytest.mark.parametrize("plan", ["WHOLE", "STAGED"])
+def test_kill_9_and_again(tmp_path, plan):
+    """Whenever the leading process is killed, its workers end, nothing half-written counts, nothing is done twice."""
+    folder = photos(tmp_path / "in", **{f"p{k:02}": "" for k in range(60)})
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT.format(tests=str(TESTS), root=str(TESTS.parent), place=str(tmp_path), plan=plan))
+    for lines in (3, 20):
+        process = subprocess.Popen(
+            [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env={**os.environ, MARK: str(tmp_path)}
+        )
+        for _ in range(lines):
+            assert process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    end = time.monotonic() + 10
+    while alive(tmp_path) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not alive(tmp_path)
+    before = read_manifest(tmp_path / "out" / MANIFEST)
+    assert 23 <= len(before) < 60
+    records = run(folder, tmp_path / "out", STAGED)
+    assert len(records) == 60 - len(before) and not set(records) & {name.removesuffix(".jpg") for name in before}
+    assert {path.stat().st_size for path in (tmp_path / "out").glob("*.obj")} == {4000}
+    assert len(list((tmp_path / "out").glob("*.obj"))) == 60
+
+
+def alive(folder: Path) -> list[str]:
+    """Processes of a run that was marked so, workers included: they inherit its environment."""
+    mark, found = f"{MARK}={folder}".encode(), []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(entry.name)
+        except OSError:
+            continue
+    return found

@@ -17,7 +17,6 @@ from click.testing import CliRunner
 from PIL import Image
 
 import cli
-import fitter.commands_batch
 from fitter.errors import FitError, NoFaceError
 from fitter.model.face_model import model_path
 
@@ -343,59 +342,6 @@ class TestReal:
         assert result.returncode == 3 and result.stdout == ""
         assert result.stderr.count("\n") == 1 and result.stderr.startswith("facefit: error: ")
         assert os.listdir(tmp_path) == ["wall.png"]
-
-
-class TestBatch:
-    def test_some_failed_is_code_7(self, fake, photo, tmp_path):
-        (photo.parent / "text.JPG").write_text("no photo")
-        out = tmp_path / "out"
-        result = facefit("batch", photo.parent, "-o", out, "--format", "glb", "--overlay")
-        assert result.exit_code == 7, result.stderr
-        assert "1 done, 0 skipped, 1 failed" in result.stdout
-        assert {path.name for path in out.iterdir()} == {
-            "photo.glb",
-            "photo.json",
-            "photo_overlay.png",
-            "manifest.jsonl",
-        }
-        records = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
-        assert [(r["photo"], r["status"], r["exit_code"]) for r in records] == [
-            ("photo.png", "done", 0), ("text.JPG", "failed", 4),
-        ]  # fmt: skip
-        assert records[0]["faces"][0]["energies"] == {"prdl": 1.0} and records[0]["seconds"] >= 0
-
-    def test_all_done_is_code_0_and_again_loads_nothing(self, fake, photo, tmp_path, monkeypatch):
-        out = tmp_path / "new" / "out"
-        assert facefit("batch", photo.parent, "-o", out).exit_code == 0
-        monkeypatch.setattr(fitter.commands_batch, "load", None)
-        result = facefit("batch", photo.parent, "-o", out)
-        assert result.exit_code == 0 and "1 skipped" in result.stdout and len(fake.calls) == 1
-
-    def test_other_options_fit_again(self, fake, photo, tmp_path):
-        for options, calls in ((["--faces", "1"], 1), (["--faces", "1", "-v"], 1), (["--faces", "1", "--overlay"], 2)):
-            assert facefit("batch", photo.parent, "-o", tmp_path / "out", *options).exit_code == 0
-            assert len(fake.calls) == calls
-        assert (tmp_path / "out" / "photo_overlay.png").exists()
-
-    def test_overwrite_and_quiet(self, fake, photo, tmp_path):
-        for _ in range(2):
-            result = facefit("batch", photo.parent, "-o", tmp_path / "out", "--overwrite", "--quiet")
-            assert result.exit_code == 0 and result.output == ""
-        assert len(fake.calls) == 2
-
-    def test_folder_errors(self, fake, photo, tmp_path):
-        error_line(facefit("batch", tmp_path / "none", "-o", tmp_path / "out"), 4, "no such folder")
-        error_line(facefit("batch", photo.parent, "-o", photo.parent), 6, "folder of the photos")
-        error_line(facefit("batch", photo.parent, "-o", photo), 6, "photo.png")
-
-    def test_interrupt(self, fake, photo, tmp_path):
-        fake.error = KeyboardInterrupt()
-        error_line(facefit("batch", photo.parent, "-o", tmp_path / "out"), 130, "interrupted")
-
-    def test_broken_photos_have_different_names(self, fake, photo, tmp_path):
-        Image.new("RGB", (64, 64)).save(photo.with_suffix(".jpg"))
-        assert facefit("batch", photo.parent, "-o", tmp_path / "out").exit_code == 0
-        assert {path.name for path in (tmp_path / "out").glob("*.obj")} == {"photo_jpg.obj", "photo_png.obj"}
 
 
 class TestDoctor:

@@ -1,0 +1,57 @@
+"""The options of a batch as a value, and how a worker process becomes one that knows them. Light to import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fitter.job_options import JobOptions
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """What all photos of a batch have in common; travels to every process.
+
+    Attributes:
+        job: how a photo is fitted.
+        output: folder or URL of the results.
+        overlay, labels, thumbnails: pictures that are written too.
+        settings: what the manifest calls so.
+        threads: of a process that works on a CPU; 0 leaves that to the libraries.
+    """
+
+    job: JobOptions
+    output: str
+    overlay: bool = False
+    labels: bool = False
+    thumbnails: bool = False
+    settings: dict | None = None
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a photo or a face has no result, as the command line would say it."""
+
+    exit_code: int
+    error: str
+
+
+@dataclass(frozen=True)
+class StageLoader:
+    """Called in a worker process: loads the model and all else there, once, and returns what answers its calls.
+
+    Attributes:
+        options: of the batch.
+        device: of this worker, in place of the options' one.
+    """
+
+    options: BatchOptions
+    device: str | None = None
+
+    def __call__(self) -> Callable[..., Any]:
+        from fitter.batch_stages import load_stages
+        from fitter.batch_tasks import StageCalls  # not before: the leading process does without torch
+
+        return StageCalls(load_stages(self.options, self.device))

@@ -1,0 +1,122 @@
+"""What a batch has to do: for every photo the name of its mesh, and whether an earlier run's result still holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from fitter.batch_names import mesh_names
+from fitter.batch_store import FolderStore, Store
+from fitter.errors import OutputError
+from fitter.manifest import Record
+from fitter.photo_list import ListedPhoto, list_photos
+
+
+@dataclass(frozen=True)
+class Task:
+    """One photo of a batch before it is fitted.
+
+    Attributes:
+        photo: its path; `key`: its name in the manifest.
+        mesh: name of its mesh in the output folder, with `/`.
+        bytes, modified: of the photo's file.
+        past: the record of an earlier run that still holds, or None; "done", or "failed" and not to be tried again.
+        thumbnails: the past record lacks the small pictures of the contact sheet, which are made from its files.
+    """
+
+    photo: Path
+    key: str
+    mesh: str
+    bytes: int
+    modified: float
+    past: Record | None = None
+    thumbnails: bool = False
+
+    @property
+    def to_do(self) -> bool:
+        return self.past is None or self.thumbnails
+
+
+def plan_batch(
+    sources: Sequence[str | os.PathLike], store: Store, suffix: str = ".obj", *, overwrite: bool = False,
+    retry_failed: bool = False, settings: dict | None = None, thumbnails: bool = False,
+) -> list[Task]:  # fmt: skip
+    """What is to be done for every photo; makes the output folder and cleans up after a run that died.
+
+    A photo is left alone when its last record has the same photo (size and time of change), suffix and settings, and is
+    either "done" with every output there in its size, or "failed".
+
+    Args:
+        sources: see `list_photos`.
+        suffix: of the meshes.
+        overwrite: fit again what is done; retry_failed: fit again what has failed.
+        settings: JSON values; a photo that was done under others is fitted again.
+        thumbnails: what is done shall have them, too.
+    Raises:
+        ImageError: no photos. OutputError: the output folder cannot be used.
+    """
+    folder = store.root if isinstance(store, FolderStore) else None
+    if folder is not None:
+        _refuse_own_folder(sources, folder)
+    photos = list_photos(sources, leave_out=folder)
+    store.prepare()
+    before = store.records()
+    taken = {name: record.photo for record in before.values() if record.status == "done" for name in record.outputs[:1]}
+    names = mesh_names([photo.key for photo in photos], suffix)
+    return [
+        _task(photo, _free_name(names[photo.key], photo.key, taken), before.get(photo.key), store, suffix, overwrite,
+              retry_failed, settings or {}, thumbnails and folder is not None)
+        for photo in photos
+    ]  # fmt: skip
+
+
+def _task(
+    photo: ListedPhoto, mesh: str, past: Record | None, store: Store, suffix: str, overwrite: bool, retry_failed: bool,
+    settings: dict, thumbnails: bool,
+) -> Task:  # fmt: skip
+    size, modified = stamp(photo.path)
+    holds = (
+        past is not None and not overwrite and past.settings == settings
+        and (past.bytes, past.modified) == (size, modified)
+        and (_is_there(past, store, suffix) if past.status == "done" else not retry_failed)
+    )  # fmt: skip
+    past = past if holds else None
+    bare = thumbnails and past is not None and any(
+        face.get("mesh") and (not face.get("thumbnail") or store.size(face["thumbnail"]) is None) for face in past.faces
+    )
+    return Task(photo.path, photo.key, mesh, size, modified, past, bare)
+
+
+def _is_there(record: Record, store: Store, suffix: str) -> bool:
+    """Every output of a photo that was done exists in the size it was written in."""
+    if not record.outputs or not record.outputs[0].endswith(suffix):
+        return False
+    sizes = [store.size(name) for name in record.outputs]
+    if not record.output_bytes:  # of an older version, which did not write the sizes
+        return None not in sizes
+    return sizes == record.output_bytes
+
+
+def _free_name(name: PurePosixPath, key: str, taken: dict[str, str]) -> str:
+    while taken.get(name.as_posix(), key) != key:  # an earlier run gave this name to another photo
+        name = name.with_name(f"{name.stem}_{name.suffix}")
+    return name.as_posix()
+
+
+def _refuse_own_folder(sources: Sequence[str | os.PathLike], folder: Path) -> None:
+    """Textures and overlays beside the photos would be taken for photos by the next run."""
+    whole = folder.resolve()
+    for source in map(Path, sources):
+        if source.is_dir() and source.resolve() == whole:
+            raise OutputError(f"{folder}: is the folder of the photos; choose another, textures would become photos")
+
+
+def stamp(photo: Path) -> tuple[int, float]:
+    """Bytes and time of the last change of a file; zeros when it is not there: reading it says so."""
+    try:
+        status = photo.stat()
+    except OSError:
+        return 0, 0.0
+    return status.st_size, status.st_mtime

@@ -1,0 +1,315 @@
+"""What is done to each photo of a batch, in three steps that may happen in different processes or machines:
+
+    prepare   read the photo, find its faces and their parts      (CPU)
+    fit       optimise any number of faces together               (CPU or GPU)
+    finish    texture, meshes and pictures, written with a record (CPU)
+
+A process that has prepared a photo keeps it (or its name, when it is large), so that only the observation travels to
+the fit and only the parameters travel back. Whatever goes wrong in a step becomes that photo's failure.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fitter.batch_names import beside
+from fitter.batch_options import BatchOptions, Failure
+from fitter.batch_plan import Task, stamp
+from fitter.batch_store import Store, open_store
+from fitter.camera import Camera, WindowTransform
+from fitter.errors import FaceFitError, ImageError
+from fitter.fit import fit_batch, observe
+from fitter.fits import find_fits, load_result
+from fitter.image import Photo, read_photo
+from fitter.job import Files, Job, finite, load_job
+from fitter.landmarks import select_faces
+from fitter.manifest import Record
+from fitter.observation import Observation
+from fitter.result import FitResult
+from fitter.sheet_pictures import photo_jpg, thumbnail_jpg
+
+log = logging.getLogger(__name__)
+
+KEPT_PHOTO = 16_000_000  # bytes of pixels; a larger photo is read again instead of being kept during the fit
+
+
+_ELSEWHERE = ("model", "camera", "window", "observation", "photo", "photo_path", "trace")
+
+
+@dataclass(frozen=True)
+class FaceFit:
+    """What the fit adds to an observation (B = 1, on the CPU).
+
+    Attributes:
+        valid: (1, S, S), of the observation after the fit.
+        values: the fields of FitResult without those that other processes have anyway, and without the trace.
+    """
+
+    valid: Tensor
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A photo and its observed faces (each B = 1, on the CPU), the largest first.
+
+    Attributes:
+        photo: None when it is large and is to be read again.
+        seconds: spent so far.
+    """
+
+    task: Task
+    photo: Photo | None
+    faces: tuple[Observation, ...]
+    seconds: float
+
+
+class Stages:
+    """The three steps with everything they need, loaded once in a process."""
+
+    def __init__(self, options: BatchOptions, job: Job, store: Store) -> None:
+        self.options, self.job, self.store = options, job, store
+
+    def whole(self, task: Task) -> Record:
+        """All three steps of one photo."""
+        prepared = self.prepare(task)
+        if isinstance(prepared, Record):
+            return prepared
+        began = time.perf_counter()
+        fits = [self.fit([face])[0] for face in prepared.faces]
+        share = (time.perf_counter() - began) / len(fits)
+        return self.finish(prepared, fits, [share] * len(fits))
+
+    def prepare(self, task: Task) -> Prepared | Record:
+        """Read, detect, segment; the record of its failure when that is not possible."""
+        if task.past is not None:
+            return self._with_thumbnails(task)
+        began = time.perf_counter()
+        photo = None
+        try:
+            photo = read_photo(task.photo)
+            found = select_faces(self.job.detector.detect(photo.pixels), self.job.faces)
+            faces = tuple(
+                observe(photo, face, self.job.segmenter, self.job.config, self.job.focal, self.job.fov)
+                for face in found
+            )
+        except Exception as error:  # whatever it is, the other photos are still to be done
+            return self._failed(task, failure(error), time.perf_counter() - began, photo)
+        kept = photo if photo.pixels.nbytes <= KEPT_PHOTO else None
+        return Prepared(task, kept, faces, time.perf_counter() - began)
+
+    def fit(self, faces: Sequence[Observation]) -> list[FaceFit | Failure]:
+        """Fit faces together. Where that fails, the half that holds the reason fails alone."""
+        try:
+            results = fit_batch(
+                stack(faces).to(self.job.device), self.job.model, self.job.config, self.job.renderer
+            )
+            return [face_fit(result) for result in results]
+        except Exception as error:  # also: not enough memory for so many
+            if len(faces) == 1:
+                return [failure(error)]
+            log.info("%d faces together: %s; they are fitted in halves", len(faces), error)
+        half = len(faces) // 2
+        return self.fit(faces[:half]) + self.fit(faces[half:])
+
+    def finish(self, prepared: Prepared, fits: Sequence[FaceFit | Failure], fit_seconds: Sequence[float]) -> Record:
+        """Make and write all files of a photo; its record."""
+        began, task = time.perf_counter(), prepared.task
+        photo = prepared.photo
+        try:
+            photo = photo or self._read_again(task)
+            contents: dict[str, bytes] = {}
+            faces = []
+            for number, (observation, fit, seconds) in enumerate(
+                zip(prepared.faces, fits, fit_seconds, strict=True), start=1
+            ):
+                face, files = self._face(number, observation, fit, photo, task)
+                contents |= files
+                faces.append({"face": number, "seconds": round(seconds, 3), **face})
+            self.store.write(contents, [path for path in (task.photo, *self.job.inputs) if path.exists()])
+        except Exception as error:  # as above
+            return self._failed(task, failure(error), prepared.seconds + time.perf_counter() - began, photo)
+        failures = [fit for fit in fits if isinstance(fit, Failure)]
+        error = None
+        if failures:
+            numbers = ", ".join(str(face["face"]) for face in faces if face["error"])
+            error = failures[0].error if len(fits) == 1 else f"face {numbers}: {failures[0].error}"
+        spent = prepared.seconds + sum(fit_seconds) + time.perf_counter() - began
+        pictures = {face.get("thumbnail") for face in faces}
+        outputs = [name for name in contents if name not in pictures]
+        return self._remembered(
+            replace(
+                self._record(task, "failed" if failures else "done", spent),
+                exit_code=failures[0].exit_code if failures else 0,
+                error=error,
+                outputs=outputs,
+                output_bytes=[len(contents[name]) for name in outputs],
+                faces=faces,
+            )
+        )
+
+    def _face(
+        self, number: int, observation: Observation, fit: FaceFit | Failure, photo: Photo, task: Task
+    ) -> tuple[dict, dict[str, bytes]]:
+        """What the manifest says of a face, and its files."""
+        if isinstance(fit, Failure):
+            return {"status": "failed", "error": fit.error, "mesh": None}, {}
+        result = fit_result(fit, observation, photo, self.job)
+        mesh = Path(task.mesh)
+        files = Files(
+            mesh,
+            Path(beside(PurePosixPath(mesh), "overlay", ".png")) if self.options.overlay else None,
+            Path(beside(PurePosixPath(mesh), "labels", ".png")) if self.options.labels else None,
+        )
+        files = files.numbered(number) if self.job.faces == "all" else files
+        contents = {path.as_posix(): data for path, data in self.job.contents(result, files).items()}
+        thumbnail = None
+        if self.options.thumbnails:
+            thumbnail = _thumbnail_name(files.mesh)
+            contents[thumbnail] = thumbnail_jpg(result)
+        shares = [value for value in result.part_iou.values() if value is not None]
+        return {
+            "status": result.status,
+            "error": None,
+            "mesh": files.mesh.as_posix(),
+            "energies": {name: finite(value) for name, value in result.energies.items()},
+            "part_iou": finite(sum(shares) / len(shares)) if shares else None,
+            "landmark_error": finite(result.landmark_error),
+            "thumbnail": thumbnail,
+        }, contents
+
+    def _read_again(self, task: Task) -> Photo:
+        if stamp(task.photo) != (task.bytes, task.modified):
+            raise ImageError(f"{task.photo}: was changed while it was fitted; run again")
+        return read_photo(task.photo)
+
+    def _with_thumbnails(self, task: Task) -> Record:
+        """The past record of a task with the small pictures that it lacks, made from the written fits."""
+        faces, contents = [], {}
+        try:
+            photo = read_photo(task.photo)
+            for face in task.past.faces:
+                if face.get("mesh"):
+                    fit = find_fits([self.store.root / face["mesh"]])[0]
+                    result = replace(load_result(fit, self.job.model.to("cpu")), photo=photo.pixels)
+                    name = _thumbnail_name(face["mesh"])
+                    contents[name] = thumbnail_jpg(result)
+                    face = {**face, "thumbnail": name}
+                faces.append(face)
+            self.store.write(contents, [task.photo])
+        except Exception as error:  # the fit is there; a sheet without its picture is no failure of it
+            log.warning("%s: no thumbnail: %s", task.key, error)
+            return task.past
+        return self._remembered(replace(task.past, faces=faces))
+
+    def _failed(self, task: Task, why: Failure, seconds: float, photo: Photo | None) -> Record:
+        record = replace(self._record(task, "failed", seconds), exit_code=why.exit_code, error=why.error)
+        if self.options.thumbnails and photo is not None:
+            name = _thumbnail_name(task.mesh)
+            try:
+                self.store.write({name: photo_jpg(photo)}, [task.photo])
+                record = replace(record, thumbnail=name)
+            except FaceFitError as error:  # the failure itself is what counts
+                log.debug("%s: %s", name, error)
+        return self._remembered(record)
+
+    def _record(self, task: Task, status: str, seconds: float) -> Record:
+        model = self.job.model
+        return Record(
+            task.key, task.bytes, task.modified, status, seconds=round(seconds, 3),
+            settings=self.options.settings or {},
+            model={"name": model.name, "version": model.version, "checksum": model.checksum},
+            seed=self.job.config.seed,
+        )  # fmt: skip
+
+    def _remembered(self, record: Record) -> Record:
+        if self.store.workers_remember:
+            self.store.remember(record)
+        return record
+
+
+def load_stages(options: BatchOptions, device: str | None = None) -> Stages:
+    """Load the model and all else. `device` replaces that of the options. Raises as `load_job`."""
+    if options.threads:
+        import cv2
+
+        torch.set_num_threads(options.threads)
+        cv2.setNumThreads(options.threads)
+    job = options.job if device is None else replace(options.job, device=device)
+    return Stages(options, load_job(job), open_store(options.output))
+
+
+def _thumbnail_name(mesh: str | Path) -> str:
+    return beside(PurePosixPath(Path(mesh).as_posix()), "thumbnail", ".jpg").as_posix()
+
+
+def failure(error: BaseException) -> Failure:
+    """An exception as the command line would tell it."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, FaceFitError):
+        return Failure(error.exit_code, text)
+    if isinstance(error, MemoryError):
+        return Failure(5, f"not enough memory {error}".strip())
+    log.debug("unexpected", exc_info=error)
+    return Failure(5, f"{type(error).__name__}: {text}")
+
+
+def face_fit(result: FitResult) -> FaceFit:
+    """What of a result is new."""
+    named = {f.name: getattr(result, f.name) for f in fields(FitResult) if f.name not in _ELSEWHERE}
+    return FaceFit(result.observation.valid, named)
+
+
+def fit_result(fit: FaceFit, observation: Observation, photo: Photo, job: Job) -> FitResult:
+    """The result, put together again from the fit and from what was kept of its photo."""
+    return FitResult(
+        model=job.model.to("cpu"), camera=observation.camera, window=observation.window,
+        observation=replace(observation, valid=fit.valid), photo=photo.pixels, photo_path=str(photo.path), **fit.values,
+    )  # fmt: skip
+
+
+def stack(faces: Sequence[Observation]) -> Observation:
+    """Observations as one batch. Raises ValueError when their windows differ in size."""
+    if len(faces) == 1:
+        return faces[0]
+    sizes = {face.size for face in faces}
+    if len(sizes) > 1:
+        raise ValueError(f"windows of {sorted(sizes)} px in one batch; they must be alike")
+    named = {
+        f.name: torch.cat([getattr(face, f.name) for face in faces])
+        for f in fields(Observation) if f.name not in ("camera", "window")
+    }  # fmt: skip
+    camera = Camera(
+        torch.cat([face.camera.focal for face in faces]), torch.cat([face.camera.centre for face in faces])
+    )
+    window = WindowTransform(
+        torch.cat([face.window.origin for face in faces]), torch.cat([face.window.scale for face in faces]),
+        faces[0].window.size,
+    )  # fmt: skip
+    return Observation(**named, camera=camera, window=window)
+
+
+def pack(face: Observation) -> bytes:
+    """An observation for a process of this same program; masks of zeros and ones as a byte a pixel."""
+    small = {
+        name: value.to(torch.uint8)
+        for name in ("part_masks", "valid")
+        if bool(((value := getattr(face, name)) == value.to(torch.uint8)).all())
+    }
+    named = {f.name: small.get(f.name, getattr(face, f.name)) for f in fields(Observation)}
+    return pickle.dumps(named, protocol=5)
+
+
+def unpack(data: bytes) -> Observation:
+    """What was packed by `pack`, in a process that this program started."""
+    named = pickle.loads(data)
+    return Observation(**{**named, **{name: named[name].float() for name in ("part_masks", "valid")}})

@@ -1,0 +1,157 @@
+"""The processes of a batch: started, given work, watched.
+
+Each worker has a pipe of its own, so that one that dies (a segmentation fault in a decoder, the kernel's out-of-memory
+killer) takes nothing with it but its own work, and it is known which that was. Shared queues would leave their locks in
+the hands of the dead. A worker listens to its pipe all the time: when the leading process is gone, by whatever way, it
+ends at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing import connection
+from typing import Any, Protocol
+
+# What the server that workers are forked from imports beforehand: a worker then starts in a fraction of a second.
+PRELOAD = ("fitter.batch_tasks", "fitter.landmarks", "fitter.report", "mediapipe.python.solutions.face_mesh",
+           "mediapipe.python.solutions.selfie_segmentation", "mediapipe.python.solutions.hands")  # fmt: skip
+
+Loader = Callable[[], Callable[..., Any]]
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a worker has to say.
+
+    Attributes:
+        worker: its number.
+        kind: "ready"; "broken" (it cannot start: `value` is the exception's exit code and text); "reply" (`value` is
+            what the call returned); "died" (`value` says how).
+    """
+
+    worker: int
+    kind: str
+    value: Any = None
+
+
+class Workers(Protocol):
+    """Worker processes somewhere; see LocalWorkers."""
+
+    def start(self, loader: Loader) -> int: ...
+
+    def submit(self, worker: int, call: str, *arguments: Any) -> None: ...
+
+    def wait(self, timeout: float) -> list[Event]: ...
+
+    def kill(self, worker: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class LocalWorkers:
+    """Processes of this machine."""
+
+    def __init__(self, preload: Sequence[str] = PRELOAD) -> None:
+        methods = multiprocessing.get_all_start_methods()
+        # not forked from the leading process, which has threads and signal handlers
+        self._context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+        if self._context.get_start_method() == "forkserver":
+            self._context.set_forkserver_preload(list(preload))
+        self._running: dict[int, tuple[multiprocessing.Process, connection.Connection]] = {}
+        self._next = 0
+
+    def start(self, loader: Loader) -> int:
+        """Start a worker that answers calls by what `loader()` returns there; its number."""
+        worker, self._next = self._next, self._next + 1
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=serve, args=(theirs, loader), name=f"facefit-{worker}", daemon=True)
+        process.start()
+        theirs.close()  # the worker's copy is the only one: its death closes the pipe
+        self._running[worker] = process, ours
+        return worker
+
+    def submit(self, worker: int, call: str, *arguments: Any) -> None:
+        """Have it do `call`; the answer is an event. To a dead worker: the event that it died is still to come."""
+        with contextlib.suppress(OSError):
+            self._running[worker][1].send((call, arguments))
+
+    def wait(self, timeout: float) -> list[Event]:
+        """Events as soon as there are any; an empty list after `timeout` seconds."""
+        pipes = {pipe: worker for worker, (_, pipe) in self._running.items()}
+        if not pipes:
+            return []
+        events = []
+        for pipe in connection.wait(list(pipes), timeout):
+            worker = pipes[pipe]
+            try:
+                kind, value = pipe.recv()
+                events.append(Event(worker, kind, value))
+            except (EOFError, OSError):
+                events.append(Event(worker, "died", self._burial(worker)))
+        return events
+
+    def kill(self, worker: int) -> None:
+        """End it now; an event that it died follows."""
+        self._running[worker][0].kill()
+
+    def close(self) -> None:
+        """End all of them; what they are doing is lost."""
+        for process, pipe in self._running.values():
+            process.kill()
+            pipe.close()
+        for process, _ in self._running.values():
+            process.join(5)
+        self._running.clear()
+
+    def _burial(self, worker: int) -> str:
+        process, pipe = self._running.pop(worker)
+        pipe.close()
+        process.join(5)
+        code = process.exitcode
+        if code is not None and code < 0:
+            with contextlib.suppress(ValueError):
+                name = signal.Signals(-code).name
+                hint = "; out of memory?" if name == "SIGKILL" else ""
+                return f"the worker process died ({name}{hint})"
+        return f"the worker process died (exit code {code})"
+
+
+def serve(pipe: connection.Connection, loader: Loader) -> None:
+    """The life of a worker: load, then answer calls until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the leading process decides what it means
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    calls: queue.SimpleQueue = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(pipe, calls), daemon=True).start()
+    try:
+        work = loader()
+    except BaseException as error:  # whatever it is, the leading process has to know
+        text = str(error) if hasattr(error, "exit_code") else f"{type(error).__name__}: {error}"
+        pipe.send(("broken", (getattr(error, "exit_code", 2 if isinstance(error, ValueError) else 5), text)))
+        return
+    pipe.send(("ready", None))
+    while True:
+        call, arguments = calls.get()
+        try:
+            reply = work(call, *arguments)
+        except BaseException:  # a fault of the program: this worker counts as dead, and another takes its place
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(70)
+        pipe.send(("reply", reply))
+
+
+def _listen(pipe: connection.Connection, calls: queue.SimpleQueue) -> None:
+    try:
+        while True:
+            calls.put(pipe.recv())
+    except (EOFError, OSError):
+        os._exit(0)  # nobody waits for what is under way

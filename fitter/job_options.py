@@ -1,0 +1,40 @@
+"""The options of a fit as a value: light to import, and it travels to other processes and machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fitter.config import FitConfig, override, preset
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """What decides a fit, as names and numbers. Attributes as the options of `facefit fit`."""
+
+    preset: str = "default"
+    energies: tuple[str, ...] | None = None
+    iterations: int | None = None
+    max_seconds: float | None = None
+    seed: int = 0
+    segmentation: str = "auto"
+    label_map: str = "auto"
+    model: str | None = None
+    renderer: str = "auto"
+    device: str = "auto"
+    faces: str = "largest"
+    focal: float | None = None
+    fov: float | None = None
+    space: str = "model"
+    texture_size: int = 1024
+
+    def config(self) -> FitConfig:
+        """The preset with what was given. Raises ValueError for values out of range."""
+        return override(
+            preset(self.preset), energies=self.energies, iterations=self.iterations, max_seconds=self.max_seconds,
+            seed=self.seed,
+        )  # fmt: skip
+
+    def inputs(self) -> tuple[Path, ...]:
+        """Files that are named here and that no output may overwrite."""
+        return tuple(Path(name) for name in (self.model, self.segmentation) if name not in (None, "auto", "polygons"))

@@ -1,0 +1,183 @@
+"""What a batch remembers: one record per photo in `manifest.jsonl`, and the same as a table in `manifest.parquet`.
+
+`manifest.jsonl` gets one line as soon as a photo is done, so that an interrupted run goes on where it stopped. The last
+line of a photo counts:
+
+| key | meaning |
+|---|---|
+| `photo` | its key: path below the source's folder, with `/`, or absolute |
+| `bytes`, `modified` | of the photo's file; when they change it is fitted again |
+| `status` | `done` or `failed` |
+| `exit_code`, `error` | what `facefit fit` would have returned and said; 0 and null when done |
+| `seconds` | work on this photo: reading, detection, its share of the fit, writing |
+| `outputs`, `output_bytes` | paths in the output folder, each face's mesh first, and their sizes |
+| `faces` | per face: `face` (its number), `status`, `error`, `mesh`, `energies`, `part_iou`, `landmark_error`,
+    `seconds`, and `thumbnail`, a small picture for the contact sheet, where one was asked for |
+| `model`, `seed` | name, version and checksum of the face model; the seed |
+| `settings` | options that decide what is written; with others the photo is fitted again |
+| `thumbnail` | the same of a photo without a fitted face |
+
+`manifest.parquet` has one row per face, and one with `face` null for a photo without any; energies are columns
+`energy_NAME`. It is written when a batch ends (also by Ctrl-C), from the lines above.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from fitter.errors import OutputError
+
+log = logging.getLogger(__name__)
+
+MANIFEST, TABLE = "manifest.jsonl", "manifest.parquet"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One photo of a batch, as the module's table says."""
+
+    photo: str
+    bytes: int
+    modified: float
+    status: str
+    exit_code: int = 0
+    error: str | None = None
+    seconds: float = 0.0
+    outputs: list[str] = field(default_factory=list)
+    output_bytes: list[int] = field(default_factory=list)
+    faces: list[dict] = field(default_factory=list)
+    model: dict = field(default_factory=dict)
+    seed: int | None = None
+    settings: dict = field(default_factory=dict)
+    thumbnail: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, in few words: without the photo's name, and without what would be right."""
+        return (self.error or "").split(f"{self.photo}: ", 1)[-1].split("; ")[0]
+
+    def line(self) -> str:
+        """One line of JSON, plain ASCII, with its end of line."""
+        return json.dumps(asdict(self)) + "\n"
+
+
+_KNOWN = {f.name for f in fields(Record)}
+
+
+def parse_record(line: str | bytes) -> Record | None:
+    """A line of the manifest; None for one that a crash cut off. Keys of later versions are left aside."""
+    try:
+        document = json.loads(line)
+        record = Record(**{name: value for name, value in document.items() if name in _KNOWN})
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return record if isinstance(record.photo, str) and isinstance(record.outputs, list) else None
+
+
+def parse_manifest(text: str | None, where: str | Path = MANIFEST) -> dict[str, Record]:
+    """The last record of each photo, in the order of their first lines."""
+    records: dict[str, Record] = {}
+    for line in filter(None, (text or "").split("\n")):
+        record = parse_record(line)
+        if record is None:
+            log.warning("%s: a line that is no record was left aside", where)
+        else:
+            records[record.photo] = record
+    return records
+
+
+def read_manifest(path: Path) -> dict[str, Record]:
+    """See `parse_manifest`; empty where there is no such file. Raises OutputError when it cannot be read."""
+    try:
+        return parse_manifest(path.read_text(encoding="utf-8", errors="replace"), path)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror or error}") from None
+
+
+def append_record(path: Path, record: Record) -> None:
+    """Add one line and have it on the disk before returning. Raises OutputError."""
+    line = record.line()
+    try:
+        with path.open("a+b") as stream:
+            # a line that a crash cut off must not swallow this one
+            if stream.seek(0, os.SEEK_END):
+                stream.seek(-1, os.SEEK_END)
+                line = line if stream.read(1) == b"\n" else "\n" + line
+            stream.write(line.encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror or error}") from None
+
+
+def have_parquet() -> bool:
+    """Whether pyarrow, which writes the table, is installed."""
+    import importlib.util
+
+    return importlib.util.find_spec("pyarrow") is not None
+
+
+def table_bytes(records: Iterable[Record]) -> bytes:
+    """The content of `manifest.parquet`. Needs pyarrow."""
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    records = list(records)
+    names = sorted({name for record in records for face in record.faces for name in face.get("energies") or {}})
+    text, real, whole = pyarrow.string(), pyarrow.float64(), pyarrow.int64()
+    columns = [
+        ("photo", text), ("face", whole), ("status", text), ("exit_code", whole), ("error", text), ("mesh", text),
+        ("energy", real), *((f"energy_{name}", real) for name in names), ("part_iou", real), ("landmark_error", real),
+        ("seconds", real), ("model", text), ("model_version", text), ("model_checksum", text), ("seed", whole),
+        ("bytes", whole), ("modified", real), ("outputs", pyarrow.list_(text)), ("settings", text),
+    ]  # fmt: skip
+    rows = [row for record in records for row in _rows(record, names)]
+    arrays = [pyarrow.array([row[name] for row in rows], kind) for name, kind in columns]
+    out = io.BytesIO()
+    parquet.write_table(pyarrow.table(arrays, names=[name for name, _ in columns]), out, compression="zstd")
+    return out.getvalue()
+
+
+def _rows(record: Record, names: list[str]) -> Iterable[dict]:
+    for face in record.faces or [{}]:
+        energies = face.get("energies") or {}
+        yield {
+            "photo": _text(record.photo),
+            "face": face.get("face"),
+            "status": "failed" if face.get("error") or not face else "done",
+            "exit_code": record.exit_code,
+            "error": _text(face.get("error") or (None if face.get("mesh") else record.error)),
+            "mesh": _text(face.get("mesh")),
+            "energy": total_energy(face),
+            **{f"energy_{name}": energies.get(name) for name in names},
+            "part_iou": face.get("part_iou"),
+            "landmark_error": face.get("landmark_error"),
+            "seconds": face.get("seconds", record.seconds),
+            "model": record.model.get("name"),
+            "model_version": record.model.get("version"),
+            "model_checksum": record.model.get("checksum"),
+            "seed": record.seed,
+            "bytes": record.bytes,
+            "modified": record.modified,
+            "outputs": [_text(name) for name in record.outputs],
+            "settings": json.dumps(record.settings, sort_keys=True),
+        }
+
+
+def total_energy(face: dict) -> float | None:
+    """The sum of a face's energy terms; None where there are none or one is not a number."""
+    values = list((face.get("energies") or {}).values())
+    return sum(values) if values and all(isinstance(value, (int, float)) for value in values) else None
+
+
+def _text(value: str | None) -> str | None:
+    """File names may hold bytes that are no UTF-8; Parquet's strings may not."""
+    return None if value is None else value.encode("utf-8", "replace").decode()

@@ -1,0 +1,36 @@
+"""The small pictures of the contact sheet: photo, mesh over photo and geometry side by side, as JPEG."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from fitter.image import Photo
+from fitter.report import PANELS, overlay
+from fitter.result import FitResult
+
+SIDE = 192  # pixels of one panel
+SHOWN = ("photo", "mesh over photo", "geometry")
+_QUALITY = 82
+
+
+def thumbnail_jpg(result: FitResult) -> bytes:
+    """(SIDE, 3 SIDE) pixels: the SHOWN panels of the overlay."""
+    panels = overlay(result, SIDE)
+    shown = [panels[:, PANELS.index(name) * SIDE :][:, :SIDE] for name in SHOWN]
+    return _jpg(Image.fromarray(np.concatenate(shown, 1)))
+
+
+def photo_jpg(photo: Photo) -> bytes:
+    """The whole photo, at most SIDE high and 3 SIDE wide: what there is to show where no face was fitted."""
+    picture = Image.fromarray(photo.pixels)
+    picture.thumbnail((3 * SIDE, SIDE))
+    return _jpg(picture)
+
+
+def _jpg(picture: Image.Image) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=_QUALITY)
+    return out.getvalue()

@@ -1,0 +1,108 @@
+"""A batch whose photos are text files that say what becomes of them: real processes, no fits."""
+
+import os
+import pickle
+import signal
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fitter.batch_options import Failure
+from fitter.batch_plan import Task
+from fitter.batch_store import open_store
+from fitter.manifest import Record
+
+
+@dataclass(frozen=True)
+class FakeLoader:
+    """Loads nothing; `wrong` makes that fail."""
+
+    output: str
+    wrong: str = ""
+
+    def __call__(self):
+        if self.wrong == "value":
+            raise ValueError("no such thing")
+        if self.wrong == "die":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return FakeCalls(self.output)
+
+
+class FakeCalls:
+    """Answers as fitter.batch_tasks.StageCalls does. The text of a photo is a list of words, `STEP:WHAT`."""
+
+    def __init__(self, output: str) -> None:
+        self.store = open_store(output)
+        self.kept = {}
+
+    def __call__(self, call, *arguments):
+        return getattr(self, call)(*arguments)
+
+    def whole(self, task: Task) -> Record:
+        prepared = self.prepare(0, task)
+        if isinstance(prepared, Record):
+            return prepared
+        return self.finish(0, self.fit(prepared)[0], [0.1] * len(prepared))
+
+    def prepare(self, ticket, task):
+        self.kept[ticket] = task
+        words = task.photo.read_text().split()
+        act("prepare", words, task.photo)
+        if "noface" in words:
+            return self.remembered(Record(task.key, task.bytes, task.modified, "failed", 3, "no face", seed=0))
+        faces = 1 + sum(word == "face" for word in words)
+        return [pickle.dumps((str(task.photo), words)) for _ in range(faces)]
+
+    def fit(self, faces):
+        fits = []
+        for face in faces:
+            photo, words = pickle.loads(face)
+            act("fit", words, Path(photo))
+            fits.append(pickle.dumps(Failure(5, "exploded") if "explode" in words else len(faces)))
+        return fits, 0.01 * len(faces)
+
+    def finish(self, ticket, fits, seconds):
+        task = self.kept.pop(ticket)
+        act("finish", task.photo.read_text().split(), task.photo)
+        fits = [pickle.loads(fit) for fit in fits]
+        record = Record(task.key, task.bytes, task.modified, "done", seconds=sum(seconds), seed=0)
+        wrong = [fit for fit in fits if isinstance(fit, Failure)]
+        if wrong:
+            return self.remembered(replace(record, status="failed", exit_code=5, error=wrong[0].error))
+        contents = {task.mesh: b"mesh" * 1000, str(Path(task.mesh).with_suffix(".json")): b"{}" * 1000}
+        self.store.write(contents, [task.photo])
+        faces = [{"face": k, "mesh": task.mesh, "energies": {"together": fit}} for k, fit in enumerate(fits, 1)]
+        return self.remembered(replace(
+            record, outputs=list(contents), output_bytes=[len(data) for data in contents.values()], faces=faces,
+        ))  # fmt: skip
+
+    def remembered(self, record):
+        if self.store.workers_remember:
+            self.store.remember(record)
+        return record
+
+
+def act(step: str, words: list[str], photo: Path) -> None:
+    """segv, kill: this process dies; once: only the first time; sleep: longer than a test waits."""
+    for word in words:
+        at, _, what = word.partition(":")
+        if at != step:
+            continue
+        if what.endswith("-once"):
+            mark = photo.with_suffix(".seen")
+            if mark.exists():
+                continue
+            mark.write_text("")
+            what = what.removesuffix("-once")
+        if what in ("segv", "kill"):
+            os.kill(os.getpid(), signal.SIGSEGV if what == "segv" else signal.SIGKILL)
+            time.sleep(60)
+        time.sleep(60 if what == "sleep" else 0.3 if what == "pause" else 0)
+
+
+def photos(folder: Path, **texts: str) -> Path:
+    """A folder of photos that are texts."""
+    folder.mkdir(exist_ok=True)
+    for name, text in texts.items():
+        (folder / f"{name}.jpg").write_text(text)
+    return folder

@@ -1,0 +1,241 @@
+"""`facefit batch`: what it accepts, says, writes and returns. Mostly in this process, with a stand-in for the fit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import cli
+from fitter.batch_stages import failure
+from fitter.batch_store import open_store
+from fitter.image import read_photo
+from fitter.manifest import Record
+from fitter.model.face_model import model_path
+
+ROOT = Path(cli.__file__).resolve().parent
+needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
+
+
+def facefit(*args):
+    return CliRunner().invoke(cli.cli, ["batch", *map(str, args)])
+
+
+def console(*args, **options):
+    command = [sys.executable, str(ROOT / "cli.py"), "batch", *map(str, args)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, **options)
+
+
+def error_line(result, code, *words):
+    assert result.exit_code == code, result.output
+    lines = [line for line in result.stderr.splitlines() if line]
+    assert len(lines) == 1 and lines[0].startswith("facefit: error: "), result.stderr
+    for word in words:
+        assert word in lines[0], lines[0]
+
+
+@pytest.fixture
+def photo(tmp_path):
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / "photo.png"
+    Image.fromarray(np.full((64, 64, 3), 128, np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """Stages that read the photo and write two files; `calls` are the tasks, `error` is raised."""
+
+    class FakeStages:
+        calls: list = []
+        error: BaseException | None = None
+
+        def __init__(self, options):
+            self.options, self.store = options, open_store(options.output)
+
+        def whole(self, task):
+            FakeStages.calls.append(task)
+            if FakeStages.error is not None:
+                raise FakeStages.error
+            record = Record(task.key, task.bytes, task.modified, "done", seconds=0.5, settings=self.options.settings)
+            try:
+                read_photo(task.photo)
+            except Exception as error:
+                why = failure(error)
+                return replace(record, status="failed", exit_code=why.exit_code, error=why.error)
+            names = [task.mesh, str(Path(task.mesh).with_suffix(".json"))]
+            names += [f"{Path(task.mesh).stem}_overlay.png"] * self.options.overlay
+            self.store.write(dict.fromkeys(names, b"content"), [task.photo])
+            face = {"face": 1, "mesh": task.mesh, "energies": {"prdl": 1.0}, "part_iou": 0.8, "landmark_error": 0.0123}
+            return replace(record, outputs=names, output_bytes=[7] * len(names), faces=[face])
+
+    monkeypatch.setattr("fitter.batch_stages.load_stages", FakeStages)
+    return FakeStages
+
+
+def batch(*args):
+    return facefit(*args, "--workers", 0)
+
+
+def test_some_failed_is_code_7(fake, photo, tmp_path):
+    (photo.parent / "text.JPG").write_text("no photo")
+    out = tmp_path / "out"
+    result = batch(photo.parent, "-o", out, "--format", "glb", "--overlay")
+    assert result.exit_code == 7, result.stderr
+    assert "1 done, 0 skipped, 1 failed" in result.stdout and "1.2" in result.stdout
+    assert "[1/2] photo.png: done, 0.5 s" in result.stderr and "text.JPG: failed, not an image" in result.stderr
+    assert {path.name for path in out.iterdir()} - {"manifest.parquet", ".lock"} == {
+        "photo.glb", "photo.json", "photo_overlay.png", "manifest.jsonl",
+    }  # fmt: skip
+    records = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+    assert [(r["photo"], r["status"], r["exit_code"]) for r in records] == [
+        ("photo.png", "done", 0), ("text.JPG", "failed", 4),
+    ]  # fmt: skip
+
+
+def test_the_table_is_written(fake, photo, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert batch(photo.parent, "-o", tmp_path / "out").exit_code == 0
+    rows = parquet.read_table(tmp_path / "out" / "manifest.parquet").to_pylist()
+    assert [(row["photo"], row["energy"], row["status"]) for row in rows] == [("photo.png", 1.0, "done")]
+
+
+def test_without_pyarrow_it_says_so(fake, photo, tmp_path, monkeypatch):
+    monkeypatch.setattr("fitter.manifest.have_parquet", lambda: False)
+    result = batch(photo.parent, "-o", tmp_path / "out")
+    assert result.exit_code == 0 and "pip install 'facefit[batch]'" in result.stderr
+
+
+def test_again_loads_nothing(fake, photo, tmp_path, monkeypatch):
+    out = tmp_path / "new" / "out"
+    assert batch(photo.parent, "-o", out).exit_code == 0
+    monkeypatch.setattr("fitter.batch_stages.load_stages", None)
+    result = facefit(photo.parent, "-o", out)
+    assert result.exit_code == 0 and "1 skipped" in result.stdout and len(fake.calls) == 1
+
+
+def test_failures_wait_for_retry(fake, photo, tmp_path):
+    photo.write_text("no photo")
+    for options, calls in (([], 1), ([], 1), (["--retry-failed"], 2)):
+        result = batch(photo.parent, "-o", tmp_path / "out", *options)
+        assert result.exit_code == 7 and "1 failed" in result.stdout and len(fake.calls) == calls
+    assert "failed before" in batch(photo.parent, "-o", tmp_path / "out").stderr
+
+
+def test_other_options_fit_again(fake, photo, tmp_path):
+    for options, calls in ((["--faces", "1"], 1), (["--faces", "1", "-v"], 1), (["--faces", "1", "--overlay"], 2)):
+        assert batch(photo.parent, "-o", tmp_path / "out", *options).exit_code == 0
+        assert len(fake.calls) == calls
+    assert (tmp_path / "out" / "photo_overlay.png").exists()
+
+
+def test_overwrite_and_quiet(fake, photo, tmp_path):
+    for _ in range(2):
+        result = batch(photo.parent, "-o", tmp_path / "out", "--overwrite", "--quiet")
+        assert result.exit_code == 0 and result.output == ""
+    assert len(fake.calls) == 2
+
+
+def test_sheet(fake, photo, tmp_path):
+    assert batch(photo.parent, "-o", tmp_path / "out", "--sheet", tmp_path / "sheet.html").exit_code == 0
+    assert 'href="out/photo.obj"' in (tmp_path / "sheet.html").read_text()
+
+
+def test_folder_errors(fake, photo, tmp_path):
+    error_line(facefit(tmp_path / "none", "-o", tmp_path / "out"), 4, "no such folder")
+    error_line(facefit(photo.parent, "-o", photo.parent), 6, "folder of the photos")
+    error_line(facefit(photo.parent, "-o", photo), 6, "photo.png")
+    error_line(facefit(photo.parent, "-o", tmp_path / "out", "--energies", "fun"), 2, "fun")
+
+
+def test_two_at_once_are_refused(fake, photo, tmp_path):
+    store = open_store(tmp_path / "out")
+    store.prepare()
+    with store.lock():
+        error_line(batch(photo.parent, "-o", tmp_path / "out"), 6, "another batch")
+    assert batch(photo.parent, "-o", tmp_path / "out").exit_code == 0
+
+
+def test_interrupt_keeps_what_is_done(fake, photo, tmp_path):
+    fake.error = KeyboardInterrupt()
+    error_line(batch(photo.parent, "-o", tmp_path / "out"), 130, "interrupted")
+    fake.error = None
+    assert batch(photo.parent, "-o", tmp_path / "out").exit_code == 0
+
+
+def test_names_that_would_collide(fake, photo, tmp_path):
+    Image.new("RGB", (64, 64)).save(photo.with_suffix(".jpg"))
+    assert batch(photo.parent, "-o", tmp_path / "out").exit_code == 0
+    assert {path.name for path in (tmp_path / "out").glob("*.obj")} == {"photo_jpg.obj", "photo_png.obj"}
+
+
+@needs_model
+class TestReal:
+    """Whole processes with real fits."""
+
+    @pytest.fixture
+    def portraits(self, tmp_path):
+        from skimage.data import astronaut
+
+        folder = tmp_path / "in"
+        folder.mkdir()
+        face = Image.fromarray(astronaut()).crop((130, 0, 330, 200))
+        face.save(folder / "one.png")
+        pair = Image.new("RGB", (400, 200))
+        pair.paste(face, (0, 0))
+        pair.paste(face.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((180, 180)), (205, 10))
+        pair.save(folder / "two.JPG", quality=95)
+        Image.new("RGB", (100, 100)).save(folder / "wall.png")
+        (folder / "broken.jpg").write_bytes((folder / "two.JPG").read_bytes()[:1000])
+        return folder
+
+    QUICK = ("--iterations", 2, "--texture-size", 64, "--energies", "landmark")
+
+    def test_all_faces_alone_and_together(self, portraits, tmp_path):
+        """One after another in this process, and in worker processes with three faces in a batch: equal results."""
+        outs = tmp_path / "alone", tmp_path / "together"
+        for out, way, options in zip(outs, (facefit, console), ((0,), (1, "--batch-size", 3)), strict=True):
+            result = way(portraits, "-o", out, "--faces", "all", *self.QUICK, "--sheet", tmp_path / "s.html",
+                         "--workers", *options)  # fmt: skip
+            assert (result.exit_code if way is facefit else result.returncode) == 7, result.stderr
+            assert "2 done, 0 skipped, 2 failed" in result.stdout
+            records = {r["photo"]: r for r in map(json.loads, (out / "manifest.jsonl").read_text().splitlines())}
+            assert {name: record["exit_code"] for name, record in records.items()} == {
+                "one.png": 0, "two.JPG": 0, "wall.png": 3, "broken.jpg": 4,
+            }  # fmt: skip
+            assert [face["mesh"] for face in records["two.JPG"]["faces"]] == ["two_1.obj", "two_2.obj"]
+            assert all((out / face["thumbnail"]).is_file() for face in records["two.JPG"]["faces"])
+            assert (out / records["wall.png"]["thumbnail"]).is_file()
+        for name in ("one_1.obj", "two_1.obj", "two_2.obj"):
+            one, other = (np.array([line.split()[1:4] for line in (out / name).read_text().splitlines()
+                                    if line.startswith("v ")], float) for out in outs)  # fmt: skip
+            assert np.abs(one - other).max() < 2e-4  # mm; the file has four digits
+        assert not [path for out in outs for path in out.rglob(".*") if path.name != ".lock"]
+
+    def test_ctrl_c_finishes_what_is_under_way(self, portraits, tmp_path):
+        for number in range(6):
+            (portraits / f"more{number}.png").write_bytes((portraits / "one.png").read_bytes())
+        command = [sys.executable, str(ROOT / "cli.py"), "batch", str(portraits), "-o", str(tmp_path / "out"),
+                   "--workers", "1", *map(str, self.QUICK)]  # fmt: skip
+        process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        while ": done" not in process.stderr.readline():
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+        stdout, stderr = process.communicate(timeout=60)
+        assert process.returncode == 130, stderr
+        assert "photos are left" in stderr and "Traceback" not in stderr
+        lines = (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()
+        done = [record for record in map(json.loads, lines) if record["status"] == "done"]
+        assert 1 <= len(done) <= 4
+        assert len(list((tmp_path / "out").glob("*.obj"))) == len(done)
+        assert (tmp_path / "out" / "manifest.parquet").exists()

@@ -1,0 +1,98 @@
+"""The manifest: lines that survive a crash, and the table made of them."""
+
+import io
+import json
+import math
+
+import pytest
+
+from fitter.errors import OutputError
+from fitter.manifest import Record, append_record, parse_manifest, read_manifest, table_bytes, total_energy
+
+
+def record(photo="a.jpg", status="done", **values):
+    return Record(photo, 10, 1.5, status, **values)
+
+
+def face(number=1, **values):
+    energies = {"landmark": 2.0, "prdl": 0.5}
+    return {"face": number, "status": "converged", "error": None, "mesh": f"a_{number}.obj", "energies": energies,
+            "part_iou": 0.8, "landmark_error": 0.01, "seconds": 1.5, **values}  # fmt: skip
+
+
+def test_what_is_appended_is_read_and_the_last_line_counts(tmp_path):
+    path = tmp_path / "manifest.jsonl"
+    assert read_manifest(path) == {}
+    records = [record(), record("b.jpg", "failed", exit_code=3, error="no face"), record(seconds=2.0)]
+    for each in records:
+        append_record(path, each)
+    assert read_manifest(path) == {"a.jpg": records[2], "b.jpg": records[1]}
+
+
+@pytest.mark.parametrize("cut", [1, 5, 40])
+def test_a_line_that_was_cut_off_costs_itself_alone(tmp_path, cut):
+    path = tmp_path / "manifest.jsonl"
+    for name in ("a.jpg", "b.jpg"):
+        append_record(path, record(name))
+    path.write_bytes(path.read_bytes()[:-cut])
+    append_record(path, record("c.jpg"))
+    expected = {"a.jpg", "b.jpg", "c.jpg"} if cut == 1 else {"a.jpg", "c.jpg"}
+    assert set(read_manifest(path)) == expected
+
+
+def test_lines_of_other_versions():
+    later = {**json.loads(record().line()), "invented": 1}
+    earlier = {"photo": "b.jpg", "bytes": 1, "modified": 2.0, "status": "done", "outputs": ["b.obj"]}
+    text = "\n".join([json.dumps(later), json.dumps(earlier), "[]", '"text"', '{"photo": 3}', "null"])
+    assert {name: value.outputs for name, value in parse_manifest(text).items()} == {"a.jpg": [], "b.jpg": ["b.obj"]}
+
+
+def test_names_of_any_kind(tmp_path):
+    names = ["sp ace.jpg", "\u00fcn\u00ef\u2028code.jpg", 'quote".jpg', "new\nline.jpg", "bytes\udcff.jpg"]
+    for name in names:
+        append_record(tmp_path / "m", record(name))
+    assert list(read_manifest(tmp_path / "m")) == names
+    if pytest.importorskip("pyarrow"):
+        assert table_bytes(read_manifest(tmp_path / "m").values())
+
+
+def test_unusable_manifest(tmp_path):
+    with pytest.raises(OutputError):
+        read_manifest(tmp_path)
+    with pytest.raises(OutputError):
+        append_record(tmp_path / "none" / "manifest.jsonl", record())
+
+
+def test_the_table_has_a_row_per_face_and_per_failed_photo():
+    parquet = pytest.importorskip("pyarrow.parquet")
+    records = [
+        record(faces=[face(1), face(2, energies={"landmark": None})], outputs=["a_1.obj", "a_2.obj"],
+               model={"name": "head", "version": "1", "checksum": "ff"}, seed=7),
+        record("b.jpg", "failed", exit_code=3, error="no face"),
+        record("c.jpg", "failed", exit_code=5, error="face 2: nan",
+               faces=[face(1), {"face": 2, "status": "failed", "error": "nan", "mesh": None}]),
+    ]  # fmt: skip
+    rows = parquet.read_table(io.BytesIO(table_bytes(records))).to_pylist()
+    assert [(row["photo"], row["face"], row["status"], row["error"]) for row in rows] == [
+        ("a.jpg", 1, "done", None), ("a.jpg", 2, "done", None), ("b.jpg", None, "failed", "no face"),
+        ("c.jpg", 1, "done", None), ("c.jpg", 2, "failed", "nan"),
+    ]  # fmt: skip
+    assert rows[0]["energy"] == 2.5 and rows[0]["energy_prdl"] == 0.5 and rows[1]["energy"] is None
+    assert (rows[0]["model"], rows[0]["seed"], rows[0]["outputs"]) == ("head", 7, ["a_1.obj", "a_2.obj"])
+
+
+def test_an_empty_table():
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert parquet.read_table(io.BytesIO(table_bytes([]))).num_rows == 0
+
+
+def test_total_energy():
+    assert math.isclose(total_energy(face()), 2.5)
+    assert total_energy({}) is None and total_energy(face(energies={"prdl": None})) is None
+
+
+def test_the_reason_is_short():
+    text = "in/sub/a.jpg: damaged or cut off (x: y); expected JPEG or PNG"
+    assert record("sub/a.jpg", "failed", error=text).reason == "damaged or cut off (x: y)"
+    assert record(status="failed", error="no face found; look closer").reason == "no face found"
+    assert record().reason == ""

@@ -104,7 +104,8 @@ def main(arguments: list[str] | None = None) -> int:
         everything = concatenate([photos, rendered])
         network = trained(given.work / "parser.pt", everything, FINETUNING, start, given.workers)
         difference = export(network, given.out)
-        log.info("%s: %d bytes, differs from the networks by %.1e at most", given.out, given.out.stat().st_size, difference)
+        size = given.out.stat().st_size
+        log.info("%s: %d bytes, differs from the networks by %.1e at most", given.out, size, difference)
     if given.folds:
         return folds(given.work, photos, rendered, start, look(given.data), given.workers)
     return 0

@@ -99,7 +99,8 @@ def relit(image: np.ndarray, rng: np.random.Generator, how: Augmentation) -> np.
         image = image + rng.normal(0, rng.uniform(0.005, 0.05), image.shape).astype(np.float32)
     image = np.clip(image, 0, 1)
     if rng.random() < 0.25:
-        coded = cv2.imencode(".jpg", (image * 255).astype(np.uint8), (cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(25, 90))))
+        quality = (cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(25, 90)))
+        coded = cv2.imencode(".jpg", (image * 255).astype(np.uint8), quality)
         image = cv2.imdecode(coded[1], cv2.IMREAD_COLOR).astype(np.float32) / 255
     return image
 

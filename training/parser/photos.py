@@ -110,7 +110,7 @@ def refine(hand: np.ndarray, mesh: np.ndarray, landmarks: np.ndarray, brows: boo
     labels[hand == SKIN] = np.where(aside, near, LABEL["skin"])[hand == SKIN]
     at_brows = np.zeros(hand.shape, bool)
     for loop in (RIGHT_BROW, LEFT_BROW):
-        at_brows |= fill_loop(hand.shape, cv2.convexHull(landmarks[list(loop)])[:, 0])
+        at_brows |= fill_loop(hand.shape, cv2.convexHull(landmarks[list(loop)].astype(np.float32))[:, 0])
     at_brows = cv2.dilate(at_brows.astype(np.uint8), ellipse(0.02 * len(hand))).astype(bool)
     # Some brows were labelled hair; true hair there hangs together with the rest of it.
     labels[at_brows & (hand == HAIR) & ~remove_specks(hand == HAIR)] = IGNORE

@@ -82,7 +82,9 @@ def part_loss(score: Tensor, truth: Tensor, dice: float) -> Tensor:
     return entropy + dice * ((1 - (2 * overlap + 1) / (total + 1)) * seen).sum() / seen.sum().clamp(min=1)
 
 
-def train(samples: Samples, schedule: Schedule, how: Augmentation, start: Parser | None = None, workers: int = 1) -> Parser:
+def train(
+    samples: Samples, schedule: Schedule, how: Augmentation, start: Parser | None = None, workers: int = 1
+) -> Parser:
     """Train on `samples`, from `start` or from random weights. Returns the averaged networks, in evaluation mode."""
     torch.manual_seed(schedule.seed)
     network = Parser()

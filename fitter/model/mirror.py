@@ -15,7 +15,7 @@ def middle_x(verts: np.ndarray, rounds: int = 8) -> float:
     Args:
         verts: (V, 3) mm, x to the side.
     """
-    at = float((verts[:, 0].min() + verts[:, 0].max()) / 2)
+    at = float(np.median(verts[:, 0]))
     tree = cKDTree(verts)
     for _ in range(rounds):
         image = verts * [-1, 1, 1] + [2 * at, 0, 0]

@@ -72,7 +72,7 @@ def _part(file, part: str) -> tuple[np.ndarray, np.ndarray]:
     mean, columns, variance = (_dataset(file, f"{part}/{name}") for name in _PART)
     if mean.size % 3 or not mean.size:
         raise ModelError(f"{part}/model/mean has {mean.size} values; expected three per vertex")
-    variance = array(variance.ravel(), (None,), f"{part}/model/pcaVariance")
+    variance = array(np.atleast_1d(np.squeeze(variance)), (None,), f"{part}/model/pcaVariance")
     columns = array(columns, (mean.size, len(variance)), f"{part}/model/pcaBasis")
     length = np.linalg.norm(columns.astype(np.float64), axis=0)
     scaled = not np.allclose(length, 1, atol=1e-2)

@@ -145,8 +145,21 @@ def _published(path: Path) -> dict[str, np.ndarray]:
 def _contents(path: Path) -> list[tuple]:
     from scipy.io import whosmat
 
-    read_bytes(path)
-    return whosmat(str(path))
+    data = read_bytes(path)
+    found = whosmat(str(path))
+    if data.startswith(b"MATLAB 5"):
+        _check_end(data)
+    return found
+
+
+def _check_end(data: bytes) -> None:
+    """A MATLAB 5 file is a header of 128 bytes and elements with their lengths; SciPy forgives a last one cut short."""
+    order = "<" if data[126:128] == b"IM" else ">"
+    at = 128
+    while at + 8 <= len(data):
+        at += 8 + struct.unpack_from(f"{order}I", data, at + 4)[0]
+    if at > len(data):
+        raise ModelError(f"truncated: {at - len(data)} bytes are missing at the end")
 
 
 def _load(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -175,7 +188,8 @@ def _index(path: Path, name: str, limit: int) -> np.ndarray:
 
 def _expressions(path: Path) -> np.ndarray:
     """(K, V, 3) components of Exp_Pca.bin: an int32 K, 3 V floats of a mean that is not used, K times 3 V floats."""
-    data = read_bytes(path)
+    with reading(path, "the expressions Exp_Pca.bin"):
+        data = read_bytes(path)
     components = struct.unpack_from("<i", data)[0] if len(data) >= 4 else 0
     values = (len(data) - 4) // 4
     if components < 1 or (len(data) - 4) % 4 or values % (3 * (components + 1)):

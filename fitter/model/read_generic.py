@@ -161,8 +161,6 @@ def _npz(path: Path) -> SourceModel:
     frame = _frame(settings, raw)
     verts, count = raw @ frame, len(raw)
     given = array(data["faces"], (None, 3), "faces").astype(np.int64)
-    if given.size and (given.min() < 0 or given.max() >= count):
-        raise ModelError(f"faces runs from {given.min()} to {given.max()}; accepted: 0 to {count - 1}")
     faces = outward(verts, given)
     identity = _components(data, "identity", count) @ frame.astype(np.float32)
     expression = _components(data, "expression", count) @ frame.astype(np.float32)

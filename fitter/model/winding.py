@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from fitter.errors import ModelError
+
 
 def outward(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Triangles counter-clockwise seen from outside: all of them turned, or none.
@@ -13,7 +15,11 @@ def outward(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
     Args:
         verts: (V, 3). faces: (F, 3).
+    Raises:
+        ModelError: a triangle uses a vertex that is not there.
     """
+    if faces.size and (faces.min() < 0 or faces.max() >= len(verts)):
+        raise ModelError(f"faces runs from {faces.min()} to {faces.max()}; accepted: 0 to {len(verts) - 1}")
     a, b, c = (verts[faces[:, corner]].astype(np.float64) for corner in range(3))
     normal = np.cross(b - a, c - a)  # twice the area long
     away = (a + b + c) / 3 - verts.mean(0)

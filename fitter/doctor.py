@@ -48,7 +48,7 @@ def examine(model: str | None = None) -> Iterator[Check]:
         "numba": _numba,
         "opencv": _opencv,
         "mediapipe": _mediapipe,
-        "face parser": _parser,
+        "parser": _parser,
         "model": lambda: _model(model),
         "memory": _memory,
         "cache": _cache,
@@ -142,10 +142,10 @@ def _mediapipe() -> Check:
 def _parser() -> Check:
     from fitter.segment_parser import missing, parser_path
 
-    check, _ = _package("face parser", "onnxruntime", "pip install onnxruntime; until then colours take its place", True)
+    check, _ = _package("parser", "onnxruntime", "pip install onnxruntime; until then colours take its place", True)
     if check.state == GOOD and missing() is not None:
-        return Check("face parser", NOTE, f"{parser_path()}: no such file", "reinstall facefit, or make parser")
-    return check if check.state != GOOD else Check("face parser", GOOD, f"onnxruntime {check.text}, {parser_path().name}")
+        return Check("parser", NOTE, f"{parser_path()}: no such file", "reinstall facefit, or make parser")
+    return check if check.state != GOOD else Check("parser", GOOD, f"onnxruntime {check.text}, {parser_path().name}")
 
 
 def _model(path: str | None) -> Check:

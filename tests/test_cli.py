@@ -352,7 +352,7 @@ class TestDoctor:
         lines = result.output.splitlines()
         names = [line.split()[1] for line in lines[:-1]]
         assert names[:3] == ["python", "facefit", "torch"] and names[-3:] == ["model", "memory", "cache"]
-        assert {"cuda", "nvdiffrast", "numba", "mediapipe", "onnxruntime"} <= set(names)
+        assert {"cuda", "nvdiffrast", "numba", "mediapipe", "parser"} <= set(names)
         model = lines[names.index("model")]
         assert model.startswith("[NO]") and "bad.npz" in model and "fix:" in model
 
@@ -381,7 +381,7 @@ class TestDoctor:
             return real(name, *args)
 
         monkeypatch.setattr(doctor.importlib, "import_module", without)
-        optional, broken = doctor._onnx(), doctor._numba()
+        optional, broken = doctor._parser(), doctor._numba()
         assert optional.state == doctor.NOTE and "pip install onnxruntime" in optional.fix
         assert broken.state == doctor.BAD and "libgl1" in broken.fix
 

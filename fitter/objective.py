@@ -18,7 +18,16 @@ from fitter.config import FitConfig
 from fitter.energies.eye_closure import INNER_LIP_PAIRS, LID_PAIRS, relative_offset_energy
 from fitter.energies.landmark import calibrated_precision, landmark_energy
 from fitter.energies.photometric import photometric_energy
-from fitter.energies.prdl import PrdlSelection, PrdlTargets, group_points, prdl_energy, prdl_targets, select_points
+from fitter.energies.prdl import (
+    PrdlSelection,
+    PrdlTargets,
+    group_points,
+    part_of_label,
+    prdl_energy,
+    prdl_targets,
+    select_points,
+)
+from fitter.energies.prdl_rows import PrdlRows, fused, group_rows
 from fitter.energies.prior import activation_prior, gaussian_prior, gaze_prior, joint_prior
 from fitter.energies.symmetry import albedo_symmetry
 from fitter.lighting import estimate_sh, shade, vertex_normals
@@ -26,7 +35,7 @@ from fitter.mailbox import device_index
 from fitter.model.face_model import FaceModel
 from fitter.observation import LABEL, MASKS, Observation
 from fitter.parameters import Parameters
-from fitter.part_points import part_points, rasterized_depth, thin_evenly, visible_points
+from fitter.part_points import KEPT, part_points, rasterized_depth, thin_evenly, visible_points
 from fitter.render import Renderer
 from fitter.scene import contour_choice, head_yaw, landmark_trust, project_landmarks
 
@@ -41,7 +50,7 @@ class _Choices:
     confidence: Tensor
     bias: Tensor
     precision: Tensor | None
-    selection: PrdlSelection | None
+    selection: PrdlSelection | PrdlRows | None
 
     def keep(self, faces: Sequence[int], index: Tensor) -> _Choices:
         return _Choices(
@@ -200,7 +209,10 @@ class Objective:
             pixels = project(at, self.camera)
             visible = visible_points(at, pixels, rast, rasterized_depth(rast))
             keep = select_points(self.points.label, pixels, visible, self.observation.brow_line, self.hidden)
-            keep = thin_evenly(keep, self.points.label, pixels)
-            selection = group_points(keep, self.points.label, pixels, None)
+            if fused(keep.device):
+                selection = group_rows(keep, part_of_label(self.points.label), pixels, KEPT)
+            else:
+                keep = thin_evenly(keep, self.points.label, pixels)
+                selection = group_points(keep, self.points.label, pixels, None)
         confidence = self.observation.landmark_confidence * landmark_trust(model, rotation)
         return _Choices(contour, confidence, bias, precision, selection)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fitter.energies.farthest_point import farthest_points
+from fitter.energies.prdl_rows import GRID
 from fitter.landmark_topology import LEFT_LOWER_LID, LEFT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_UPPER_LID
 from fitter.model.face_model import FaceModel
 from fitter.observation import LABEL
@@ -145,7 +146,9 @@ def thin_evenly(keep: Tensor, label: Tensor, pixels: Tensor, share: float = KEPT
         (B, N) bool, a subset of `keep` by farthest point sampling part by part.
     """
     out = torch.zeros_like(keep)
-    numbers, places, kept = label.cpu().numpy(), pixels.cpu().double().numpy(), keep.cpu().numpy()
+    # on a grid: which of two points is the farther one must not hang on rounding
+    places = (pixels.cpu().double() * GRID).round().numpy()
+    numbers, kept = label.cpu().numpy(), keep.cpu().numpy()
     for face in range(len(keep)):
         for number in np.unique(numbers):
             index = np.flatnonzero(kept[face] & (numbers == number))

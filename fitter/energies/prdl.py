@@ -7,7 +7,8 @@ number. No correspondence is needed, and anchors far outside a part pull as clea
 
 * `select_points` says which vertices count now, `group_points` sorts them by part: again every few iterations.
 * `prdl_targets` is done once per photo.
-* `prdl_energy` is what a fit calls; on the CPU it is `fitter.energies.prdl_cpu`, elsewhere plain torch in chunks.
+* `prdl_energy` is what a fit calls; on the CPU it is `fitter.energies.prdl_cpu`, on a GPU with Triton
+  `fitter.energies.prdl_triton` (whose points `fitter.energies.prdl_rows` chooses), elsewhere plain torch in chunks.
 * `prdl_energy_naive` is the same from the definition, and what the fast one is tested against.
 
 Source: Wang et al. 2024, 3D Face Reconstruction with the Geometric Guidance of Facial Part Segmentation, sec. 3.2, 3.3.
@@ -24,6 +25,7 @@ from torch import Tensor
 from fitter.energies import prdl_cpu
 from fitter.energies.farthest_point import farthest_points
 from fitter.energies.mask_distance import mask_extremes, mask_means, mask_points
+from fitter.energies.prdl_rows import PrdlRows
 from fitter.observation import LABEL, PARTS
 
 STATISTICS = ("min", "max", "mean")
@@ -233,7 +235,7 @@ def prdl_targets(part_masks: Tensor, skin_points: int | None = SKIN_POINTS) -> P
 
 def prdl_energy(
     pixels: Tensor,
-    selection: PrdlSelection,
+    selection: PrdlSelection | PrdlRows,
     targets: PrdlTargets,
     weights: Tensor | None = None,
     statistics: Sequence[str] = STATISTICS,
@@ -242,7 +244,7 @@ def prdl_energy(
 
     Args:
         pixels: (B, V, 2) projected vertices, window pixels.
-        selection: which vertices make up the parts (`group_points`).
+        selection: which vertices make up the parts (`group_points`, or `group_rows` for Triton).
         targets: of the same B photos (`prdl_targets`).
         weights: (8,) or (B, 8) weight of each part, in the order of PARTS; None: 1 for all. A part whose target or
             prediction is empty counts 0.
@@ -258,12 +260,16 @@ def prdl_energy(
 
 
 def prdl_part_energies(
-    pixels: Tensor, selection: PrdlSelection, targets: PrdlTargets, statistics: Sequence[str] = STATISTICS
+    pixels: Tensor, selection: PrdlSelection | PrdlRows, targets: PrdlTargets, statistics: Sequence[str] = STATISTICS
 ) -> Tensor:
     """The same before weights and sum over parts: (B, 8) pixel^2."""
     _check(pixels, selection, targets, statistics)
     points = selection.points(pixels)
     wanted = tuple(name in statistics for name in STATISTICS)
+    if isinstance(selection, PrdlRows):
+        from fitter.energies.prdl_triton import PrdlTriton
+
+        return PrdlTriton.apply(points, selection.bound, targets, wanted)
     if points.device.type == "cpu":
         parts = prdl_cpu.PrdlCpu.apply(points, selection.offset, targets, wanted)
     else:
@@ -359,14 +365,16 @@ def _chunk(anchors: Tensor, members: Tensor, wanted_value: Tensor, wanted: tuple
     return energy
 
 
-def _check(pixels: Tensor, selection: PrdlSelection, targets: PrdlTargets, statistics: Sequence[str]) -> None:
+def _check(
+    pixels: Tensor, selection: PrdlSelection | PrdlRows, targets: PrdlTargets, statistics: Sequence[str]
+) -> None:
     batch = pixels.shape[0]
     if pixels.ndim != 3 or pixels.shape[2] != 2:
         raise ValueError(f"pixels have shape {tuple(pixels.shape)}; expected (B, V, 2)")
-    if targets.count.shape[0] != batch or len(selection.offset) != batch * len(PARTS) + 1:
+    rows = len(selection.bound) if isinstance(selection, PrdlRows) else (len(selection.offset) - 1) / len(PARTS)
+    if targets.count.shape[0] != batch or rows != batch:
         raise ValueError(
-            f"{batch} faces, targets of {targets.count.shape[0]} and a selection of "
-            f"{(len(selection.offset) - 1) / len(PARTS):g}; expected as many of each"
+            f"{batch} faces, targets of {targets.count.shape[0]} and a selection of {rows:g}; expected as many of each"
         )
     unknown = sorted(set(statistics) - set(STATISTICS))
     if unknown or not statistics:

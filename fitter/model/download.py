@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import threading
 import urllib.error
 import urllib.request
@@ -102,10 +103,11 @@ def _fetch_one(url: str, path: Path, expected: str, received: Callable[[int], No
             _continue(url, part, received, stop)
             break
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code == 416:  # nothing is missing
                 break
             raise ModelError(f"{url}: the server answers {error.code} {error.reason}") from None
-        except (OSError, TimeoutError) as error:
+        except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             if attempt == ATTEMPTS or stop.is_set():
                 raise ModelError(

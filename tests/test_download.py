@@ -1,0 +1,107 @@
+"""Downloads against a server of our own: whole, resumed, damaged, refused, and no server at all."""
+
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from fitter.errors import ModelError
+from fitter.model import download as module
+from fitter.model.download import checksum, expected_files, fetch
+from fitter.model.registry import KINDS, Download
+
+CONTENT = {"a.obj": bytes(range(256)) * 900, "b.obj": b"v 1 2 3\n" * 5000}
+
+
+@pytest.fixture
+def server():
+    """(base URL, what was asked for as (name, Range))."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            name, wanted = self.path.rsplit("/", 1)[1], self.headers.get("Range")
+            asked.append((name, wanted))
+            data = CONTENT.get(name)
+            if data is None:
+                return self.send_error(404, "Not Found")
+            start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+            if start >= len(data):
+                return self.send_error(416, "Range Not Satisfiable")
+            self.send_response(206 if wanted else 200)
+            self.send_header("Content-Length", str(len(data) - start))
+            self.end_headers()
+            self.wfile.write(data[start:])
+
+        def log_message(self, *words):
+            pass
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{httpd.server_port}/model/", asked
+    httpd.shutdown()
+    httpd.server_close()
+    thread.join()
+
+
+def sums(**changes):
+    real = {name: "sha256:" + hashlib.sha256(data).hexdigest() for name, data in CONTENT.items()}
+    return real | changes
+
+
+def test_all_files_come_and_come_once(server, tmp_path):
+    base, asked = server
+    seen = []
+    where = fetch(Download(base, 1, files=sums()), tmp_path / "new", lambda *state: seen.append(state))
+    assert where == tmp_path / "new"
+    assert {path.name: path.read_bytes() for path in where.iterdir()} == CONTENT
+    assert seen[-1] == (sum(map(len, CONTENT.values())), 2, 2)
+    asked.clear()
+    fetch(Download(base, 1, files=sums()), tmp_path / "new")
+    assert asked == []  # what is there and whole is not fetched again
+
+
+def test_resumed_where_it_stopped(server, tmp_path):
+    base, asked = server
+    (tmp_path / "a.obj.part").write_bytes(CONTENT["a.obj"][:1000])
+    (tmp_path / "b.obj.part").write_bytes(CONTENT["b.obj"])  # all there, only not renamed yet
+    fetch(Download(base, 1, files=sums(), target="a.obj"), tmp_path)
+    assert sorted(asked) == [("a.obj", "bytes=1000-"), ("b.obj", f"bytes={len(CONTENT['b.obj'])}-")]
+    assert (tmp_path / "a.obj").read_bytes() == CONTENT["a.obj"] and not list(tmp_path.glob("*.part"))
+
+
+def test_another_file_than_was_published_is_thrown_away(server, tmp_path):
+    base, _ = server
+    with pytest.raises(ModelError, match="a.obj: not the file that was published"):
+        fetch(Download(base, 1, files={"a.obj": "sha256:" + "0" * 64}), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_server_refuses(server, tmp_path):
+    base, _ = server
+    with pytest.raises(ModelError, match="404"):
+        fetch(Download(base, 1, files={"c.obj": "sha256:0"}), tmp_path)
+
+
+def test_offline(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "ATTEMPTS", 1)
+    with pytest.raises(ModelError, match="is this machine online"):
+        fetch(Download("http://127.0.0.1:9/", 1, files=sums()), tmp_path)
+
+
+def test_gits_name_of_a_file(tmp_path):
+    (tmp_path / "hello").write_bytes(b"hello\n")
+    assert checksum(tmp_path / "hello", "git") == "ce013625030ba8dba906f756967f9e9ca394464a"
+
+
+def test_what_can_be_downloaded_is_what_the_reader_reads():
+    from fitter.model.read_ict import published_files
+
+    files = expected_files(KINDS["ict"].download)
+    assert tuple(files) == published_files() and all(len(value) == 64 + 7 for value in files.values())
+    for kind in KINDS.values():
+        if kind.download is not None:
+            assert kind.download.base.startswith("https://") and kind.download.base.endswith("/")
+            assert kind.download.target in ("", *expected_files(kind.download))

@@ -1,0 +1,68 @@
+"""Which models there are, and how a name becomes a file."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import toy_arrays
+
+from fitter.errors import ModelError
+from fitter.model.face_model import load_model, model_path, save_arrays
+from fitter.model.registry import KINDS, check_name, installed, models_folder, resolve
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACEFIT_MODELS", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
+def test_the_folder_is_the_users_unless_said_otherwise(folder, monkeypatch):
+    assert models_folder() == folder and installed() == {}
+    monkeypatch.delenv("FACEFIT_MODELS")
+    assert models_folder().name == "models" and models_folder().is_absolute()
+
+
+def test_models_by_name_and_by_path(folder):
+    folder.mkdir()
+    save_arrays(folder / "mine.npz", toy_arrays())
+    (folder / ".mine.npz.x1.part").write_bytes(b"half of a file")  # what a killed process leaves
+    assert installed() == {"mine": folder / "mine.npz"}
+    assert load_model("mine").name == "toy" and load_model(folder / "mine.npz").name == "toy"
+    assert load_model("default").checksum == load_model().checksum == load_model(model_path()).checksum
+
+
+def test_a_name_that_is_not_installed_says_what_to_do(folder, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="facefit models add ict --download"):
+        resolve("ict")
+    with pytest.raises(ModelError, match="facefit models add flame PATH"):
+        load_model("flame")
+    with pytest.raises(ModelError, match="no face model 'nobody'; installed: default"):
+        resolve("nobody")
+    with pytest.raises(ModelError, match="none.npz"):
+        load_model("none.npz")  # a path, for it has a suffix
+
+
+@pytest.mark.parametrize("name", ["", "Up", "../x", "a b", "x.npz", ".x", "default", "a" * 41])
+def test_names_that_will_not_do(name):
+    with pytest.raises(ModelError):
+        check_name(name)
+
+
+def test_every_kind_says_what_a_user_needs():
+    for name, kind in KINDS.items():
+        assert check_name(name) == name and kind.license and kind.home and kind.obtain
+        module, function = kind.reader.split(":")
+        text = (Path(__file__).parent.parent / (module.replace(".", "/") + ".py")).read_text()
+        assert f"def {function}(" in text
+        for option in kind.options:
+            assert f"{option}: Path" in text, option
+        with pytest.raises(ModelError, match="nowhere"):
+            kind.read(Path("nowhere"))
+
+
+def test_the_list_needs_no_torch():
+    code = "import sys, fitter.model.registry; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, timeout=60).returncode == 0

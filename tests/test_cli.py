@@ -392,7 +392,7 @@ class TestDoctor:
             raise RuntimeError("oh\nno")
 
         monkeypatch.setattr(doctor, "_memory", crash)
-        for name in ("_torch", "_mediapipe", "_onnx", "_numba", "_cuda", "_nvdiffrast"):
+        for name in ("_torch", "_mediapipe", "_parser", "_numba", "_cuda", "_nvdiffrast"):
             monkeypatch.setattr(doctor, name, lambda: doctor.Check("x", doctor.GOOD, ""))
         lines = [str(check) for check in doctor.examine("none.npz")]
         assert any(line.startswith("[NO] memory") and "oh no" in line for line in lines)

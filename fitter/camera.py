@@ -98,8 +98,8 @@ def to_camera_space(verts: Tensor, rotvec: Tensor, translation: Tensor) -> Tenso
 def project(points: Tensor, camera: Camera) -> Tensor:
     """(B, N, 3) camera space mm -> (B, N, 2) pixels of `camera` (photo pixels, or window pixels of a window camera)."""
     depth = (-points[..., 2:]).clamp_min(1e-3)
-    flip = torch.tensor([1.0, -1.0], dtype=points.dtype, device=points.device)
-    return camera.centre[:, None] + camera.focal[:, None] * flip * points[..., :2] / depth
+    focal = torch.stack([camera.focal[:, 0], -camera.focal[:, 1]], -1)  # y points down in a picture
+    return camera.centre[:, None] + focal[:, None] * points[..., :2] / depth
 
 
 def to_clip_space(points: Tensor, camera: Camera, size: int, near: float = 10.0, far: float = 100_000.0) -> Tensor:

@@ -15,7 +15,7 @@ def affine_rows(mean: Tensor, coefficients: Tensor, basis: Tensor) -> Tensor:
     itself, in memory of its own; a fit reads the basis at the speed of memory either way.
 
     Args:
-        mean: (1, N); coefficients: (B, K); basis: (K, N).
+        mean: (1, N) or (1, 1); coefficients: (B, K); basis: (K, N).
     Returns:
         (B, N); differentiable in the coefficients (and in all three elsewhere than on the CPU).
     """
@@ -28,7 +28,7 @@ class _AffineRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx, mean: Tensor, coefficients: Tensor, basis: Tensor) -> Tensor:
         ctx.save_for_backward(basis)
-        return _stacked([torch.addmm(mean, row.clone()[None], basis) for row in coefficients], mean.shape[1], mean)
+        return _stacked([torch.addmm(mean, row.clone()[None], basis) for row in coefficients], basis.shape[1], mean)
 
     @staticmethod
     @torch.autograd.function.once_differentiable

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from fitter.camera import rotation_matrix
+from fitter.row_product import affine_rows
 
 EYES = ("right_eye", "left_eye")  # turned by the gaze
 TURNED = ("neck", "jaw")  # turned by Parameters.joints; the root's turn is the pose, others rest
@@ -52,7 +53,11 @@ class Skeleton:
 
     def spread(self) -> Tensor:
         """(J, 3) standard deviations of the turns' prior, radians."""
-        return self.position.new_tensor([SPREAD.get(name, RESTS) for name in self.names])
+        cached = self.__dict__.get("_spread")  # sent to the device once: an energy asks for it at every step
+        if cached is None:
+            cached = self.position.new_tensor([SPREAD.get(name, RESTS) for name in self.names])
+            object.__setattr__(self, "_spread", cached)
+        return cached
 
     def to(self, device: torch.device | str) -> Skeleton:
         moved = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -87,8 +92,10 @@ class Skeleton:
         batch, count = len(verts), len(self.names)
         if self.pose_basis is not None:
             away = rotations[:, 1:] - torch.eye(3, dtype=verts.dtype, device=verts.device)
-            verts = verts + (away.reshape(batch, -1) @ self.pose_basis.flatten(1)).reshape(verts.shape)
-        at = self.position + (identity @ self.position_basis.flatten(1)).reshape(batch, count, 3)
+            flat = affine_rows(verts.new_zeros(1, 1), away.reshape(batch, -1), self.pose_basis.flatten(1))
+            verts = verts + flat.reshape(verts.shape)
+        at = affine_rows(self.position.reshape(1, -1), identity, self.position_basis.flatten(1))
+        at = at.reshape(batch, count, 3)
         turn, shift = [], []  # of each joint: rest -> bent, world
         for index, parent in enumerate(self.parent):
             own = rotations[:, index]
@@ -102,7 +109,8 @@ class Skeleton:
         back, origin = turn[self.carrier].transpose(1, 2), shift[self.carrier]
         turns = torch.stack([back @ whole for whole in turn], 1)
         shifts = torch.stack([(back @ (moved - origin)[..., None])[..., 0] for moved in shift], 1)
-        blended = self.weight @ torch.cat([turns.flatten(2), shifts], 2)  # (B, V, 12)
+        # expanded: one product for each face, which is then the same in any company
+        blended = self.weight.expand(batch, -1, -1) @ torch.cat([turns.flatten(2), shifts], 2)  # (B, V, 12)
         matrix = blended[..., :9].unflatten(-1, (3, 3))
         return (matrix @ verts[..., None])[..., 0] + blended[..., 9:]
 

@@ -86,4 +86,5 @@ class NvdiffrastRenderer:
 
 def _flip(clip: Tensor) -> Tensor:
     """(B, V, 4) clip space with y negated; OpenGL's row 0 is the lowest, ours the highest."""
-    return clip * torch.tensor([1.0, -1.0, 1.0, 1.0], dtype=clip.dtype, device=clip.device)
+    # not a product with a tensor from the host: sending one stops the device
+    return torch.cat([clip[..., :1], -clip[..., 1:2], clip[..., 2:]], -1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fitter.errors import ModelError
+from fitter.model.read_bfm2009 import read_bfm2009
 from fitter.model.source import SourceModel
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -22,7 +23,7 @@ def read_bfm(path: Path) -> SourceModel:
     """
     path = Path(path)
     if path.is_dir():
-        return _folder(path)
+        return read_bfm2009(path)
     try:
         with path.open("rb") as stream:
             start = stream.read(len(HDF5_MAGIC))
@@ -32,16 +33,4 @@ def read_bfm(path: Path) -> SourceModel:
         from fitter.model.read_basel_hdf5 import read_basel_hdf5
 
         return read_basel_hdf5(path)
-    from fitter.model.read_bfm2009 import read_bfm2009
-
     return read_bfm2009(path)
-
-
-def _folder(path: Path) -> SourceModel:
-    from fitter.model.read_bfm2009 import CROPPED, PUBLISHED, read_bfm2009
-
-    for folder in (path, path / "BFM", path / "PublicMM1"):
-        for name in (PUBLISHED, CROPPED):
-            if (folder / name).is_file():
-                return read_bfm2009(folder / name)
-    raise ModelError(f"{path}: has neither {PUBLISHED} nor {CROPPED}; for BFM 2017 or 2019 name the .h5 file itself")

@@ -33,10 +33,12 @@ _ITEM = {"double": 8, "single": 4, "int64": 8, "uint64": 8, "int32": 4, "uint32"
 def read_bfm2009(path: Path) -> SourceModel:
     """Read one of the two .mat files; what else is needed lies in the same folder.
 
+    Args:
+        path: the .mat file or its folder.
     Raises:
         ModelError: a file is missing, not as published, or damaged.
     """
-    path = Path(path)
+    path = _file(Path(path))
     with reading(path, KIND):
         names = [name for name, *_ in _contents(path)]
         if "meanshape" in names:
@@ -46,7 +48,17 @@ def read_bfm2009(path: Path) -> SourceModel:
         return _whole(path)
 
 
-def _model(path: Path, verts, faces, identity, expression, mean, albedo, digest: str, note: str) -> SourceModel:
+def _file(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    for folder in (path, path / "BFM", path / "PublicMM1"):
+        for name in (PUBLISHED, CROPPED):
+            if (folder / name).is_file():
+                return folder / name
+    raise ModelError(f"{path}: has neither {PUBLISHED} nor {CROPPED}; for BFM 2017 or 2019 name the .h5 file itself")
+
+
+def _model(verts, faces, identity, expression, mean, albedo, digest: str, note: str) -> SourceModel:
     return SourceModel(
         name="Basel Face Model",
         version="2009",
@@ -72,7 +84,6 @@ def _whole(path: Path) -> SourceModel:
     data = _published(path)
     count = data["shapeMU"].size // 3
     return _model(
-        path,
         verts=data["shapeMU"].reshape(-1, 3) * MM_PUBLISHED,
         faces=array(data["tl"], (None, 3), "tl").astype(np.int64) - 1,
         identity=basis(data["shapePC"], count, "shapePC", data["shapeEV"].ravel() * MM_PUBLISHED),
@@ -106,7 +117,6 @@ def _crop(path: Path) -> SourceModel:
     albedo = array(data["texPC"], (3 * count, None), "texPC")[rows, :ALBEDO]
     scale = (deviation[:components] * MM_PUBLISHED).astype(np.float32)
     return _model(
-        path,
         verts=data["shapeMU"].reshape(-1, 3)[at] * MM_PUBLISHED,
         faces=array(info["tri"], (None, 3), "tri").astype(np.int64) - 1,
         identity=basis(identity, len(at), "shapePC", data["shapeEV"].ravel()[:IDENTITY] * MM_PUBLISHED),
@@ -122,7 +132,6 @@ def _cropped(path: Path) -> SourceModel:
     data = _load(path, ("meanshape", "meantex", "idBase", "exBase", "texBase", "tri"))
     verts = data["meanshape"].reshape(-1, 3) * MM_CROPPED
     return _model(
-        path,
         verts=verts,
         faces=array(data["tri"], (None, 3), "tri").astype(np.int64) - 1,
         identity=basis(data["idBase"], len(verts), "idBase", MM_CROPPED),

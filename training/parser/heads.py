@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import torch
 
+from fitter.landmark_topology import LEFT_UPPER_LID, RIGHT_UPPER_LID
 from fitter.lighting import vertex_normals
 from fitter.model.face_model import FaceModel, load_model
 from fitter.observation import LABEL
@@ -51,6 +52,7 @@ class Head:
         openness: (V,) float32 in [0, 1], how much of the sky a vertex sees on the mean face.
         landmark_faces, landmark_bary: (478,), (478, 3): MediaPipe's points on the surface.
         centre: (3,) mm the head turns about.
+        lid: (9, 2) margin of the upper lid in the painting frame: distance from the middle, increasing, and height.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Head:
     landmark_faces: np.ndarray
     landmark_bary: np.ndarray
     centre: np.ndarray
+    lid: np.ndarray
 
     def shape(self, identity: np.ndarray, expression: dict[str, float], gaze: np.ndarray) -> np.ndarray:
         """(I,) deviations, named activations and (2, 2) yaw and pitch of right and left eye in radians -> (V, 3) mm."""
@@ -130,6 +133,7 @@ def own_head() -> Head:
         landmark_faces=model.landmark_faces.numpy(),
         landmark_bary=model.landmark_bary.numpy(),
         centre=np.array([0.0, -20.0, -70.0], np.float32),
+        lid=_lid(paint[faces[model.landmark_faces.numpy()]], model.landmark_bary.numpy()),
     )
 
 
@@ -185,7 +189,16 @@ def ict_head(path: str) -> Head:
         landmark_faces=landmark_faces,
         landmark_bary=landmark_bary,
         centre=np.array([0.0, 15.0, 5.0], np.float32),
+        lid=_lid(verts[faces[landmark_faces]], landmark_bary),
     )
+
+
+def _lid(corners: np.ndarray, bary: np.ndarray) -> np.ndarray:
+    """(478, 3, 3) corners of the landmarks' faces in the painting frame, and their weights -> (9, 2), see Head.lid."""
+    points = np.einsum("lc,lcd->ld", bary, corners)
+    both = [np.abs(points[list(loop), :2]) for loop in (RIGHT_UPPER_LID, LEFT_UPPER_LID)]
+    mean = (both[0] + both[1]) / 2
+    return mean[np.argsort(mean[:, 0])]
 
 
 def _inside(outline: tuple, verts: np.ndarray) -> np.ndarray:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
+from fitter.observation import LABEL
 from training.parser.backgrounds import noise_texture, sample_noise
 from training.parser.heads import SKIN, Head
 
@@ -58,6 +60,36 @@ def random_hairstyle(color: np.ndarray, rng: np.random.Generator) -> Hairstyle |
         line, float(rng.normal(0, 8)), float(thickness), float(rng.uniform(0.5, 4)), float(rng.random() < 0.3),
         float(rng.uniform(0, 1)), covers, color, (float(rng.uniform(0, 512)), float(rng.uniform(0, 512))),
     )  # fmt: skip
+
+
+def draw_wisps(image: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Thin hairs that stand out over the outline of the hair; too thin to be labelled.
+
+    Args:
+        image: (S, S, 3) float32; labels: (S, S).
+    Returns:
+        (S, S, 3) float32.
+    """
+    size = image.shape[0]
+    hair = (labels == LABEL["hair"]).astype(np.uint8)
+    edge = np.argwhere((hair == 1) & (cv2.erode(hair, np.ones((3, 3), np.uint8)) == 0))
+    if len(edge) < 20:
+        return image
+    out = cv2.GaussianBlur(hair.astype(np.float32), (0, 0), 4)
+    slope_x, slope_y = cv2.Sobel(out, cv2.CV_32F, 1, 0), cv2.Sobel(out, cv2.CV_32F, 0, 1)
+    drawn = np.ascontiguousarray(image)
+    length = size * rng.uniform(0.01, 0.06)
+    droop = rng.uniform(-0.3, 0.8)
+    for row, column in edge[rng.integers(0, len(edge), int(rng.integers(20, 150)))]:
+        away = -np.array([slope_x[row, column], slope_y[row, column]])
+        away = away / max(float(np.hypot(*away)), 1e-6)
+        along = away * rng.uniform(0.2, 1) + np.array([-away[1], away[0]]) * rng.normal(0, 0.7)
+        step = length * rng.uniform(0.3, 1) * along
+        start = np.array([column, row]) - step * 0.3
+        points = np.stack([start, start + 0.5 * step, start + step + [0, droop * length * rng.uniform(0, 1)]])
+        color = tuple(float(v) for v in image[row, column] * rng.uniform(0.6, 1.3))
+        cv2.polylines(drawn, [np.rint(points * 16).astype(np.int32)], False, color, 1, cv2.LINE_AA, 4)
+    return image + (np.clip(drawn, 0, 1) - image) * np.float32(rng.uniform(0.3, 0.9))
 
 
 def hair_height(paint: np.ndarray, style: Hairstyle) -> np.ndarray:

@@ -54,13 +54,14 @@ def hair_color(rng: np.random.Generator) -> np.ndarray:
 class Surface:
     """What the camera sees, per pixel of an (S, S) photo: painting frame (S, S, 3) mm, kind (S, S) of surface with
     255 for none, ear (S, S) share, lips (S, S, 3) share of upper lip, lower lip and mouth inside or None, eye (S, S, 3)
-    position on the eyeball relative to its centre before it turned."""
+    position on the eyeball relative to its centre before it turned, lid as in Head."""
 
     paint: np.ndarray
     kind: np.ndarray
     ear: np.ndarray
     lips: np.ndarray | None
     eye: np.ndarray
+    lid: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -199,19 +200,32 @@ def paint_surface(
     cover = np.where(band > -0.15, cover * brows.density, 0)[..., None].astype(np.float32)
     albedo = albedo * (1 - cover) + brows.color * cover
 
+    albedo = albedo * (1 - _lashes(surface, made_up, rng)[..., None])
+
     inside = surface.kind == MOUTH
     red = np.array([0.45, 0.16, 0.15], np.float32) * rng.uniform(0.3, 1.3)
     depth = np.clip((z - 70) / 35, 0.08, 1)[..., None]
     albedo[inside] = (red * depth * (1 + 0.1 * medium[..., None]))[inside]
     teeth = surface.kind == TEETH
-    white = np.array([0.92, 0.88, 0.78], np.float32) * rng.uniform(0.6, 1.05)
-    albedo[teeth] = (white * np.clip((z - 75) / 25, 0.25, 1)[..., None])[teeth]
+    white = np.array([0.95, 0.92, 0.84], np.float32) * rng.uniform(0.65, 1.05)
+    albedo[teeth] = (white * np.clip((z - 65) / 25, 0.3, 1)[..., None])[teeth]
     socket = np.isin(labels, (LABEL["right_eye"], LABEL["left_eye"])) & inside
     albedo[socket] = tone * np.array([0.9, 0.6, 0.55], np.float32)
 
     gloss = np.where(lips, 1.5, 1.0).astype(np.float32)
     gloss[inside | teeth] = 0.6
     return _eyes(albedo, gloss, surface, rng)
+
+
+def _lashes(surface: Surface, made_up: bool, rng: np.random.Generator) -> np.ndarray:
+    """(S, S) how much the lashes and the crease above them darken the upper lid, open or shut."""
+    x, y, z = np.moveaxis(surface.paint, -1, 0)
+    across, height = surface.lid.T
+    above = y - np.interp(np.abs(x), across, height)
+    near = (np.abs(x) > across[0] - 1) & (np.abs(x) < across[-1] + 3) & (z > 70) & (surface.kind == SKIN)
+    line = np.exp(-((above / rng.uniform(0.7, 1.5)) ** 2)) * rng.uniform(0.4 if made_up else 0.1, 0.9)
+    crease = np.exp(-(((above - rng.uniform(3, 5)) / 0.8) ** 2)) * rng.uniform(0, 0.35)
+    return np.where(near, np.maximum(line, crease), 0).astype(np.float32)
 
 
 def _beard(albedo, x, y, z, labels, hair, start, rng) -> np.ndarray:

@@ -12,8 +12,8 @@ from fitter.lighting import sh_basis, vertex_normals
 from fitter.observation import LABEL
 from fitter.render import load_renderer
 from training.parser.backgrounds import draw_background, image_noise
-from training.parser.heads import SKIN, Head, lit_share, turn
-from training.parser.painted_hair import hair_shell, paint_hair, random_hairstyle
+from training.parser.heads import MOUTH, SKIN, TEETH, Head, lit_share, turn
+from training.parser.painted_hair import draw_wisps, hair_shell, paint_hair, random_hairstyle
 from training.parser.painted_skin import (
     Surface,
     brow_band,
@@ -86,7 +86,7 @@ def photograph(head: Head, rng: np.random.Generator, size: int = 512) -> Photogr
     values = torch.cat([torch.from_numpy(scene.attributes)[None], normals], 2)
     maps = renderer.interpolate(values, rast, faces)[0].numpy()
     index = rast[0, ..., 3].long().numpy() - 1
-    image, labels = _paint(scene, maps, index, natural, style, head.lips is not None, light, rng)
+    image, labels = _paint(scene, maps, index, natural, style, head, light, rng)
     return Photograph(image, labels, project(of_head, camera)[0].numpy())
 
 
@@ -135,13 +135,14 @@ def _scene(head, verts, rotation, body_rotation, style, light, rng) -> _Scene:
     return _Scene(points, faces, np.concatenate(layers), np.concatenate(kinds), values)
 
 
-def _paint(scene, maps, index, natural, style, model_lips, light, rng) -> tuple[np.ndarray, np.ndarray]:
+def _paint(scene, maps, index, natural, style, head, light, rng) -> tuple[np.ndarray, np.ndarray]:
     size = index.shape[0]
     covered = index >= 0
     layer = np.where(covered, scene.layer[index], _NO_SURFACE)
     kind = np.where(covered, scene.kind[index], _NO_SURFACE).astype(np.uint8)
     paint, ear, openness, lips, eye, shadow, normal = np.split(maps, (3, 4, 5, 8, 11, 12), axis=2)
-    surface = Surface(paint, kind, ear[..., 0], np.where(layer[..., None] == 0, lips, 0) if model_lips else None, eye)
+    lips = None if head.lips is None else np.where(layer[..., None] == 0, lips, 0)
+    surface = Surface(paint, kind, ear[..., 0], lips, eye, head.lid)
     brows = random_brows(natural, rng)
     band = np.where(layer == 0, brow_band(paint, brows), -1)
     labels = label_surface(surface, band)
@@ -168,13 +169,19 @@ def _paint(scene, maps, index, natural, style, model_lips, light, rng) -> tuple[
     labels[dressed] = LABEL["background"]
 
     bump = rng.uniform(0, 0.1) * np.stack([image_noise(size, 0.8, 1.0, rng) for _ in range(2)], 2)
+    # inside the mouth the mean face, whose lips are shut, says nothing about the light that gets there
+    mouth = np.isin(kind, (MOUTH, TEETH))[..., None]
+    openness = np.where(mouth, rng.uniform(0.35, 1.0) * np.clip((paint[..., 2:] - 60) / 40, 0.15, 1), openness)
+    shadow = np.where(mouth, np.maximum(shadow, rng.uniform(0, 0.8)), shadow)
     normal[..., :2] += bump
     normal /= np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-6)
     shaded = _light(albedo, normal, gloss, openness[..., 0], shadow[..., 0], light, rng)
     exposed = float(shaded[covered].mean())  # a photographer sees to it that the face is neither black nor white
     shaded = shaded * (np.clip(exposed, 0.15, 0.7) / max(exposed, 1e-3))
     background = draw_background(size, rng)
-    image = np.where(covered[..., None], shaded, background)
+    image = np.where(covered[..., None], shaded, background).astype(np.float32)
+    if rng.random() < 0.5:
+        image = draw_wisps(image, labels, rng)
     return np.clip(image, 0, 1).astype(np.float32), labels
 
 

@@ -35,7 +35,7 @@ def zones(points: np.ndarray, landmarks7: np.ndarray) -> np.ndarray:
     out[(height <= 0.65) & (height > -0.2) & (width < 0.42)] = ZONES.index("nose")
     out[(height <= -0.2)] = ZONES.index("jaw")
     out[(height <= -0.2) & (width < 0.65)] = ZONES.index("mouth")
-    out[(height <= -1.15) & (width < 0.65)] = ZONES.index("chin")
+    out[(height <= -0.95) & (width < 0.65)] = ZONES.index("chin")
     return out
 
 

@@ -31,7 +31,7 @@ from fitter.manifest import Record
 log = logging.getLogger(__name__)
 
 TICK = 0.25  # seconds between two looks at the clock and at the user's wish to stop
-START_TRIES = 3  # workers that die one after another before any was ready: something is wrong with all of them
+LONGEST_PAUSE = 10.0  # seconds before another try to start a worker; the first tries follow sooner
 AHEAD = 2  # batches that a device's worker has: one is fitted while the next arrives
 
 
@@ -45,6 +45,7 @@ class Plan:
         batch: faces that are fitted together.
         attempts: how often a photo is given to a worker before it fails for having brought it down.
         timeout: seconds that a photo may take in one step before its worker is ended.
+        start_tries: workers that die one after another before any is ready: something is wrong with all of them.
     """
 
     hosts: int = 1
@@ -52,6 +53,7 @@ class Plan:
     batch: int = 1
     attempts: int = 2
     timeout: float = math.inf
+    start_tries: int = 3
 
     @property
     def in_flight(self) -> int:
@@ -128,6 +130,7 @@ class Lead:
         self._tickets = itertools.count()
         self._source: Iterator[Task] | None = None
         self._failed_starts = 0
+        self._to_start: list[tuple[float, int | None]] = []  # when, and what for
 
     @property
     def under_way(self) -> int:
@@ -150,13 +153,13 @@ class Lead:
                     return
                 for event in self.workers.wait(TICK):
                     yield from self._hear(event)
-                self._end_late_ones()
+                self._look_at_the_clock()
         finally:
             self.workers.close()
 
     def _start(self, place: int | None) -> None:
         loader = self._host_loader if place is None else self._device_loaders[place]
-        self._staff[self.workers.start(loader)] = _Worker(place)
+        self._staff[self.workers.start(loader, device=place is not None)] = _Worker(place)
 
     # what to do next
 
@@ -227,7 +230,8 @@ class Lead:
             state.ready, self._failed_starts = True, 0
         elif event.kind == "broken":
             del self._staff[event.worker]
-            self._lost_before_ready(state, *reversed(event.value))
+            exit_code, how = event.value
+            self._lost_before_ready(state, how, exit_code, hopeless=True)
         elif event.kind == "died":
             del self._staff[event.worker]
             yield from self._bury(event.worker, state, event.value)
@@ -263,7 +267,7 @@ class Lead:
     def _bury(self, worker: int, state: _Worker, how: str) -> Iterator[Record]:
         how = state.why or how
         if not state.ready:
-            self._lost_before_ready(state, how, 5)
+            self._lost_before_ready(state, how, 5, hopeless=False)
             return
         log.info("worker %d: %s", worker, how)
         if state.place is not None:
@@ -295,24 +299,27 @@ class Lead:
         else:
             self._alone += suspects
 
-    def _lost_before_ready(self, state: _Worker, how: str, exit_code: int) -> None:
-        """A worker could not start. While others work, the batch goes on with fewer; a device is never done without."""
+    def _lost_before_ready(self, state: _Worker, how: str, exit_code: int, hopeless: bool) -> None:
+        """A worker could not start. It is tried again after a while: a machine that is leaving a cluster takes some
+        starts with it. While others of its kind work, without end."""
         self._failed_starts += 1
-        peers = [other for other in self._staff.values() if (other.place is None) == (state.place is None)]
-        if any(other.ready for other in peers):
-            log.warning("a worker could not start: %s", how)
-        elif how.startswith("the worker process died") and self._failed_starts < START_TRIES:
-            self._start(state.place)
-        else:
+        alike = [other for other in self._staff.values() if (other.place is None) == (state.place is None)]
+        if not any(other.ready for other in alike) and (hopeless or self._failed_starts >= self.plan.start_tries):
             raise WorkerError(how, exit_code)
+        log.info("a worker could not start: %s", how)
+        pause = min(LONGEST_PAUSE, TICK * 2 ** (self._failed_starts - 1))
+        self._to_start.append((time.monotonic() + pause, state.place))
 
     def _set_deadline(self, state: _Worker) -> None:
         photos = len(state.doing[0]) if state.doing and state.place is not None else 1
         state.deadline = time.monotonic() + self.plan.timeout * photos if state.doing else math.inf
 
-    def _end_late_ones(self) -> None:
+    def _look_at_the_clock(self) -> None:
         now = time.monotonic()
         for worker, state in self._staff.items():
             if now > state.deadline and state.why is None:
                 state.why = f"took longer than {self.plan.timeout:g} s"
                 self.workers.kill(worker)
+        for due in [entry for entry in self._to_start if entry[0] <= now]:
+            self._to_start.remove(due)
+            self._start(due[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ class BatchOptions:
         overlay, labels, thumbnails: pictures that are written too.
         settings: what the manifest calls so.
         threads: of a process that works on a CPU; 0 leaves that to the libraries.
+        log_level: what worker processes say on stderr.
     """
 
     job: JobOptions
@@ -28,6 +30,7 @@ class BatchOptions:
     thumbnails: bool = False
     settings: dict | None = None
     threads: int = 0
+    log_level: int = logging.ERROR
 
 
 @dataclass(frozen=True)

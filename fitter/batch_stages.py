@@ -10,6 +10,7 @@ the fit and only the parameters travel back. Whatever goes wrong in a step becom
 
 from __future__ import annotations
 
+import itertools
 import logging
 import pickle
 import time
@@ -27,6 +28,7 @@ from fitter.batch_plan import Task, stamp
 from fitter.batch_store import Store, open_store
 from fitter.camera import Camera, WindowTransform
 from fitter.errors import FaceFitError, ImageError
+from fitter.files import numbered
 from fitter.fit import fit_batch, observe
 from fitter.fits import find_fits, load_result
 from fitter.image import Photo, read_photo
@@ -34,7 +36,7 @@ from fitter.job import Files, Job, finite, load_job
 from fitter.landmarks import select_faces
 from fitter.manifest import Record
 from fitter.observation import Observation
-from fitter.result import FitResult
+from fitter.result import FitFailure, FitResult
 from fitter.sheet_pictures import photo_jpg, thumbnail_jpg
 
 log = logging.getLogger(__name__)
@@ -64,12 +66,13 @@ class Prepared:
 
     Attributes:
         photo: None when it is large and is to be read again.
-        seconds: spent so far.
+        stages: seconds of each face's steps so far; seconds: of all.
     """
 
     task: Task
     photo: Photo | None
     faces: tuple[Observation, ...]
+    stages: tuple[dict[str, float], ...]
     seconds: float
 
 
@@ -97,24 +100,29 @@ class Stages:
         photo = None
         try:
             photo = read_photo(task.photo)
+            detecting = time.perf_counter()
             found = select_faces(self.job.detector.detect(photo.pixels), self.job.faces)
-            faces = tuple(
-                observe(photo, face, self.job.segmenter, self.job.config, self.job.focal, self.job.fov)
-                for face in found
-            )
+            ends = [time.perf_counter()]
+            faces = []
+            for face in found:
+                faces.append(observe(photo, face, self.job.segmenter, self.job.config, self.job.focal, self.job.fov))
+                ends.append(time.perf_counter())
         except Exception as error:  # whatever it is, the other photos are still to be done
             return self._failed(task, failure(error), time.perf_counter() - began, photo)
         kept = photo if photo.pixels.nbytes <= KEPT_PHOTO else None
-        return Prepared(task, kept, faces, time.perf_counter() - began)
+        stages = tuple(
+            {"detection": ends[0] - detecting, "segmentation": end - start} for start, end in itertools.pairwise(ends)
+        )
+        return Prepared(task, kept, tuple(faces), stages, time.perf_counter() - began)
 
     def fit(self, faces: Sequence[Observation]) -> list[FaceFit | Failure]:
-        """Fit faces together. Where that fails, the half that holds the reason fails alone."""
+        """Fit faces together, each on its own. Where that is not possible at all, in halves."""
         try:
             results = fit_batch(
-                stack(faces).to(self.job.device), self.job.model, self.job.config, self.job.renderer
+                stack(faces).to(self.job.device), self.job.model, self.job.config, self.job.renderer, failures="return"
             )
-            return [face_fit(result) for result in results]
-        except Exception as error:  # also: not enough memory for so many
+            return [failure(r.error) if isinstance(r, FitFailure) else face_fit(r) for r in results]
+        except Exception as error:  # say, not enough memory for so many
             if len(faces) == 1:
                 return [failure(error)]
             log.info("%d faces together: %s; they are fitted in halves", len(faces), error)
@@ -132,6 +140,9 @@ class Stages:
             for number, (observation, fit, seconds) in enumerate(
                 zip(prepared.faces, fits, fit_seconds, strict=True), start=1
             ):
+                if isinstance(fit, FaceFit):
+                    spent = {**prepared.stages[number - 1], **fit.values["seconds"]}
+                    fit = replace(fit, values={**fit.values, "seconds": spent})
                 face, files = self._face(number, observation, fit, photo, task)
                 contents |= files
                 faces.append({"face": number, "seconds": round(seconds, 3), **face})
@@ -164,23 +175,22 @@ class Stages:
         if isinstance(fit, Failure):
             return {"status": "failed", "error": fit.error, "mesh": None}, {}
         result = fit_result(fit, observation, photo, self.job)
-        mesh = Path(task.mesh)
+        mesh = numbered(Path(task.mesh), number) if self.job.faces == "all" else Path(task.mesh)
         files = Files(
             mesh,
-            Path(beside(PurePosixPath(mesh), "overlay", ".png")) if self.options.overlay else None,
-            Path(beside(PurePosixPath(mesh), "labels", ".png")) if self.options.labels else None,
+            _beside(mesh, "overlay", ".png") if self.options.overlay else None,
+            _beside(mesh, "labels", ".png") if self.options.labels else None,
         )
-        files = files.numbered(number) if self.job.faces == "all" else files
         contents = {path.as_posix(): data for path, data in self.job.contents(result, files).items()}
         thumbnail = None
         if self.options.thumbnails:
-            thumbnail = _thumbnail_name(files.mesh)
+            thumbnail = _thumbnail_name(mesh)
             contents[thumbnail] = thumbnail_jpg(result)
         shares = [value for value in result.part_iou.values() if value is not None]
         return {
             "status": result.status,
             "error": None,
-            "mesh": files.mesh.as_posix(),
+            "mesh": mesh.as_posix(),
             "energies": {name: finite(value) for name, value in result.energies.items()},
             "part_iou": finite(sum(shares) / len(shares)) if shares else None,
             "landmark_error": finite(result.landmark_error),
@@ -239,6 +249,8 @@ class Stages:
 
 def load_stages(options: BatchOptions, device: str | None = None) -> Stages:
     """Load the model and all else. `device` replaces that of the options. Raises as `load_job`."""
+    logging.basicConfig(format="facefit: %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    logging.getLogger("fitter").setLevel(options.log_level)
     if options.threads:
         import cv2
 
@@ -249,7 +261,11 @@ def load_stages(options: BatchOptions, device: str | None = None) -> Stages:
 
 
 def _thumbnail_name(mesh: str | Path) -> str:
-    return beside(PurePosixPath(Path(mesh).as_posix()), "thumbnail", ".jpg").as_posix()
+    return _beside(Path(mesh), "thumbnail", ".jpg").as_posix()
+
+
+def _beside(mesh: Path, word: str, suffix: str) -> Path:
+    return Path(beside(PurePosixPath(mesh.as_posix()), word, suffix))
 
 
 def failure(error: BaseException) -> Failure:

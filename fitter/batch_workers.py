@@ -15,6 +15,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class Event:
 class Workers(Protocol):
     """Worker processes somewhere; see LocalWorkers."""
 
-    def start(self, loader: Loader) -> int: ...
+    def start(self, loader: Loader, device: bool = False) -> int: ...
 
     def submit(self, worker: int, call: str, *arguments: Any) -> None: ...
 
@@ -69,8 +70,8 @@ class LocalWorkers:
         self._running: dict[int, tuple[multiprocessing.Process, connection.Connection]] = {}
         self._next = 0
 
-    def start(self, loader: Loader) -> int:
-        """Start a worker that answers calls by what `loader()` returns there; its number."""
+    def start(self, loader: Loader, device: bool = False) -> int:
+        """Start a worker that answers calls by what `loader()` returns there; its number. `device`: it is to fit."""
         worker, self._next = self._next, self._next + 1
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=serve, args=(theirs, loader), name=f"facefit-{worker}", daemon=True)
@@ -88,6 +89,7 @@ class LocalWorkers:
         """Events as soon as there are any; an empty list after `timeout` seconds."""
         pipes = {pipe: worker for worker, (_, pipe) in self._running.items()}
         if not pipes:
+            time.sleep(timeout)
             return []
         events = []
         for pipe in connection.wait(list(pipes), timeout):
@@ -134,8 +136,7 @@ def serve(pipe: connection.Connection, loader: Loader) -> None:
     try:
         work = loader()
     except BaseException as error:  # whatever it is, the leading process has to know
-        text = str(error) if hasattr(error, "exit_code") else f"{type(error).__name__}: {error}"
-        pipe.send(("broken", (getattr(error, "exit_code", 2 if isinstance(error, ValueError) else 5), text)))
+        pipe.send(("broken", start_error(error)))
         return
     pipe.send(("ready", None))
     while True:
@@ -147,6 +148,15 @@ def serve(pipe: connection.Connection, loader: Loader) -> None:
             sys.stderr.flush()
             os._exit(70)
         pipe.send(("reply", reply))
+
+
+def start_error(error: BaseException) -> tuple[int, str]:
+    """Exit code and text of what keeps a worker from starting; a ValueError is one of the command line's options."""
+    if hasattr(error, "exit_code"):
+        return error.exit_code, str(error)
+    if isinstance(error, ValueError):
+        return 2, str(error)
+    return 5, f"{type(error).__name__}: {error}"
 
 
 def _listen(pipe: connection.Connection, calls: queue.SimpleQueue) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
 import signal
@@ -89,7 +90,13 @@ def batch(
         sources, store, f".{mesh_format}", overwrite=overwrite, retry_failed=retry_failed, settings=settings,
         thumbnails=sheet is not None,
     )  # fmt: skip
-    batch_options = BatchOptions(job, output, overlay, labels, sheet is not None, settings)
+    if sheet is not None:
+        from fitter.sheet import check_sheet
+
+        check_sheet(store, Path(sheet))
+    batch_options = BatchOptions(
+        job, output, overlay, labels, sheet is not None, settings, log_level=logging.getLogger("fitter").level
+    )
     stop = threading.Event()
     progress = BatchProgress(len(tasks), options["quiet"])
     with store.lock(), progress, _interrupts(stop, progress):
@@ -126,17 +133,16 @@ def _records(tasks, options, store, stop, workers, batch_size, timeout, ray) -> 
         from fitter.batch_ray import RayWorkers, resources
 
         cores, gpus = resources(ray)
-        devices, attempts = ["cuda"] * gpus, 3  # machines of a cluster come and go
+        devices, tries = ["cuda"] * gpus, {"attempts": 3, "start_tries": 10}  # machines of a cluster come and go
     else:
-        cores, devices, attempts = _cores(), _devices(options.job), 2
+        cores, devices, tries = _cores(), _devices(options.job), {}
     batch_size = batch_size or (GPU_BATCH if devices else 1)
     hosts = workers or max(1, cores - len(devices))
     # what works on a CPU next to a device, or alone, has one thread, whatever else it could do
     on_cpu = replace(options.job, device="cpu", renderer="cpu" if devices else options.job.renderer)
     fits = [replace(options.job, device=name) for name in devices] or ([on_cpu] if batch_size > 1 else [])
     plan = Plan(
-        hosts=min(hosts, len(tasks)), devices=len(fits), batch=batch_size, attempts=attempts,
-        timeout=timeout or math.inf,
+        hosts=min(hosts, len(tasks)), devices=len(fits), batch=batch_size, timeout=timeout or math.inf, **tries
     )  # fmt: skip
     host = StageLoader(replace(options, job=on_cpu, threads=1))
     device = [StageLoader(replace(options, job=job)) for job in fits]

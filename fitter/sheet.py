@@ -16,8 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from fitter.batch_store import FolderStore, Store
-from fitter.errors import OutputError
-from fitter.files import write_files
+from fitter.files import check_outputs, write_files
 from fitter.manifest import Record, total_energy
 
 # Heading, key of the numbers below, digits, factor; sorted by the first one at the start, the worst on top.
@@ -34,9 +33,13 @@ def write_sheet(records: Iterable[Record], store: Store, path: Path) -> None:
     if not isinstance(store, FolderStore):
         store.write({path.as_posix(): sheet_html(records).encode()})
         return
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: folder {path.parent} does not exist; create it first")
     write_files({path: sheet_html(records, os.path.relpath(store.root, path.parent)).encode()})
+
+
+def check_sheet(store: Store, path: Path) -> None:
+    """Refuse before the batch what could not be written after it. Raises OutputError."""
+    if isinstance(store, FolderStore):
+        check_outputs([path], [])
 
 
 def sheet_html(records: Iterable[Record], root: str = ".") -> str:

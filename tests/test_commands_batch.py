@@ -154,6 +154,7 @@ def test_folder_errors(fake, photo, tmp_path):
     error_line(facefit(photo.parent, "-o", photo.parent), 6, "folder of the photos")
     error_line(facefit(photo.parent, "-o", photo), 6, "photo.png")
     error_line(facefit(photo.parent, "-o", tmp_path / "out", "--energies", "fun"), 2, "fun")
+    error_line(facefit(photo.parent, "-o", tmp_path / "out", "--sheet", tmp_path / "no/s.html"), 6, "does not exist")
 
 
 def test_two_at_once_are_refused(fake, photo, tmp_path):
@@ -197,7 +198,7 @@ class TestReal:
         (folder / "broken.jpg").write_bytes((folder / "two.JPG").read_bytes()[:1000])
         return folder
 
-    QUICK = ("--iterations", 2, "--texture-size", 64, "--energies", "landmark")
+    QUICK = ("--segmentation", "polygons", "--iterations", 2, "--texture-size", 64, "--energies", "landmark")
 
     def test_all_faces_alone_and_together(self, portraits, tmp_path):
         """One after another in this process, and in worker processes with three faces in a batch: equal results."""

@@ -1,0 +1,88 @@
+"""The same lead on a Ray cluster of two machines' worth of actors, one of which is killed in the middle."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from batch_fakes import FakeLoader, photos
+
+from fitter.batch import Lead, Plan
+from fitter.batch_plan import plan_batch
+from fitter.batch_store import open_store
+from fitter.manifest import MANIFEST, parse_manifest
+
+# in a process of its own: ray leaves sockets and child processes behind, which here are errors
+SCRIPT = Path(__file__).resolve()
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed"),
+]
+
+
+@pytest.mark.parametrize(("plan", "scheme"), [("whole", ""), ("staged", "local://")])
+def test_a_machine_dies_in_the_middle(tmp_path, plan, scheme):
+    texts = {f"p{k:02}": "prepare:pause" for k in range(24)} | {"p05": "finish:segv", "p06": "noface"}
+    folder = photos(tmp_path / "in", **texts)
+    out = f"{scheme}{tmp_path}/out"
+    environment = {**os.environ, "PYTHONPATH": f"{SCRIPT.parent}:{SCRIPT.parent.parent}", "RAY_DEDUP_LOGS": "0"}
+    told = subprocess.run(
+        [sys.executable, str(SCRIPT), str(folder), out, plan], capture_output=True, text=True, timeout=300,
+        env=environment,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr[-3000:]
+    summary = json.loads(told.stdout.splitlines()[-1])
+    assert summary["machines"] == 2 and summary["deaths"] >= 2  # of p05's actors, and with the machine
+    assert sorted(summary["records"]) == sorted(path.name for path in folder.glob("*.jpg"))  # each exactly once
+    records = parse_manifest((tmp_path / "out" / MANIFEST).read_text())
+    assert {name for name, record in records.items() if record.status == "failed"} == {"p05.jpg", "p06.jpg"}
+    assert len(records) == 24 and "died" in records["p05.jpg"].error
+    assert {path.stat().st_size for path in (tmp_path / "out").glob("*.obj")} == {4000}
+    assert len(list((tmp_path / "out").glob("*.obj"))) == 22
+    tasks = plan_batch([folder], open_store(out))
+    assert not any(task.to_do for task in tasks)
+
+
+def main(folder: str, out: str, plan: str) -> None:
+    """Two machines with two cores each; one is taken away after six photos."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    from fitter.batch_ray import RayWorkers
+
+    class Watched(RayWorkers):
+        deaths = 0
+
+        def wait(self, timeout):
+            events = super().wait(timeout)
+            self.deaths += sum(event.kind == "died" for event in events)
+            return events
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    second = cluster.add_node(num_cpus=2)
+    cluster.wait_for_nodes()
+    ray.init(cluster.address, log_to_driver=False, configure_logging=False)
+    machines = sum(node["Alive"] for node in ray.nodes())
+    store = open_store(out)
+    tasks = plan_batch([folder], store)
+    spread = Plan(hosts=4, attempts=3, start_tries=10)
+    if plan == "staged":
+        spread = replace(spread, hosts=3, devices=1, batch=2)
+    loader = FakeLoader(out)
+    records, workers = [], Watched()
+    for record in Lead(spread, workers, loader, [loader] * spread.devices, store).run(tasks):
+        records.append(record.photo)
+        if len(records) == 6:
+            cluster.remove_node(second, allow_graceful=False)
+    store.collect(store.records().values())
+    print(json.dumps({"machines": machines, "deaths": workers.deaths, "records": records}), flush=True)
+    ray.shutdown()
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,201 @@
+"""The steps of a photo: what travels between processes is complete, and what goes wrong stays with its face."""
+
+import json
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rendered_face import person, photograph, together
+
+from fitter.batch_options import BatchOptions, Failure
+from fitter.batch_plan import plan_batch
+from fitter.batch_stages import Prepared, Stages, failure, fit_result, load_stages, pack, stack, unpack
+from fitter.batch_store import FolderStore
+from fitter.batch_tasks import StageCalls
+from fitter.config import FitConfig, Stage
+from fitter.errors import NoFaceError
+from fitter.fit import fit_photo
+from fitter.image import read_photo
+from fitter.job_options import JobOptions
+from fitter.model.face_model import model_path
+
+needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
+OPTIONS = JobOptions(
+    iterations=2, segmentation="polygons", texture_size=64, energies=("landmark", "photometric"), faces="all",
+    device="cpu",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def astronaut(tmp_path_factory):
+    from skimage.data import astronaut
+
+    folder = tmp_path_factory.mktemp("in")
+    Image.fromarray(astronaut()[:200, 130:330]).save(folder / "one.png")
+    return folder / "one.png"
+
+
+@pytest.fixture(scope="module")
+def job():
+    from fitter.job import load_job
+
+    return load_job(OPTIONS)
+
+
+@pytest.fixture
+def stages(job, tmp_path):
+    store = FolderStore(tmp_path / "out")
+    store.prepare()
+    pictures = {"overlay": True, "labels": True, "thumbnails": True}
+    return Stages(BatchOptions(OPTIONS, str(tmp_path / "out"), settings={"a": 1}, **pictures), job, store)
+
+
+def task_of(photo, stages, **options):
+    return plan_batch([photo], stages.store, settings={"a": 1}, **options)[0]
+
+
+def same(one, other):
+    for name in ("image", "landmarks", "landmark_confidence", "part_masks", "valid", "brow_line"):
+        assert torch.equal(getattr(one, name), getattr(other, name)), name
+    assert torch.equal(one.camera.focal, other.camera.focal) and torch.equal(one.window.origin, other.window.origin)
+
+
+@pytest.fixture(scope="module")
+def faces(job):
+    people = [person(job.model, seed=seed, yaw=10.0 * seed) for seed in (0, 1)]
+    return [photograph(job.model, each, 96).observation for each in people], people
+
+
+@needs_model
+class TestObservations:
+    def test_packed_and_stacked(self, job, faces):
+        alone, people = faces
+        for face in alone:
+            same(unpack(pack(face)), face)
+        soft = replace(alone[0], valid=alone[0].valid * 0.5)
+        same(unpack(pack(soft)), soft)
+        same(stack(alone)[1], alone[1])
+        same(stack(alone), photograph(job.model, together(*people), 96).observation)
+        with pytest.raises(ValueError, match="64, 96"):
+            stack([alone[0], photograph(job.model, people[0], 64).observation])
+
+    def test_a_face_that_explodes_does_not_harm_its_neighbours(self, stages, faces):
+        good, bad = faces[0][0], faces[0][1]
+        bad = replace(bad, landmarks=bad.landmarks * 1e30)
+        fits = stages.fit([good, bad, good])
+        assert isinstance(fits[1], Failure) and fits[1].exit_code == 5
+        alone = stages.fit([good])[0]
+        for fit in (fits[0], fits[2]):
+            assert torch.equal(fit.values["parameters"].identity, alone.values["parameters"].identity)
+
+    def test_when_so_many_are_too_many(self, stages, faces, monkeypatch):
+        sizes = []
+
+        def fit_batch(observation, *args, **options):
+            sizes.append(observation.batch)
+            if observation.batch > 1:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            raise MemoryError
+
+        monkeypatch.setattr("fitter.batch_stages.fit_batch", fit_batch)
+        assert stages.fit([faces[0][0]] * 3) == [Failure(5, "not enough memory")] * 3
+        assert sizes == [3, 1, 2, 1, 1]
+
+
+@needs_model
+class TestPhoto:
+    def test_the_steps_give_what_one_photo_gives(self, stages, job, astronaut):
+        prepared = stages.prepare(task_of(astronaut, stages))
+        assert isinstance(prepared, Prepared) and len(prepared.faces) == 1
+        fit = pickle.loads(pickle.dumps(stages.fit(prepared.faces)[0]))
+        rebuilt = fit_result(fit, prepared.faces[0], prepared.photo, job)
+        config = replace(FitConfig(energies=OPTIONS.energies), stage=replace(Stage(), iterations=2))
+        loaded = {"model": job.model, "detector": job.detector, "segmenter": job.segmenter}
+        expected = fit_photo(read_photo(astronaut), config, **loaded)[0]
+        assert np.array_equal(rebuilt.verts, expected.verts)
+        assert rebuilt.energies == expected.energies and rebuilt.part_iou == expected.part_iou
+        assert torch.equal(rebuilt.observation.valid, expected.observation.valid)
+        assert torch.equal(rebuilt.camera.focal, expected.camera.focal)
+
+    def test_whole(self, stages, astronaut):
+        record = stages.whole(task_of(astronaut, stages))
+        assert record.status == "done" and record.settings == {"a": 1} and record.seed == 0
+        assert record.outputs == [
+            "one_1.obj", "one_1.mtl", "one_1_texture.png", "one_1.json", "one_1_overlay.png", "one_1_labels.png",
+        ]  # fmt: skip
+        assert [stages.store.size(name) for name in record.outputs] == record.output_bytes
+        face = record.faces[0]
+        assert face["energies"].keys() >= {"landmark", "photometric"} and 0 < face["part_iou"] <= 1
+        document = json.loads((stages.store.root / "one_1.json").read_text())
+        assert document["seconds"].keys() >= {"detection", "segmentation", "landmark stage", "full stage"}
+        with Image.open(stages.store.root / face["thumbnail"]) as picture:
+            assert picture.size == (576, 192)
+        stages.store.remember(record)
+        assert not task_of(astronaut, stages).to_do
+
+    def test_thumbnails_of_an_earlier_run(self, stages, astronaut):
+        plain = Stages(replace(stages.options, thumbnails=False), stages.job, stages.store)
+        stages.store.remember(plain.whole(task_of(astronaut, plain)))
+        mesh = stages.store.root / "one_1.obj"
+        before = mesh.stat().st_mtime_ns
+        task = task_of(astronaut, stages, thumbnails=True)
+        assert task.to_do and task.past is not None
+        record = stages.whole(task)
+        assert (stages.store.root / record.faces[0]["thumbnail"]).is_file() and mesh.stat().st_mtime_ns == before
+        stages.store.remember(record)
+        assert not task_of(astronaut, stages, thumbnails=True).to_do
+
+    def test_a_large_photo_is_read_again(self, stages, astronaut, tmp_path, monkeypatch):
+        photo = tmp_path / "large.png"
+        photo.write_bytes(astronaut.read_bytes())
+        monkeypatch.setattr("fitter.batch_stages.KEPT_PHOTO", 1000)
+        calls = StageCalls(stages)
+        task = task_of(photo, stages)
+        fits, _ = calls.fit(calls.prepare(7, task))
+        assert calls.kept[7].photo is None
+        assert calls.finish(7, fits, [1.0]).status == "done" and not calls.kept
+        calls.prepare(8, task)
+        photo.write_bytes(photo.read_bytes() + b" ")
+        record = calls.finish(8, fits, [1.0])
+        assert record.status == "failed" and "was changed" in record.error
+
+    def test_one_of_two_faces_fails(self, stages, astronaut):
+        prepared = stages.prepare(task_of(astronaut, stages))
+        fit = stages.fit(prepared.faces)[0]
+        two = replace(prepared, faces=prepared.faces * 2, stages=prepared.stages * 2)
+        record = stages.finish(two, [fit, Failure(5, "nan")], [1.0, 2.0])
+        assert (record.status, record.exit_code, record.error) == ("failed", 5, "face 2: nan")
+        assert [face["mesh"] for face in record.faces] == ["one_1.obj", None]
+        assert (stages.store.root / "one_1.obj").is_file()
+
+    def test_photos_that_fail(self, stages, tmp_path):
+        (tmp_path / "text.jpg").write_text("no photo")
+        Image.new("RGB", (300, 200)).save(tmp_path / "wall.png")
+        record = stages.whole(task_of(tmp_path / "text.jpg", stages))
+        assert (record.status, record.exit_code, record.thumbnail) == ("failed", 4, None)
+        record = stages.whole(task_of(tmp_path / "wall.png", stages))
+        assert (record.status, record.exit_code) == ("failed", 3)
+        with Image.open(stages.store.root / record.thumbnail) as picture:
+            assert picture.size == (288, 192)
+
+
+@needs_model
+def test_a_worker_has_the_threads_it_is_given(tmp_path, monkeypatch):
+    import cv2
+
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    try:
+        stages = load_stages(BatchOptions(OPTIONS, str(tmp_path), threads=1))
+        assert torch.get_num_threads() == 1 and stages.job.device == "cpu"
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+
+
+def test_failures_speak_like_the_command_line():
+    assert failure(NoFaceError("no face\nfound")) == Failure(3, "no face found")
+    assert failure(ZeroDivisionError("surprise")) == Failure(5, "ZeroDivisionError: surprise")
+    assert failure(MemoryError()) == Failure(5, "not enough memory")

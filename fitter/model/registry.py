@@ -124,8 +124,8 @@ KINDS: dict[str, Kind] = {
             options=("expressions",),
         ),
         Kind(
-            "generic", "a model of your own", "yours", "docs/models.md", "fitter.model.read_generic:read_generic",
-            "a template .obj, with a folder of blendshape .obj files or an .npz of bases", "any", "any",
+            "generic", "a model of your own", "yours", "docs/own_model.md", "fitter.model.read_generic:read_generic",
+            "a folder with template.obj and blendshapes, or an .npz of bases", "any", "any",
             options=("blendshapes",),
         ),
     )

@@ -20,7 +20,7 @@ NOTES: dict[str, str] = {
     "synthetic/lps_01": "closed eyes and a head turned down; the nose comes out too short",
     "ict_synthetic/ict_04": "dark skin in low light, turned by 42 degrees, lids half closed: the mesh's eyes stay open",
     "ict_synthetic/ict_06": "lids nearly closed; the detector sees them open, and so does the mesh",
-    "ict_synthetic/ict_07": "turned by 45 degrees with a funnelled mouth; the eyes are wide and the far one hardly shows",
+    "ict_synthetic/ict_07": "turned by 45 degrees, mouth funnelled; wide eyes, the far one a sliver",
     "ict_synthetic/ict_11": "puffed cheeks, which the model's expressions do not reach; narrow eyes",
     "wild/profile_old": "a full profile: the detector invents the hidden half, and the outline of the face with it",
     "wild/threequarter_outdoor": "a small face at 45 degrees, blurred; the outline of the far cheek is off",

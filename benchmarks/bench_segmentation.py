@@ -1,4 +1,4 @@
-"""The default segmenter and the bare polygons against hand-labelled and rendered faces.
+"""The face parser, landmarks with colours and the bare polygons against hand-labelled and rendered faces.
 
     python benchmarks/bench_segmentation.py DATA_DIR
 
@@ -77,7 +77,7 @@ def table(title: str, rows: dict[str, list[dict[str, float]]]) -> None:
 
 def main(folder: Path) -> int:
     """Score both sets and print the tables; 0 also where the data is absent, so that other benchmarks go on."""
-    detector, segmenters = load_detector(), {name: load_segmenter(name) for name in ("polygons", "auto")}
+    detector, segmenters = load_detector(), {name: load_segmenter(name) for name in ("polygons", "color", "auto")}
     seconds: dict[str, list[float]] = {name: [] for name in segmenters}
 
     def look(path: Path):

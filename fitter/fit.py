@@ -25,7 +25,7 @@ from fitter.parallel import only_kernels
 from fitter.parameters import Parameters
 from fitter.render import Renderer, load_renderer
 from fitter.result import FitFailure, FitResult
-from fitter.segmentation import PartSegmenter, load_segmenter, post_process
+from fitter.segmentation import PartSegmenter, load_segmenter, part_confidence, post_process
 from fitter.warm_start import WarmStart
 
 logger = logging.getLogger(__name__)
@@ -109,6 +109,7 @@ def observe(
         brow_line=torch.from_numpy(brow_line)[None],
         camera=photo_camera(photo, focal, fov, side),
         window=window,
+        part_confidence=torch.from_numpy(part_confidence(segmentation, masks))[None],
     )
 
 

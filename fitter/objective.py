@@ -113,7 +113,8 @@ class Objective:
             pixels = project(self.points.positions(points, surface_landmarks), self.camera)
             scale = (PAPER_WINDOW / self.size) ** 2
             terms["prdl"] = (weights.prdl * scale) * prdl_energy(
-                pixels, choices.selection, self.targets, self.part_weights, config.statistics
+                pixels, choices.selection, self.targets, self.part_weights * self.observation.part_confidence,
+                config.statistics,
             )
         if "photometric" in config.energies:
             albedo = model.albedo(parameters.albedo)

@@ -36,6 +36,8 @@ class Observation:
             colour may be compared there (the forehead counts; hair, glasses, hands, background do not).
         brow_line: (B, 2, 3) lines a x + b y + c = 0 in window pixels with a^2 + b^2 = 1, right and left brow; a point
             with a value > 0 lies above the line (forehead). Vertices there are left out of PRDL's skin.
+        part_confidence: (B, 8) in [0, 1], how sure the segmenter is of each of PARTS, on average over its mask; PRDL
+            counts the part so much. Without it all count fully.
         camera: the original photos' cameras.
         window: photo pixels -> window pixels.
     """
@@ -48,9 +50,12 @@ class Observation:
     brow_line: Tensor
     camera: Camera
     window: WindowTransform
+    part_confidence: Tensor | None = None
 
     def __post_init__(self) -> None:
         batch, size = self.image.shape[0], self.image.shape[1]
+        if self.part_confidence is None:
+            object.__setattr__(self, "part_confidence", self.image.new_ones(batch, len(PARTS)))
         expected = {
             "image": (batch, size, size, 3),
             "landmarks": (batch, self.landmarks.shape[1], 2),
@@ -58,6 +63,7 @@ class Observation:
             "part_masks": (batch, len(MASKS), size, size),
             "valid": (batch, size, size),
             "brow_line": (batch, 2, 3),
+            "part_confidence": (batch, len(PARTS)),
         }
         for name, shape in expected.items():
             value = getattr(self, name)

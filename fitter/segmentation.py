@@ -28,7 +28,7 @@ from fitter.landmark_topology import (
     RIGHT_EYE,
     UPPER_LIP,
 )
-from fitter.observation import LABEL, LABELS, MASKS
+from fitter.observation import LABEL, LABELS, MASKS, PARTS
 
 logger = logging.getLogger(__name__)
 
@@ -319,6 +319,17 @@ def above_brows(shape: tuple[int, int], brow_line: np.ndarray) -> np.ndarray:
     """(S, S) bool: pixels above both tangents, as fitter.energies.prdl.above_brows leaves vertices out."""
     y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
     return np.all([a * x + b * y + c > 0 for a, b, c in brow_line], axis=0)
+
+
+def part_confidence(segmentation: Segmentation, masks: np.ndarray) -> np.ndarray:
+    """(8,) float32 in [0, 1]: mean confidence within each of PARTS' masks, 1 for one that is not seen.
+
+    Args:
+        masks: (10, S, S) of `post_process`.
+    """
+    area = masks[: len(PARTS)].sum((1, 2))
+    total = (masks[: len(PARTS)] * segmentation.confidence).sum((1, 2))
+    return np.where(area > 0, total / np.maximum(area, 1), 1).astype(np.float32)
 
 
 def post_process(segmentation: Segmentation, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,10 +8,12 @@ with, beside facefit's own. Steps, each kept in --work and not done twice:
 1. photos.npz: the photos, with finer labels by fitting the model to each (training.parser.photos);
 2. rendered.npz: people rendered with exact labels (training.parser.rendered_people);
 3. pretrained.pt: the networks after the rendered people alone;
-4. parser.pt: the networks after photos and rendered people together, exported to --out;
-5. with --folds: the same as 4 without the V2 photos (another camera, other people) and, seven times, without one
-   person of V3; each is scored on what it has not seen, written to scores.json and kept as an .onnx file, so that fits
-   can be scored with a parser that has not seen their photos.
+4. without_v2.pt: these after rendered people and the photos of V3, which is one camera and seven people; scored on the
+   photos of V2, other cameras and other people;
+5. parser.pt: these after all there is, exported to --out;
+6. with --folds: seven times from pretrained.pt without one person of V3, scored on that person. The scores are in
+   scores.json, and 4 and 6 are kept as .onnx files, so that fits can be scored with a parser that has not seen their
+   photos.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ import json
 import logging
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import fitter  # noqa: F401  before torch and numpy: it sets their threads
@@ -40,10 +41,11 @@ from training.parser.train import Schedule, torch_networks, train
 
 log = logging.getLogger("training.parser")
 
-RENDERED = 1200
-PRETRAINING = Schedule(steps=900, rendered=1.0, seed=1)
-FINETUNING = Schedule(steps=600, rendered=0.35, rate=2e-3, seed=2)
-FOLD = replace(FINETUNING, steps=300)
+RENDERED = 1400
+PRETRAINING = Schedule(steps=700, rendered=1.0, seed=1)
+CROSS_CAMERA = Schedule(steps=600, rendered=0.35, rate=2e-3, seed=2)
+EVERYTHING = Schedule(steps=1000, rendered=0.45, rate=2e-3, seed=3)
+FOLD = Schedule(steps=180, rendered=0.35, rate=2e-3, seed=4)
 PEOPLE = ("01", "02", "03", "04", "05", "06", "07")
 
 
@@ -100,36 +102,43 @@ def main(arguments: list[str] | None = None) -> int:
     rendered = kept(given.work / "rendered.npz", lambda: build_rendered(given.data / "ict_facekit.npz", RENDERED))
     start = trained(given.work / "pretrained.pt", rendered, PRETRAINING, None, given.workers)
 
+    seen = {"v2": photos.sources == "v2", **{name: photos.people == name for name in PEOPLE}}
+
+    def without(name: str, schedule: Schedule) -> Parser:
+        network = trained(
+            given.work / f"without_{name}.pt",
+            concatenate([photos[~seen[name]], rendered]),
+            schedule,
+            start,
+            given.workers,
+        )
+        export(network, given.work / f"without_{name}.onnx")
+        return network
+
+    cross = without("v2", CROSS_CAMERA)
     if given.out is not None:
         everything = concatenate([photos, rendered])
-        network = trained(given.work / "parser.pt", everything, FINETUNING, start, given.workers)
+        network = trained(given.work / "parser.pt", everything, EVERYTHING, cross, given.workers)
         difference = export(network, given.out)
         size = given.out.stat().st_size
         log.info("%s: %d bytes, differs from the networks by %.1e at most", given.out, size, difference)
     if given.folds:
-        return folds(given.work, photos, rendered, start, look(given.data), given.workers)
+        networks = {"v2": cross, **{name: without(name, FOLD) for name in PEOPLE}}
+        write_scores(given.work / "scores.json", networks, look(given.data))
     return 0
 
 
-def folds(work: Path, photos: Samples, rendered: Samples, start: Parser, scored: list[Scored], workers: int) -> int:
-    """Train without V2 and without each person; score on what was left out; write scores.json."""
-    left_out = {"v2": photos.sources == "v2", **{name: photos.people == name for name in PEOPLE}}
+def write_scores(path: Path, networks: dict[str, Parser], photos: list[Scored]) -> None:
+    """Score each network on what was left out of its training."""
     results = {}
-    for name, out in left_out.items():
-        file = work / f"without_{name}.pt"
-        schedule = FINETUNING if name == "v2" else FOLD
-        network = trained(file, concatenate([photos[~out], rendered]), schedule, start, workers)
-        export(network, file.with_suffix(".onnx"))
-        unseen = [one for one in scored if (one.source if name == "v2" else one.person) == name]
-        if name == "v2":
-            unseen += [one for one in scored if one.source == "ict"]
+    for name, network in networks.items():
+        unseen = [one for one in photos if name in (one.source, one.person) or (name == "v2" and one.source == "ict")]
         results[name] = scores(network, unseen)
         for group, figures in results[name].items():
             log.info("without %s: %s %s", name, group, {key: round(value, 3) for key, value in figures.items()})
-    temporary = work / "scores.part"
+    temporary = path.with_suffix(".part")
     temporary.write_text(json.dumps(results, indent=1))
-    temporary.replace(work / "scores.json")
-    return 0
+    temporary.replace(path)
 
 
 if __name__ == "__main__":

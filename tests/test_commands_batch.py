@@ -207,7 +207,7 @@ class TestReal:
             result = way(portraits, "-o", out, "--faces", "all", *self.QUICK, "--sheet", tmp_path / "s.html",
                          "--workers", *options)  # fmt: skip
             assert (result.exit_code if way is facefit else result.returncode) == 7, result.stderr
-            assert "2 done, 0 skipped, 2 failed" in result.stdout
+            assert "2 done, 0 skipped, 2 failed" in result.stdout, result.stderr
             records = {r["photo"]: r for r in map(json.loads, (out / "manifest.jsonl").read_text().splitlines())}
             assert {name: record["exit_code"] for name, record in records.items()} == {
                 "one.png": 0, "two.JPG": 0, "wall.png": 3, "broken.jpg": 4,

@@ -38,7 +38,7 @@ def draw_hand(
     across = np.array([-along[1], along[0]]) * rng.choice([-1.0, 1.0])
     bend = rng.normal(0, 0.15) if rng.random() < 0.6 else rng.uniform(0.2, 1.1)  # open, or curling
     reach = 1.0 + 0.9 * np.cos(bend) if bend < 0.9 else 1.0
-    palm = np.asarray(tip) - along * width * (reach + 0.3)
+    palm = np.asarray(tip) - along * width * (reach + 0.3) * rng.uniform(0.4, 1.0)  # fingertips, or all of the palm
 
     def point(a: float, b: float) -> np.ndarray:
         return palm + width * (a * across + b * along)
@@ -48,8 +48,11 @@ def draw_hand(
     elbow = point(rng.normal(0, 0.5), -3.5)
     _capsule(relief, elbow, wrist, width * 0.42, width * 0.33, 0.0)
     for start, end in ((-0.32, -0.36), (-0.12, -0.12), (0.1, 0.12), (0.28, 0.34)):
-        _capsule(relief, point(start * 0.9, -0.1), point(end, 0.92), width * 0.22, width * 0.14, 0.02 * width)
+        _capsule(relief, point(start * 0.9, -0.1), point(end, 0.92), width * 0.22, width * 0.17, 0.02 * width)
     _capsule(relief, point(-0.1, 0.05), point(_THUMB[0][0], _THUMB[0][1] + 0.15), width * 0.22, width * 0.16, 0.0)
+    # a palm is one surface, the bones below show as soft ridges
+    smooth = cv2.GaussianBlur(relief, (0, 0), max(0.6, 0.06 * width))
+    relief = np.where(relief > 0, 0.35 * relief + 0.65 * smooth, 0).astype(np.float32)
     nails = []
     spread = rng.uniform(0.0, 0.22)
     fist = rng.random() < 0.15

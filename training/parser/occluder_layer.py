@@ -71,10 +71,23 @@ def lay_over(
         cast = cv2.GaussianBlur(cast, (0, 0), rng.uniform(0.006, 0.03) * size)
         cast = cast * rng.uniform(0.1, 0.6) * (labels != LABEL["background"])
         image = image * (1 - cast[..., None])
-    alpha = layer.alpha[..., None]
-    image = image * (1 - alpha) + layer.color * alpha
+    alpha, color = layer.alpha[..., None], _like_the_picture(image, layer, rng)
+    image = image * (1 - alpha) + color * alpha
     covers = layer.alpha if layer.covers is None else layer.covers
     return image.astype(np.float32), np.where(covers > 0.5, np.uint8(layer.label), labels)
+
+
+def _like_the_picture(image: np.ndarray, layer: Layer, rng: np.random.Generator) -> np.ndarray:
+    """The layer's colour, about as blurred and noisy as the picture: sharpness must not tell what was added."""
+    if rng.random() < 0.3:
+        return layer.color
+    grey = image[::2, ::2].mean(2)
+    fine = float(np.median(np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.0)))) * 1.5
+    color = layer.color
+    if fine < 0.004:
+        color = cv2.GaussianBlur(np.ascontiguousarray(color), (0, 0), rng.uniform(0.3, 1.6) * image.shape[0] / 256)
+    noise = rng.standard_normal(color.shape[:2], np.float32)[..., None]
+    return color + noise * min(fine, 0.08) * np.float32(rng.uniform(0.3, 1.2))
 
 
 def fill(side: int, outline: np.ndarray, softness: float = 0.5) -> np.ndarray:

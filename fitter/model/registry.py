@@ -170,7 +170,7 @@ def resolve(name: str | os.PathLike) -> Path:
         ModelError: a name that is not installed, saying how it would be.
     """
     path, text = Path(name), str(name)
-    if path.suffix or os.sep in text or path.exists():
+    if path.suffix or os.sep in text or path.is_file():  # a folder of that name may be the model's original
         return path
     known = installed()
     if text in known:

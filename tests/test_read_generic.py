@@ -108,6 +108,21 @@ def test_eyeballs_by_material(tmp_path):
     np.testing.assert_array_equal(read_generic(tmp_path).eyeball, shape.eye)
 
 
+def test_texture_coordinates_of_several_pictures_are_left_to_an_atlas(tmp_path):
+    shape = head()
+    for name, across in (("one", 1.0), ("udim", 2.0)):
+        rows = "".join(f"vt {across * k / len(shape.verts):.6f} 0.5\n" for k in range(len(shape.verts)))
+        text = "".join(f"v {x} {y} {z}\n" for x, y, z in shape.verts) + rows
+        text += "".join(f"f {a + 1}/{a + 1} {b + 1}/{b + 1} {c + 1}/{c + 1}\n" for a, b, c in shape.faces)
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "template.obj").write_text(text)
+        _write_obj(tmp_path / name / "smile.obj", shape.verts)
+    assert read_generic(tmp_path / "udim").uv is None
+    np.testing.assert_array_equal(read_generic(tmp_path / "one").uv_faces, read_generic(tmp_path / "one").faces)
+    (tmp_path / "one" / "model.json").write_text('{"uv": false}')
+    assert read_generic(tmp_path / "one").uv is None
+
+
 # --- npz ---
 
 
@@ -232,6 +247,9 @@ def test_what_is_missing_is_named(tmp_path):
     _write_obj(tmp_path / "template.obj", head().verts)
     with pytest.raises(ModelError, match="without a blendshape"):
         read_generic(tmp_path)
+    (tmp_path / "head.fbx").write_text("FBX")
+    with pytest.raises(ModelError, match="a .fbx file; accepted: a folder, a template .obj, an .npz"):
+        read_generic(tmp_path / "head.fbx")
     with pytest.raises(ModelError, match="no such folder of blendshapes"):
         read_generic(tmp_path, blendshapes=tmp_path / "absent")
     (tmp_path / "model.json").write_text("{not json")

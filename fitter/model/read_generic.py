@@ -28,7 +28,7 @@ TEMPLATES = ("template.obj", "neutral.obj", "mean.obj")
 UNITS = {"mm": 1.0, "cm": 10.0, "dm": 100.0, "m": 1000.0}
 AXES = {"left": "x", "up": "y", "out": "z"}
 KINDS = ("activation", "std")
-SETTINGS = ("name", "version", "license", "unit", "axes", "expression_kind", "parts")
+SETTINGS = ("name", "version", "license", "unit", "axes", "expression_kind", "parts", "uv")
 PARTS = {"right_eye": 3, "left_eye": 4, "mouth_inside": 9, "head": 10}  # numbers of fitter.observation.LABELS
 _NEEDED = ("verts", "faces", "identity_basis", "expression_basis")
 _OPTIONAL = (
@@ -51,6 +51,8 @@ def read_generic(path: Path, blendshapes: Path | None = None) -> SourceModel:
     with reading(path, KIND):
         if path.suffix.lower() == ".npz":
             return _npz(path)
+        if path.is_file() and path.suffix.lower() != ".obj":
+            raise ModelError(f"a {path.suffix or 'nameless'} file; accepted: a folder, a template .obj, an .npz")
         return _folder(path, blendshapes)
 
 
@@ -73,7 +75,7 @@ def _folder(path: Path, blendshapes: Path | None) -> SourceModel:
         "f4"
     )
     faces = outward(verts, mesh.faces)
-    uv_faces = mesh.uv_faces if faces is mesh.faces or mesh.uv_faces is None else mesh.uv_faces[:, ::-1]
+    mapped = mesh.uv is not None and settings.get("uv", True) and _one_picture(mesh.uv)
     hint = _hint(settings.get("parts", {}), mesh)
     return SourceModel(
         **_about(settings, folder.name, sha256(*pieces)),
@@ -84,8 +86,8 @@ def _folder(path: Path, blendshapes: Path | None) -> SourceModel:
         expression_names=tuple(file.stem for file in expression),
         activation=_activation(settings),
         albedo_mean=None if mesh.colors is None else _colors(mesh.colors),
-        uv=mesh.uv,
-        uv_faces=uv_faces,
+        uv=mesh.uv if mapped else None,
+        uv_faces=(mesh.uv_faces if faces is mesh.faces else mesh.uv_faces[:, ::-1]) if mapped else None,
         eyeball=None if hint is None else np.where(hint == 3, 1, np.where(hint == 4, 2, 0)),
         label_hint=hint,
     )
@@ -113,6 +115,11 @@ def _expression_files(folder: Path, template: Path, blendshapes: Path | None) ->
 def _natural(file: Path) -> list:
     """shape2 before shape10."""
     return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", file.stem)]
+
+
+def _one_picture(uv: np.ndarray) -> bool:
+    """Tiles of several pictures (UDIM) lie outside the unit square; a model here has one picture, an atlas is made."""
+    return bool(uv.min() > -1e-3 and uv.max() < 1 + 1e-3)
 
 
 def _delta(file: Path, mesh: ObjMesh, pieces: list[bytes]) -> np.ndarray:
@@ -165,9 +172,8 @@ def _npz(path: Path) -> SourceModel:
     identity = _components(data, "identity", count) @ frame.astype(np.float32)
     expression = _components(data, "expression", count) @ frame.astype(np.float32)
     names = data.get("expression_names", [f"expression{k:02d}" for k in range(len(expression))])
-    uv_faces = data.get("uv_faces", given if "uv" in data else None)
-    if uv_faces is not None and faces is not given:
-        uv_faces = array(uv_faces, (None, 3), "uv_faces")[:, ::-1]
+    mapped = "uv" in data and _one_picture(array(data["uv"], (None, 2), "uv"))
+    uv_faces = array(data.get("uv_faces", given), (len(given), 3), "uv_faces")
     return SourceModel(
         **_about(settings, path.stem, sha256(read_bytes(path))),
         verts=verts,
@@ -178,8 +184,8 @@ def _npz(path: Path) -> SourceModel:
         activation=_activation(settings),
         albedo_mean=_colors(array(data["albedo_mean"], (count, 3), "albedo_mean")) if "albedo_mean" in data else None,
         albedo_basis=_components(data, "albedo", count) if "albedo_basis" in data else None,
-        uv=data.get("uv"),
-        uv_faces=uv_faces,
+        uv=data["uv"] if mapped else None,
+        uv_faces=(uv_faces if faces is given else uv_faces[:, ::-1]) if mapped else None,
         eyeball=data.get("eyeball"),
         label_hint=data.get("label_hint"),
     )

@@ -163,7 +163,7 @@ def _settings(path: Path) -> dict:
 
 def _npz(path: Path) -> SourceModel:
     data = read_npz(path, _NEEDED, _OPTIONAL)
-    settings = {name: _text(data[name], name) for name in SETTINGS if name in data}
+    settings = {name: _text(data[name], name) for name in SETTINGS if name in data and name != "uv"}
     raw = array(data["verts"], (None, 3), "verts").astype(np.float64)
     frame = _frame(settings, raw)
     verts, count = raw @ frame, len(raw)

@@ -114,7 +114,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "faceverse", "FaceVerse v2 / v3", "research, by request", "https://github.com/LizhenWangT/FaceVerse",
-            "fitter.model.read_faceverse:read_faceverse", "faceverse_simple_v2.npy or faceverse_v3_1.npy", "28,632",
+            "fitter.model.read_faceverse:read_faceverse", "faceverse_simple_v2.npy or faceverse_v3_6_s.npy", "28,632",
             "150 identity, 52 expression, albedo",
         ),
         Kind(

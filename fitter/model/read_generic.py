@@ -10,6 +10,7 @@ Npz: `verts`, `faces`, `identity_basis`, `expression_basis` and what else NPZ_KE
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -70,15 +71,13 @@ def _folder(path: Path, blendshapes: Path | None) -> SourceModel:
         raise ModelError(f"{folder}: {template.name} without a blendshape in identity/ or expression/")
     frame = _frame(settings, mesh.verts)
     verts = mesh.verts @ frame
-    pieces = [mesh.data]
-    deltas = np.array([_delta(file, mesh, pieces) for file in (*identity, *expression)], np.float32) @ frame.astype(
-        "f4"
-    )
+    digest = hashlib.sha256(mesh.data)
+    deltas = np.array([_delta(file, mesh, digest) for file in (*identity, *expression)]) @ frame.astype(np.float32)
     faces = outward(verts, mesh.faces)
     mapped = mesh.uv is not None and settings.get("uv", True) and _one_picture(mesh.uv)
     hint = _hint(settings.get("parts", {}), mesh)
     return SourceModel(
-        **_about(settings, folder.name, sha256(*pieces)),
+        **_about(settings, folder.resolve().name, digest.hexdigest()),
         verts=verts,
         faces=faces,
         identity_basis=deltas[: len(identity)],
@@ -122,11 +121,11 @@ def _one_picture(uv: np.ndarray) -> bool:
     return bool(uv.min() > -1e-3 and uv.max() < 1 + 1e-3)
 
 
-def _delta(file: Path, mesh: ObjMesh, pieces: list[bytes]) -> np.ndarray:
+def _delta(file: Path, mesh: ObjMesh, digest: hashlib._Hash) -> np.ndarray:
     verts, data = read_obj_verts(file)
     if len(verts) != len(mesh.verts):
         raise ModelError(f"{file}: {len(verts)} vertices; the template has {len(mesh.verts)}")
-    pieces.append(data)
+    digest.update(data)
     return (verts - mesh.verts).astype(np.float32)
 
 

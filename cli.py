@@ -22,6 +22,7 @@ from fitter.commands_models import models
 from fitter.commands_options import check_mesh_suffix, input_files, shared_options, start
 from fitter.commands_options import load as _job
 from fitter.commands_parse import parse
+from fitter.commands_sequence import beginnings, fit_frames, take_warm, warm_job, warm_options
 
 USAGE, NO_FACE, BAD_IMAGE, FIT_FAILED, BAD_OUTPUT, SOME_FAILED, INTERRUPTED = 2, 3, 4, 5, 6, 7, 130
 
@@ -129,6 +130,7 @@ def cli(context: click.Context, version: bool) -> None:
               help="Also write a picture: photo, mesh over photo, geometry, render, parts.")  # fmt: skip
 @click.option("--labels", type=click.Path(path_type=Path), metavar="PNG",
               help="Also write the mesh's visible parts as labels 0 to 10 in the photo's pixels.")  # fmt: skip
+@warm_options
 @shared_options
 def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **options: Any) -> None:
     """Fit the face in PHOTO and write a mesh.
@@ -140,7 +142,16 @@ def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **
       facefit group.jpg -o face.glb --faces all        writes face_1.glb, face_2.glb, ...
       facefit portrait.jpg -o mesh.obj --energies prdl --iterations 200
       facefit portrait.jpg -o mesh.obj --segmentation parser.onnx
+      facefit second.jpg -o second.obj --like mesh.json        the same person
+      facefit clip.mp4 --sequence -o clip.glb                  one animated mesh
     """
+    warm = take_warm(options)
+    if warm["sequence"]:
+        for name, path in (("--overlay", overlay), ("--labels", labels)):
+            if path is not None:
+                raise click.UsageError(f"{name} belongs to one photo, not to --sequence")
+        fit_frames(photo, output, warm, options)
+        return
     check_mesh_suffix(output)
     for name, path in (("--overlay", overlay), ("--labels", labels)):
         if path is not None and path.suffix.lower() != ".png":
@@ -155,8 +166,8 @@ def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **
     from fitter.progress import Progress
 
     files = Files(output, overlay, labels)
-    check_files(files, [photo, *input_files(options)], options["faces"])
-    job = _job(options)
+    check_files(files, [photo, *input_files(options), *beginnings(warm)], options["faces"])
+    job = warm_job(_job(options), warm, picture)
     with Progress(photo.name, quiet=options["quiet"]) as progress:
         fitted = job.run(picture, files, progress)
     if options["quiet"]:

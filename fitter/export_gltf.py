@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from fitter.export_mesh import vertex_normals
+from fitter.model.face_model import FaceModel
 from fitter.result import FitResult
 
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
@@ -71,13 +74,44 @@ def morph_targets(result: FitResult, space: str = "model") -> tuple[np.ndarray, 
     return verts - np.tensordot(weights, targets, 1), targets, weights
 
 
+@dataclass(frozen=True)
+class Animation:
+    """A moving face, one key a frame.
+
+    Attributes:
+        seconds: (F,) increasing, from 0 on.
+        translation: (F, 3) metres; rotation: (F, 4) unit quaternions x, y, z, w: model space -> the scene.
+        weights: (F, T) of the morph targets.
+        camera: of glTF ("perspective" ...), at the origin of the scene, or None.
+    """
+
+    seconds: np.ndarray
+    translation: np.ndarray
+    rotation: np.ndarray
+    weights: np.ndarray
+    camera: dict | None = None
+
+
 def glb_bytes(result: FitResult, texture_png: bytes, space: str = "model") -> bytes:
     """One node, one mesh, one primitive, one material with the texture inside, all expressions as morph targets."""
-    model = result.model
+    base, targets, weights = morph_targets(result, space)
+    normals = vertex_normals(result.verts_in(space), result.model.faces.cpu().numpy())
+    return morph_glb(result.model, base, normals, targets, result.model.expression_names, weights, texture_png)
+
+
+def morph_glb(
+    model: FaceModel, base: np.ndarray, normals: np.ndarray, targets: np.ndarray, names: Sequence[str],
+    weights: np.ndarray, texture_png: bytes, animation: Animation | None = None,
+) -> bytes:  # fmt: skip
+    """A model's mesh with morph targets as GLB.
+
+    Args:
+        base, normals: (V, 3) mm and unit.
+        targets: (T, V, 3) mm; names, weights: (T,) their names and what is set when the file is opened.
+        animation: how node and weights move.
+    """
     faces, uv_faces = model.faces.cpu().numpy(), model.uv_faces.cpu().numpy()
     uv = np.clip(model.uv.cpu().double().numpy(), 0, 1)
-    base, targets, weights = morph_targets(result, space)
-    normals = vertex_normals(result.verts_in(space), faces)
 
     # glTF has one index per corner: a vertex is repeated where the UV layout is cut
     pairs, index = np.unique(faces.reshape(-1) * len(uv) + uv_faces.reshape(-1), return_inverse=True)
@@ -99,7 +133,7 @@ def glb_bytes(result: FitResult, texture_png: bytes, space: str = "model") -> by
         "name": "face",
         "primitives": [{"attributes": attributes, "indices": indices, "material": 0, "mode": 4, "targets": morphs}],
         "weights": [float(w) for w in weights],
-        "extras": {"targetNames": list(model.expression_names)},
+        "extras": {"targetNames": list(names)},
     }
     if not morphs:
         del mesh["weights"], mesh["primitives"][0]["targets"]
@@ -120,13 +154,41 @@ def glb_bytes(result: FitResult, texture_png: bytes, space: str = "model") -> by
         "textures": [{"source": 0, "sampler": 0}],
         "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
         "images": [{"bufferView": image, "mimeType": "image/png", "name": "texture"}],
-        "accessors": buffer.accessors,
-        "bufferViews": buffer.views,
-        "buffers": [{"byteLength": len(buffer.data)}],
     }  # fmt: skip
+    if animation is not None:
+        document |= _animated(document, animation, buffer, bool(morphs))
+    document |= {
+        "accessors": buffer.accessors, "bufferViews": buffer.views, "buffers": [{"byteLength": len(buffer.data)}],
+    }  # fmt: skip
+    return _packed(document, bytes(buffer.data))
+
+
+def _animated(document: dict, animation: Animation, buffer: _Buffer, morphs: bool) -> dict:
+    """What an animation changes in a document."""
+    keys = buffer.accessor(animation.seconds.astype(np.float32), "SCALAR", _FLOAT, None, bounds=True)
+    moved = {"translation": (animation.translation, "VEC3"), "rotation": (animation.rotation, "VEC4")}
+    if morphs:
+        moved["weights"] = (animation.weights.reshape(-1), "SCALAR")
+    samplers, channels = [], []
+    for path, (values, kind) in moved.items():
+        output = buffer.accessor(values.astype(np.float32), kind, _FLOAT, None)
+        samplers.append({"input": keys, "output": output, "interpolation": "LINEAR"})
+        channels.append({"sampler": len(samplers) - 1, "target": {"node": 0, "path": path}})
+    placed = {name: getattr(animation, name)[0].tolist() for name in ("translation", "rotation")}
+    changed = {
+        "nodes": [document["nodes"][0] | placed],
+        "animations": [{"name": "sequence", "channels": channels, "samplers": samplers}],
+    }
+    if animation.camera is not None:
+        changed["nodes"].append({"name": "camera", "camera": 0})
+        changed |= {"cameras": [animation.camera], "scenes": [{"nodes": [0, 1]}]}
+    return changed
+
+
+def _packed(document: dict, binary: bytes) -> bytes:
     text = json.dumps(document, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
-    binary = bytes(buffer.data) + bytes(-len(buffer.data) % 4)
+    binary += bytes(-len(binary) % 4)
     total = 12 + 8 + len(text) + 8 + len(binary)
     return b"".join(
         [
@@ -156,13 +218,16 @@ class _Buffer:
         self.views.append(entry)
         return len(self.views) - 1
 
-    def accessor(self, value: np.ndarray, kind: str, component: int, target: int, bounds: bool = False) -> int:
+    def accessor(
+        self, value: np.ndarray, kind: str, component: int, target: int | None, bounds: bool = False
+    ) -> int:
         entry = {
             "bufferView": self.view(value.tobytes(), target), "componentType": component, "count": len(value),
             "type": kind,
         }  # fmt: skip
         if bounds:
-            entry |= {"min": value.min(0).tolist(), "max": value.max(0).tolist()}
+            rows = value.reshape(len(value), -1)
+            entry |= {"min": rows.min(0).tolist(), "max": rows.max(0).tolist()}
         self.accessors.append(entry)
         return len(self.accessors) - 1
 

@@ -83,6 +83,7 @@ class Job:
     space: str = "model"
     texture_size: int = 1024
     inputs: tuple[Path, ...] = ()
+    warm: Any = None  # fitter.warm_start.WarmStart
 
     def run(self, photo: Photo, files: Files, progress: ProgressCall | None = None) -> list[Fitted]:
         """Fit one photo and write its results; with faces "all" each face under its number, from the largest.
@@ -100,7 +101,7 @@ class Job:
         results = fit_photo(
             photo, self.config, model=self.model, faces=self.faces, focal=self.focal, fov=self.fov,
             segmenter=self.segmenter, detector=self.detector, renderer=self.renderer, device=self.device,
-            progress=progress,
+            warm=self.warm, progress=progress,
         )  # fmt: skip
         contents: dict[Path, bytes] = {}
         fitted = []

@@ -1,4 +1,4 @@
-"""The loop of a fit asks the device for nothing and sends it nothing: where there is no data, every such line raises."""
+"""The loop of a fit asks the device for nothing and sends it nothing: where there is no data, such lines raise."""
 
 import sys
 import types

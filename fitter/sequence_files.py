@@ -1,0 +1,211 @@
+"""A fitted sequence as files: one animated GLB, and beside it a JSON with the parameters of every frame.
+
+The GLB holds the person's neutral face with the texture of one frame. Its node moves by translation and rotation in
+camera space (the camera at the origin looks along -z, as glTF's own camera does, which is in the file too), its morph
+targets by their weights, one key a fitted frame. Expressions are exact. Turns of eyes and joints are not linear, so
+each has a target for either direction, the chord of a turn of STEP: between 0 and STEP an eyeball's surface is at most
+0.2 mm off.
+
+The JSON (`format` "facefit-sequence", `format_version` 1) has what all frames share (`model`, `identity`, `albedo`,
+`camera`, `fps`) and for each frame number, seconds, name, status and, where it was fitted, its `parameters`, energies,
+Part IoU and landmark error.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fitter.camera import rotation_matrix
+from fitter.errors import InputError, OutputError
+from fitter.export_gltf import Animation, morph_glb
+from fitter.export_mesh import png_bytes, vertex_normals
+from fitter.model.face_model import FaceModel
+from fitter.parameters import Parameters
+from fitter.sequence import SHARED, FittedFrame, FittedSequence
+
+FORMAT, FORMAT_VERSION = "facefit-sequence", 1
+GAZE_STEP, JOINT_STEP = math.radians(20.0), 0.15  # radians of a target's full weight
+SIGNS = {"+": 1.0, "-": -1.0}
+
+
+def sequence_paths(output: Path) -> list[Path]:
+    """The files that a sequence becomes. Raises OutputError: the name does not end in .glb."""
+    if output.suffix.lower() != ".glb":
+        raise OutputError(f"{output}: a sequence is written as .glb, which alone can be animated")
+    return [output, output.with_suffix(".json")]
+
+
+def sequence_files(sequence: FittedSequence, output: Path, texture_size: int = 1024) -> dict[Path, bytes]:
+    """Path -> content of the GLB and the JSON."""
+    from fitter.texture import unwrap
+
+    mesh, document = sequence_paths(output)
+    texture = png_bytes(unwrap(sequence.best, texture_size)[0])
+    text = json.dumps(sequence_json(sequence, mesh.name), indent=1, allow_nan=False) + "\n"
+    return {mesh: animated_glb(sequence, texture), document: text.encode()}
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """One direction of one angle of the parameters `gaze` or `joints`: a morph target."""
+
+    name: str
+    parameter: str
+    place: tuple[int, int]
+    sign: float
+    step: float
+
+    def weight(self, parameters: Parameters) -> float:
+        angle = float(getattr(parameters, self.parameter)[0][self.place])
+        return max(self.sign * angle, 0.0) / self.step
+
+
+def _turns(model: FaceModel) -> list[_Turn]:
+    found = []
+    for eye, side in enumerate(("Right", "Left")):
+        for axis, angle in enumerate(("Yaw", "Pitch")):
+            found += [
+                _Turn(f"gaze{side}{angle}{word}", "gaze", (eye, axis), sign, GAZE_STEP) for word, sign in SIGNS.items()
+            ]
+    if model.skeleton is not None:
+        for joint in model.skeleton.turned:
+            for axis, letter in enumerate("XYZ"):
+                name = f"{model.skeleton.names[joint]}{letter}"
+                found += [
+                    _Turn(f"{name}{word}", "joints", (joint, axis), sign, JOINT_STEP) for word, sign in SIGNS.items()
+                ]
+    return found
+
+
+@torch.no_grad()
+def _moves(model: FaceModel, identity: Tensor, turns: list[_Turn]) -> np.ndarray:
+    """(T, V, 3) mm: what each turn does to the neutral face."""
+    rest = Parameters.zeros(model.sizes)
+    neutral = model.shape(identity, rest.expression, rest.gaze, rest.joints)[0]
+    moves = []
+    for turn in turns:
+        angles = {"gaze": rest.gaze.clone(), "joints": rest.joints.clone()}
+        angles[turn.parameter][0][turn.place] = turn.sign * turn.step
+        moves.append(model.shape(identity, rest.expression, angles["gaze"], angles["joints"])[0] - neutral)
+    return torch.stack(moves).double().numpy()
+
+
+def animated_glb(sequence: FittedSequence, texture_png: bytes) -> bytes:
+    """The sequence as one animated GLB; see the module."""
+    best, frames = sequence.best, sequence.fitted
+    model, identity = best.model, best.parameters.identity
+    rest, turns = Parameters.zeros(model.sizes), _turns(model)
+    with torch.no_grad():
+        neutral = model.shape(identity, rest.expression, rest.gaze, rest.joints)[0].double().numpy()
+    targets = np.concatenate([model.expression_basis.double().numpy(), _moves(model, identity, turns)])
+    weights = np.stack([_weights(frame, turns) for frame in frames])
+    used = np.concatenate([np.ones(len(model.expression_names), bool), (weights[:, -len(turns) :] > 0).any(0)])
+    names = [*model.expression_names, *(turn.name for turn in turns)]
+    rotation = torch.cat([frame.parameters.rotvec for frame in frames]).double()
+    translation = torch.cat([frame.parameters.translation for frame in frames]).double().numpy()
+    start = frames[0].seconds
+    animation = Animation(
+        seconds=np.array([frame.seconds - start for frame in frames]),
+        translation=translation / 1000,
+        rotation=quaternions(rotation_matrix(rotation).numpy()),
+        weights=weights[:, used],
+        camera=_camera(sequence),
+    )
+    return morph_glb(
+        model, neutral, vertex_normals(neutral, model.faces.numpy()), targets[used],
+        [name for name, needed in zip(names, used, strict=True) if needed], weights[0, used], texture_png, animation,
+    )  # fmt: skip
+
+
+def _weights(frame: FittedFrame, turns: list[_Turn]) -> np.ndarray:
+    expression = frame.parameters.expression[0].double().numpy()
+    return np.concatenate([expression, [turn.weight(frame.parameters) for turn in turns]])
+
+
+def quaternions(rotations: np.ndarray) -> np.ndarray:
+    """(F, 3, 3) -> (F, 4) x, y, z, w; of the two that mean a rotation the one nearer to the frame before, so that a
+    viewer turns the short way."""
+    from scipy.spatial.transform import Rotation
+
+    found = Rotation.from_matrix(rotations).as_quat()
+    for before, now in zip(found[:-1], found[1:], strict=True):
+        if before @ now < 0:
+            now *= -1
+    return found
+
+
+def _camera(sequence: FittedSequence) -> dict:
+    """glTF has no principal point; ours is the middle of the picture."""
+    width, height = sequence.best.photo_size
+    focal = float(sequence.best.camera.focal[0, 1])
+    view = {"aspectRatio": width / height, "yfov": 2 * math.atan(height / 2 / focal), "znear": 0.01, "zfar": 100.0}
+    return {"name": "camera", "type": "perspective", "perspective": view}
+
+
+def sequence_json(sequence: FittedSequence, mesh_file: str) -> dict:
+    """The document of the module's docstring."""
+    best, model = sequence.best, sequence.best.model
+    width, height = best.photo_size
+    (fx, fy), (cx, cy) = best.camera.focal[0].tolist(), best.camera.centre[0].tolist()
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "mesh": {"file": mesh_file, "space": "camera", "units": "metre, of an animated node"},
+        "source": best.photo_path,
+        "fps": sequence.fps,
+        "camera": {"fx": fx, "fy": fy, "cx": cx, "cy": cy, "width": width, "height": height},
+        **{name: getattr(best.parameters, name)[0].tolist() for name in SHARED},
+        "expression_names": list(model.expression_names),
+        "model": {
+            "name": model.name, "version": model.version, "license": model.license, "checksum": model.checksum,
+            "sizes": model.sizes,
+        },
+        "config": best.config,
+        "versions": dict(best.versions),
+        "frames": [_frame_json(frame) for frame in sequence.frames],
+    }  # fmt: skip
+
+
+def _frame_json(frame: FittedFrame) -> dict:
+    out = {"number": frame.number, "seconds": frame.seconds, "name": frame.name, "status": frame.status}
+    if frame.parameters is None:
+        return out | {"error": frame.error}
+    return out | {
+        "landmark_error": frame.landmark_error if math.isfinite(frame.landmark_error) else None,
+        "part_iou": frame.part_iou,
+        "energies": frame.energies,
+        "parameters": {
+            name: value[0].tolist() for name, value in frame.parameters.tensors().items() if name not in SHARED
+        },
+    }
+
+
+def load_frames(path: Path) -> tuple[list[int], Parameters]:
+    """The numbers of the fitted frames of a sequence's JSON, and their parameters as one batch.
+
+    Raises:
+        InputError: not a file that facefit wrote for a sequence.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        if (document["format"], document["format_version"]) != (FORMAT, FORMAT_VERSION):
+            raise ValueError(f"format {document['format']!r} {document['format_version']!r}")
+        frames = [frame for frame in document["frames"] if "parameters" in frame]
+        common = {name: document[name] for name in SHARED}
+        faces = []
+        for frame in frames:
+            tensors = {k: torch.tensor(v)[None] for k, v in (common | frame["parameters"]).items()}
+            tensors["joints"] = tensors["joints"].reshape(1, -1, 3)  # a model without joints: lists do not say J x 3
+            faces.append(Parameters(**tensors))
+        return [frame["number"] for frame in frames], Parameters.cat(faces)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise InputError(f"{path}: not a facefit sequence of format {FORMAT_VERSION} ({error})") from None

@@ -1,0 +1,60 @@
+"""Earlier fits as a beginning: `--init` and `--like`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fitter.errors import InputError
+from fitter.fits import Fit, check_model, find_fits, load_result
+from fitter.image import Photo
+from fitter.model.face_model import FaceModel
+from fitter.result import FitResult
+from fitter.warm_start import WarmStart
+
+
+def refined(path: Path, model: FaceModel, photo: Photo | None = None) -> tuple[WarmStart, float]:
+    """Go on from a fit of the same photo.
+
+    Args:
+        path: its JSON, or the mesh beside it.
+        photo: the photo that is to be fitted, whose size must be that of the fit's.
+    Returns:
+        The beginning, and the focal length in pixels that the fit's pose belongs to.
+    Raises:
+        InputError: no fit, one of several, one of another photo or model.
+    """
+    fit, result = _read(path, model)
+    if photo is not None and fit.photo_size != (photo.width, photo.height):
+        wide, high = fit.photo_size
+        raise InputError(
+            f"{path}: fitted to a photo of {wide} x {high} pixels; {photo.path} has {photo.width} x {photo.height}"
+        )
+    return WarmStart(result.parameters), float(result.camera.focal[0, 0])
+
+
+def same_person(path: Path, model: FaceModel) -> WarmStart:
+    """Another photo of a person who was fitted before: identity and albedo are known and stay.
+
+    Albedo too: what differs between two photos of one skin is light and white balance, and both are in the light's
+    coefficients.
+
+    Args, Raises:
+        as `refined`.
+    """
+    _, result = _read(path, model)
+    return WarmStart(result.parameters, fixed=("identity", "albedo"), landmarks=True, light=True)
+
+
+def one_fit(path: Path) -> Fit:
+    """The fit that a JSON, or the mesh beside it, stands for. Raises InputError: it stands for none, or several."""
+    if path.is_dir():
+        raise InputError(f"{path}: a folder; expected one fit, the JSON that facefit wrote")
+    (fit,) = find_fits([path])
+    return fit
+
+
+def _read(path: Path, model: FaceModel) -> tuple[Fit, FitResult]:
+    fit = one_fit(path)
+    on_cpu = model.to("cpu")
+    check_model([fit], on_cpu)
+    return fit, load_result(fit, on_cpu)

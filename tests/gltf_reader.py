@@ -1,0 +1,120 @@
+"""A strict reader of GLB files: what the glTF 2.0 specification demands is asserted, and the mesh is posed at a key."""
+
+import json
+import struct
+
+import numpy as np
+
+TYPES = {5121: "u1", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+
+
+class Glb:
+    def __init__(self, data: bytes) -> None:
+        magic, version, length = struct.unpack_from("<4sII", data)
+        assert (magic, version, length) == (b"glTF", 2, len(data))
+        chunks, at = [], 12
+        while at < length:
+            size, kind = struct.unpack_from("<I4s", data, at)
+            assert size % 4 == 0
+            chunks.append((kind, data[at + 8 : at + 8 + size]))
+            at += 8 + size
+        assert [kind for kind, _ in chunks] == [b"JSON", b"BIN\0"] and at == length
+        self.document, self.binary = json.loads(chunks[0][1]), chunks[1][1]
+        (buffer,) = self.document["buffers"]
+        assert 0 <= len(self.binary) - buffer["byteLength"] < 4 and self.document["asset"]["version"] == "2.0"
+        for view in self.document["bufferViews"]:
+            assert view["buffer"] == 0 and view["byteOffset"] + view["byteLength"] <= buffer["byteLength"]
+        self.arrays = [self._accessor(accessor) for accessor in self.document["accessors"]]
+        self._check_nodes()
+        for animation in self.document.get("animations", []):
+            self._check_animation(animation)
+
+    def _view(self, index: int, kind: str, count: int, offset: int = 0) -> np.ndarray:
+        view = self.document["bufferViews"][index]
+        start = view["byteOffset"] + offset
+        width = np.dtype(kind).itemsize
+        assert start % width == 0 and "byteStride" not in view and count * width <= view["byteLength"] - offset
+        return np.frombuffer(self.binary, kind, count, start)
+
+    def _accessor(self, accessor: dict) -> np.ndarray:
+        kind, width, count = TYPES[accessor["componentType"]], WIDTHS[accessor["type"]], accessor["count"]
+        assert count >= 1
+        if "bufferView" in accessor:
+            values = self._view(accessor["bufferView"], kind, count * width).reshape(count, width)
+        else:
+            values = np.zeros((count, width), kind)
+        if "sparse" in accessor:
+            sparse = accessor["sparse"]
+            at = self._view(sparse["indices"]["bufferView"], TYPES[sparse["indices"]["componentType"]], sparse["count"])
+            assert (np.diff(at.astype(np.int64)) > 0).all() and at.max() < count
+            values = values.copy()
+            values[at] = self._view(sparse["values"]["bufferView"], kind, sparse["count"] * width).reshape(-1, width)
+        for name, reduce in (("min", np.min), ("max", np.max)):
+            if name in accessor:
+                assert len(accessor[name]) == width and np.allclose(reduce(values, 0), accessor[name], atol=1e-6)
+        assert np.isfinite(values).all()
+        return values
+
+    def _check_nodes(self) -> None:
+        document = self.document
+        for node in document["scenes"][document["scene"]]["nodes"]:
+            assert 0 <= node < len(document["nodes"])
+        for node in document["nodes"]:
+            assert "matrix" not in node and ("mesh" not in node or node["mesh"] < len(document["meshes"]))
+            assert abs(np.linalg.norm(node.get("rotation", [0, 0, 0, 1])) - 1) < 1e-6
+        for mesh in document["meshes"]:
+            for primitive in mesh["primitives"]:
+                position = document["accessors"][primitive["attributes"]["POSITION"]]
+                assert "min" in position and "max" in position
+                count = position["count"]
+                assert all(document["accessors"][a]["count"] == count for a in primitive["attributes"].values())
+                assert self.arrays[primitive["indices"]].max() < count
+                assert all(self.arrays[target["POSITION"]].shape == (count, 3) for target in primitive["targets"])
+                assert len(primitive["targets"]) == len(mesh["weights"]) == len(mesh["extras"]["targetNames"])
+        for camera in document.get("cameras", []):
+            view = camera[camera["type"]]
+            assert 0 < view["yfov"] < np.pi and 0 < view["znear"] < view["zfar"] and view["aspectRatio"] > 0
+
+    def _check_animation(self, animation: dict) -> None:
+        document, targets = self.document, set()
+        for channel in animation["channels"]:
+            sampler, target = animation["samplers"][channel["sampler"]], channel["target"]
+            assert (target["node"], target["path"]) not in targets
+            targets.add((target["node"], target["path"]))
+            keys, values = document["accessors"][sampler["input"]], document["accessors"][sampler["output"]]
+            assert keys["type"] == "SCALAR" and keys["componentType"] == 5126 and "min" in keys and "max" in keys
+            times = self.arrays[sampler["input"]][:, 0]
+            assert times[0] >= 0 and (np.diff(times) > 0).all()
+            each = 1
+            if target["path"] == "weights":
+                each = len(document["meshes"][document["nodes"][target["node"]]["mesh"]]["weights"])
+            kind = {"translation": "VEC3", "rotation": "VEC4", "weights": "SCALAR"}[target["path"]]
+            assert values["type"] == kind and values["count"] == each * keys["count"]
+            if target["path"] == "rotation":
+                assert np.allclose(np.linalg.norm(self.arrays[sampler["output"]], axis=1), 1, atol=1e-5)
+
+    def keys(self) -> np.ndarray:
+        """Seconds of the first animation's keys."""
+        return self.arrays[self.document["animations"][0]["samplers"][0]["input"]][:, 0]
+
+    def posed(self, key: int) -> np.ndarray:
+        """(N, 3) vertices of node 0 in the scene at a key of the first animation."""
+        animation, node = self.document["animations"][0], self.document["nodes"][0]
+        moved = {}
+        for channel in animation["channels"]:
+            values = self.arrays[animation["samplers"][channel["sampler"]]["output"]]
+            moved[channel["target"]["path"]] = values.reshape(len(self.keys()), -1)[key]
+        primitive = self.document["meshes"][node["mesh"]]["primitives"][0]
+        verts = self.arrays[primitive["attributes"]["POSITION"]].astype(np.float64)
+        for weight, target in zip(moved["weights"], primitive["targets"], strict=True):
+            verts = verts + float(weight) * self.arrays[target["POSITION"]]
+        x, y, z, w = (float(value) for value in moved["rotation"])
+        rotation = np.array(
+            [
+                [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+                [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+                [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+            ]
+        )
+        return (verts * node["scale"]) @ rotation.T + moved["translation"]

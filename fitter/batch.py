@@ -121,6 +121,7 @@ class Lead:
         self.plan, self.workers, self.store, self.settings = plan, workers, store, settings or {}
         self.stop = stop or threading.Event()
         self.device_seconds = 0.0
+        self._fitting: tuple[float, float] | None = None  # from the first batch to the last
         self._host_loader, self._device_loaders = host, devices
         self._staff: dict[int, _Worker] = {}
         self._flights: dict[int, _Flight] = {}  # by ticket, which is new whenever a photo is prepared again
@@ -156,6 +157,14 @@ class Lead:
                 self._look_at_the_clock()
         finally:
             self.workers.close()
+            if (busy := self.device_share()) is not None:
+                log.info("devices were busy %.0f %% of the time from the first batch to the last", 100 * busy)
+
+    def device_share(self) -> float | None:
+        """How much of the time between the first batch and the last the devices were busy; None without any."""
+        if self._fitting is None or self._fitting[1] <= self._fitting[0]:
+            return None
+        return self.device_seconds / (self.plan.devices * (self._fitting[1] - self._fitting[0]))
 
     def _start(self, place: int | None) -> None:
         loader = self._host_loader if place is None else self._device_loaders[place]
@@ -170,6 +179,7 @@ class Lead:
         for worker, state in self._staff.items():
             if state.place is not None and state.ready:
                 while faces := self._next_faces(state):
+                    self._fitting = self._fitting or (time.monotonic(), 0.0)
                     self._submit(worker, faces, "fit", [face.data for face in faces])
 
     def _employ(self, worker: int, state: _Worker) -> None:
@@ -248,6 +258,7 @@ class Lead:
 
     def _fitted(self, faces: list[_Face], fits: list[bytes], seconds: float) -> None:
         self.device_seconds += seconds
+        self._fitting = self._fitting[0], time.monotonic()
         for face, fit in zip(faces, fits, strict=True):
             flight = self._flights.get(face.ticket)
             if flight is None:

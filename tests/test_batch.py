@@ -118,6 +118,7 @@ def test_at_most_so_many_are_under_way(tmp_path):
     leader, tasks = lead(folder, tmp_path / "out", plan)
     most = max(leader.under_way for _ in leader.run(tasks))
     assert most <= plan.in_flight == 8
+    assert leader.device_seconds == pytest.approx(0.4) and leader.device_share() > 0
 
 
 MARK = "FACEFIT_TEST_RUN"

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from benchmarks.dataset import Scan, read_scan
-from benchmarks.surface_fit import SurfaceFit, fit_surface
+from benchmarks.surface_fit import SurfaceFit, fit_surface, near_face
 from fitter.metrics import sample_surface, scan_distances, scan_error
 from fitter.model.face_model import LANDMARKS7, FaceModel, load_model
 
@@ -60,7 +60,7 @@ def specificity(model: FaceModel, scans: dict[str, Scan], people: int = PEOPLE, 
         identity = torch.randn(1, model.sizes["identity"], generator=generator)
         verts = model.shape(identity, torch.zeros(1, model.sizes["expression"]))
         seven = model.landmarks(verts)[0, list(LANDMARKS7)].double().numpy()
-        nearest.append(min(_error(verts[0].double().numpy(), seven, model, scan) for scan in scans.values()))
+        nearest.append(min(_error(verts[0].double().numpy(), seven, model, scan, 4000) for scan in scans.values()))
     return float(np.mean(nearest))
 
 
@@ -95,7 +95,7 @@ def picture(model: FaceModel, fits: dict[str, SurfaceFit], scans: dict[str, Scan
     tiles = []
     for name, scan in scans.items():
         fit = fits[name]
-        mesh = (fit.verts, model.faces.numpy(), fit.landmarks7)
+        mesh = (fit.verts, near_face(model), fit.landmarks7)
         distance, points, motion = scan_distances(*mesh, scan.verts, scan.faces, scan.landmarks7, scan.region)
         from scipy.spatial import cKDTree
 
@@ -110,9 +110,9 @@ def picture(model: FaceModel, fits: dict[str, SurfaceFit], scans: dict[str, Scan
     return np.concatenate(tiles, 1).astype(np.uint8)
 
 
-def _error(verts: np.ndarray, landmarks7: np.ndarray, model: FaceModel, scan: Scan) -> float:
-    mesh = (verts, model.faces.numpy(), landmarks7)
-    return scan_error(*mesh, scan.verts, scan.faces, scan.landmarks7, scan.region)["median"]
+def _error(verts: np.ndarray, landmarks7: np.ndarray, model: FaceModel, scan: Scan, samples: int = 20_000) -> float:
+    mesh = (verts, near_face(model), landmarks7)
+    return scan_error(*mesh, scan.verts, scan.faces, scan.landmarks7, scan.region, samples=samples)["median"]
 
 
 def main(arguments: list[str] | None = None) -> int:

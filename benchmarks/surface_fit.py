@@ -44,8 +44,8 @@ def fit_surface(model: FaceModel, points: np.ndarray, landmarks7: np.ndarray, it
         precision[sizes["identity"] : first] = 1 / spread**2
     if model.activation:
         precision[first:] = 1 / EXPRESSION_SCALE**2
-    mean, faces = model.verts.numpy().astype(np.float64), model.faces.numpy()
-    corner = faces[model.landmark_faces[list(LANDMARKS7)].numpy()]
+    mean, faces = model.verts.numpy().astype(np.float64), near_face(model)
+    corner = model.faces.numpy()[model.landmark_faces[list(LANDMARKS7)].numpy()]
     bary7 = model.landmark_bary[list(LANDMARKS7)].numpy()[:, :, None]
 
     def shaped(value: np.ndarray) -> np.ndarray:
@@ -88,6 +88,17 @@ def fit_surface(model: FaceModel, points: np.ndarray, landmarks7: np.ndarray, it
         if round_ > 10 and np.abs(step[: len(basis)]).max() < 2e-3:
             break
     return SurfaceFit(verts, seven(verts), coefficients[: sizes["identity"]], coefficients[first:])
+
+
+def near_face(model: FaceModel, reach: float = 30.0) -> np.ndarray:
+    """(F', 3) the triangles within `reach` mm of the landmarks on the mean face: what a scan's face can be closest to.
+    Searching the whole head and its inside would take four times as long."""
+    from scipy.spatial import cKDTree
+
+    points = model.landmarks(model.verts[None])[0].numpy()
+    faces = model.faces.numpy()
+    distance = cKDTree(points).query(model.verts.numpy()[faces].mean(1))[0]
+    return faces[distance < reach]
 
 
 def _inverse(motion: Similarity) -> Similarity:

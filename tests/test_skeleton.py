@@ -197,3 +197,37 @@ def test_a_wrong_file_is_one_line(change, message):
     arrays = {name: value for name, value in (jointed_arrays() | change).items() if value is not None}
     with pytest.raises(ModelError, match=message):
         from_arrays(arrays)
+
+
+def test_a_whole_fit_turns_the_jaw_and_writes_it_down(tmp_path):
+    """From landmarks alone, on a photo that says nothing else: the optimiser's joints, the JSON, and back."""
+    from fitter.camera import WindowTransform
+    from fitter.export import load_parameters, write_result
+    from fitter.fit import fit_batch
+    from fitter.observation import MASKS, Observation
+    from fitter.render import load_renderer
+
+    model = from_arrays(jointed_arrays(pose=False))
+    truth = torch.zeros(1, 5, 3)
+    truth[0, 2, 0] = 0.25
+    verts = model.shape(torch.zeros(1, 4), torch.zeros(1, 3), joints=truth)
+    camera = Camera(torch.full((1, 2), 900.0), torch.full((1, 2), 112.0))
+    size = 224
+    observation = Observation(
+        image=torch.full((1, size, size, 3), 0.5),
+        landmarks=project(model.landmarks(verts) + torch.tensor([0.0, 0.0, -900.0]), camera),
+        landmark_confidence=torch.ones(1, 478).index_fill(1, model.contour_landmarks, 0.0),
+        part_masks=torch.zeros(1, len(MASKS), size, size),
+        valid=torch.zeros(1, size, size),
+        brow_line=torch.tensor([[[0.0, -1.0, 0.0]] * 2]),
+        camera=camera,
+        window=WindowTransform(torch.zeros(1, 2), torch.ones(1), size),
+    )
+    config = replace(FitConfig(), energies=("landmark",), calibrated=False)
+    config = replace(config, stage=replace(config.stage, iterations=10), weights=replace(config.weights, closure=0.0))
+    result = fit_batch(observation, model, config, load_renderer("cpu"))[0]
+    assert result.energies["joints"] > 0
+    assert result.parameters.joints[0, 2, 0].item() == pytest.approx(0.25, abs=0.08)
+    write_result(result, tmp_path / "mesh.obj", texture_size=64)
+    parameters, _ = load_parameters(tmp_path / "mesh.json")
+    assert torch.equal(parameters.joints, result.parameters.joints)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from benchmarks.ablation.faces import FITTED, Face, shrink, together
-from benchmarks.ablation.losses import METHODS, NONE, make_loss
+from benchmarks.ablation.losses import METHODS, NONE, Loss, make_loss
 from benchmarks.ablation.scene import Stage as Scenes
 from benchmarks.ablation.starts import STARTS, start_parameters
 from benchmarks.dataset import read_scan
@@ -80,20 +80,23 @@ def fit_faces(bench: Bench, method: str, settings: Settings, faces: list[Face], 
     ]  # fmt: skip
 
 
-def descend(bench: Bench, method: str, settings: Settings, seen: Observation, first: Parameters) -> Parameters:
-    """Minimise one method's energy and the priors."""
-    loss = make_loss(method, bench.renderer)
+def descend(
+    bench: Bench, method: str, settings: Settings, seen: Observation, first: Parameters, *, loss: Loss | None = None,
+    part_weights: tuple[float, ...] = PART_WEIGHTS,
+) -> Parameters:  # fmt: skip
+    """Minimise one method's energy and the priors. `loss` takes the place of the method's own, with its weight."""
+    loss = loss or make_loss(method, bench.renderer)
     targets = loss.targets(seen)
     scenes = Scenes(seen, bench.model, bench.renderer, REFRESH, triangles=loss.triangles)
     weights, scale = Weights(), FitConfig().activation_scale
     weight = METHODS[method].weight * settings.weight
-    part_weights = torch.tensor(PART_WEIGHTS)
+    share = torch.tensor(part_weights)
 
     def energy(parameters: Parameters, iteration: int) -> dict[str, torch.Tensor]:
         parts = loss(scenes(parameters, iteration), targets, settings.scale)
         expression = activation_prior(parameters.expression, weights.sparsity, scale)
         return {
-            "parts": weight * (parts * part_weights).sum(1),
+            "parts": weight * (parts * share).sum(1),
             "identity": weights.identity * gaussian_prior(parameters.identity),
             "expression": weights.expression * expression,
             # no part hangs on them; here so that each has a gradient

@@ -143,6 +143,15 @@ def tune(method: str, photos: list[Case], path: Path, workers: Workers) -> Setti
     return search(method, value)[0]
 
 
+def best_settings(path: Path) -> dict[str, Settings]:
+    """The best that the search has tried so far, method by method."""
+    best: dict[str, dict] = {}
+    for line in read_lines(path):
+        if line["method"] not in best or line["iou"] > best[line["method"]]["iou"]:
+            best[line["method"]] = line
+    return {name: _settings(line) for name, line in best.items()}
+
+
 def mean(values: list[float | None]) -> float:
     return float(np.mean([value for value in values if value is not None]))
 

@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.ablation.fitting import INNER
 from benchmarks.ablation.losses import METHODS, NONE
 from benchmarks.ablation.run import read_lines
-from benchmarks.ablation.starts import STARTS
+from benchmarks.ablation.starts import STARTS, Start
 
 RESAMPLES = 2000
 ARRIVED = 0.5  # mean IoU from which a fit counts as arrived: the parts lie on their places
@@ -39,13 +39,26 @@ class Outcome:
     tuning: list[dict]
 
     def complete(self) -> Outcome:
-        """Only faces that every method has fitted from every start: the tables compare like with like."""
+        """Only faces that every method has fitted from the near and the far start, and the starts between them only if
+        that is so there too: the tables compare like with like."""
         methods = {row["method"] for row in self.rows}
-        wanted = len(methods) * len(STARTS)
-        count: dict[str, set] = {}
+        fitted: dict[tuple[str, str], set] = {}
         for row in self.rows:
-            count.setdefault(row["face"], set()).add((row["method"], row["start"]))
-        return Outcome(self.record, [row for row in self.rows if len(count[row["face"]]) == wanted], self.tuning)
+            fitted.setdefault((row["face"], row["start"]), set()).add(row["method"])
+
+        def by_all(face: str, start: Start) -> bool:
+            return fitted.get((face, start.name)) == methods
+
+        faces = [face for face in self.faces if by_all(face, STARTS[0]) and by_all(face, STARTS[-1])]
+        starts = [start.name for start in STARTS if all(by_all(face, start) for face in faces)]
+        rows = [row for row in self.rows if row["face"] in faces and row["start"] in starts]
+        return Outcome(self.record, rows, self.tuning)
+
+    @property
+    def starts(self) -> list[Start]:
+        """Those that there are lines of, from near to far."""
+        known = {row["start"] for row in self.rows}
+        return [start for start in STARTS if start.name in known]
 
     @property
     def faces(self) -> list[str]:
@@ -93,15 +106,15 @@ def loss_table(outcome: Outcome, methods: tuple[str, ...]) -> str:
     """Methods by their mean IoU over all starts: IoU and its difference to PRDL, with intervals, and the rest."""
     seed = outcome.record["seed"]
     present = [name for name in methods if name in outcome.methods]
-    present.sort(key=lambda name: -np.mean([outcome.values(name, start.name).mean() for start in STARTS]))
+    present.sort(key=lambda name: -np.mean([outcome.values(name, start.name).mean() for start in outcome.starts]))
     titles = {name: METHODS[name].title for name in present} | {NONE: "the start itself"}
-    head = ["method", *(f"IoU, {start.name} start" for start in STARTS)]
+    head = ["method", *(f"IoU, {start.name} start" for start in outcome.starts)]
     head += [f"to PRDL, {start.name}" for start in (STARTS[0], STARTS[-1])]
     head += ["arrived, far", "landmark error, near", "far", "3D, near", "far", "s / fit"]
     lines = [head]
     for name in [*present, *([NONE] if NONE in outcome.methods else [])]:
-        ious = {start.name: outcome.values(name, start.name) for start in STARTS}
-        cells = [titles[name], *(with_interval(ious[start.name], seed) for start in STARTS)]
+        ious = {start.name: outcome.values(name, start.name) for start in outcome.starts}
+        cells = [titles[name], *(with_interval(ious[start.name], seed) for start in outcome.starts)]
         for start in (STARTS[0], STARTS[-1]):
             if name == REFERENCE or REFERENCE not in outcome.methods:
                 cells.append("")

@@ -18,6 +18,7 @@ from fitter.energies.prdl import (
     prdl_targets,
 )
 from fitter.energies.prdl_rows import PrdlRows, group_rows
+from fitter.energies.prdl_targets_device import device_targets
 from fitter.observation import LABEL, PARTS
 from fitter.part_points import thin_evenly
 
@@ -140,6 +141,19 @@ def test_points_are_chosen_as_on_the_cpu():
     assert all(sorted(row.tolist()) == list(range(len(label))) for row in rows.vertex)
 
 
+@pytest.mark.parametrize(("size", "most"), [(40, 70), (33, None), (27, 5000)])
+def test_targets_where_the_masks_lie(size, most):
+    """As on the CPU: the same pixels stay of a large skin, and the same distances follow."""
+    masks = scene(size)[0]
+    masks[:, -1] = masks[:, 4:].amax(1)
+    expected = prdl_targets(masks, most)
+    with stand_in():
+        descriptors, cells, count = device_targets(masks > 0.5, most)
+    assert torch.equal(count, expected.count) and (most is None or count[:, -1].max() <= most)
+    torch.testing.assert_close(descriptors, expected.descriptors, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(cells, expected.cell_mean, rtol=1e-5, atol=1e-4)
+
+
 # ---------------------------------------------------------------- on a GPU
 
 
@@ -162,6 +176,18 @@ def test_compiled_kernels_equal_the_definition():
     twin, twin_gradient = descend(chunked, pixels, selection, targets, FLAGS["all"])
     assert cosine(gradient.cpu(), twin_gradient) > 0.9999
     torch.testing.assert_close(energy.cpu(), twin, rtol=0.01, atol=0.05)
+
+
+@pytest.mark.gpu
+def test_targets_on_a_gpu_equal_the_cpus():
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    pytest.importorskip("triton")
+    masks = full_size(2)[0]
+    expected, found = prdl_targets(masks), prdl_targets(masks.cuda()).to("cpu")
+    assert torch.equal(found.count, expected.count)
+    torch.testing.assert_close(found.descriptors, expected.descriptors, rtol=1e-5, atol=1e-3)
+    torch.testing.assert_close(found.cell_mean, expected.cell_mean, rtol=1e-5, atol=1e-3)
 
 
 @pytest.mark.gpu

@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from fitter.camera import Camera, to_camera_space, to_clip_space
+from fitter.lighting import shade, vertex_normals
+from fitter.model.face_model import load_model
+from fitter.parameters import Parameters
 from fitter.render import NVDIFFRAST_INSTALL, Renderer, load_renderer
 
 
@@ -135,3 +139,53 @@ def test_parity_of_images_and_gradients():
         cosine = torch.nn.functional.cosine_similarity(a, b, dim=0)
         assert cosine > 0.99, f"{name}: cosine {cosine:.4f}"
         assert abs(a.norm() / b.norm() - 1) < 0.05, name
+
+
+def random_heads(count: int, side: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Clip space (N, V, 4), colours (N, V, 3) and faces of random people of the default model, turned and lit."""
+    model = load_model()
+    generator = torch.Generator().manual_seed(0)
+    rest = Parameters.zeros(model.sizes, count)
+    verts = model.shape(
+        torch.randn(rest.identity.shape, generator=generator),
+        0.3 * torch.rand(rest.expression.shape, generator=generator), rest.gaze,
+    )  # fmt: skip
+    turn = (torch.rand(count, 3, generator=generator) - 0.5) * torch.tensor([0.6, 1.4, 0.5])
+    points = to_camera_space(verts, turn, torch.tensor([0.0, 25.0, -1000.0]).expand(count, 3))
+    camera = Camera(torch.full((count, 2), 1015.0 / 224 * side), torch.full((count, 2), side / 2))
+    sh = rest.sh + 0.15 * torch.randn(rest.sh.shape, generator=generator)
+    albedo = model.albedo(0.5 * torch.randn(rest.albedo.shape, generator=generator))
+    return to_clip_space(points, camera, side), shade(albedo, vertex_normals(points, model.faces), sh), model.faces
+
+
+def head_pictures(renderer: Renderer, device: str, side: int, count: int) -> tuple[torch.Tensor, ...]:
+    """Pictures of random heads, and the gradients of one smooth energy by their vertices and colours, on the CPU."""
+    clip, colours, faces = (value.to(device) for value in random_heads(count, side))
+    clip, colours = clip.requires_grad_(), colours.requires_grad_()
+    rast = renderer.rasterize(clip, faces, side)
+    picture = renderer.antialias(renderer.interpolate(colours, rast, faces), rast, clip, faces)
+    at = torch.arange(side, device=device) / side
+    weight = (torch.sin(5 * at)[:, None] + torch.cos(4 * at)[None])[None, ..., None]
+    (picture * weight + picture**2).sum().backward()
+    return tuple(value.detach().cpu() for value in (picture, clip.grad, colours.grad))
+
+
+def test_random_heads_are_in_the_picture_and_have_gradients():
+    """What the parity test below compares is not empty: shown by the CPU backend alone."""
+    picture, by_vertex, by_colour = head_pictures(load_renderer("cpu"), "cpu", 64, 2)
+    covered = (picture.abs().sum(-1) > 0).float().mean((1, 2))
+    assert ((covered > 0.15) & (covered < 0.95)).all() and not torch.equal(picture[0], picture[1])
+    assert (by_vertex.abs().sum((1, 2)) > 1).all() and (by_colour.abs().sum((1, 2)) > 1).all()
+
+
+@pytest.mark.gpu
+def test_twenty_random_heads_look_the_same():
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    pytest.importorskip("nvdiffrast.torch")
+    got = head_pictures(load_renderer("nvdiffrast", "cuda"), "cuda", 224, 20)
+    expected = head_pictures(load_renderer("cpu"), "cpu", 224, 20)
+    assert (got[0] - expected[0]).abs().mean() < 1e-3
+    for name, a, b in zip(("vertices", "colours"), got[1:], expected[1:], strict=True):
+        cosine = torch.nn.functional.cosine_similarity(a.flatten().double(), b.flatten().double(), dim=0)
+        assert cosine > 0.999, f"{name}: cosine {cosine:.5f}"

@@ -10,8 +10,8 @@ from torch import Tensor
 BLOCK = 1024  # points looked at together
 
 
-def farthest_of_rows(places: Tensor, bound: Tensor, share: float) -> Tensor:
-    """Of each group the points that lie as far from one another as possible: a `share` of it, at least one.
+def farthest_of_rows(places: Tensor, bound: Tensor, wanted: Tensor) -> Tensor:
+    """Of each group the points that lie as far from one another as possible.
 
     One program for each group; the host waits for nothing.
 
@@ -19,7 +19,7 @@ def farthest_of_rows(places: Tensor, bound: Tensor, share: float) -> Tensor:
         places: (B, P, 2) int32 from 0 to 2^15 - 1, so that squares fit; each group sorted by y, then x (ties go to the
             first, as in the twin).
         bound: (B, G + 1) int32: group g of row b is bound[b, g] to bound[b, g + 1].
-        share: in (0, 1].
+        wanted: (B, G) how many of each group, at most its size; fewer are taken where fewer places differ.
     Returns:
         (B, P) bool; False outside the groups.
     """
@@ -28,8 +28,7 @@ def farthest_of_rows(places: Tensor, bound: Tensor, share: float) -> Tensor:
     taken = torch.zeros(batch, count, dtype=torch.int32, device=places.device)
     distance = torch.empty(batch, count, dtype=torch.int32, device=places.device)
     groups = bound.shape[1] - 1
-    sizes = bound.diff(dim=1)
-    wanted = (sizes * share).round().clamp_min(1).minimum(sizes).to(torch.int32).contiguous()
+    wanted = wanted.to(torch.int32).contiguous()
     _sample[(batch * groups,)](places, bound, wanted, taken, distance, count, GROUPS=groups, BLOCK=BLOCK, num_warps=8)
     return taken > 0
 

@@ -6,7 +6,7 @@ set are taken; the energy is the squared difference of these descriptors, summed
 number. No correspondence is needed, and anchors far outside a part pull as clearly as those inside it.
 
 * `select_points` says which vertices count now, `group_points` sorts them by part: again every few iterations.
-* `prdl_targets` is done once per photo.
+* `prdl_targets` is done once per photo, on a GPU by `fitter.energies.prdl_targets_device`.
 * `prdl_energy` is what a fit calls; on the CPU it is `fitter.energies.prdl_cpu`, on a GPU with Triton
   `fitter.energies.prdl_triton` (whose points `fitter.energies.prdl_rows` chooses), elsewhere plain torch in chunks.
 * `prdl_energy_naive` is the same from the definition, and what the fast one is tested against.
@@ -25,7 +25,7 @@ from torch import Tensor
 from fitter.energies import prdl_cpu
 from fitter.energies.farthest_point import farthest_points
 from fitter.energies.mask_distance import mask_extremes, mask_means, mask_points
-from fitter.energies.prdl_rows import PrdlRows
+from fitter.energies.prdl_rows import PrdlRows, fused
 from fitter.observation import LABEL, PARTS
 
 STATISTICS = ("min", "max", "mean")
@@ -210,6 +210,11 @@ def prdl_targets(part_masks: Tensor, skin_points: int | None = SKIN_POINTS) -> P
     """
     if part_masks.ndim != 4 or part_masks.shape[1] < len(PARTS) or part_masks.shape[2] != part_masks.shape[3]:
         raise ValueError(f"part_masks have shape {tuple(part_masks.shape)}; expected (B, >= {len(PARTS)}, S, S)")
+    if fused(part_masks.device):
+        from fitter.energies.prdl_targets_device import device_targets
+
+        descriptors, cells, count = device_targets(part_masks[:, : len(PARTS)].detach() > 0.5, skin_points)
+        return PrdlTargets(descriptors, cells, count)
     batch, size = part_masks.shape[0], part_masks.shape[2]
     mask = (part_masks[:, : len(PARTS)].detach() > 0.5).cpu().numpy()
     if skin_points is not None:

@@ -79,11 +79,24 @@ class Crop:
             border = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": outside}
         return cv2.warpAffine(image, _opencv(self.matrix), (self.side, self.side), flags=interpolation, **border)
 
-    def back(self, scores: np.ndarray, size: int) -> np.ndarray:
-        """(C, side, side) float32 in the crop -> (C, size, size) in the window, 0 beyond the crop's reach."""
+    def reach(self, size: int) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of the window pixels (of a window of this size) that the crop may show."""
+        corners = np.array([[0, 0], [self.side, 0], [self.side, self.side], [0, self.side]], np.float64)
+        points = np.linalg.solve(self.matrix[:, :2], (corners - self.matrix[:, 2]).T).T
+        left, top = np.clip(np.floor(points.min(0)).astype(int) - 1, 0, size)
+        right, bottom = np.clip(np.ceil(points.max(0)).astype(int) + 1, 0, size)
+        return int(left), int(top), int(right), int(bottom)
+
+    def back(self, scores: np.ndarray, reach: tuple[int, int, int, int]) -> np.ndarray:
+        """(C, side, side) float32 in the crop -> (C, bottom - top, right - left) in the window, 0 beyond the crop."""
+        left, top, right, bottom = reach
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        matrix = _opencv(self.matrix)
-        return np.stack([cv2.warpAffine(channel, matrix, (size, size), flags=flags) for channel in scores])
+        matrix = self.matrix.copy()
+        matrix[:, 2] += matrix[:, :2] @ (left, top)
+        out = np.empty((len(scores), bottom - top, right - left), np.float32)
+        for channel, seen in zip(scores, out, strict=True):
+            seen[:] = cv2.warpAffine(channel, _opencv(matrix), (right - left, bottom - top), flags=flags)
+        return out
 
 
 def _opencv(matrix: np.ndarray) -> np.ndarray:

@@ -75,19 +75,21 @@ def fuse(face: np.ndarray, details: np.ndarray, crops: tuple[Crop, ...], size: i
     Returns:
         (C, size, size) float32 probabilities. What no crop reached is background.
     """
-    seen = crops[0].back(face, size)
-    weight = np.ones((size, size), np.float32)
+    seen = crops[0].back(face, (0, 0, size, size))
     seen[CLASSES.index("background")] += np.clip(1 - seen.sum(0), 0, 1)
-    total, share = np.zeros_like(seen), np.zeros_like(weight)
+    total, share = np.zeros_like(seen), np.zeros((size, size), np.float32)
     fading = _fading(DETAIL_SIDE)
     for crop, detail in zip(crops[1:], details, strict=True):
-        if crop.mirrored:
-            detail = detail[MIRROR_CLASS]
-        back = crop.back(np.concatenate([detail * fading, fading[None]]), size)
-        total += back[:-1]
-        share += back[-1]
+        left, top, right, bottom = reach = crop.reach(size)
+        if left < right and top < bottom:
+            if crop.mirrored:
+                detail = detail[MIRROR_CLASS]
+            total[:, top:bottom, left:right] += crop.back(detail * fading, reach)
+            share[top:bottom, left:right] += crop.back(fading[None], reach)[0]
     over = np.maximum(share / DETAIL_TRUST, 1)  # where two eyes' looks overlap they share
-    return (1 - share / over) * seen + total / over
+    seen *= 1 - share / over
+    seen += total / over
+    return seen
 
 
 class ParserSegmenter:

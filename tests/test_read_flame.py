@@ -148,6 +148,7 @@ def test_texture_beside_the_model_gives_colours_and_uv(path):
     np.testing.assert_allclose(source.albedo_mean[7], picture[row, column, ::-1] / 255, atol=1e-6)  # stored as BGR
     np.testing.assert_allclose(source.albedo_basis[2, 7], directions[row, column, ::-1, 2] / 255, atol=1e-6)
     np.testing.assert_allclose(source.uv[source.uv_faces], uv[data["f"].astype(int)], atol=1e-6)
+    assert source.license.endswith("albedo: FLAME texture space, non-commercial")
     (path.parent / "FLAME_texture.npz").write_bytes(b"PK")
     with pytest.raises(ModelError, match="FLAME_texture.npz"):
         read_flame(path)

@@ -76,6 +76,8 @@ def read_flame(path: Path, texture: Path | None = None) -> SourceModel:
         texture = path.parent / "FLAME_texture.npz"
     if texture is not None:
         found.update(_texture(Path(texture), faces, count, turned))
+        found["license"] += "; albedo: FLAME texture space, non-commercial"
+        found["provenance"]["texture_sha256"] = sha256(Path(texture).read_bytes())
     with reading(path, KIND):
         return SourceModel(**found)
 

@@ -180,14 +180,14 @@ class FaceModel:
         return cached
 
     def _turn_eyes(self, verts: Tensor, gaze: Tensor) -> Tensor:
-        turns = [gaze_rotation(gaze[:, eye]).transpose(1, 2) for eye in (0, 1)]
+        turns = gaze_rotation(gaze.reshape(-1, 2)).reshape(-1, 2, 3, 3).transpose(2, 3)
         for eye, index in self._eyeball_index():
             ball = verts.index_select(1, index)  # not verts[:, index]: that one's gradient is slow
             if self.eyeball_weight is None:
                 centre = ball.mean(1, keepdim=True)
             else:
                 centre = (ball * self.eyeball_weight[index, None]).sum(1, keepdim=True)
-            verts = verts.index_copy(1, index, (ball - centre) @ turns[eye] + centre)
+            verts = verts.index_copy(1, index, (ball - centre) @ turns[:, eye] + centre)
         return verts
 
     def _eyeball_index(self) -> list[tuple[int, Tensor]]:

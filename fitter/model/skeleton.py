@@ -118,6 +118,6 @@ class Skeleton:
 def gaze_rotation(gaze: Tensor) -> Tensor:
     """(B, 2) yaw (positive to the subject's left, +x) and pitch (positive up), radians -> (B, 3, 3)."""
     zero = torch.zeros_like(gaze[:, 0])
-    yaw = rotation_matrix(torch.stack([zero, gaze[:, 0], zero], 1))
-    pitch = rotation_matrix(torch.stack([-gaze[:, 1], zero, zero], 1))
-    return yaw @ pitch
+    turns = torch.stack([zero, gaze[:, 0], zero, -gaze[:, 1], zero, zero], 1)
+    turns = rotation_matrix(turns.reshape(-1, 3)).reshape(-1, 2, 3, 3)  # both at once: small tensors cost by the call
+    return turns[:, 0] @ turns[:, 1]

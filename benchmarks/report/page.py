@@ -100,7 +100,7 @@ def page(report: Report, shown: dict[str, str]) -> str:
     """The text of the page."""
     runs = report.runs
     sections = [
-        "# Results\n\nWritten by `make eval`; nothing here is typed in but the last two sections' words. "
+        "# Results\n\nWritten by `make eval`; nothing here is typed in but the words of the analysis. "
         + report.about,
         "Intervals are of 95 %, by bootstrap over people (photos of one person are drawn together; the renders of "
         "the two scans singly). Part IoU: the visible parts of the mesh against hand labels (`fasseg`, mean of nose, "

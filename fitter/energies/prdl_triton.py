@@ -11,9 +11,10 @@ As on the CPU (fitter.energies.prdl_cpu) the structure of each statistic saves n
 
 Energy and gradient are one call; autograd only scales. Nothing is read back by the host.
 
-Work per face of 4,000 points, 224 x 224 anchors: about 10 million point-anchor pairs for min and max instead of 200
-million, 2 x 2.5 million for the mean; read from memory: the targets (3.3 MB) and the points. Twin: the definition,
-`prdl.PrdlChunked`. Pulls are added by atomics in float32, so the last bits of the gradient differ from run to run.
+Work per face of 4,000 points, 224 x 224 anchors: 28 million point-anchor pairs for min and max instead of 200 million
+each way, 2 x 2.7 million for the mean; read from memory: the targets (3.2 MB) and the points (docs/performance.md).
+Twin: the definition, `prdl.PrdlChunked`. Pulls are added by atomics in float32, so the last bits of the gradient differ
+from run to run.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from fitter.observation import PARTS
 
 TILE = 16  # pixels; side of a tile of anchors
 SCAN = 256  # points looked at together when a tile's extremes are sought
-BLOCK = 32  # points that drop out together
+BLOCK = 16  # points that drop out together
 CELLS, POINTS = 64, 64  # cells and points of a program of the mean
 SLACK = 1e-2  # pixel^2, against rounding
 COUNT = len(PARTS)

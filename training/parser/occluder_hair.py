@@ -11,6 +11,7 @@ from training.parser.occluder_layer import FaceFrame, Layer, bezier, own_hair, s
 from training.parser.painted_skin import hair_color
 
 _BITS = 4
+_SHADES = 8
 
 
 def draw_hair(image: np.ndarray, labels: np.ndarray, frame: FaceFrame, rng: np.random.Generator) -> Layer:
@@ -26,15 +27,15 @@ def draw_hair(image: np.ndarray, labels: np.ndarray, frame: FaceFrame, rng: np.r
     paint[:] = color
     mask = np.zeros((side, side), np.uint8)
     thin = kind == "strands"
-    wide = max(1.0, frame.size * (rng.uniform(0.006, 0.012) if thin else rng.uniform(0.012, 0.028)))
+    wide = frame.size * (rng.uniform(0.003, 0.007) if thin else rng.uniform(0.004, 0.013))
     spread = rng.uniform(0.15, 0.45)
-    for guide in guides:
-        points = [np.rint((guide - 0.5) * (1 << _BITS)).astype(np.int32)]
+    points = [np.rint((guide - 0.5) * (1 << _BITS)).astype(np.int32) for guide in guides]
+    cv2.polylines(mask, points, False, 255, max(1, round(wide)), cv2.LINE_AA, _BITS)
+    # by a few shades at once, each next over the last: a call per strand would take longer than all else
+    for first in range(_SHADES):
         shade = float(np.clip(1 + rng.normal(0, spread), 0.3, 1.9))
-        line = max(1, round(wide * rng.uniform(0.5, 1.3)))
-        cv2.polylines(mask, points, False, 255, line, cv2.LINE_AA, _BITS)
-        cv2.polylines(paint, points, False, tuple(float(v) for v in np.clip(color * shade, 0, 1)), line + 1, cv2.LINE_8,
-                      _BITS)  # fmt: skip
+        tone = tuple(float(v) for v in np.clip(color * shade, 0, 1))
+        cv2.polylines(paint, points[first::_SHADES], False, tone, max(1, round(wide)) + 1, cv2.LINE_8, _BITS)
     paint = cv2.GaussianBlur(paint, (0, 0), 0.6) * (1 + 0.08 * image_noise(side, 1.8, 1.0, rng))[..., None]
     return Layer(np.clip(paint, 0, 1), soften(mask, 0.45), LABEL["hair"])
 
@@ -50,12 +51,14 @@ def _bundle(roots: np.ndarray, guide: np.ndarray, count: int, jitter: float, rng
 
 def _fringe(frame: FaceFrame, rng: np.random.Generator) -> list:
     """Straight or swept across the forehead, down to the brows or the eyes."""
-    count = int(rng.integers(40, 110))
-    length = rng.uniform(0.22, 0.48) * frame.size
+    count = int(rng.integers(110, 280))
+    length = rng.uniform(0.28, 0.54) * frame.size
     sweep = rng.normal(0, 0.12) * frame.size
-    left, right = sorted(rng.uniform(-0.55, 0.55, 2)) if rng.random() < 0.3 else (-0.5, 0.5)
+    left, right = frame.reach()
+    if rng.random() < 0.3:
+        left, right = sorted(rng.uniform(left, right, 2))
     across = np.linspace(left, right, count)
-    height = -0.62 - 0.06 * np.cos(across * 2.5) + rng.normal(0, 0.015, count)
+    height = -0.68 - 0.06 * np.cos(across * 2.5) + rng.normal(0, 0.015, count)
     roots = np.stack([frame.at(x, y) for x, y in zip(across, height, strict=True)])
     bow = rng.normal(0, 0.05) * frame.size
     guide = np.stack([0 * frame.down, length * 0.35 * frame.down + bow * frame.right,
@@ -74,28 +77,28 @@ def _side(frame: FaceFrame, rng: np.random.Generator) -> list:
     sign = rng.choice([-1.0, 1.0])
     start = frame.at(-sign * rng.uniform(0.0, 0.25), -0.62)
     end = np.array([sign * rng.uniform(0.38, 0.55), rng.uniform(-0.1, 0.7)])
-    roots = start + rng.normal(0, 0.05, (24, 2)) * frame.size
+    roots = start + rng.normal(0, 0.05, (60, 2)) * frame.size
     guide = np.stack([np.zeros(2), frame.at(sign * 0.25, -0.52) - start, frame.at(sign * 0.45, -0.3) - start,
                       frame.at(*end) - start])  # fmt: skip
-    return _bundle(roots, guide, int(rng.integers(30, 90)), 0.04 * frame.size, rng)
+    return _bundle(roots, guide, int(rng.integers(90, 260)), 0.045 * frame.size, rng)
 
 
 def _lock(frame: FaceFrame, rng: np.random.Generator) -> list:
     """One lock that falls into the face."""
-    x = rng.uniform(-0.4, 0.4)
-    start = frame.at(x, -0.58)
+    x = rng.uniform(*frame.reach()) * 0.85
+    start = frame.at(x, -0.66)
     wave = rng.normal(0, 0.15, 2)
     stop = rng.uniform(-0.1, 0.6)
     guide = np.stack([np.zeros(2), frame.at(x + wave[0], -0.3) - start, frame.at(x + wave[1], 0.0) - start,
                       frame.at(x + rng.normal(0, 0.12), stop) - start])  # fmt: skip
-    roots = start + np.linspace(-1, 1, 12)[:, None] * frame.right * frame.size * rng.uniform(0.01, 0.05)
-    return _bundle(roots, guide, int(rng.integers(10, 40)), 0.015 * frame.size, rng)
+    roots = start + np.linspace(-1, 1, 40)[:, None] * frame.right * frame.size * rng.uniform(0.01, 0.05)
+    return _bundle(roots, guide, int(rng.integers(30, 110)), 0.02 * frame.size, rng)
 
 
 def _strands(frame: FaceFrame, rng: np.random.Generator) -> list:
     """A few thin hairs anywhere."""
     out = []
-    for _ in range(int(rng.integers(3, 14))):
+    for _ in range(int(rng.integers(4, 24))):
         x = rng.uniform(-0.5, 0.5)
         points = [(x, -0.6), (x + rng.normal(0, 0.2), -0.2), (x + rng.normal(0, 0.2), 0.1)]
         points.append((x + rng.normal(0, 0.25), rng.uniform(-0.1, 0.7)))
@@ -106,12 +109,13 @@ def _strands(frame: FaceFrame, rng: np.random.Generator) -> list:
 def _curtain(frame: FaceFrame, rng: np.random.Generator) -> list:
     """Long hair on both sides of the face, over the cheeks and the ears."""
     out = []
-    inner = rng.uniform(0.3, 0.46)
+    edges = {-1.0: frame.reach()[0], 1.0: frame.reach()[1]}
+    inner = rng.uniform(-0.14, 0.02)
     stop = rng.uniform(0.4, 1.1)
-    for sign in rng.choice([-1.0, 1.0], int(rng.integers(1, 3)), replace=False):
-        for _ in range(int(rng.integers(35, 80))):
-            x = sign * (inner + rng.uniform(0, 0.22))
-            points = [(sign * rng.uniform(0.02, 0.2), -0.68), (x + rng.normal(0, 0.03), -0.5)]
+    for sign in rng.choice([-1.0, 1.0], int(rng.integers(1, 3)), replace=False).tolist():
+        for _ in range(int(rng.integers(90, 220))):
+            x = edges[sign] + sign * (inner + rng.uniform(0, 0.2))
+            points = [(edges[sign] * rng.uniform(0.05, 0.4), -0.68), (x + rng.normal(0, 0.03), -0.5)]
             points += [(x + rng.normal(0, 0.04), 0.0), (x + rng.normal(0, 0.05), stop * rng.uniform(0.8, 1.1))]
             out.append(bezier(np.stack([frame.at(*p) for p in points]), 16))
     return out

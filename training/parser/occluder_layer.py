@@ -43,6 +43,11 @@ class FaceFrame:
         centre = landmarks[[33, 263, 61, 291]].mean(0)
         return cls(landmarks, centre, right, down, max(height, width, 8.0), side)
 
+    def reach(self) -> tuple[float, float]:
+        """How far the face goes to the viewer's left (negative) and right of its centre, in shares of its size."""
+        across = (self.landmarks[:468] - self.centre) @ self.right / self.size
+        return float(across.min()), float(across.max())
+
     def at(self, x: float, y: float) -> np.ndarray:
         """Shares of the face's size to the right of and below its centre -> (2,) pixels."""
         return self.centre + self.size * (x * self.right + y * self.down)

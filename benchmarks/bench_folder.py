@@ -4,8 +4,8 @@
 
 Two ways are measured by the same clock (photos that are done between the first and the last one, so that the start of
 processes, the same for both, does not count): one process that fits one photo after the other on all cores
-(`--workers 0`), and the default, one process per core. `--single` adds a third: a new `facefit` for each photo.
-Core-seconds are what the processes used; they tell the speed of an idle machine even where this one was busy.
+(`--workers 0`), and the default, one process per core. `--single` adds a third: a new `facefit` for each photo. The
+machine should have nothing else to do: its load is printed with each run.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -30,13 +29,11 @@ DONE = re.compile(r"^\[(\d+)/\d+\] .*: (done|failed)")
 
 @dataclass(frozen=True)
 class Run:
-    """What one run took: seconds between first and last photo and how many photos that was; whole seconds; seconds of
-    cores, and that of a start without photos."""
+    """What one run took: seconds between first and last photo, and how many photos that was; seconds in all."""
 
     photos: int
     seconds: float
     whole: float
-    core_seconds: float
 
     @property
     def speed(self) -> float:
@@ -48,7 +45,6 @@ def run(folder: Path, workers: int | None, options: list[str]) -> Run:
     with tempfile.TemporaryDirectory() as out:
         command = [*FACEFIT, "batch", str(folder), "-o", out, *options]
         command += [] if workers is None else ["--workers", str(workers)]
-        before = _core_seconds()
         began = time.perf_counter()
         process = subprocess.Popen(
             command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment()
@@ -61,7 +57,7 @@ def run(folder: Path, workers: int | None, options: list[str]) -> Run:
         raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}, {len(times)} photos")
     # the first of each worker holds the start; the last ones do not have company any more
     first, last = times[at_once - 1], times[-1]
-    return Run(len(times) - at_once, last - first, whole, _core_seconds() - before)
+    return Run(len(times) - at_once, last - first, whole)
 
 
 def singly(folder: Path, options: list[str]) -> float:
@@ -90,18 +86,12 @@ def main(arguments: list[str] | None = None) -> int:
             for name, runs, workers in (("one at a time", one, 0), ("batch", many, None)):
                 runs.append(found := run(folder, workers, given.options))
                 print(f"round {number + 1}, {name}: {found.speed:.3f} photos/s, {found.whole:.1f} s in all, "
-                      f"{found.core_seconds / given.count:.2f} core-seconds a photo, load {os.getloadavg()[0]:.1f}",
-                      flush=True)  # fmt: skip
+                      f"load {os.getloadavg()[0]:.1f}", flush=True)  # fmt: skip
         slow, fast = (max(found.speed for found in runs) for runs in (one, many))
         print(f"one at a time {slow:.3f} photos/s; batch on {_cores()} cores {fast:.3f} photos/s: {fast / slow:.2f} x")
         if given.single:
             print(f"a new process for each photo: {singly(folder, given.options):.3f} photos/s")
     return 0
-
-
-def _core_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _cores() -> int:

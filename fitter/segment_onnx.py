@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 from fitter.camera import WindowTransform
 from fitter.errors import FaceFitError
@@ -60,6 +61,7 @@ class OnnxSegmenter:
             raise FaceFitError(f"{path} needs onnxruntime: pip install onnxruntime") from error
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # its warnings are about the file's making, not about this run
+        options.intra_op_num_threads = torch.get_num_threads()  # a worker of a batch has one, not all cores
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own exceptions share no base class

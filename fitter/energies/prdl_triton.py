@@ -170,7 +170,7 @@ def _extremes(
 
         counts = (u < size) & (v < size)
         energy = tl.zeros([TILE * TILE], tl.float32)
-        goal = target + part * 3 * size * size + v * size + u
+        goal = target + part.to(tl.int64) * 3 * size * size + v * size + u  # thousands of faces have more than 2^31
         pulls = gradient + part // PARTS * count * 2
         if LEAST:
             distance = tl.sqrt(low)

@@ -18,10 +18,12 @@ _PUBLIC = {
     "FaceModel": "fitter.model.face_model",
     "load_model": "fitter.model.face_model",
     "FitConfig": "fitter.config",
+    "FitFailure": "fitter.result",
     "FitResult": "fitter.result",
     "Observation": "fitter.observation",
     "Parameters": "fitter.parameters",
     "read_photo": "fitter.image",
+    "WarmStart": "fitter.warm_start",
     "write_result": "fitter.export",
 }
 __all__ = sorted(_PUBLIC)

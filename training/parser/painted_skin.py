@@ -274,8 +274,3 @@ def _eyes(albedo, gloss, surface, rng) -> tuple[np.ndarray, np.ndarray]:
     albedo[eyes] = np.clip(color, 0, 1)
     gloss[eyes] = 3.0
     return albedo, gloss
-
-
-def is_skin(kind: np.ndarray) -> np.ndarray:
-    """Pixels where hair may grow over the surface."""
-    return kind == SKIN

@@ -116,6 +116,7 @@ def write_cache(path: str | os.PathLike, samples: list[RenderedSample]) -> None:
             true_landmarks=np.stack([s.true_landmarks for s in samples]),
             source=np.array([s.source for s in samples]),
         )
+        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

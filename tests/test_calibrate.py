@@ -130,3 +130,18 @@ def test_the_same_seed_gives_the_same_numbers(toy, monkeypatch):
         for _ in range(2)
     )
     assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def test_statistical_expressions_and_jaws_vary_too():
+    from test_skeleton import jointed_arrays
+
+    from fitter.model.calibrate import _expression, random_joints
+    from fitter.model.face_model import from_arrays
+
+    model = from_arrays(jointed_arrays() | {"expression_kind": np.str_("gaussian")})
+    rng = np.random.default_rng(0)
+    rows = np.stack([_expression(model, rng) for _ in range(200)])
+    assert rows.shape == (200, 3) and rows.min() < -0.5 and rows.std() == pytest.approx(0.7, abs=0.1)
+    turns = np.stack([random_joints(model, rng).numpy()[0] for _ in range(100)])
+    assert turns[:, 2, 0].min() == 0 and 0.1 < turns[:, 2, 0].max() < 1  # jaws open and do not bite through the head
+    assert not np.delete(turns, 2, axis=1).any() and not turns[:, 2, 1:].any()

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 YAW_BINS = np.array([-60.0, -40.0, -20.0, 0.0, 20.0, 40.0, 60.0], np.float32)
 BANDWIDTH = 12.0  # degrees, of the Gaussian that says how much a render counts for a bin
 RENDERS = 360
+GAUSSIAN_SPREAD = 0.7  # standard deviations, of expression components: photos show mild ones more often
 
 
 def random_expression(names: tuple[str, ...], rng: np.random.Generator) -> np.ndarray:
@@ -42,6 +43,24 @@ def random_expression(names: tuple[str, ...], rng: np.random.Generator) -> np.nd
     return out
 
 
+def random_joints(model: FaceModel, rng: np.random.Generator) -> torch.Tensor | None:
+    """(1, J, 3) radians: every other jaw open, by its prior's spread; None for a model without joints."""
+    if model.skeleton is None:
+        return None
+    joints = torch.zeros(1, model.sizes["joints"], 3)
+    for index in model.skeleton.turned:
+        if model.skeleton.names[index] == "jaw" and rng.random() < 0.5:
+            joints[0, index, 0] = abs(float(rng.normal(0, float(model.skeleton.spread()[index, 0]))))
+    return joints
+
+
+def _expression(model: FaceModel, rng: np.random.Generator) -> np.ndarray:
+    """(E,): activations as faces show them, or components of a statistical model, mildly."""
+    if model.activation:
+        return random_expression(model.expression_names, rng)
+    return GAUSSIAN_SPREAD * rng.standard_normal(model.sizes["expression"])
+
+
 def calibrate_detector(
     model: FaceModel, detector, renders: int = RENDERS, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -57,9 +76,9 @@ def calibrate_detector(
     yaws, errors = [], []
     for _ in range(renders):
         identity = torch.from_numpy(rng.standard_normal((1, model.sizes["identity"]))).float()
-        expression = torch.from_numpy(random_expression(model.expression_names, rng)[None]).float()
+        expression = torch.from_numpy(_expression(model, rng)[None]).float()
         gaze = torch.from_numpy(rng.normal(0, 0.12, (1, 1, 2))).float().repeat(1, 2, 1)
-        verts = model.shape(identity, expression, gaze)[0].numpy()
+        verts = model.shape(identity, expression, gaze, random_joints(model, rng))[0].numpy()
         tint = 0.8 * torch.from_numpy(rng.standard_normal((1, model.sizes["albedo"]))).float()
         colours = model.albedo(tint)[0].numpy().clip(0.02, 1)
         yaw, pitch, roll = rng.uniform(-65, 65), rng.normal(0, 12), rng.normal(0, 6)

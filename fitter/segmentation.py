@@ -43,6 +43,9 @@ FACE_LABELS = tuple(
 SPECK = 0.1
 # Pixels of a valid region this close to its border (as a share of the window's side) mix two colours.
 VALID_MARGIN = 1 / 150
+# How far beyond the landmarks' face skin still belongs to it, as a share of its height: the far cheek of a turned head
+# reaches over the landmarks' hull.
+FACE_GROW = 0.03
 # Brows rise or fall towards the nose by less than this, also in anger; more is a broken mask.
 STEEPEST_BROW = 25.0
 
@@ -321,6 +324,19 @@ def above_brows(shape: tuple[int, int], brow_line: np.ndarray) -> np.ndarray:
     return np.all([a * x + b * y + c > 0 for a, b, c in brow_line], axis=0)
 
 
+def near_face(shape: tuple[int, int], landmarks: np.ndarray, grow: float = FACE_GROW) -> np.ndarray:
+    """(S, S) bool: the landmarks' face grown by a share of its height.
+
+    The mesh's skin ends where the landmarks' face ended when it was annotated; a parser's goes on to the ear and over
+    the sides of a bald head.
+    """
+    from fitter.segment_polygons import face_region  # which itself needs this file
+
+    region = face_region(shape, landmarks).astype(np.uint8)
+    height = float(np.hypot(*(landmarks[10] - landmarks[152])))
+    return cv2.dilate(region, ellipse(grow * height)).astype(bool)
+
+
 def part_confidence(segmentation: Segmentation, masks: np.ndarray) -> np.ndarray:
     """(8,) float32 in [0, 1]: mean confidence within each of PARTS' masks, 1 for one that is not seen.
 
@@ -335,8 +351,8 @@ def part_confidence(segmentation: Segmentation, masks: np.ndarray) -> np.ndarray
 def post_process(segmentation: Segmentation, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Labels -> the masks of an Observation.
 
-    Ears and neck are left out of the skin, isolated specks out of every part, and the forehead above the brows out of
-    the skin. A part that is not seen is empty.
+    Ears, neck and what lies beyond the face are left out of the skin, isolated specks out of every part, and the
+    forehead above the brows out of the skin. A part that is not seen is empty.
 
     Args:
         segmentation: of one window.
@@ -359,7 +375,7 @@ def post_process(segmentation: Segmentation, landmarks: np.ndarray) -> tuple[np.
         else:
             masks[channel] = remove_specks(labels == LABEL[name])
     brow_line = brow_tangents(labels, landmarks)
-    masks[MASKS.index("skin")][above_brows(shape, brow_line)] = 0
+    masks[MASKS.index("skin")][above_brows(shape, brow_line) | ~near_face(shape, landmarks)] = 0
     valid = np.isin(labels, FACE_LABELS)
     valid = cv2.erode(valid.astype(np.uint8), ellipse(max(1.0, shape[0] * VALID_MARGIN)), borderValue=1)
     return masks, (valid * segmentation.confidence).astype(np.float32), brow_line

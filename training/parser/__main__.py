@@ -45,7 +45,7 @@ RENDERED = 1400
 PRETRAINING = Schedule(steps=700, rendered=1.0, seed=1)
 CROSS_CAMERA = Schedule(steps=600, rendered=0.35, rate=2e-3, seed=2)
 EVERYTHING = Schedule(steps=1000, rendered=0.45, rate=2e-3, seed=3)
-FOLD = Schedule(steps=180, rendered=0.35, rate=2e-3, seed=4)
+FOLD = Schedule(steps=90, rendered=0.35, rate=2e-3, seed=4)
 PEOPLE = ("01", "02", "03", "04", "05", "06", "07")
 
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-import cli
+from fitter import commands_options
 from fitter.config import ENERGIES, PRESETS, FitConfig, Stage, override, preset
 from fitter.observation import PARTS
 
@@ -24,7 +24,7 @@ def test_presets_are_complete_and_know_their_name(name):
 
 
 def test_the_command_line_offers_the_same_presets():
-    assert set(cli.PRESETS) == set(PRESETS)
+    assert set(commands_options.PRESETS) == set(PRESETS)
 
 
 def test_an_unknown_preset_lists_the_known_ones():

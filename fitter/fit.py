@@ -16,6 +16,7 @@ from fitter.errors import FitError
 from fitter.image import Photo, crop_window, photo_camera
 from fitter.initialize import landmark_solver
 from fitter.landmarks import DetectedFace, LandmarkDetector, load_detector, select_faces
+from fitter.lids import lids_by_masks
 from fitter.model.face_model import FaceModel, load_model
 from fitter.objective import Objective
 from fitter.observation import Observation
@@ -146,6 +147,8 @@ def fit_batch(
     config = config or FitConfig()
     model = model or load_model(device=observation.image.device)
     renderer = renderer or load_renderer("auto", model.device)
+    if "prdl" in config.energies:
+        observation = lids_by_masks(observation)
     batch = observation.batch
     photos = list(photo) if isinstance(photo, Sequence) else [photo] * batch
     before = list(seconds) if isinstance(seconds, Sequence) else [seconds or {}] * batch

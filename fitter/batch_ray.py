@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from fitter.batch_workers import Event, Loader, start_error
@@ -84,7 +85,8 @@ class RayWorkers:
         job = getattr(getattr(loader, "options", None), "job", None)
         gpus = int(getattr(job, "device", "cpu").startswith("cuda"))
         actor = self._ray.remote(_Actor).options(
-            num_cpus=int(not device), num_gpus=gpus, scheduling_strategy="SPREAD", max_restarts=0
+            num_cpus=int(not device), num_gpus=gpus, scheduling_strategy="SPREAD", max_restarts=0,
+            runtime_env={"env_vars": {"PYTHONPATH": _python_path()}},
         ).remote()  # fmt: skip
         worker, self._next = self._next, self._next + 1
         self._actors[worker] = actor
@@ -126,12 +128,15 @@ class RayWorkers:
         try:
             value = self._ray.get(reference)
         except self._ray.exceptions.RayActorError as error:
-            return self._dead(worker, str(error).splitlines()[0])
+            return self._dead(worker, _reason(error))
         except self._ray.exceptions.RayError as error:
             # a fault of the program, or an answer that was lost with its machine: the actor counts as dead
             with contextlib.suppress(Exception):
                 self.kill(worker)
-            return self._dead(worker, str(error).splitlines()[0])
+            if loading and isinstance(error, self._ray.exceptions.RayTaskError):
+                self._forget(worker)
+                return Event(worker, "broken", (5, f"an actor cannot start: {_reason(error)}"))
+            return self._dead(worker, _reason(error))
         if not loading:
             return Event(worker, "reply", value)
         if value is None:
@@ -147,3 +152,14 @@ class RayWorkers:
         """Its other calls will not be answered."""
         del self._actors[worker]
         self._calls = {reference: call for reference, call in self._calls.items() if call[0] != worker}
+
+
+def _reason(error: Exception) -> str:
+    """The last line of a chain of tracebacks, or the first of plain text."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if "Traceback" in str(error) or "ray::" in lines[0] else lines[0]
+
+
+def _python_path() -> str:
+    """Where facefit was imported from, in front of what is known: a checkout need not be installed to be tried."""
+    return os.pathsep.join(filter(None, [str(Path(__file__).resolve().parent.parent), os.environ.get("PYTHONPATH")]))

@@ -61,7 +61,7 @@ def sheet_html(records: Iterable[Record], root: str = ".") -> str:
 
 def _rows(record: Record) -> Iterable[dict]:
     for face in record.faces or [{}]:
-        error = face.get("error") or (None if face.get("mesh") else record.error or "no mesh")
+        error = face.get("error") or (None if face.get("mesh") else record.reason or "no mesh")
         yield {
             "photo": record.photo,
             "face": face.get("face") if len(record.faces) > 1 else None,

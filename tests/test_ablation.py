@@ -1,6 +1,7 @@
 """The ablation measures what it says: gradients, descents on a toy scene, the search, resuming, and the tables."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -202,7 +203,8 @@ def lines() -> list[dict]:
 
 
 def outcome(rows: list[dict]) -> Outcome:
-    tried = [{"method": "prdl", "step": 8.0, "weight": 1.0, "scale": 1.0, "iou": 0.71}]
+    values = {Settings(): 0.65, Settings(step=8.0): 0.71}
+    tried = [{"method": "prdl", **vars(settings), "iou": iou} for settings, iou in values.items()]
     return Outcome({"seed": 5, "machine": "a machine", "date": "2020-02-02", "command": "python -m x"}, rows, tried)
 
 
@@ -215,7 +217,7 @@ def test_tables_from_lines_by_hand():
     assert last.startswith("| the start itself | .315 [") and "| 0 % |" in last
     assert "4 faces (2 fasseg, 1 ict_synthetic, 1 wild), 36 fits" in parts["about"] and "Seed 5" in parts["about"]
     assert "| PRDL min + max + mean | .805 | .705 | .820 | .720 | .830 | .730 |" in parts["sets"]
-    assert "| PRDL min + max + mean | x 8 | 3 |  | 1 | .710 |" in parts["settings"]
+    assert "| PRDL min + max + mean | x 8 | 3 |  | 2 | .650 | .710 |" in parts["settings"]
     assert "| Chamfer, squared | .700 |" in parts["parts"]
 
 
@@ -227,6 +229,18 @@ def test_a_face_that_not_all_have_fitted_is_left_out():
     assert {start.name for start in outcome(between).complete().starts} == {"near", "far"}
     assert "half" not in sections(outcome(between))["losses"] and "half" in sections(outcome(lines()))["losses"]
     assert "No face" in sections(outcome([]))["about"]
+
+
+def test_variants_have_a_line_each_once_they_are_complete():
+    rows = [
+        {"variant": name, "face": face, "start": start, "iou": iou + (start == "near") / 10}
+        for name, iou in (("plain", 0.6), ("no_skin", 0.5)) for face in "ab" for start in ("near", "far")
+    ]  # fmt: skip
+    assert sections(outcome(lines())).keys().isdisjoint({"variants"})
+    table = sections(replace(outcome(lines()), variants=tuple(rows)))["variants"].splitlines()
+    assert table[2:] == ["| PRDL as tuned, 112 x 112 anchors | .700 | .600 |", "| without the skin | .600 | .500 |"]
+    table = sections(replace(outcome(lines()), variants=tuple(rows[:-1])))["variants"].splitlines()
+    assert len(table) == 3
 
 
 def test_interval_holds_the_mean_and_shrinks_with_the_faces():

@@ -9,12 +9,13 @@ import argparse
 import json
 import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.ablation.fitting import INNER
+from benchmarks.ablation.fitting import INNER, Settings
 from benchmarks.ablation.losses import METHODS, NONE
 from benchmarks.ablation.run import read_lines
 from benchmarks.ablation.starts import STARTS, Start
@@ -31,12 +32,14 @@ class Outcome:
     """All lines of a run.
 
     Attributes:
-        record: seed, machine, command, date. rows: of the results. tuning: of the search.
+        record: seed, machine, command, date. rows: of the results. tuning: of the search. variants: of
+            benchmarks.ablation.variants.
     """
 
     record: dict
     rows: list[dict]
     tuning: list[dict]
+    variants: tuple[dict, ...] = ()
 
     def complete(self) -> Outcome:
         """Only faces that every method has fitted from the near and the far start, and the starts between them only if
@@ -52,7 +55,7 @@ class Outcome:
         faces = [face for face in self.faces if by_all(face, STARTS[0]) and by_all(face, STARTS[-1])]
         starts = [start.name for start in STARTS if all(by_all(face, start) for face in faces)]
         rows = [row for row in self.rows if row["face"] in faces and row["start"] in starts]
-        return Outcome(self.record, rows, self.tuning)
+        return replace(self, rows=rows)
 
     @property
     def starts(self) -> list[Start]:
@@ -81,7 +84,8 @@ class Outcome:
 def load(folder: Path) -> Outcome:
     """What a run has written. Raises FileNotFoundError without it, ValueError for a damaged file."""
     record = json.loads((folder / "record.json").read_text())
-    return Outcome(record, read_lines(folder / "results.jsonl"), read_lines(folder / "tuning.jsonl"))
+    rows, tuning, variants = (read_lines(folder / f"{name}.jsonl") for name in ("results", "tuning", "variants"))
+    return Outcome(record, rows, tuning, tuple(variants))
 
 
 def interval(values: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float]:
@@ -157,16 +161,34 @@ def part_table(outcome: Outcome, methods: tuple[str, ...], start: str = "near") 
 
 
 def settings_table(outcome: Outcome) -> str:
-    """What the search chose for each method."""
-    lines = [["method", "step", "weight", "reach", "tried", "IoU of the tuning split"]]
+    """What the search chose for each method, and what that was worth on the tuning split."""
+    lines = [["method", "step", "weight", "reach", "tried", "IoU, first try", "IoU, chosen"]]
     for name in [name for name in METHODS if name in outcome.methods]:
         tried = [line for line in outcome.tuning if line["method"] == name]
         row = next(row for row in outcome.rows if row["method"] == name)
-        chosen = [line for line in tried if all(line[key] == row[key] for key in ("step", "weight", "scale"))]
-        weight = f"{METHODS[name].weight * row['weight']:.3g}"
+        value = {Settings(line["step"], line["weight"], line["scale"]): line["iou"] for line in tried}
+        ious = [value.get(Settings()), value.get(Settings(row["step"], row["weight"], row["scale"]))]
+        weight = f"{METHODS[name].weight * row['weight']:g}"
         reach = f"x {row['scale']:g}" if METHODS[name].scaled else ""
-        value = f"{chosen[0]['iou']:.3f}".lstrip("0") if chosen else ""
-        lines.append([METHODS[name].title, f"x {row['step']:g}", weight, reach, str(len(tried)), value])
+        cells = ["" if iou is None else f"{iou:.3f}".lstrip("0") for iou in ious]
+        lines.append([METHODS[name].title, f"x {row['step']:g}", weight, reach, str(len(tried)), *cells])
+    return markdown(lines)
+
+
+def variant_table(rows: Sequence[dict]) -> str:
+    """Variants of PRDL in the order in which they were fitted, only those that have every face of the first."""
+    from benchmarks.ablation.variants import VARIANTS
+
+    found: dict[str, dict[tuple[str, str], float]] = {}
+    for row in rows:
+        found.setdefault(row["variant"], {})[row["face"], row["start"]] = row["iou"]
+    wanted = next(iter(found.values())).keys()
+    starts = list(dict.fromkeys(start for _, start in wanted))
+    lines = [["variant", *(f"IoU, {start} start" for start in starts)]]
+    for name, ious in found.items():
+        if ious.keys() >= wanted:
+            means = [np.mean([iou for (_, at), iou in ious.items() if at == start]) for start in starts]
+            lines.append([VARIANTS[name][0], *(f"{value:.3f}".lstrip("0") for value in means)])
     return markdown(lines)
 
 
@@ -180,7 +202,8 @@ def about(outcome: Outcome) -> str:
     return (
         f"{len(outcome.faces)} faces ({named}), {len(outcome.rows)} fits; in brackets 95 % intervals of the mean over "
         f"the faces (bootstrap, {RESAMPLES} resamples). Seed {record['seed']}. {record['date']}, {record['machine']}. "
-        f"Command: `{record['command']}`."
+        f"Seconds are of one core. Command: "
+        f"`{record['command']}`."
     )
 
 
@@ -202,6 +225,7 @@ def sections(outcome: Outcome) -> dict[str, str]:
         "sets": set_table(chosen, LOSSES),
         "parts": part_table(chosen, LOSSES),
         "settings": settings_table(chosen),
+        **({"variants": variant_table(outcome.variants)} if outcome.variants else {}),
     }
 
 

@@ -134,7 +134,8 @@ VARIANTS: dict[str, tuple[str, Descent]] = {
     "window56": ("window and grid of 56", _windowed(56)),
     "then_antialias": ("PRDL, then the antialiased silhouette", _in_turn("prdl", "antialias")),
     "chamfer_then_antialias": ("Chamfer, then the antialiased silhouette", _in_turn("chamfer", "antialias")),
-    "antialias_twice": ("the antialiased silhouette twice", _in_turn("antialias", "antialias")),
+    "prdl_twice": ("PRDL, then PRDL with smaller steps", _in_turn("prdl", "prdl")),
+    "antialias_twice": ("the antialiased silhouette, then with smaller steps", _in_turn("antialias", "antialias")),
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ from fitter.report import labels_png, overlay_png
 
 if TYPE_CHECKING:
     from fitter.result import FitResult
+
+log = logging.getLogger(__name__)
 
 ProgressCall = Callable[[str, int, int, dict], None]
 MANY = 99  # `--faces all`: so many names are checked before the fit; the detector stops far earlier
@@ -173,7 +177,7 @@ def load_job(options: JobOptions) -> Job:
 
 
 def usable_device(name: str, renderer: str = "auto") -> str:
-    """The device of that name; "auto" is the GPU where there is one and the renderer is not the CPU's.
+    """The device of that name; "auto" is the GPU where there is one and a renderer for it.
 
     Raises:
         ValueError: torch does not know it, or cannot use it here.
@@ -181,7 +185,12 @@ def usable_device(name: str, renderer: str = "auto") -> str:
     import torch
 
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() and renderer != "cpu" else "cpu"
+        name = "cpu"
+        if torch.cuda.is_available() and renderer != "cpu":
+            if renderer == "auto" and importlib.util.find_spec("nvdiffrast") is None:
+                log.warning("there is a GPU but no nvdiffrast, which renders on it: fits run on the CPU")
+            else:
+                name = "cuda"
     try:
         device = str(torch.device(name))
         torch.empty(0, device=device)

@@ -240,3 +240,23 @@ class TestReal:
         assert 1 <= len(done) <= 4
         assert len(list((tmp_path / "out").glob("*.obj"))) == len(done)
         assert (tmp_path / "out" / "manifest.parquet").exists()
+
+
+def test_every_option_that_changes_a_result_is_remembered():
+    from fitter.commands_batch import RESULT_OPTIONS
+    from fitter.commands_options import shared_options
+    from fitter.job_options import JobOptions
+
+    @shared_options
+    def command(**options):
+        """Has the options and nothing else."""
+
+    names = {option.name for option in command.__click_params__}
+    where_and_how_loud = {"renderer", "device", "quiet", "verbose", "debug"}
+    assert names == set(RESULT_OPTIONS) | where_and_how_loud
+    assert set(JobOptions.__dataclass_fields__) == names - {"quiet", "verbose", "debug"}
+
+
+def test_ray_that_is_not_installed(fake, photo, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    error_line(facefit(photo.parent, "-o", tmp_path / "out", "--ray"), 5, "facefit[ray]")

@@ -58,6 +58,10 @@ model: $(INSTALLED_MODEL)
 	$(BIN)/python -m fitter.model.build_anny
 	$(BIN)/facefit doctor
 
+eval: $(INSTALLED)
+	@test -d "$(DATA)/fasseg" || { echo "DATA=folder is needed: the evaluation sets"; exit 2; }
+	$(BIN)/python -m benchmarks.report "$(DATA)"
+
 parser: $(INSTALLED)
 	@test -d "$(DATA)/fasseg" || { echo "DATA=folder is needed, with fasseg/, fasseg_train/ and ict_facekit.npz"; exit 2; }
 	$(BIN)/python -m training.parser "$(DATA)" --out data/parser.onnx

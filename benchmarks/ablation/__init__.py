@@ -12,4 +12,5 @@ optimiser, budget, regularisation, the search of the settings, and how the resul
 * fitting.py   one fit and its figures
 * tuning.py    the same small search of the settings for each method
 * run.py       everything, resumable; table.py   from lines of figures to the tables of docs/prdl.md
+* variants.py  what PRDL's own choices are worth
 """

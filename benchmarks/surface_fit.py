@@ -12,7 +12,9 @@ from fitter.metrics import Similarity, fit_similarity
 from fitter.model.face_model import LANDMARKS7, FaceModel
 
 INDEPENDENT = 2000  # the surface counts as so many independent points ...
-NOISE = 0.2  # ... each known to so many mm, against the components' unit prior
+NOISE = 0.2  # ... each known to so many mm, against the components' unit prior, in the end
+FIRST_NOISE = 3.0  # mm, at the start, when closest points are the wrong ones
+RIGID = 4  # rounds of pose and size alone
 SIGMA = 3.0  # mm; beyond, a point counts less (Geman-McClure): hair, holes
 EXPRESSION_SCALE = 0.35  # activation that counts as one standard deviation
 
@@ -27,7 +29,7 @@ class SurfaceFit:
     expression: np.ndarray
 
 
-def fit_surface(model: FaceModel, points: np.ndarray, landmarks7: np.ndarray, iterations: int = 20) -> SurfaceFit:
+def fit_surface(model: FaceModel, points: np.ndarray, landmarks7: np.ndarray, iterations: int = 22) -> SurfaceFit:
     """Gauss-Newton on point-to-plane distances, closest points anew each time; pose and size free, joints linearised.
 
     Args:
@@ -64,7 +66,8 @@ def fit_surface(model: FaceModel, points: np.ndarray, landmarks7: np.ndarray, it
         normal = np.cross(triangle[:, 1] - triangle[:, 0], triangle[:, 2] - triangle[:, 0])
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
         sigma = max(SIGMA, 12.0 * 0.8**round_)
-        weight = (sigma**2 / (sigma**2 + distance**2)) ** 2 * (INDEPENDENT / len(points)) / NOISE**2
+        noise = max(NOISE, FIRST_NOISE * 0.75 ** max(round_ - RIGID, 0))
+        weight = (sigma**2 / (sigma**2 + distance**2)) ** 2 * (INDEPENDENT / len(points)) / noise**2
         share = _weights(closest, triangle)
         moves = np.zeros((len(points), len(basis)))  # along the normal, per unit of each component
         for k in range(3):
@@ -75,19 +78,39 @@ def fit_surface(model: FaceModel, points: np.ndarray, landmarks7: np.ndarray, it
         gap = ((at - closest) * normal).sum(1)
         normal_matrix = system.T @ (weight[:, None] * system)
         right = system.T @ (weight * gap)
-        ridge = np.concatenate([precision, np.full(7, 1e-6)])
+        rigid = round_ < RIGID
+        # then the size stays: distances are measured at the model's, and a smaller scan would have smaller ones
+        ridge = np.concatenate([precision * (1e9 if rigid else 1.0), np.full(6, 1e-6), [1e-6 if rigid else 1e15]])
         right[: len(basis)] -= precision * coefficients
-        step = np.linalg.solve(normal_matrix + np.diag(ridge), right)
+        boxed = slice(first, len(basis)) if model.activation else slice(0, 0)
+        step = _solve_boxed(normal_matrix + np.diag(ridge), right, boxed, coefficients)
         coefficients = coefficients + step[: len(basis)]
-        if model.activation:
-            coefficients[first:] = coefficients[first:].clip(0, 1)
         verts = shaped(coefficients)
         turn = step[len(basis) :]
         moved = at + np.cross(turn[:3], at) + turn[3:6] + turn[6] * at
         motion = _inverse(fit_similarity(points, moved, scale=True))
-        if round_ > 10 and np.abs(step[: len(basis)]).max() < 2e-3:
+        if round_ > 14 and np.abs(step[: len(basis)]).max() < 2e-3:
             break
     return SurfaceFit(verts, seven(verts), coefficients[: sizes["identity"]], coefficients[first:])
+
+
+def _solve_boxed(matrix: np.ndarray, right: np.ndarray, boxed: slice, value: np.ndarray) -> np.ndarray:
+    """The step that solves the system with those of `value` in `boxed` staying in [0, 1]: what would leave is held at
+    the bound it reaches, and the others are solved again."""
+    step, held = np.linalg.solve(matrix, right), np.zeros(len(right), bool)
+    for _ in range(6):
+        wanted = value[boxed] + step[boxed]
+        leaving = np.zeros(len(right), bool)
+        leaving[boxed] = (wanted < -1e-9) | (wanted > 1 + 1e-9)
+        if not leaving.any():
+            break
+        held |= leaving
+        step[boxed] = wanted.clip(0, 1) - value[boxed]
+        free = ~held
+        inner = right[free] - matrix[np.ix_(free, held)] @ step[held]
+        step[free] = np.linalg.solve(matrix[np.ix_(free, free)], inner)
+    step[boxed] = (value[boxed] + step[boxed]).clip(0, 1) - value[boxed]
+    return step
 
 
 def near_face(model: FaceModel, reach: float = 30.0) -> np.ndarray:

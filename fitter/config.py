@@ -99,7 +99,8 @@ class FitConfig:
         calibrated: use the model file's bias and covariance of the detector; False: all landmarks alike.
         part_weights: of PRDL's parts in the order of fitter.observation.PARTS. Brows are hair, as thick and as high as
             their owner likes: at full weight they cost .06 mm of scan error (1.08 against 1.01), at none they would not
-            rise with an expression.
+            rise with an expression. Eyes are small: three times their weight raises the overlap of hand-labelled eyes
+            from .77 to .78 and costs nothing in 3D; five times costs .02 mm.
         statistics: of PRDL.
         max_seconds: budget of the optimisation; inf for none.
         seed: of everything random (nothing is, at present; it is written to the result).
@@ -116,7 +117,7 @@ class FitConfig:
     landmark_floor: float = 0.7
     robust: float = 3.0
     calibrated: bool = True
-    part_weights: tuple[float, ...] = (1.0, 1.0, 0.2, 0.2, 1.0, 1.0, 1.0, 0.3)
+    part_weights: tuple[float, ...] = (3.0, 3.0, 0.2, 0.2, 1.0, 1.0, 1.0, 0.3)
     statistics: tuple[str, ...] = ("min", "max", "mean")
     max_seconds: float = math.inf
     seed: int = 0

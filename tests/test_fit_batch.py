@@ -14,6 +14,7 @@ from fitter.fit import fit_batch
 from fitter.model.face_model import load_model
 from fitter.objective import Objective
 from fitter.optimize import minimize
+from fitter.parallel import only_kernels
 from fitter.render import load_renderer
 from fitter.result import FitFailure
 
@@ -99,6 +100,7 @@ def test_each_face_keeps_its_own_seconds_and_photo(model, crowd):
     ]  # fmt: skip
 
 
+@only_kernels()  # as in a fit: sums over several threads hang on how many faces there are
 def test_a_part_of_an_objective_goes_on_where_the_whole_was(model, crowd):
     """Between two refreshes: what was chosen for a face stays chosen when others leave."""
     crowd = crowd[[0, 1, 0]]

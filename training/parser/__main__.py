@@ -41,11 +41,11 @@ from training.parser.train import Schedule, torch_networks, train
 
 log = logging.getLogger("training.parser")
 
-RENDERED = 1400
-PRETRAINING = Schedule(steps=700, rendered=1.0, seed=1)
-CROSS_CAMERA = Schedule(steps=600, rendered=0.35, rate=2e-3, seed=2)
-EVERYTHING = Schedule(steps=1000, rendered=0.45, rate=2e-3, seed=3)
-FOLD = Schedule(steps=90, rendered=0.35, rate=2e-3, seed=4)
+RENDERED = 2000
+PRETRAINING = Schedule(steps=1500, rendered=1.0, seed=1)
+CROSS_CAMERA = Schedule(steps=2000, rendered=0.35, rate=2e-3, seed=2)
+EVERYTHING = Schedule(steps=2400, rendered=0.45, rate=2e-3, seed=3)
+FOLD = Schedule(steps=300, rendered=0.35, rate=2e-3, average=0.98, seed=4)
 PEOPLE = ("01", "02", "03", "04", "05", "06", "07")
 
 

@@ -1,4 +1,4 @@
-"""A stored window -> what the networks see in training: turned, shifted, mirrored, relit, blurred, occluded, with
+"""A stored window -> what the networks see in training: turned, shifted, mirrored, dyed, relit, blurred, occluded, with
 landmarks as wrong as a detector's."""
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from fitter.observation import LABEL, LABELS
 from fitter.parser_crops import CLASS_LABEL, CLASSES, MIRROR_CLASS, Crop, crop_input, exposure, face_crops
 from training.parser.backgrounds import draw_background
 from training.parser.occluders import draw_occluder
+from training.parser.recolour import complexion, dyed
 from training.parser.samples import IGNORE
 
 # LABELS -> place in the parser's output; what is no class of it says nothing.
@@ -32,6 +33,7 @@ class Augmentation:
     Attributes:
         turn: degrees, deviation; zoom: deviation of the logarithm; shift: deviation.
         occluder, background, grey: shares of pictures with each.
+        hair, skin: shares of photos whose hair and skin get another colour.
         landmark: deviation of the errors put on the landmarks, common to a part; drop: share of parts left out.
     """
 
@@ -41,11 +43,13 @@ class Augmentation:
     occluder: float = 0.35
     background: float = 0.5
     grey: float = 0.2
+    hair: float = 0.4
+    skin: float = 0.3
     landmark: float = 0.010
     drop: float = 0.06
 
 
-NONE = Augmentation(turn=0, zoom=0, shift=0, occluder=0, background=0, grey=0, landmark=0, drop=0)
+NONE = Augmentation(turn=0, zoom=0, shift=0, occluder=0, background=0, grey=0, hair=0, skin=0, landmark=0, drop=0)
 
 
 def disturbed(landmarks: np.ndarray, rng: np.random.Generator, how: Augmentation) -> np.ndarray:
@@ -135,8 +139,13 @@ def example(
         if rng.random() < 0.5:
             image, labels = np.ascontiguousarray(image[:, ::-1]), MIRROR_LABEL[labels[:, ::-1]]
             landmarks = (landmarks * (-1, 1) + (labels.shape[1], 0))[MIRROR]
-        if not rendered and rng.random() < how.background:
-            image, labels = other_background(image, labels, rng)
+        if not rendered:
+            if rng.random() < how.hair:
+                image = dyed(image, labels, rng)
+            if rng.random() < how.skin:
+                image = complexion(image, labels, landmarks, rng)
+            if rng.random() < how.background:
+                image, labels = other_background(image, labels, rng)
         if rng.random() < how.occluder:
             image, labels = draw_occluder(image.astype(np.float32), labels, landmarks, rng)
         image = relit(image.astype(np.float32), rng, how)

@@ -71,10 +71,9 @@ def _segmenter(data: Path, limit: int | None) -> list[Bar]:
     if not index.is_file():
         return []
     import cv2
-    import torch
 
     from benchmarks import bench_segmentation as bench
-    from fitter.image import crop_window, read_photo, sample_window
+    from fitter.image import read_photo
     from fitter.landmarks import load_detector
     from fitter.segmentation import load_segmenter
 
@@ -85,9 +84,8 @@ def _segmenter(data: Path, limit: int | None) -> list[Bar]:
         photo = read_photo(index.parent / f"{item['name']}.png")
         truth = cv2.imread(str(index.parent / f"{item['name']}_label.png"), cv2.IMREAD_GRAYSCALE)
         points = detector.detect(photo.pixels)[0].landmarks
-        window = crop_window(points, bench.SIZE)
-        image = (sample_window(photo.pixels, window)[0] / 255).astype(np.float32)
-        labels = segmenter.segment(image, window.to_window(torch.as_tensor(points)[None])[0].numpy(), window).labels
+        image, inside, window = bench.seen_in(photo.pixels, points, bench.PARSE_WINDOW)
+        labels = segmenter.segment(image, inside, window).labels
         seen = table[bench.to_photo(labels, window, photo.pixels.shape[:2])]
         scores.append(bench.score_fasseg(seen, truth, points, item["brows_found"] == 2)["accuracy"])
     return [Bar("fasseg: pixel accuracy of the default segmenter", float(np.mean(scores)), 0.75, True)]

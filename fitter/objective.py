@@ -114,8 +114,8 @@ class Objective:
             scale = (PAPER_WINDOW / self.size) ** 2
             terms["prdl"] = (weights.prdl * scale) * prdl_energy(
                 pixels, choices.selection, self.targets, self.part_weights * self.observation.part_confidence,
-                config.statistics,
-            )
+                config.statistics, config.prdl_huber * self.size / PAPER_WINDOW,
+            )  # fmt: skip
         if "photometric" in config.energies:
             albedo = model.albedo(parameters.albedo)
             colours = shade(albedo, vertex_normals(points, model.faces), parameters.sh)

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -84,10 +86,10 @@ def energy_and_gradient(function, pixels, *arguments, **keywords):
     return energy.detach(), torch.autograd.grad(energy.sum(), pixels)[0]
 
 
-def chunked(pixels, selection, targets, weights=None, statistics=STATISTICS):
+def chunked(pixels, selection, targets, weights=None, statistics=STATISTICS, huber=math.inf):
     """What devices other than the CPU run."""
     flags = tuple(name in statistics for name in STATISTICS)
-    parts = PrdlChunked.apply(selection.points(pixels), selection.offset, targets, flags)
+    parts = PrdlChunked.apply(selection.points(pixels), selection.offset, targets, flags, huber)
     return parts.reshape(-1, len(PARTS)).sum(1)
 
 
@@ -127,6 +129,36 @@ def test_statistics_by_hand():
     for name, squared in (("min", 4.0), ("max", 16.0), ("mean", 9.0)):
         for function in (prdl_energy_naive, chunked, prdl_energy):
             assert function(pixels, chosen, targets, statistics=(name,)).item() == pytest.approx(squared)
+
+
+@pytest.mark.parametrize("function", [prdl_energy, prdl_energy_naive, chunked])
+def test_differences_count_linearly_beyond_the_threshold(function):
+    """Two target pixels and two points, seen from one anchor: differences of 2 (min), 4 (max) and 3 (mean) pixels."""
+    mask = torch.zeros(1, 8, 1, 1)
+    mask[0, 0] = 1
+    targets = prdl_targets(mask)
+    pixels, chosen = of_part("left_eye", [[0.5, 2.5], [4.5, 0.5]])
+    for name, off in (("min", 2), ("max", 4), ("mean", 3)):
+        energy, grad = energy_and_gradient(function, pixels, chosen, targets, statistics=(name,), huber=1.5)
+        assert energy.item() == pytest.approx(2 * 1.5 * off - 1.5**2)
+        # all points away together: the sum of their pulls is 2 huber times the change of the distance
+        _, squares = energy_and_gradient(function, pixels, chosen, targets, statistics=(name,))
+        torch.testing.assert_close(grad, squares * 1.5 / off)
+        same = function(pixels, chosen, targets, statistics=(name,), huber=5.0)
+        assert same.item() == pytest.approx(off * off)  # within the threshold: squares
+
+
+@pytest.mark.parametrize("size", [224, 130])
+def test_fast_gradient_is_that_of_the_full_grid_with_linear_tails(size):
+    targets = prdl_targets(masks(size))
+    pixels, chosen = points(size, shift=size / 100)
+    slow, slow_grad = energy_and_gradient(prdl_energy_naive, pixels, chosen, targets, huber=1.0)
+    fast, fast_grad = energy_and_gradient(prdl_energy, pixels, chosen, targets, huber=1.0)
+    twin, twin_grad = energy_and_gradient(chunked, pixels, chosen, targets, huber=1.0)
+    assert fast.item() == pytest.approx(slow.item(), rel=0.01)
+    assert cosine(fast_grad, slow_grad) > 0.997
+    assert twin.item() == pytest.approx(slow.item(), rel=1e-4)
+    assert cosine(twin_grad, slow_grad) > 0.9999
 
 
 @pytest.mark.parametrize("size", [224, 130])
@@ -314,6 +346,8 @@ def test_errors():
         prdl_energy(pixels, chosen, targets, statistics=("median",))
     with pytest.raises(ValueError, match="statistics"):
         prdl_energy(pixels, chosen, targets, statistics=())
+    with pytest.raises(ValueError, match="huber is 0.*accepted"):
+        prdl_energy(pixels, chosen, targets, huber=0.0)
     with pytest.raises(ValueError, match="pixels"):
         prdl_energy(pixels[0], chosen, targets)
     with pytest.raises(ValueError, match="2 faces"):

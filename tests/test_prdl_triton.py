@@ -104,6 +104,36 @@ def test_the_kernels_equal_their_twin(flags, size):
         torch.testing.assert_close(gradient, cpu_gradient, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_the_kernels_count_linearly_beyond_the_threshold(statistic):
+    masks, pixels, rows = scene(40)
+    targets, selection = prdl_targets(masks, None), flat(rows)
+    flags = tuple(name == statistic for name in STATISTICS)
+    with stand_in():
+        energy, gradient = descend(lambda p: prdl_part_energies(p, rows, targets, [statistic], 2.0), pixels)
+
+    def twin_energies(p):
+        return PrdlChunked.apply(selection.points(p), selection.offset, targets, flags, 2.0).reshape(len(p), -1)
+
+    twin, twin_gradient = descend(twin_energies, pixels)
+    squares = descend(fused_squares(rows, targets, statistic), pixels)[0]
+    assert (energy[energy > 4] < squares[energy > 4]).all() and (energy > 4).any()
+    if statistic == "mean":
+        torch.testing.assert_close(energy, twin, rtol=0.03, atol=0.3)
+        assert cosine(gradient, twin_gradient) > 0.995
+    else:
+        torch.testing.assert_close(energy, twin, rtol=1e-5, atol=1e-5)
+        assert cosine(gradient, twin_gradient) > 0.99999
+
+
+def fused_squares(rows, targets, statistic):
+    def energies(pixels):
+        with stand_in():
+            return prdl_part_energies(pixels, rows, targets, [statistic])
+
+    return energies
+
+
 def test_a_point_that_is_no_number_spoils_its_own_part_alone():
     masks, pixels, rows = scene(24, batch=1, most=20)
     pixels[0, int(rows.bound[0, 5])] = torch.nan

@@ -16,6 +16,7 @@ Source: Wang et al. 2024, 3D Face Reconstruction with the Geometric Guidance of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -244,6 +245,7 @@ def prdl_energy(
     targets: PrdlTargets,
     weights: Tensor | None = None,
     statistics: Sequence[str] = STATISTICS,
+    huber: float = math.inf,
 ) -> Tensor:
     """Part Re-projection Distance Loss.
 
@@ -254,31 +256,37 @@ def prdl_energy(
         weights: (8,) or (B, 8) weight of each part, in the order of PARTS; None: 1 for all. A part whose target or
             prediction is empty counts 0.
         statistics: a subset of STATISTICS.
+        huber: pixels beyond which the difference d of two distances counts 2 huber |d| - huber^2 instead of d^2. A
+            mask's one wrong lobe then pulls with the same force wherever it ends. inf is the paper's.
     Returns:
         (B,) pixel^2: sum over parts, mean over anchors, sum over statistics. NaN where a selected point is not finite.
     Raises:
-        ValueError: shapes that do not fit, an unknown statistic.
-    Source: Wang et al. 2024, eq. 4 to 6.
+        ValueError: shapes that do not fit, an unknown statistic, a threshold that is not positive.
+    Source: Wang et al. 2024, eq. 4 to 6; Huber 1964 for the linear tails.
     """
-    parts = prdl_part_energies(pixels, selection, targets, statistics)
+    parts = prdl_part_energies(pixels, selection, targets, statistics, huber)
     return parts.sum(1) if weights is None else (parts * weights).sum(1)
 
 
 def prdl_part_energies(
-    pixels: Tensor, selection: PrdlSelection | PrdlRows, targets: PrdlTargets, statistics: Sequence[str] = STATISTICS
+    pixels: Tensor,
+    selection: PrdlSelection | PrdlRows,
+    targets: PrdlTargets,
+    statistics: Sequence[str] = STATISTICS,
+    huber: float = math.inf,
 ) -> Tensor:
     """The same before weights and sum over parts: (B, 8) pixel^2."""
-    _check(pixels, selection, targets, statistics)
+    _check(pixels, selection, targets, statistics, huber)
     points = selection.points(pixels)
     wanted = tuple(name in statistics for name in STATISTICS)
     if isinstance(selection, PrdlRows):
         from fitter.energies.prdl_triton import PrdlTriton
 
-        return PrdlTriton.apply(points, selection.bound, targets, wanted)
+        return PrdlTriton.apply(points, selection.bound, targets, wanted, huber)
     if points.device.type == "cpu":
-        parts = prdl_cpu.PrdlCpu.apply(points, selection.offset, targets, wanted)
+        parts = prdl_cpu.PrdlCpu.apply(points, selection.offset, targets, wanted, huber)
     else:
-        parts = PrdlChunked.apply(points, selection.offset, targets, wanted)
+        parts = PrdlChunked.apply(points, selection.offset, targets, wanted, huber)
     return parts.reshape(pixels.shape[0], len(PARTS))
 
 
@@ -288,9 +296,10 @@ def prdl_energy_naive(
     targets: PrdlTargets,
     weights: Tensor | None = None,
     statistics: Sequence[str] = STATISTICS,
+    huber: float = math.inf,
 ) -> Tensor:
     """`prdl_energy` by its definition: every anchor against every point, differentiated by torch. Slow and hungry."""
-    _check(pixels, selection, targets, statistics)
+    _check(pixels, selection, targets, statistics, huber)
     points, size = selection.points(pixels), targets.size
     anchors = _anchors(size, points)
     energies = []
@@ -303,7 +312,9 @@ def prdl_energy_naive(
             found = {"min": distance.min(1).values, "max": distance.max(1).values, "mean": distance.mean(1)}
             for name in statistics:
                 wanted = targets.descriptors[face, part, STATISTICS.index(name)].reshape(-1)
-                energy = energy + (found[name] - wanted).square().sum() / (size * size)
+                off = (found[name] - wanted).abs()
+                inner = off.clamp_max(huber)
+                energy = energy + (inner * (2 * off - inner)).sum() / (size * size)
         energies.append(energy)
     parts = torch.stack(energies).reshape(-1, len(PARTS))
     return parts.sum(1) if weights is None else (parts * weights).sum(1)
@@ -322,7 +333,9 @@ class PrdlChunked(torch.autograd.Function):
     CHUNK = 1 << 25  # distances held at a time: 128 MB in float32
 
     @staticmethod
-    def forward(ctx, points: Tensor, offset: Tensor, targets: PrdlTargets, wanted: tuple[bool, ...]) -> Tensor:
+    def forward(
+        ctx, points: Tensor, offset: Tensor, targets: PrdlTargets, wanted: tuple[bool, ...], huber: float = math.inf
+    ) -> Tensor:
         size = targets.size
         anchors = _anchors(size, points)
         descriptors = targets.descriptors.reshape(-1, len(STATISTICS), size * size).to(points.dtype)
@@ -336,7 +349,7 @@ class PrdlChunked(torch.autograd.Function):
             step = max(1, PrdlChunked.CHUNK // (stop - start))
             for first in range(0, size * size, step):
                 chunk = slice(first, first + step)
-                energies[part] += _chunk(anchors[chunk], members, descriptors[part, :, chunk], wanted, slope)
+                energies[part] += _chunk(anchors[chunk], members, descriptors[part, :, chunk], wanted, slope, huber)
         scale = 1.0 / (size * size)
         ctx.save_for_backward(gradient * scale)
         ctx.bounds = bounds
@@ -347,10 +360,12 @@ class PrdlChunked(torch.autograd.Function):
     def backward(ctx, grad: Tensor):
         (gradient,) = ctx.saved_tensors
         counts = torch.tensor(ctx.bounds, device=grad.device).diff()
-        return gradient * grad.repeat_interleave(counts)[:, None], None, None, None
+        return gradient * grad.repeat_interleave(counts)[:, None], None, None, None, None
 
 
-def _chunk(anchors: Tensor, members: Tensor, wanted_value: Tensor, wanted: tuple[bool, ...], slope: Tensor) -> Tensor:
+def _chunk(
+    anchors: Tensor, members: Tensor, wanted_value: Tensor, wanted: tuple[bool, ...], slope: Tensor, huber: float
+) -> Tensor:
     """Energy of some anchors; adds its gradient to `slope` (n, 2)."""
     distance = torch.cdist(anchors, members, compute_mode="donot_use_mm_for_euclid_dist")
     energy = distance.new_zeros(())
@@ -358,20 +373,26 @@ def _chunk(anchors: Tensor, members: Tensor, wanted_value: Tensor, wanted: tuple
         if wanted[number]:
             value, index = choose(distance, 1)
             residual = value - wanted_value[number]
-            energy = energy + residual.square().sum()
+            inner = residual.clamp(-huber, huber)
+            energy = energy + (inner * (2 * residual - inner)).sum()
             # distance 0 has no direction; its subgradient is taken as 0, as torch.cdist does
-            factor = torch.where(value > 0, 2 * residual / value, 0.0)
+            factor = torch.where(value > 0, 2 * inner / value, 0.0)
             slope.index_add_(0, index, factor[:, None] * (members[index] - anchors))
     if wanted[2]:
         residual = distance.mean(1) - wanted_value[2]
-        energy = energy + residual.square().sum()
-        factor = torch.where(distance > 0, (2 * residual / len(members))[:, None] / distance, 0.0)
+        inner = residual.clamp(-huber, huber)
+        energy = energy + (inner * (2 * residual - inner)).sum()
+        factor = torch.where(distance > 0, (2 * inner / len(members))[:, None] / distance, 0.0)
         slope += members * factor.sum(0)[:, None] - factor.T @ anchors
     return energy
 
 
 def _check(
-    pixels: Tensor, selection: PrdlSelection | PrdlRows, targets: PrdlTargets, statistics: Sequence[str]
+    pixels: Tensor,
+    selection: PrdlSelection | PrdlRows,
+    targets: PrdlTargets,
+    statistics: Sequence[str],
+    huber: float,
 ) -> None:
     batch = pixels.shape[0]
     if pixels.ndim != 3 or pixels.shape[2] != 2:
@@ -384,3 +405,5 @@ def _check(
     unknown = sorted(set(statistics) - set(STATISTICS))
     if unknown or not statistics:
         raise ValueError(f"statistics are {tuple(statistics)}; accepted: some of {STATISTICS}")
+    if not huber > 0:
+        raise ValueError(f"huber is {huber} pixels; accepted: > 0, inf for squares")

@@ -31,14 +31,17 @@ FINE, CELL, BLOCK = 3, 9, 27  # pixels; each divides the next
 NEAR = 3.0
 # Pixels. From here on the distance to a single point is smooth over a whole cell.
 FAR = 2.0 * CELL
+NEVER = 1e9  # pixels; the kernels' arithmetic knows no infinity
 CHUNKS = 16  # shares of the points, claimed by the threads
 
 
 class PrdlCpu(torch.autograd.Function):
-    """(N, 2) points, (B * 8 + 1,) offset, PrdlTargets, 3 flags -> (B * 8,) energies in pixel^2."""
+    """(N, 2) points, (B * 8 + 1,) offset, PrdlTargets, 3 flags, pixels -> (B * 8,) energies in pixel^2."""
 
     @staticmethod
-    def forward(ctx, points: Tensor, offset: Tensor, targets, wanted: tuple[bool, ...]) -> Tensor:
+    def forward(
+        ctx, points: Tensor, offset: Tensor, targets, wanted: tuple[bool, ...], huber: float = np.inf
+    ) -> Tensor:
         size = targets.size
         energy, gradient = energy_and_gradient(
             points.detach().numpy(),
@@ -47,6 +50,7 @@ class PrdlCpu(torch.autograd.Function):
             targets.cell_mean.numpy().reshape(-1, *targets.cell_mean.shape[2:]),
             targets.count.numpy().reshape(-1) > 0,
             np.array(wanted),
+            huber,
         )
         ctx.save_for_backward(torch.from_numpy(gradient))
         ctx.counts = offset.diff()
@@ -56,7 +60,7 @@ class PrdlCpu(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
         (gradient,) = ctx.saved_tensors
-        return gradient * grad.repeat_interleave(ctx.counts)[:, None], None, None, None
+        return gradient * grad.repeat_interleave(ctx.counts)[:, None], None, None, None, None
 
 
 def energy_and_gradient(
@@ -66,6 +70,7 @@ def energy_and_gradient(
     cell_mean: np.ndarray,
     present: np.ndarray,
     wanted: np.ndarray,
+    huber: float = np.inf,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Energies (T,) in pixel^2 and their gradients (N, 2) in pixels, of T parts.
 
@@ -75,7 +80,9 @@ def energy_and_gradient(
         descriptors: (T, 3, S, S) float32; cell_mean: (T, G, G) float32, of `cell_means`.
         present: (T,) bool: the target is not empty.
         wanted: (3,) bool: least, greatest, mean.
+        huber: pixels, as in fitter.energies.prdl.prdl_energy.
     """
+    limit = points.dtype.type(min(huber, NEVER))
     size, parts, strips = descriptors.shape[2], len(present), -(-descriptors.shape[2] // BLOCK)
     x, y = np.ascontiguousarray(points[:, 0]), np.ascontiguousarray(points[:, 1])
     counts = np.diff(offset)
@@ -94,7 +101,8 @@ def energy_and_gradient(
     residual = np.zeros((parts, cell_mean.shape[1] ** 2), x.dtype)
     energy = np.zeros((strips, parts))
     run_chunks(
-        _strips, strips, x, y, offset, descriptors, cell_mean, active, wanted, hull, corners, partial, residual, energy
+        _strips, strips, x, y, offset, descriptors, cell_mean, active, wanted, hull, corners, partial, residual,
+        energy, limit,
     )  # fmt: skip
     gradient = np.zeros(points.shape, x.dtype)
     run_chunks(_collect, CHUNKS, x, y, owner, size, residual, partial, gradient)
@@ -112,7 +120,7 @@ def _hulls(x, y, offset, active, hull, corners, part):
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _strips(
-    x, y, offset, descriptors, cell_mean, active, wanted, hull, corners, partial, residual, energy, strip
+    x, y, offset, descriptors, cell_mean, active, wanted, hull, corners, partial, residual, energy, limit, strip
 ):  # fmt: skip
     """All parts' energies over one strip of anchors, and what they give to the gradient."""
     size, kind = descriptors.shape[2], x.dtype.type
@@ -128,9 +136,9 @@ def _strips(
                     at = every[: high - low] if which == 0 else hull[low : low + corners[part]]
                     sign = kind(1 - 2 * which)
                     target = descriptors[part, which]
-                    energy[strip, part] += _extreme(sign, px[at], py[at], at, strip, size, target, slope)
+                    energy[strip, part] += _extreme(sign, px[at], py[at], at, strip, size, target, slope, limit)
             if wanted[2]:
-                energy[strip, part] += _average(px, py, strip, size, cell_mean[part], residual[part])
+                energy[strip, part] += _average(px, py, strip, size, cell_mean[part], residual[part], limit)
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -173,20 +181,21 @@ def _soft_mean(x, y, middle_x, middle_y, softness):
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _average(x, y, strip, size, target, residual):
+def _average(x, y, strip, size, target, residual, limit):
     """Energy of the mean distance over a strip; leaves each cell's share of the gradient in `residual`."""
     energy, cells = 0.0, len(target)
     for row in range(strip * BLOCK // CELL, min((strip + 1) * BLOCK // CELL, cells)):
         for column in range(cells):
             middle_x, middle_y, softness, weight = _cell(row, column, size)
             error = _soft_mean(x, y, middle_x, middle_y, softness) - target[row, column]
-            energy += weight * error * error
-            residual[row * cells + column] = 2 * weight * error / len(x)
+            inner = min(max(error, -limit), limit)
+            energy += weight * inner * (2 * error - inner)
+            residual[row * cells + column] = 2 * weight * inner / len(x)
     return energy
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _extreme(sign, x, y, index, strip, size, target, slope):
+def _extreme(sign, x, y, index, strip, size, target, slope, limit):
     """Energy of the least (sign 1.0) or greatest (sign -1.0) distance of a strip; adds its gradient to slope[index]."""
     count, energy = len(x), 0.0
     block, block_at = np.empty((2, count + 1), x.dtype), np.empty(count + 1, np.int64)
@@ -212,10 +221,14 @@ def _extreme(sign, x, y, index, strip, size, target, slope):
                             in_fine, _ = _candidates(
                                 sign, cell[0], cell[1], cell_at, in_cell, u, u_end, v, v_end, fine, fine_at
                             )
-                            energy += _pull(sign, fine, fine_at, in_fine, u, u_end, v, v_end, dense, target, slope)
+                            energy += _pull(
+                                sign, fine, fine_at, in_fine, u, u_end, v, v_end, dense, target, slope, limit
+                            )
                 else:
                     step = FINE if in_cell > 1 or away < FAR else CELL
-                    energy += _pull(sign, cell, cell_at, in_cell, column, column_end, row, row_end, step, target, slope)
+                    energy += _pull(
+                        sign, cell, cell_at, in_cell, column, column_end, row, row_end, step, target, slope, limit
+                    )
     return energy
 
 
@@ -253,7 +266,7 @@ def _candidates(sign, x, y, index, count, left, right, top, bottom, out, out_at)
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _pull(sign, place, index, count, left, right, top, bottom, step, target, slope):
+def _pull(sign, place, index, count, left, right, top, bottom, step, target, slope, limit):
     """Energy of the anchors of some pixels, one for each `step` x `step` of them; adds its gradient to `slope`."""
     energy, kind = 0.0, place.dtype.type
     for v in range(top, bottom, step):
@@ -273,9 +286,10 @@ def _pull(sign, place, index, count, left, right, top, bottom, step, target, slo
             weight = kind((u_end - u) * (v_end - v))
             distance = np.sqrt(abs(best))
             error = distance - kind(target[row, column])
-            energy += weight * error * error
+            inner = min(max(error, -limit), limit)
+            energy += weight * inner * (2 * error - inner)
             if distance > 0:  # distance 0 has no direction; its subgradient is taken as 0, as torch.cdist does
-                factor = 2 * weight * error / distance
+                factor = 2 * weight * inner / distance
                 slope[index[at], 0] += factor * (place[0, at] - ax)
                 slope[index[at], 1] += factor * (place[1, at] - ay)
     return energy

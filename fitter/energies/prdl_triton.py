@@ -19,12 +19,14 @@ from run to run.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from fitter.energies.prdl_cpu import CELL
+from fitter.energies.prdl_cpu import CELL, NEVER
 from fitter.observation import PARTS
 
 TILE = 16  # pixels; side of a tile of anchors
@@ -36,15 +38,17 @@ COUNT = len(PARTS)
 
 
 class PrdlTriton(torch.autograd.Function):
-    """(B, P, 2) points, (B, 9) bounds, PrdlTargets, 3 flags -> (B, 8) energies in pixel^2.
+    """(B, P, 2) points, (B, 9) bounds, PrdlTargets, 3 flags, pixels -> (B, 8) energies in pixel^2.
 
     Part p of face b are its points bound[b, p] to bound[b, p + 1].
     """
 
     @staticmethod
-    def forward(ctx, points: Tensor, bound: Tensor, targets, wanted: tuple[bool, ...]) -> Tensor:
+    def forward(
+        ctx, points: Tensor, bound: Tensor, targets, wanted: tuple[bool, ...], huber: float = math.inf
+    ) -> Tensor:
         energy, gradient = energy_and_gradient(
-            points.detach().float(), bound, targets.descriptors, targets.cell_mean, targets.count > 0, wanted
+            points.detach().float(), bound, targets.descriptors, targets.cell_mean, targets.count > 0, wanted, huber
         )
         ctx.save_for_backward(gradient, bound)
         return energy.to(points.dtype)
@@ -57,19 +61,26 @@ class PrdlTriton(torch.autograd.Function):
         part = torch.searchsorted(bound[:, 1:].contiguous(), place.expand(len(grad), -1).contiguous(), right=True)
         # points behind the last bound belong to no part; their gradient is 0
         scale = grad.gather(1, part.clamp_max(COUNT - 1))
-        return (gradient * scale[..., None]).to(grad.dtype), None, None, None
+        return (gradient * scale[..., None]).to(grad.dtype), None, None, None, None
 
 
 def energy_and_gradient(
-    points: Tensor, bound: Tensor, descriptors: Tensor, cell_mean: Tensor, present: Tensor, wanted: tuple[bool, ...]
+    points: Tensor,
+    bound: Tensor,
+    descriptors: Tensor,
+    cell_mean: Tensor,
+    present: Tensor,
+    wanted: tuple[bool, ...],
+    huber: float = math.inf,
 ) -> tuple[Tensor, Tensor]:
     """Energies (B, 8) in pixel^2 and their gradients (B, P, 2) in pixels.
 
     Args:
         points: (B, P, 2) float32; bound: (B, 9) int32.
         descriptors: (B, 8, 3, S, S) float32; cell_mean: (B, 8, G, G) float32; present: (B, 8) bool.
-        wanted: least, greatest, mean.
+        wanted: least, greatest, mean. huber: pixels, as in fitter.energies.prdl.prdl_energy.
     """
+    limit = min(huber, NEVER)
     batch, count = points.shape[:2]
     size, cells = descriptors.shape[-1], cell_mean.shape[-1]
     points, bound = points.contiguous(), bound.to(torch.int32).contiguous()
@@ -81,7 +92,7 @@ def energy_and_gradient(
         partial = points.new_zeros(batch * COUNT, blocks)
         pull = points.new_empty(batch * COUNT, cells * cells)
         _mean[(batch * COUNT, blocks)](
-            points, bound, present, cell_mean.contiguous(), pull, partial, count, size, cells,
+            points, bound, present, cell_mean.contiguous(), pull, partial, count, size, cells, limit,
             CELL=CELL, CELLS=CELLS, POINTS=POINTS, PARTS=COUNT,
         )  # fmt: skip
         _mean_gradient[(batch * COUNT, triton.cdiv(count, POINTS))](
@@ -93,7 +104,7 @@ def energy_and_gradient(
         across = triton.cdiv(size, TILE)
         partial = points.new_zeros(batch * COUNT, across * across)
         _extremes[(batch * COUNT, across * across)](
-            points, bound, present, descriptors.contiguous(), gradient, partial, count, size, across, SLACK,
+            points, bound, present, descriptors.contiguous(), gradient, partial, count, size, across, SLACK, limit,
             LEAST=wanted[0], GREATEST=wanted[1], TILE=TILE, SCAN=SCAN, BLOCK=BLOCK, PARTS=COUNT,
         )  # fmt: skip
         energies.append(partial.sum(1))
@@ -103,7 +114,7 @@ def energy_and_gradient(
 
 @triton.jit
 def _extremes(
-    points, bound, present, target, gradient, partial, count, size, across, slack,
+    points, bound, present, target, gradient, partial, count, size, across, slack, limit,
     LEAST: tl.constexpr, GREATEST: tl.constexpr, TILE: tl.constexpr, SCAN: tl.constexpr, BLOCK: tl.constexpr,
     PARTS: tl.constexpr,
 ):  # fmt: skip
@@ -175,10 +186,11 @@ def _extremes(
         if LEAST:
             distance = tl.sqrt(low)
             error = distance - tl.load(goal, mask=counts, other=0.0)
-            energy += tl.where(counts, error * error, 0.0)
+            inner = tl.minimum(tl.maximum(error, -limit), limit)
+            energy += tl.where(counts, inner * (2.0 * error - inner), 0.0)
             # distance 0 has no direction; its subgradient is taken as 0, as torch.cdist does
             moves = counts & (low > 0) & (low < float("inf"))
-            factor = 2.0 * error / tl.where(moves, distance, 1.0)
+            factor = 2.0 * inner / tl.where(moves, distance, 1.0)
             x = tl.load(base + 2 * low_at, mask=moves, other=0.0)
             y = tl.load(base + 2 * low_at + 1, mask=moves, other=0.0)
             tl.atomic_add(pulls + 2 * low_at, factor * (x - ax), mask=moves)
@@ -186,9 +198,10 @@ def _extremes(
         if GREATEST:
             distance = tl.sqrt(tl.maximum(high, 0.0))
             error = distance - tl.load(goal + size * size, mask=counts, other=0.0)
-            energy += tl.where(counts, error * error, 0.0)
+            inner = tl.minimum(tl.maximum(error, -limit), limit)
+            energy += tl.where(counts, inner * (2.0 * error - inner), 0.0)
             moves = counts & (high > 0) & (high < float("inf"))
-            factor = 2.0 * error / tl.where(moves, distance, 1.0)
+            factor = 2.0 * inner / tl.where(moves, distance, 1.0)
             x = tl.load(base + 2 * high_at, mask=moves, other=0.0)
             y = tl.load(base + 2 * high_at + 1, mask=moves, other=0.0)
             tl.atomic_add(pulls + 2 * high_at, factor * (x - ax), mask=moves)
@@ -211,7 +224,7 @@ def _cell(index, size, cells, CELL: tl.constexpr):
 
 @triton.jit
 def _mean(
-    points, bound, present, target, pull, partial, count, size, cells,
+    points, bound, present, target, pull, partial, count, size, cells, limit,
     CELL: tl.constexpr, CELLS: tl.constexpr, POINTS: tl.constexpr, PARTS: tl.constexpr,
 ):  # fmt: skip
     """Some cells of one part: the energy of their mean distances, and what each gives to the gradient."""
@@ -233,8 +246,9 @@ def _mean(
             total += tl.sum(tl.where(inside[None, :], tl.sqrt(dx * dx + dy * dy + softness[:, None]), 0.0), 1)
         number = (last - first).to(tl.float32)
         error = total / number - tl.load(target + part * cells * cells + index, mask=counts, other=0.0)
-        tl.store(pull + part * cells * cells + index, 2.0 * weight * error / number, mask=counts)
-        energy = tl.sum(tl.where(counts, weight * error * error, 0.0), 0)
+        inner = tl.minimum(tl.maximum(error, -limit), limit)
+        tl.store(pull + part * cells * cells + index, 2.0 * weight * inner / number, mask=counts)
+        energy = tl.sum(tl.where(counts, weight * inner * (2.0 * error - inner), 0.0), 0)
         tl.store(partial + part * tl.num_programs(1) + block, energy)
 
 

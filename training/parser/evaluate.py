@@ -15,15 +15,14 @@ import fitter  # noqa: F401  before torch and numpy: it sets their threads
 
 import cv2  # isort: skip
 import numpy as np
-import torch
 
-from benchmarks.bench_segmentation import RENDERED, TO_FASSEG, overlap, score_fasseg, to_photo
-from fitter.image import crop_window, read_photo, sample_window
+from benchmarks.bench_segmentation import RENDERED, TO_FASSEG, overlap, score_fasseg, seen_in
+from fitter.image import read_photo
 from fitter.landmarks import MediaPipeDetector
 from fitter.observation import LABEL
+from fitter.parse import PARSE_WINDOW, to_photo
 from fitter.segmentation import PartSegmenter
 
-SIZE = 224
 _LOOKUP = np.array([TO_FASSEG[name] for name in LABEL], np.uint8)
 
 
@@ -33,7 +32,8 @@ class Scored:
 
     Attributes:
         name, person, source: as in Samples; yaw: degrees.
-        image: (224, 224, 3) the window; inside: (478, 2) its landmarks; window; landmarks: (478, 2) photo pixels.
+        image: (S, S, 3) the window that `facefit parse` looks at; inside: (478, 2) its landmarks; window.
+        landmarks: (478, 2) photo pixels.
         truth: (H, W) labels of the photo; brows: whether they hold the brows.
     """
 
@@ -54,9 +54,7 @@ def _look(photo_file: Path, label_file: Path, detector: MediaPipeDetector, **abo
     faces = detector.detect(photo.pixels)
     if not faces:
         return None
-    window = crop_window(faces[0].landmarks, SIZE)
-    image = (sample_window(photo.pixels, window)[0] / 255).astype(np.float32)
-    inside = window.to_window(torch.as_tensor(faces[0].landmarks)[None])[0].numpy()
+    image, inside, window = seen_in(photo.pixels, faces[0].landmarks, PARSE_WINDOW)
     truth = cv2.imread(str(label_file), cv2.IMREAD_GRAYSCALE)
     return Scored(
         name=photo_file.stem, image=image, inside=inside, window=window, landmarks=faces[0].landmarks, truth=truth,

@@ -24,9 +24,9 @@ import numpy as np
 import torch
 
 from benchmarks.dataset import Scan, read_scan
-from benchmarks.surface_fit import SurfaceFit, fit_surface, near_face
 from fitter.metrics import sample_surface, scan_distances, scan_error
 from fitter.model.face_model import LANDMARKS7, FaceModel, load_model
+from fitter.model.surface_fit import Samples, SurfaceFit, fit_surface, near_face
 
 SCANS = ("lps", "james")
 POINTS = 4000  # of a scan's face that are fitted
@@ -45,7 +45,7 @@ def measure(model: FaceModel, scans: dict[str, Scan], people: int = PEOPLE) -> t
         figures["mean_face"][name] = _error(model.verts.double().numpy(), mean7, model, scan)
         inside = scan.faces[scan.region[scan.faces].all(1)]
         points = sample_surface(scan.verts, inside, POINTS, seed=1)
-        fits[name] = fit_surface(model, points, scan.landmarks7)
+        fits[name] = fit_surface(model, Samples(points), scan.landmarks7)
         figures["direct"][name] = _error(fits[name].verts, fits[name].landmarks7, model, scan)
     figures["specificity"] = specificity(model, scans, people)
     return figures, fits

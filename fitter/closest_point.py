@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 from numba import njit
 
@@ -28,8 +30,21 @@ class ClosestPoint:
             raise ValueError(f"faces has shape {faces.shape}; expected (F, 3) with F > 0")
         if not np.isfinite(verts).all():
             raise ValueError("the mesh has vertices that are not finite")
+        self.faces = faces
         self.corners = np.ascontiguousarray(verts[faces])
-        self.order, self.low, self.high, self.child, self.span = _build(self.corners)
+        self.order, self.child, self.span = _build(self.corners)
+        self.low, self.high = _boxes(self.corners, self.order, self.child, self.span)
+
+    def moved(self, verts: np.ndarray) -> ClosestPoint:
+        """The same surface with its vertices elsewhere. The tree stays, its boxes are fitted anew: right for any shape,
+        slower to search the more the shape has changed."""
+        verts = np.asarray(verts, np.float64)
+        if not np.isfinite(verts).all():
+            raise ValueError("the mesh has vertices that are not finite")
+        other = copy(self)
+        other.corners = np.ascontiguousarray(verts[self.faces])
+        other.low, other.high = _boxes(other.corners, self.order, self.child, self.span)
+        return other
 
     def __call__(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(N, 3) -> distances (N,), closest points (N, 3), faces (N,)."""
@@ -45,32 +60,58 @@ class ClosestPoint:
         return distance, closest, face
 
 
-def _build(corners: np.ndarray):
+@njit(cache=True)
+def _build(corners):
     """Median splits along the longest side. `order`: triangles, leaf by leaf. Node k has children child[k] and
     child[k] + 1, or is a leaf (child[k] = -1) over order[span[k, 0]:span[k, 1]]."""
-    low, high, centre = corners.min(1), corners.max(1), corners.mean(1)
-    order = np.arange(len(corners))
-    boxes_low, boxes_high, child, span = [None], [None], [-1], [(0, len(corners))]
-    todo = [0]
-    while todo:
-        node = todo.pop()
+    count = len(corners)
+    centre = np.empty((count, 3))
+    for n in range(count):
+        for axis in range(3):
+            centre[n, axis] = (corners[n, 0, axis] + corners[n, 1, axis] + corners[n, 2, axis]) / 3
+    order = np.arange(count)
+    child, span = np.full(2 * count, -1), np.zeros((2 * count, 2), np.int64)
+    span[0, 1] = count
+    nodes, node = 1, 0
+    while node < nodes:  # children are numbered after their parents, so that one walk is enough
         start, stop = span[node]
-        part = order[start:stop]
-        boxes_low[node], boxes_high[node] = low[part].min(0), high[part].max(0)
-        if stop - start <= _LEAF:
-            continue
-        middle = centre[part]
-        axis = int(np.ptp(middle, axis=0).argmax())
-        half = (stop - start) // 2
-        order[start:stop] = part[np.argpartition(middle[:, axis], half)]
-        child[node] = len(span)
-        for bounds in ((start, start + half), (start + half, stop)):
-            todo.append(len(span))
-            span.append(bounds)
-            child.append(-1)
-            boxes_low.append(None)
-            boxes_high.append(None)
-    return order, np.array(boxes_low), np.array(boxes_high), np.array(child), np.array(span)
+        if stop - start > _LEAF:
+            axis, longest = 0, -1.0
+            for k in range(3):
+                values = centre[order[start:stop], k]
+                side = values.max() - values.min()
+                if side > longest:
+                    axis, longest = k, side
+            part = order[start:stop]
+            order[start:stop] = part[np.argsort(centre[part, axis], kind="mergesort")]
+            middle = start + (stop - start) // 2
+            child[node] = nodes
+            span[nodes, 0], span[nodes, 1] = start, middle
+            span[nodes + 1, 0], span[nodes + 1, 1] = middle, stop
+            nodes += 2
+        node += 1
+    return order, child[:nodes].copy(), span[:nodes].copy()
+
+
+@njit(cache=True)
+def _boxes(corners, order, child, span):
+    """The boxes of a tree whose triangles have moved. Children have higher numbers than their parents."""
+    count = len(child)
+    low, high = np.empty((count, 3)), np.empty((count, 3))
+    for node in range(count - 1, -1, -1):
+        left = child[node]
+        for axis in range(3):
+            if left >= 0:
+                low[node, axis] = min(low[left, axis], low[left + 1, axis])
+                high[node, axis] = max(high[left, axis], high[left + 1, axis])
+                continue
+            a, b = np.inf, -np.inf
+            for k in range(span[node, 0], span[node, 1]):
+                for corner in range(3):
+                    a = min(a, corners[order[k], corner, axis])
+                    b = max(b, corners[order[k], corner, axis])
+            low[node, axis], high[node, axis] = a, b
+    return low, high
 
 
 @njit(cache=True, inline="always")

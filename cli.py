@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from fitter.commands_batch import batch
+from fitter.commands_convert import convert
 from fitter.commands_eval import evaluate
 from fitter.commands_models import models
 from fitter.commands_options import check_mesh_suffix, input_files, shared_options, start
@@ -204,6 +205,7 @@ def _quality(face) -> str:
 
 
 cli.add_command(batch)
+cli.add_command(convert)
 cli.add_command(evaluate)
 cli.add_command(models)
 cli.add_command(parse)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from fitter.errors import OutputError
 from fitter.export_gltf import glb_bytes
 from fitter.export_mesh import mtl_bytes, obj_bytes, ply_bytes, png_bytes
 from fitter.files import write_files
+from fitter.model.face_model import FaceModel
 from fitter.parameters import Parameters
 from fitter.result import LANDMARK7_NAMES, SPACES, FitResult
 
@@ -89,24 +91,38 @@ def result_files(
     if space not in SPACES:
         raise ValueError(f"space is {space!r}; accepted: {', '.join(SPACES)}")
     texture = _texture(result, texture_size)
-    suffix = output.suffix.lower()
-    model, verts = result.model, result.verts_in(space)
-    faces, uv, uv_faces = (value.cpu().numpy() for value in (model.faces, model.uv, model.uv_faces))
+    model = result.model
     comment = f"facefit; millimetres; {space} space\nface model {model.name} {model.version}, {model.license}"
+    contents = mesh_contents(
+        paths, model, result.verts_in(space), texture, comment, lambda image: glb_bytes(result, image, space)
+    )
+    document = result_json(result, output.name, space=space, texture=texture.shape[0])
+    contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+    return dict(zip(paths, contents, strict=True))
+
+
+def mesh_contents(
+    paths: Sequence[Path], model: FaceModel, verts: np.ndarray, texture: np.ndarray, comment: str,
+    glb: Callable[[bytes], bytes],
+) -> list[bytes]:  # fmt: skip
+    """The contents of all `output_paths` but the JSON.
+
+    Args:
+        verts: (V, 3) mm; texture: (S, S, 3) uint8; comment: lines for the top of the mesh file.
+        glb: PNG bytes -> GLB bytes, called for that format.
+    """
+    faces, uv, uv_faces = (value.cpu().numpy() for value in (model.faces, model.uv, model.uv_faces))
+    suffix = paths[0].suffix.lower()
     if suffix == ".obj":
         _, library, image, _ = paths
-        contents = [
+        return [
             obj_bytes(verts, faces, uv, uv_faces, material="face", library=library.name, comment=comment),
             mtl_bytes("face", image.name),
             png_bytes(texture),
         ]
-    elif suffix == ".ply":
-        contents = [ply_bytes(verts, faces, vertex_colours(texture, faces, uv, uv_faces, len(verts)), comment)]
-    else:
-        contents = [glb_bytes(result, png_bytes(texture), space)]
-    document = result_json(result, output.name, space=space, texture=texture.shape[0])
-    contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
-    return dict(zip(paths, contents, strict=True))
+    if suffix == ".ply":
+        return [ply_bytes(verts, faces, vertex_colours(texture, faces, uv, uv_faces, len(verts)), comment)]
+    return [glb(png_bytes(texture))]
 
 
 def _texture(result: FitResult, size: int) -> np.ndarray:
@@ -136,7 +152,7 @@ def result_json(result: FitResult, mesh_file: str, *, space: str = "model", text
     flip = np.diag([1.0, -1.0, -1.0])
     parameters = {k: v[0].detach().cpu().double().tolist() for k, v in value.tensors().items()}
     window = result.window
-    return _finite(
+    return finite(
         {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -180,12 +196,12 @@ def result_json(result: FitResult, mesh_file: str, *, space: str = "model", text
     )  # fmt: skip
 
 
-def _finite(value):
+def finite(value):
     """JSON has no NaN; a reader gets null."""
     if isinstance(value, dict):
-        return {str(k): _finite(v) for k, v in value.items()}
+        return {str(k): finite(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
+        return [finite(v) for v in value]
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, np.integer):

@@ -65,7 +65,7 @@ def unwrap(result: FitResult, size: int = 1024) -> tuple[np.ndarray, np.ndarray]
     kernels.over_rows(
         kernels.compose, size, texel_face, texel_bary, mirror_uv, mirrored, base, detail, confidence, texture
     )
-    texture = _gutter(texture, texel_face >= 0)
+    texture = fill_gutter(texture, texel_face >= 0)
     return (np.clip(texture, 0, 1) * 255 + 0.5).astype(np.uint8), confidence
 
 
@@ -257,7 +257,7 @@ def mirrored_corners(model: FaceModel) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(mirror), matched | close
 
 
-def _gutter(texture: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def fill_gutter(texture: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Paint around the islands with their nearest texel, and the rest with the mean colour."""
     if inside.all() or not inside.any():
         return texture

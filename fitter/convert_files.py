@@ -1,0 +1,170 @@
+"""`facefit convert` between files: the fit and its model are read back, the converted mesh is written.
+
+The JSON (`format` "facefit-conversion", `format_version` 1) lies beside the mesh. The mesh lies where the source's mesh
+lies: in the source's coordinates, so that the two overlay each other.
+
+* `mesh`, `camera`, `landmarks7`, `photo`: as in a result (fitter.export), for this mesh; `mesh.space` is that of the
+  source.
+* `model`: the target; `source`: the file that was converted, and the model it was fitted with.
+* `parameters`: identity, expression, joints and gaze of the target model; `rotvec` and `translation` map its model
+  space to camera space. `mesh_from_model`: X_mesh = R X_model + t takes its model space to the mesh's coordinates.
+* `residual`: whether the mesh holds offsets beyond what the parameters give.
+* `errors`: mm, "components" (the parameters alone) and "residual" -> "source_to_target" (from each vertex of the
+  source's face inside the landmarks' oval to the converted surface) and "target_to_source" -> median, mean, p90,
+  vertices.
+* `texture`: "source" (repainted), or "albedo" (the target's mean skin: the source's texture was not there).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from fitter.convert import Conversion
+from fitter.errors import InputError
+from fitter.export import finite, mesh_contents, output_paths
+from fitter.export_gltf import morph_glb, morph_targets
+from fitter.export_mesh import vertex_normals
+from fitter.fits import Fit, check_model
+from fitter.model.face_model import LANDMARKS7, FaceModel, load_model, model_path
+from fitter.model.regions import regions
+from fitter.model.registry import BUNDLED, installed
+from fitter.result import LANDMARK7_NAMES
+from fitter.texture import texels
+from fitter.texture_transfer import albedo_texture, painted, transfer
+from fitter.version import facefit_version
+
+FORMAT, FORMAT_VERSION = "facefit-conversion", 1
+KEPT = ("identity", "expression", "joints", "gaze", "rotvec", "translation")  # parameters of the target
+
+
+def source_model(fit: Fit, model: str | None = None) -> FaceModel:
+    """The model that a fit was made with.
+
+    Args:
+        model: its name or file; None: the bundled or installed one with the checksum of the fit.
+    Raises:
+        InputError: it is another one, or none here has that checksum. ModelError: it cannot be read.
+    """
+    if model is None:
+        wanted = fit.document["model"].get("checksum")
+        for name, path in {BUNDLED: model_path(), **installed()}.items():
+            if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == wanted:
+                model = name
+                break
+        else:
+            used = fit.document["model"]
+            known = ", ".join((BUNDLED, *installed()))
+            raise InputError(
+                f"{fit.path}: fitted with face model {used.get('name')} {used.get('version')} ({str(wanted)[:8]}), "
+                f"which is none of {known}; name its file with --model"
+            )
+    loaded = load_model(model)
+    check_model([fit], loaded)
+    return loaded
+
+
+def source_files(fit: Fit) -> list[Path]:
+    """What is read of a fit, and must not be overwritten. Raises InputError: its JSON does not say where they lie."""
+    try:
+        space = fit.document["mesh"]["space"]
+        if space not in ("model", "camera"):
+            raise ValueError(f"mesh.space is {space!r}; accepted: model, camera")
+        files = {fit.path, *output_paths(fit.mesh), *([fit.photo] if fit.photo else [])}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{fit.path}: damaged result: {error}") from None
+    return sorted(path for path in files if path.exists())
+
+
+def conversion_files(conversion: Conversion, fit: Fit, output: Path, *, texture_size: int = 1024) -> dict[Path, bytes]:
+    """What is to be written.
+
+    Args:
+        fit: what was converted; the texture is taken from the files beside it.
+        output: .obj, .ply or .glb.
+        texture_size: side of the texture in pixels.
+    Returns:
+        path -> content, the mesh first, the JSON last.
+    Raises:
+        InputError: the source's texture is damaged. OutputError: another suffix.
+    """
+    paths = output_paths(output)
+    space, result = fit.document["mesh"]["space"], conversion.result
+    model, verts = result.model, conversion.verts_in(space)
+    texture, painted_by = _texture(conversion, fit, texture_size)
+    comment = f"facefit; millimetres; {space} space of {fit.path.name}\nface model {model.name} {model.version}, "
+    contents = mesh_contents(
+        paths, model, verts, texture, comment + model.license, lambda image: _glb(conversion, space, image)
+    )
+    document = conversion_json(conversion, fit, output.name, texture=len(texture), painted_by=painted_by)
+    contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+    return dict(zip(paths, contents, strict=True))
+
+
+def _texture(conversion: Conversion, fit: Fit, size: int) -> tuple[np.ndarray, str]:
+    source, result = conversion.source, conversion.result
+    image = painted(fit.mesh, len(source.model.verts))
+    if image is None:
+        flat = albedo_texture(result.model, *texels(result.model, size), fill=True)
+        return (flat * 255 + 0.5).astype(np.uint8), "albedo"
+    verts = conversion.verts_in("model")
+    return transfer(image, source.model, source.verts, regions(source.model), result.model, verts,
+                    regions(result.model), size), "source"  # fmt: skip
+
+
+def _glb(conversion: Conversion, space: str, image: bytes) -> bytes:
+    result = conversion.result
+    base, targets, weights = morph_targets(result, space)
+    if space == "model":  # of the target; the mesh lies in the source's
+        base, targets = conversion.motion(base), targets @ conversion.motion.rotation.T
+    normals = vertex_normals(conversion.verts_in(space), result.model.faces.numpy())
+    return morph_glb(result.model, base, normals, targets, result.model.expression_names, weights, image)
+
+
+def conversion_json(
+    conversion: Conversion, fit: Fit, mesh_file: str, *, texture: int = 0, painted_by: str = "source"
+) -> dict:
+    """The JSON document of the module's docstring."""
+    result, space = conversion.result, fit.document["mesh"]["space"]
+    model = result.model
+    verts = conversion.verts_in(space)
+    rows = list(LANDMARKS7)
+    corners = verts[model.faces[model.landmark_faces[rows]].numpy()]
+    landmarks7 = (corners * model.landmark_bary[rows].double().numpy()[:, :, None]).sum(1)
+    tensors = result.parameters.tensors()
+    parameters = {name: tensors[name][0].double().tolist() for name in KEPT}
+    rotation, translation = conversion.motion.rotation, conversion.motion.translation
+    if space == "camera":
+        rotation, translation = result.pose()
+    return finite(
+        {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "mesh": {
+                "file": mesh_file, "space": space, "units": "millimetre", "vertices": len(verts),
+                "faces": len(model.faces), "texture_size": texture,
+            },
+            "source": {"file": fit.path.name, "mesh": fit.mesh.name, "model": fit.document["model"]},
+            "model": {
+                "name": model.name, "version": model.version, "license": model.license, "checksum": model.checksum,
+                "sizes": model.sizes,
+            },
+            "residual": conversion.residual,
+            "errors": conversion.errors,
+            "errors_convention": "mm inside the landmarks' oval, from the vertices of the one face (no eyeballs, "
+            "nothing inside the mouth) to the surface of the other",
+            "parameters": parameters,
+            "expression": dict(zip(model.expression_names, parameters["expression"], strict=True)),
+            "mesh_from_model": {"R": rotation.tolist(), "t": translation.tolist()},
+            "camera": fit.document["camera"],
+            "landmarks7": landmarks7.tolist(),
+            "landmarks7_names": list(LANDMARK7_NAMES),
+            "texture": painted_by,
+            "photo": fit.document["photo"],
+            "seconds": conversion.seconds,
+            "versions": {"facefit": facefit_version()},
+        }
+    )  # fmt: skip

@@ -1,0 +1,150 @@
+"""What a model's components cannot represent of a surface: smooth offsets of its vertices that bring it there.
+
+Source: Amberg, Romdhani and Vetter 2007, "Optimal step nonrigid ICP algorithms for surface registration" (falling
+stiffness, pairs dropped by distance, normals and borders); the stiffness here is the squared graph Laplacian of the
+offsets (Sorkine et al. 2004).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
+from scipy.sparse.linalg import splu
+from scipy.spatial import cKDTree
+
+from fitter.export_mesh import vertex_normals
+from fitter.model.regions import NONE, Regions
+from fitter.model.surface_fit import FACING, GroupedSurface, triangle_normals, triangle_weights
+
+STIFFNESS = (14.0, 10.0, 7.0, 5.0, 4.0)  # mm: what is broader follows the surface, what is finer stays the model's
+FAR = 5.0  # mm; a pair further apart is no pair
+BESIDE = 1.0  # mm that a closest point may lie sideways of its point: more, and it is the rim of its region
+FADE = 40.0  # mm around the face over which the offsets end
+BEND = 10.0  # mm within which they turn from the slope at the face's border to an even ramp
+
+
+def surface_offsets(
+    verts: np.ndarray, faces: np.ndarray, where: Regions, surface: GroupedSurface, surface_verts: np.ndarray,
+    samples: tuple[np.ndarray, np.ndarray, np.ndarray], stiffness: Sequence[float] = STIFFNESS,
+) -> np.ndarray:  # fmt: skip
+    """Offsets of a mesh's vertices towards a surface, smooth over the mesh, none far from the face.
+
+    Args:
+        verts: (V, 3) mm; faces: (F, 3); where: its regions; vertices of `where.drawn` are drawn to the surface.
+        surface: the other surface by groups; surface_verts: (V', 3) its vertices.
+        samples: points (N, 3), normals (N, 3) and groups (N,) on the surface, drawn to by the nearest triangle, so that
+            a coarse mesh too lies in the middle of the surface.
+        stiffness: of each round, mm.
+    Returns:
+        (V, 3) mm; 0 on other pieces than the face's.
+    """
+    # all that may move: the rest, with the back of the head, need not be solved for
+    reach = cKDTree(verts[where.drawn]).query(verts)[0]
+    index = np.flatnonzero(where.skin & (reach < FADE))
+    local = np.full(len(verts), -1)
+    local[index] = np.arange(len(index))
+    laplacian = graph_laplacian(verts, faces, local)
+    edge = _edge_length(verts, faces, local)
+    bending = laplacian.T @ laplacian + (edge / BEND) ** 2 / 4 * _ramp(faces, np.where(where.drawn, -1, local), local)
+    rest = _smoothstep((reach[index] / FADE - 0.8) / 0.2)
+    own = GroupedSurface(verts, *_grouped(faces, where))
+    points, normals, groups = samples
+    offsets = np.zeros_like(verts)
+    drawn = where.drawn[index]
+    share = max(1.0, drawn.sum() / max(len(points), 1))
+    for length in stiffness:
+        moved = verts + offsets
+        # from each vertex to the surface
+        target, weight = _pairs(moved[index], vertex_normals(moved, faces)[index], where.vertex[index], surface,
+                                surface_verts)  # fmt: skip
+        weight = weight * drawn
+        # from each sample of the surface to the triangle before it
+        here = own.moved(moved)
+        found, back = _pairs(points, normals, groups, here, moved)
+        triangle = local[here.faces[found.face]]
+        back = back * (triangle >= 0).all(1) * share
+        row = np.repeat(np.arange(len(points)), 3)
+        bary = sparse.csr_matrix((found.share.reshape(-1), (row, triangle.clip(0).reshape(-1))),
+                                 (len(points), len(index)))  # fmt: skip
+        weighed = bary.T @ sparse.diags(back)
+        # (length / edge)^4: a fourth-order smoothness whose reach is `length` on any mesh
+        system = sparse.diags(weight + rest + 1e-9) + weighed @ bary + (length / edge) ** 4 / 16 * bending
+        right = weight[:, None] * (target.closest - verts[index]) + weighed @ (points - bary @ verts[index])
+        solver = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0,
+                      options={"SymmetricMode": True})  # fmt: skip
+        offsets[index] = solver.solve(right)
+    return offsets
+
+
+class _Found:
+    """Closest points: closest (N, 3), face (N,), share (N, 3) of its corners."""
+
+    def __init__(self, closest: np.ndarray, face: np.ndarray, share: np.ndarray) -> None:
+        self.closest, self.face, self.share = closest, face, share
+
+
+def _pairs(
+    points: np.ndarray, normals: np.ndarray, groups: np.ndarray, surface: GroupedSurface, verts: np.ndarray
+) -> tuple[_Found, np.ndarray]:
+    """The closest points, and how much each pair counts, 0 to 1: nothing where they are far, face elsewhere, or lie at
+    the rim of the region."""
+    distance, closest, face = surface(points, groups)
+    triangle = verts[surface.faces[face]]
+    normal = triangle_normals(triangle)
+    gap = ((points - closest) * normal).sum(1)
+    aside = np.linalg.norm(points - closest - gap[:, None] * normal, axis=1)
+    facing = _smoothstep(((normals * normal).sum(1) - FACING) / (1 - FACING) * 2)
+    weight = np.where(groups == NONE, 0.0, facing * _smoothstep(2 * (1 - distance / FAR)))
+    return _Found(closest, face, triangle_weights(closest, triangle)), weight / (1 + (aside / BESIDE) ** 4)
+
+
+def _grouped(faces: np.ndarray, where: Regions) -> tuple[np.ndarray, np.ndarray]:
+    known = where.face != NONE
+    return faces[known], where.face[known]
+
+
+def graph_laplacian(verts: np.ndarray, faces: np.ndarray, local: np.ndarray) -> sparse.csr_matrix:
+    """(N, N): each vertex minus the mean of its neighbours, the nearer ones counting more (1 / length), so that a mesh
+    of uneven triangles is not pulled towards its small ones.
+
+    Args:
+        local: (V,) number of each vertex among the N that count, -1 for the others.
+    """
+    count = int(local.max()) + 1
+    low, high = _edges(faces, local)
+    inverse = np.flatnonzero(local >= 0)
+    length = np.linalg.norm(verts[inverse[low]] - verts[inverse[high]], axis=1)
+    near = 1 / np.maximum(length, 1e-3)
+    half = sparse.coo_matrix((near, (low, high)), (count, count))
+    adjacency = (half + half.T).tocsr()
+    total = np.maximum(np.asarray(adjacency.sum(1)).ravel(), 1e-12)
+    return (sparse.eye(count) - sparse.diags(1 / total) @ adjacency).tocsr()
+
+
+def _ramp(faces: np.ndarray, chosen: np.ndarray, local: np.ndarray) -> sparse.csr_matrix:
+    """(N, N) of the sum of squared differences along the edges between chosen vertices (number, or -1): between two
+    ends that are held, an even ramp has the least."""
+    count = int(local.max()) + 1
+    low, high = _edges(faces, chosen)
+    half = sparse.coo_matrix((np.ones(len(low)), (low, high)), (count, count))
+    return csgraph.laplacian((half + half.T).tocsr())
+
+
+def _edges(faces: np.ndarray, local: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    ends = local[np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])]
+    ends = np.unique(np.sort(ends[(ends >= 0).all(1)], 1), axis=0)
+    return ends[:, 0], ends[:, 1]
+
+
+def _edge_length(verts: np.ndarray, faces: np.ndarray, local: np.ndarray) -> float:
+    inverse = np.flatnonzero(local >= 0)
+    low, high = _edges(faces, local)
+    return float(np.median(np.linalg.norm(verts[inverse[low]] - verts[inverse[high]], axis=1)))
+
+
+def _smoothstep(x: np.ndarray) -> np.ndarray:
+    x = np.clip(x, 0, 1)
+    return x * x * (3 - 2 * x)

@@ -1,0 +1,140 @@
+"""The texture of one mesh in another one's UV layout, through the closest points of the two surfaces."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from fitter import texture_kernels as kernels
+from fitter.closest_point import ClosestPoint
+from fitter.errors import InputError
+from fitter.model.face_model import FaceModel
+from fitter.model.regions import BALLS, NONE, SKIN, Regions
+from fitter.model.surface_fit import FACING, GroupedSurface, triangle_normals, triangle_weights
+from fitter.observation import LABEL
+from fitter.texture import fill_gutter, texels
+
+NEAR, FAR = 4.0, 12.0  # mm to the other surface over which its colour gives way to the model's own skin
+FLAT = np.array([1.0, 1.0, 0.1])  # how much apart in depth counts inside the mouth
+
+
+def transfer(
+    image: np.ndarray, source: FaceModel, source_verts: np.ndarray, source_regions: Regions, target: FaceModel,
+    target_verts: np.ndarray, target_regions: Regions, size: int,
+) -> np.ndarray:  # fmt: skip
+    """Repaint a texture.
+
+    Args:
+        image: (H, W, 3) uint8 in the source's layout, row 0 at v = 1; or (V, 3) uint8 colours of its vertices.
+        source_verts: (V, 3) and target_verts: (V', 3) mm in one space, lying on one another.
+        size: side of the new texture.
+    Returns:
+        (size, size, 3) uint8. Lips are taken from lips, eyeballs from eyeballs and so on; where the source has nothing
+        within FAR mm that faces the same way (shoulders, for a mask), the target's mean albedo, as bright as the
+        texture's skin.
+    """
+    texel_face, texel_bary = texels(target, size)
+    faces, source_faces = target.faces.cpu().numpy(), source.faces.cpu().numpy()
+    known = texel_face >= 0
+    face, bary = texel_face[known], texel_bary[known].astype(np.float64)
+    points = np.einsum("nk,nkx->nx", bary, target_verts[faces[face]])
+    group = _paint_groups(target, target_regions, all_balls=True)[face]
+    source_groups = _paint_groups(source, source_regions)
+    surface = GroupedSurface(source_verts, source_faces, source_groups)
+    distance, closest, found = surface(points, group)
+    inside = group == NONE
+    front = np.flatnonzero((source_groups == NONE) & (triangle_normals(source_verts[source_faces])[:, 2] > FACING))
+    if inside.any() and len(front):
+        # two models' teeth do not lie on one another: what is seen at the same place from the front
+        distance[inside], flat, there = ClosestPoint(source_verts * FLAT, source_faces[front])(points[inside] * FLAT)
+        closest[inside], found[inside] = flat / FLAT, front[there]
+    share = triangle_weights(closest, source_verts[source_faces[found]])
+    if image.ndim == 2:
+        colour = np.einsum("nk,nkc->nc", share, image[source_faces[found]] / 255.0)
+    else:
+        uv = source.uv.cpu().double().numpy()[source.uv_faces.cpu().numpy()[found]]
+        at = np.einsum("nk,nkc->nc", share, uv)
+        colour = _bilinear(image, at[:, 0] * image.shape[1], (1 - at[:, 1]) * image.shape[0])
+    out = albedo_texture(target, texel_face, texel_bary)
+    own = out[known]
+    facing = (triangle_normals(target_verts[faces])[face] * triangle_normals(source_verts[source_faces])[found]).sum(1)
+    trust = (np.clip((FAR - distance) / (FAR - NEAR), 0, 1) * np.clip(facing / FACING, 0, 1))[:, None]
+    skin = (target.vertex_label.cpu().numpy()[faces[face, 0]] == LABEL["skin"]) & (trust[:, 0] == 1)
+    if skin.any():  # teeth keep their colour
+        gain = colour[skin].mean(0) / np.maximum(own[skin].mean(0), 1e-3)
+        own = np.where((group == NONE)[:, None], own, own * gain)
+    out[known] = trust * colour + (1 - trust) * own
+    return (fill_gutter(np.clip(out, 0, 1), known) * 255 + 0.5).astype(np.uint8)
+
+
+def _paint_groups(model: FaceModel, where: Regions, all_balls: bool = False) -> np.ndarray:
+    """(F,) what takes its colour from what: the regions, with the mouth's inside and other hidden sides of the skin as
+    skin, so that NONE is teeth, lashes and the like; `all_balls`: what lies inside an eyeball as the eyeball."""
+    first = model.faces.cpu().numpy()[:, 0]
+    group = np.where((where.face == NONE) & where.skin[first], SKIN, where.face)
+    ball = model.eyeball.cpu().numpy()[first]
+    return np.where(ball > 0, np.array([NONE, *BALLS])[ball], group) if all_balls else group
+
+
+def albedo_texture(model: FaceModel, texel_face: np.ndarray, texel_bary: np.ndarray, fill: bool = False) -> np.ndarray:
+    """(S, S, 3) float32 in [0, 1]: the model's mean albedo, 0 outside the islands or, with `fill`, painted on."""
+    out = np.zeros((*texel_face.shape, 3), np.float32)
+    mean = model.albedo_mean.cpu().numpy().clip(0, 1)
+    kernels.over_rows(kernels.spread, len(out), texel_face, texel_bary, model.faces.cpu().numpy(), mean, out)
+    return fill_gutter(out, texel_face >= 0) if fill else out
+
+
+def _bilinear(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(N, 3) in [0, 1] at pixels (x, y), centres at +0.5, clamped to the border."""
+    import cv2
+
+    # OpenCV wants fewer than 32768 rows, centres at whole numbers
+    wide = 4096
+    count = -(-len(x) // wide) * wide
+    columns, rows = (np.resize(v - 0.5, count).astype(np.float32).reshape(-1, wide) for v in (x, y))
+    picked = cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return picked.reshape(-1, 3)[: len(x)] / 255.0
+
+
+def painted(mesh: Path, vertices: int) -> np.ndarray | None:
+    """What a mesh that facefit wrote is painted with: its texture (H, W, 3), its vertices' colours (V, 3) for PLY, or
+    None when the files are gone.
+
+    Raises:
+        InputError: they are damaged.
+    """
+    suffix = mesh.suffix.lower()
+    path = mesh.with_name(f"{mesh.stem}_texture.png") if suffix == ".obj" else mesh
+    if not path.is_file():
+        return None
+    try:
+        data = path.read_bytes()
+        if suffix == ".ply":
+            return _ply_colours(data, vertices)
+        if suffix == ".glb":
+            data = _glb_image(data)
+        from PIL import Image
+
+        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except Exception as error:  # whatever a damaged file leads to
+        raise InputError(f"{path}: not a mesh or texture that facefit wrote ({error})") from None
+
+
+def _ply_colours(data: bytes, vertices: int) -> np.ndarray:
+    start = data.index(b"end_header\n") + len(b"end_header\n")
+    row = np.dtype([("xyz", "<f4", 3), ("normal", "<f4", 3), ("rgb", "u1", 3)])  # as fitter.export_mesh writes it
+    return np.frombuffer(data, row, vertices, start)["rgb"].copy()
+
+
+def _glb_image(data: bytes) -> bytes:
+    (length,) = struct.unpack_from("<I", data, 12)
+    document = json.loads(data[20 : 20 + length])
+    view = document["bufferViews"][document["images"][0]["bufferView"]]
+    start = 20 + length + 8 + view["byteOffset"]
+    return data[start : start + view["byteLength"]]

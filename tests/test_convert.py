@@ -16,7 +16,7 @@ from fitter.convert import _Shown as Shown
 from fitter.export_mesh import vertex_normals
 from fitter.model.face_model import from_arrays
 from fitter.model.regions import LEFT_BALL, LOWER_LIP, NONE, NOSE, RIGHT_LID, SKIN, UPPER_LIP, inside, oval, regions
-from fitter.model.residual import FADE, graph_laplacian, surface_offsets
+from fitter.model.residual import FADE, folded_vertices, graph_laplacian, surface_offsets
 from fitter.model.surface_fit import GroupedSurface
 from fitter.observation import LABEL
 from fitter.parameters import Parameters
@@ -287,3 +287,15 @@ def test_what_the_source_does_not_have_is_the_models_own_skin(source, coarse):
 
 def source_verts(model):
     return model.verts.double().numpy()
+
+
+def test_folds_are_found():
+    """Two triangles over a line; the tip of the second one is pulled across it."""
+    strip = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0], [9, 9, 0], [9, 8, 0], [8, 9, 0.0]])
+    faces = np.array([[0, 1, 2], [1, 3, 2], [4, 6, 5]])
+    moved = strip.copy()
+    moved[3] = (-0.5, -0.5, 0)
+    drawn = np.ones(7, bool)
+    assert not folded_vertices(strip, strip, faces, drawn).any()
+    assert folded_vertices(strip, moved, faces, drawn).tolist() == [True] * 4 + [False] * 3
+    assert not folded_vertices(strip, moved, faces, ~drawn).any()

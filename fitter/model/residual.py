@@ -23,6 +23,11 @@ STIFFNESS = (14.0, 10.0, 7.0, 5.0, 4.0)  # mm: what is broader follows the surfa
 FAR = 5.0  # mm; a pair further apart is no pair
 BESIDE = 1.0  # mm that a closest point may lie sideways of its point: more, and it is the rim of its region
 FADE = 40.0  # mm around the face over which the offsets end
+FOLDED = 0.2  # cosine below which a triangle has been turned over, or nearly so
+MENDS, MENDED = (
+    4,
+    30.0,
+)  # rounds in which its surroundings are no longer drawn, and how many times as stiff they are then
 BEND = 10.0  # mm within which they turn from the slope at the face's border to an even ramp
 
 
@@ -48,28 +53,36 @@ def surface_offsets(
     local[index] = np.arange(len(index))
     laplacian = graph_laplacian(verts, faces, local)
     edge = _edge_length(verts, faces, local)
-    bending = laplacian.T @ laplacian + (edge / BEND) ** 2 / 4 * _ramp(faces, np.where(where.drawn, -1, local), local)
+    ramp = (edge / BEND) ** 2 / 4 * _ramp(faces, np.where(where.drawn, -1, local), local)
     rest = _smoothstep((reach[index] / FADE - 0.8) / 0.2)
     own = GroupedSurface(verts, *_grouped(faces, where))
     points, normals, groups = samples
     offsets = np.zeros_like(verts)
     drawn = where.drawn[index]
     share = max(1.0, drawn.sum() / max(len(points), 1))
-    for length in stiffness:
+    folded = np.zeros(len(verts), bool)
+    for round_, length in enumerate([*stiffness, *[stiffness[-1]] * MENDS]):
         moved = verts + offsets
+        if round_ >= len(stiffness):
+            found_now = folded_vertices(verts, moved, faces, where.drawn)
+            if not found_now.any():
+                break
+            folded |= found_now
+        free = folded[index]
         # from each vertex to the surface
         target, weight = _pairs(moved[index], vertex_normals(moved, faces)[index], where.vertex[index], surface,
                                 surface_verts)  # fmt: skip
-        weight = weight * drawn
+        weight = weight * (drawn & ~free)
         # from each sample of the surface to the triangle before it
         here = own.moved(moved)
         found, back = _pairs(points, normals, groups, here, moved)
         triangle = local[here.faces[found.face]]
-        back = back * (triangle >= 0).all(1) * share
+        back = back * (triangle >= 0).all(1) * ~folded[here.faces[found.face]].any(1) * share
         row = np.repeat(np.arange(len(points)), 3)
         bary = sparse.csr_matrix((found.share.reshape(-1), (row, triangle.clip(0).reshape(-1))),
                                  (len(points), len(index)))  # fmt: skip
         weighed = bary.T @ sparse.diags(back)
+        bending = laplacian.T @ sparse.diags(np.where(free, MENDED, 1.0)) @ laplacian + ramp
         # (length / edge)^4: a fourth-order smoothness whose reach is `length` on any mesh
         system = sparse.diags(weight + rest + 1e-9) + weighed @ bary + (length / edge) ** 4 / 16 * bending
         right = weight[:, None] * (target.closest - verts[index]) + weighed @ (points - bary @ verts[index])
@@ -77,6 +90,16 @@ def surface_offsets(
                       options={"SymmetricMode": True})  # fmt: skip
         offsets[index] = solver.solve(right)
     return offsets
+
+
+def folded_vertices(verts: np.ndarray, moved: np.ndarray, faces: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """(V,) bool: vertices of triangles that the offsets have turned over or nearly so, and their neighbours."""
+    turned = (triangle_normals(verts[faces]) * triangle_normals(moved[faces])).sum(1) < FOLDED
+    out = np.zeros(len(verts), bool)
+    out[faces[turned & drawn[faces].any(1)]] = True
+    for _ in range(2):
+        out[faces[out[faces].any(1)]] = True
+    return out
 
 
 class _Found:

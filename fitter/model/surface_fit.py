@@ -19,7 +19,7 @@ FIRST_NOISE = 3.0  # mm, at the start, when closest points are the wrong ones
 RIGID = 4  # rounds of pose and size alone
 SIGMA = 3.0  # mm; beyond, a point counts less (Geman-McClure): hair, holes
 EXPRESSION_SCALE = 0.35  # activation that counts as one standard deviation
-LANDMARK_NOISE = 3.0  # mm between what two models call the same landmark; it holds what may slide along the surface
+LANDMARK_NOISE = 1.5  # mm between what two models call the same landmark; it holds what may slide along the surface
 BESIDE = 1.5  # mm that a closest point may lie sideways of its point: more, and it is the rim of its region
 FACING = 0.5  # cosine of the normals' largest angle, 60 degrees
 

@@ -299,3 +299,18 @@ def test_folds_are_found():
     assert not folded_vertices(strip, strip, faces, drawn).any()
     assert folded_vertices(strip, moved, faces, drawn).tolist() == [True] * 4 + [False] * 3
     assert not folded_vertices(strip, moved, faces, ~drawn).any()
+
+
+def test_a_model_with_joints_takes_the_face_too(source):
+    """Its offsets are stored at rest and skinned: what is measured is what the result shows."""
+    landmarks = {name: toy_face(17)[name] for name in ("landmark_faces", "landmark_bary")}
+    arrays = jointed_arrays(pose=False) | landmarks
+    model = from_arrays(arrays | {name: 0 * arrays[name] for name in ("identity_basis", "expression_basis")})
+    found = convert(source, model)
+    after, before = (found.errors[name]["target_to_source"]["median"] for name in ("residual", "components"))
+    assert after < 0.4 < 0.6 < before  # triangles of 10 mm
+    shown = surface_errors(Shown(source), model, regions(model), found.verts_in("model"))
+    assert shown["target_to_source"]["median"] == pytest.approx(after, abs=1e-3)
+    rotation, translation = source.pose()
+    assert np.abs(found.verts_in("camera") - (found.verts_in("model") @ rotation.T + translation)).max() < 1e-3
+    assert found.result.parameters.joints.shape == (1, 5, 3)

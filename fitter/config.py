@@ -33,8 +33,8 @@ class Weights:
       moves turned parts a little better and shape worse;
     * all three up together against the priors, from (200, 2, 1500) to (400, 3, 2500): 1.065 to 1.050 mm, and with
       absolute size 1.271 to 1.237;
-    * PRDL with linear tails (prdl_huber) at 6 and 12 against squares at 3: 1.022 and 1.037 against 1.020 mm, and .784 and
-      .790 against .779 of Part IoU (24 photos).
+    * PRDL with linear tails (prdl_huber) at 6 and 12 against squares at 3: 1.022 and 1.037 against 1.020 mm, and .784
+      and .790 against .779 of Part IoU (24 photos).
     """
 
     landmark: float = 400.0

@@ -5,34 +5,21 @@ import json
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import error_line, facefit
 from gltf_reader import Glb
 from PIL import Image
 from synthetic_result import synthetic_result
 from toy_faces import toy_face
 
-import cli
 from fitter.export import reproject, write_result
 from fitter.mesh_file import read_mesh, read_points
 from fitter.metrics import fit_similarity
 from fitter.model.face_model import LANDMARKS7, load_model, save_arrays
 
 
-def facefit(*args):
-    return CliRunner().invoke(cli.cli, [str(arg) for arg in args])
-
-
 def picture(path):
     with Image.open(path) as image:
         return np.asarray(image)
-
-
-def error_line(result, code, *words):
-    assert result.exit_code == code, result.output
-    (line,) = [line for line in result.stderr.splitlines() if line]
-    assert line.startswith("facefit: error: ")
-    for word in words:
-        assert word in line, line
 
 
 @pytest.fixture(scope="module")

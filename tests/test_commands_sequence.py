@@ -5,28 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import error_line, facefit
 from PIL import Image
 from synthetic_result import synthetic_result
 
-import cli
 from fitter.errors import InputError
 from fitter.export import write_result
 from fitter.image import Photo
 from fitter.warm_files import refined, same_person
 from fitter.warm_start import WarmStart
-
-
-def facefit(*args):
-    return CliRunner().invoke(cli.cli, [str(arg) for arg in args])
-
-
-def error_line(result, code, *words):
-    assert result.exit_code == code, result.output
-    (line,) = [line for line in result.stderr.splitlines() if line]
-    assert line.startswith("facefit: error: ")
-    for word in words:
-        assert word in line, line
 
 
 @pytest.fixture

@@ -36,13 +36,13 @@ class NowhereRenderer:
 
 class PrdlNowhere(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, points, bound, targets, wanted):
+    def forward(ctx, points, bound, targets, wanted, huber):
         ctx.save_for_backward(points)
         return points.new_zeros(len(points), 8)
 
     @staticmethod
     def backward(ctx, grad):
-        return torch.zeros_like(ctx.saved_tensors[0]), None, None, None
+        return torch.zeros_like(ctx.saved_tensors[0]), None, None, None, None
 
 
 def nowhere(value):

@@ -33,8 +33,8 @@ def shared_options(command: Callable) -> Callable:
         click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda",
                      help="Where tensors live."),
         click.option("--segmentation", default="auto", show_default=True, metavar="auto|color|polygons|FILE",
-                     help="auto (facefit's face parser), color (landmarks and this photo's colours), polygons (landmarks "
-                          "alone), another face parser (.onnx), or a picture of labels (.png)."),
+                     help="auto (facefit's face parser), color (landmarks and this photo's colours), polygons "
+                          "(landmarks alone), another face parser (.onnx), or a picture of labels (.png)."),
         click.option("--label-map", default="auto", show_default=True, metavar="NAME",
                      help="What the numbers of a parser or picture mean, e.g. celebamask19."),
         click.option("--space", type=click.Choice(("model", "camera")), default="model", show_default=True,

@@ -37,4 +37,5 @@ class JobOptions:
 
     def inputs(self) -> tuple[Path, ...]:
         """Files that are named here and that no output may overwrite."""
-        return tuple(Path(name) for name in (self.model, self.segmentation) if name not in (None, "auto", "parser", "color", "polygons"))
+        words = (None, "auto", "parser", "color", "polygons")
+        return tuple(Path(name) for name in (self.model, self.segmentation) if name not in words)

@@ -13,8 +13,8 @@ Energy and gradient are one call; autograd only scales. Nothing is read back by 
 
 Work per face of 4,000 points, 224 x 224 anchors: 28 million point-anchor pairs for min and max instead of 200 million
 each way, 2 x 2.7 million for the mean; read from memory: the targets (3.2 MB) and the points (docs/performance.md).
-Twin: the definition, `prdl.PrdlChunked`. Pulls are added by atomics in float32, so the last bits of the gradient differ
-from run to run.
+Twin: the definition, `prdl_chunked.PrdlChunked`. Pulls are added by atomics in float32, so the last bits of the
+gradient differ from run to run.
 """
 
 from __future__ import annotations

@@ -1,76 +1,9 @@
-"""A toy face model: half an ellipsoid with painted parts, small enough to build in a test, complete as the format."""
+"""Fixtures that every test may ask for."""
 
-import numpy as np
 import pytest
+from helpers.toy_model import toy_arrays
 
 from fitter.model.face_model import FaceModel, from_arrays
-from fitter.observation import LABEL
-
-
-def toy_arrays(rows: int = 17, columns: int = 17, identity: int = 4, expression: int = 3, albedo: int = 3) -> dict:
-    """Arrays of a model file: a (rows x columns) grid bent over an ellipsoid of 75 x 100 x 60 mm, facing +z."""
-    rng = np.random.default_rng(0)
-    v, u = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")  # v up, u to +x
-    theta, phi = u * 1.3, v * 1.2
-    verts = np.stack([75 * np.sin(theta) * np.cos(phi), 100 * np.sin(phi), 60 * np.cos(theta) * np.cos(phi) - 60], -1)
-    nose = np.exp(-((u / 0.12) ** 2 + ((v + 0.05) / 0.25) ** 2))
-    verts[..., 2] += 18 * nose
-    count = rows * columns
-    grid = np.arange(count).reshape(rows, columns)
-    a, b, c, d = grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]
-    faces = np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)])
-    label = np.full((rows, columns), LABEL["skin"], np.uint8)
-    label[(np.abs(u) < 0.2) & (v < 0.1) & (v > -0.3)] = LABEL["nose"]
-    for side, name in ((-1, "right"), (1, "left")):  # the subject's left is +x
-        label[(np.abs(u - side * 0.45) < 0.2) & (np.abs(v - 0.2) < 0.1)] = LABEL[f"{name}_eye"]
-        label[(np.abs(u - side * 0.45) < 0.25) & (np.abs(v - 0.45) < 0.08)] = LABEL[f"{name}_brow"]
-    label[(np.abs(u) < 0.35) & (np.abs(v + 0.45) < 0.08)] = LABEL["upper_lip"]
-    label[(np.abs(u) < 0.35) & (np.abs(v + 0.6) < 0.08)] = LABEL["lower_lip"]
-    mean = np.full((rows, columns, 3), (0.75, 0.55, 0.45))
-    mean[np.isin(label, (LABEL["upper_lip"], LABEL["lower_lip"]))] = (0.7, 0.3, 0.3)
-    mean[np.isin(label, (LABEL["right_brow"], LABEL["left_brow"]))] = (0.2, 0.15, 0.1)
-
-    def smooth(components: int, scale: float) -> np.ndarray:
-        out = np.zeros((components, rows, columns, 3))
-        for k in range(components):
-            for axis in range(3):
-                fu, fv = rng.uniform(0.5, 2.0, 2)
-                pu, pv = rng.uniform(0, 2 * np.pi, 2)
-                out[k, ..., axis] = scale * np.cos(fu * u + pu) * np.cos(fv * v + pv)
-        return out.reshape(components, count, 3)
-
-    uv = np.stack([(u + 1) / 2, (v + 1) / 2], -1).reshape(-1, 2)
-    landmarks = 478
-    bary = rng.dirichlet((1, 1, 1), landmarks)
-    at = rng.integers(0, len(faces), landmarks)
-    covariance = np.tile(np.eye(2), (1, landmarks, 1, 1))
-    return {
-        "format": np.int64(1),
-        "name": np.str_("toy"),
-        "version": np.str_("1"),
-        "license": np.str_("CC0-1.0"),
-        "provenance": np.str_("{}"),
-        "verts": verts.reshape(-1, 3).astype(np.float32),
-        "identity_basis": smooth(identity, 3.0).astype(np.float32),
-        "expression_basis": smooth(expression, 3.0).astype(np.float32),
-        "expression_names": np.array([f"unit{k}" for k in range(expression)]),
-        "expression_kind": np.str_("activation"),
-        "albedo_mean": mean.reshape(-1, 3).astype(np.float32),
-        "albedo_basis": smooth(albedo, 0.05).astype(np.float32),
-        "faces": faces.astype(np.int32),
-        "uv": uv.astype(np.float32),
-        "uv_faces": faces.astype(np.int32),
-        "symmetry": grid[:, ::-1].reshape(-1).astype(np.int32),
-        "vertex_label": label.reshape(-1),
-        "eyeball": np.zeros(count, np.uint8),
-        "landmark_faces": at.astype(np.int32),
-        "landmark_bary": bary.astype(np.float32),
-        "landmark_yaw": np.zeros(1, np.float32),
-        "landmark_bias": np.zeros((1, landmarks, 2), np.float32),
-        "landmark_covariance": covariance.astype(np.float32),
-        "contour_rows": np.stack([grid[4, :5], grid[4, ::-1][:5]]).astype(np.int32),
-        "contour_landmarks": np.array([234, 454], np.int32),
-    }
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import toy_arrays
+from helpers.toy_model import toy_arrays
 
 from fitter.camera import rotation_matrix
 from fitter.landmark_topology import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR

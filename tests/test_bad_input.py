@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from helpers.places import ROOT
 from PIL import Image, ImageDraw
 
 import cli
 from fitter.model.face_model import model_path
 
-ROOT = Path(cli.__file__).resolve().parent
 QUICK = ("--iterations", "1", "--texture-size", "64")
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
 
@@ -280,7 +280,7 @@ class TestOtherFiles:
         return tmp_path / "photo.png"
 
     def test_models(self, facefit, photo, tmp_path):
-        from conftest import toy_arrays
+        from helpers.toy_model import toy_arrays
 
         from fitter.model.face_model import save_arrays
 

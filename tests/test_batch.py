@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from batch_fakes import FakeLoader, photos
+from helpers.batch_fakes import FakeLoader, photos
+from helpers.places import ROOT, TESTS
 
 from fitter.batch import Lead, Plan, WorkerError
 from fitter.batch_plan import plan_batch
@@ -17,7 +18,6 @@ from fitter.batch_store import FolderStore
 from fitter.batch_workers import LocalWorkers
 from fitter.manifest import MANIFEST, read_manifest
 
-TESTS = Path(__file__).resolve().parent
 WHOLE = Plan(hosts=2)
 STAGED = Plan(hosts=2, devices=1, batch=3)
 
@@ -124,9 +124,9 @@ def test_at_most_so_many_are_under_way(tmp_path):
 MARK = "FACEFIT_TEST_RUN"
 SCRIPT = """
 import sys
-sys.path[:0] = [{tests!r}, {root!r}]
+sys.path[:0] = {path!r}
 from pathlib import Path
-from test_batch import lead, WHOLE, STAGED
+from {module} import lead, WHOLE, STAGED
 if __name__ == "__main__":
     leader, tasks = lead(Path({place!r}, "in"), Path({place!r}, "out"), {plan})
     for record in leader.run(tasks):
@@ -139,7 +139,7 @@ def test_kill_9_and_again(tmp_path, plan):
     """Whenever the leading process is killed, its workers end, nothing half-written counts, nothing is done twice."""
     folder = photos(tmp_path / "in", **{f"p{k:02}": "" for k in range(60)})
     script = tmp_path / "run.py"
-    script.write_text(SCRIPT.format(tests=str(TESTS), root=str(TESTS.parent), place=str(tmp_path), plan=plan))
+    script.write_text(SCRIPT.format(path=[str(Path(__file__).parent), str(TESTS), str(ROOT)], module=Path(__file__).stem, place=str(tmp_path), plan=plan))
     for lines in (3, 20):
         process = subprocess.Popen(
             [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env={**os.environ, MARK: str(tmp_path)}

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from batch_fakes import FakeLoader, photos
+from helpers.batch_fakes import FakeLoader, photos
+from helpers.places import PYTHONPATH
 
 from fitter.batch import Lead, Plan
 from fitter.batch_plan import plan_batch
@@ -29,7 +30,7 @@ def test_a_machine_dies_in_the_middle(tmp_path, plan, scheme):
     texts = {f"p{k:02}": "prepare:pause" for k in range(24)} | {"p05": "finish:segv", "p06": "noface"}
     folder = photos(tmp_path / "in", **texts)
     out = f"{scheme}{tmp_path}/out"
-    environment = {**os.environ, "PYTHONPATH": f"{SCRIPT.parent}:{SCRIPT.parent.parent}", "RAY_DEDUP_LOGS": "0"}
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "RAY_DEDUP_LOGS": "0"}
     told = subprocess.run(
         [sys.executable, str(SCRIPT), str(folder), out, plan], capture_output=True, text=True, timeout=300,
         env=environment,

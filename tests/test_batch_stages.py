@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.rendered_face import person, photograph, together
 from PIL import Image
-from rendered_face import person, photograph, together
 
 from fitter.batch_options import BatchOptions, Failure
 from fitter.batch_plan import plan_batch

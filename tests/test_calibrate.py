@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import toy_arrays
+from helpers.toy_model import toy_arrays
 
 import fitter.model.calibrate as calibrate
 from fitter.camera import Camera, project
@@ -133,7 +133,7 @@ def test_the_same_seed_gives_the_same_numbers(toy, monkeypatch):
 
 
 def test_statistical_expressions_and_jaws_vary_too():
-    from test_skeleton import jointed_arrays
+    from helpers.toy_model import jointed_arrays
 
     from fitter.model.calibrate import _expression, random_joints
     from fitter.model.face_model import from_arrays

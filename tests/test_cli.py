@@ -9,18 +9,16 @@ import subprocess
 import sys
 import time
 import types
-from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from helpers.places import ROOT
 from PIL import Image
 
 import cli
 from fitter.errors import FitError, NoFaceError
 from fitter.model.face_model import model_path
-
-ROOT = Path(cli.__file__).resolve().parent
 
 
 def facefit(*args):
@@ -357,7 +355,7 @@ class TestDoctor:
         assert model.startswith("[NO]") and "bad.npz" in model and "fix:" in model
 
     def test_good_model(self, tmp_path):
-        from conftest import toy_arrays
+        from helpers.toy_model import toy_arrays
 
         from fitter.doctor import BAD, GOOD, _model
         from fitter.model.face_model import save_arrays

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from helpers.places import ROOT
 from PIL import Image
 
 import cli
@@ -20,7 +21,6 @@ from fitter.image import read_photo
 from fitter.manifest import Record
 from fitter.model.face_model import model_path
 
-ROOT = Path(cli.__file__).resolve().parent
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
 
 

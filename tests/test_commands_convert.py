@@ -5,11 +5,11 @@ import json
 
 import numpy as np
 import pytest
-from command_line import error_line, facefit
-from gltf_reader import Glb
+from helpers.command_line import error_line, facefit
+from helpers.gltf_reader import Glb
+from helpers.synthetic_result import synthetic_result
+from helpers.toy_faces import toy_face
 from PIL import Image
-from synthetic_result import synthetic_result
-from toy_faces import toy_face
 
 from fitter.export import reproject, write_result
 from fitter.mesh_file import read_mesh, read_points

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import toy_arrays
+from helpers.toy_model import toy_arrays
 from PIL import Image
 
 import cli

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import error_line, facefit
+from helpers.command_line import error_line, facefit
+from helpers.synthetic_result import synthetic_result
 from PIL import Image
-from synthetic_result import synthetic_result
 
 from fitter.errors import InputError
 from fitter.export import write_result

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from helpers.synthetic_result import paint, synthetic_result
+from helpers.toy_faces import toy_face
+from helpers.toy_model import jointed_arrays
 from scipy import sparse
-from synthetic_result import paint, synthetic_result
-from test_skeleton import jointed_arrays
-from toy_faces import toy_face
 
 from fitter.closest_point import ClosestPoint
 from fitter.convert import DIRECTIONS, convert, rest_offsets, surface_errors

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from rendered_face import person, photograph
+from helpers.rendered_face import person, photograph
 
 from fitter.landmark_topology import FACE_OVAL, LANDMARKS, LEFT_EYE, LIPS_INNER, LIPS_OUTER, MIRROR, RIGHT_EYE
 from fitter.model.face_model import LANDMARKS7, load_model, model_path

@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import toy_arrays
+from helpers.synthetic_result import synthetic_result
+from helpers.toy_model import toy_arrays
 from PIL import Image
-from synthetic_result import synthetic_result
 
 import cli
 from fitter.benchmark_files import barycentric, realy_keypoints

@@ -1,15 +1,15 @@
 """The programs in examples/, run as a user would, on a real portrait with few iterations."""
 
 import importlib.util
-from pathlib import Path
 
 import pytest
+from helpers.places import ROOT
 from PIL import Image
 
 from fitter.config import override, preset
 from fitter.model.face_model import model_path
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = ROOT / "examples"
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from helpers.synthetic_result import synthetic_result
 from PIL import Image
-from synthetic_result import synthetic_result
 
 import fitter.files
 from fitter.camera import project

@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from conftest import toy_arrays
+from helpers.toy_model import subdivided, toy_arrays
 
 from fitter.errors import ModelError
 from fitter.model.face_model import FaceModel, from_arrays, load_model, save_arrays, upsample
@@ -178,23 +178,6 @@ def test_pickled_objects_are_refused_and_never_run(path, tmp_path):
 # ---------------------------------------------------------------- subdivided models
 
 
-def subdivided():
-    """The toy with one more vertex, in the middle of the first edge, given by weights; and the same written out."""
-    arrays = toy_arrays()
-    count = len(arrays["verts"])
-    a, b = arrays["faces"][0, :2]
-    index = np.stack([np.arange(count + 1)] * 2, 1)
-    index[count] = a, b
-    weight = np.tile([1.0, 0.0], (count + 1, 1)).astype(np.float32)
-    weight[count] = 0.25, 0.75
-    extra = {n: np.append(arrays[n], arrays[n][:1]).astype(arrays[n].dtype) for n in ("vertex_label", "eyeball")}
-    extra["symmetry"] = np.append(arrays["symmetry"], count).astype(np.int32)
-    sparse = arrays | extra | {"upsample_index": index.astype(np.uint16), "upsample_weight": weight}
-    dense = arrays | extra
-    for name in ("verts", "identity_basis", "expression_basis", "albedo_mean", "albedo_basis"):
-        row = 0.25 * arrays[name][..., a : a + 1, :] + 0.75 * arrays[name][..., b : b + 1, :]
-        dense[name] = np.concatenate([arrays[name], row], -2)
-    return sparse, dense
 
 
 def test_a_subdivided_model_equals_its_dense_form():

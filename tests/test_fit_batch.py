@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from rendered_face import person, photograph, together
+from helpers.rendered_face import person, photograph, together
 
 import fitter.fit
 from fitter.config import FitConfig, override

@@ -4,8 +4,8 @@ import dataclasses
 import math
 
 import pytest
-import rendered_face
 import torch
+from helpers import rendered_face
 
 from fitter.camera import Camera, project, rotation_matrix, to_camera_space
 from fitter.config import FitConfig, Weights

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass, replace
 
 import pytest
 import torch
-from rendered_face import person, photograph, together
+from helpers.rendered_face import person, photograph, together
 
 from fitter.config import FitConfig, override
 from fitter.energies import prdl_rows

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from rendered_face import person, photograph, together
+from helpers.rendered_face import person, photograph, together
 
 from fitter.config import ENERGIES, FitConfig, override
 from fitter.lighting import shade, vertex_normals

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from rendered_face import person, photograph, together
-from triton_stand_in import stand_in
+from helpers.rendered_face import person, photograph, together
+from helpers.triton_stand_in import stand_in
 
 from fitter.config import FitConfig
 from fitter.energies.prdl_rows import PrdlRows

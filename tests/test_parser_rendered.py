@@ -1,9 +1,9 @@
 """Rendered people: labels that are where the model is, the same person from the same seed, a cache that can be read."""
 
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.places import EVAL_DATA
 
 from fitter.image import crop_window
 from fitter.landmark_topology import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
@@ -13,7 +13,7 @@ from training.parser.heads import SKIN, ict_head, own_head
 from training.parser.painted_skin import Brows, Surface, brow_band, label_surface
 from training.parser.photograph import photograph
 
-ICT = Path(__file__).resolve().parents[2] / "shared" / "eval" / "data" / "ict_facekit.npz"
+ICT = EVAL_DATA / "ict_facekit.npz"
 
 
 @pytest.fixture(scope="module")

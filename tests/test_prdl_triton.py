@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from triton_stand_in import stand_in
+from helpers.triton_stand_in import stand_in
 
 from fitter.energies.prdl import (
     STATISTICS,

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from original_files import MARKER, RunsCode, check_refused, deformed, head, outward_volume
+from helpers.original_files import MARKER, RunsCode, check_refused, deformed, head, outward_volume
 
 from fitter.errors import ModelError
 from fitter.model.read_faceverse import read_faceverse

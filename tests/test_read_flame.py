@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from original_files import MARKER, RunsCode, check_refused, deformed, head, outward_volume, posed, rotation
+from helpers.original_files import MARKER, RunsCode, check_refused, deformed, head, outward_volume, posed, rotation
 from scipy import sparse
 
 from fitter.errors import ModelError

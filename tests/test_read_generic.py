@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from original_files import MARKER, RunsCode, check_refused, deformed, head, outward_volume
+from helpers.original_files import MARKER, RunsCode, check_refused, deformed, head, outward_volume
 
 from fitter.errors import ModelError
 from fitter.model.obj_mesh import read_obj

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from original_files import check_refused, deformed, head, outward_volume, posed, rotation
+from helpers.original_files import check_refused, deformed, head, outward_volume, posed, rotation
 
 from fitter.errors import ModelError
 from fitter.model.read_gnm import read_gnm

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.places import EVAL_DATA
 
 from fitter.errors import ModelError
 from fitter.model import read_ict as module
 from fitter.model.read_ict import EXPRESSIONS, arkit_name, published_files, read_ict
 
-DATA = Path(os.environ.get("FACEFIT_EVAL_DATA", Path(__file__).resolve().parents[2] / "shared/eval/data"))
+DATA = EVAL_DATA
 REAL = DATA / "ict_facekit.npz"
 real = pytest.mark.skipif(not REAL.is_file(), reason="the evaluation data are absent")
 

@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from original_files import check_refused, deformed, head, outward_volume
+from helpers.original_files import check_refused, deformed, head, outward_volume
 
 from fitter.errors import ModelError
 from fitter.model.read_surrey import read_surrey

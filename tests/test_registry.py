@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import toy_arrays
+from helpers.places import ROOT
+from helpers.toy_model import toy_arrays
 
 from fitter.errors import ModelError
 from fitter.model.face_model import load_model, model_path, save_arrays
@@ -55,7 +56,7 @@ def test_every_kind_says_what_a_user_needs():
     for name, kind in KINDS.items():
         assert check_name(name) == name and kind.license and kind.home and kind.obtain
         module, function = kind.reader.split(":")
-        text = (Path(__file__).parent.parent / (module.replace(".", "/") + ".py")).read_text()
+        text = (ROOT / (module.replace(".", "/") + ".py")).read_text()
         assert f"def {function}(" in text
         for option in kind.options:
             assert f"{option}: Path" in text, option
@@ -65,4 +66,4 @@ def test_every_kind_says_what_a_user_needs():
 
 def test_the_list_needs_no_torch():
     code = "import sys, fitter.model.registry; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.synthetic_result import GREEN, synthetic_result
 from PIL import Image
-from synthetic_result import GREEN, synthetic_result
 
 import fitter.report
 from fitter.camera import Camera, project

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from gltf_reader import Glb
-from rendered_face import person, photograph, together
+from helpers.gltf_reader import Glb
+from helpers.rendered_face import person, photograph, together
 
 from fitter.camera import to_camera_space
 from fitter.config import FitConfig, override

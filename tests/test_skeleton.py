@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import toy_arrays
+from helpers.toy_model import NAMES, jointed_arrays
 
 from fitter.camera import Camera, project, rotation_matrix
 from fitter.config import FitConfig
@@ -16,31 +16,6 @@ from fitter.initialize import LandmarkSolver, joint_basis
 from fitter.model.face_model import from_arrays
 from fitter.model.skeleton import gaze_rotation
 from fitter.parameters import Parameters
-
-NAMES = ("root", "neck", "jaw", "right_eye", "left_eye")
-
-
-def jointed_arrays(seed: int = 0, pose: bool = True) -> dict:
-    """The toy model with a root below, a neck that carries the face, a jaw that carries its lower part, and eyes."""
-    rng = np.random.default_rng(seed)
-    arrays = toy_arrays()
-    verts = arrays["verts"].astype(float)
-    count = len(verts)
-    below = np.clip((-70 - verts[:, 1]) / 20, 0, 1)
-    jaw = np.clip((-20 - verts[:, 1]) / 30, 0, 1) * (1 - below)
-    weight = np.zeros((count, 5))
-    weight[:, 0], weight[:, 2] = below, jaw
-    for column, side in ((3, -1), (4, 1)):
-        weight[(np.abs(verts[:, 0] - side * 30) < 12) & (np.abs(verts[:, 1] - 22) < 10), column] = 1
-    weight[:, 1] = 1 - weight.sum(1)
-    arrays |= {
-        "joint_names": np.array(NAMES), "joint_parent": np.array([-1, 0, 1, 1, 1]),
-        "joint_position": np.array([[0, -180, -60], [0, -90, -60], [0, -10, -50], [-30, 22, -20], [30, 22, -20.0]]),
-        "joint_position_basis": rng.normal(0, 2, (4, 5, 3)), "joint_weight": weight,
-    }  # fmt: skip
-    if pose:
-        arrays["joint_pose_basis"] = rng.normal(0, 1, (36, count, 3)).astype(np.float32)
-    return arrays
 
 
 @pytest.fixture(scope="module")

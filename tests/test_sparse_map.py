@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from test_face_model import subdivided
+from helpers.toy_model import subdivided
 
 from fitter.sparse_map import SparseMap
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from test_skeleton import jointed_arrays
-from toy_faces import toy_face
+from helpers.toy_faces import toy_face
+from helpers.toy_model import jointed_arrays
 
 from fitter.camera import rotation_matrix
 from fitter.closest_point import ClosestPoint

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from synthetic_result import paint, synthetic_result
+from helpers.synthetic_result import paint, synthetic_result
 
 from fitter.observation import MASKS
 from fitter.texture import mirrored_corners, texels, unwrap

@@ -2,10 +2,10 @@
 any fineness, with eyeballs on request."""
 
 import numpy as np
-from conftest import toy_arrays
 
 from fitter.closest_point import ClosestPoint
 from fitter.landmark_topology import FACE_OVAL
+from helpers.toy_model import toy_arrays
 
 
 def toy_face(rows: int, columns: int | None = None, eyes: bool = False, **sizes: int) -> dict:

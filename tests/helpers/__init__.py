@@ -1,0 +1,1 @@
+"""What several tests share: toy models, made photos, readers of written files."""

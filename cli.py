@@ -1,4 +1,4 @@
-"""The command line: parse, call fitter, write, print, exit codes. Nothing heavy is imported before a command runs.
+"""The command line: parse, call facefit, write, print, exit codes. Nothing heavy is imported before a command runs.
 
 Exit codes: 0 done, 2 usage, 3 no face found, 4 unreadable or unusable image, 5 the fit failed, 6 output cannot be
 written, 7 some photos of a batch failed, 130 interrupted.
@@ -16,14 +16,14 @@ from typing import Any
 
 import click
 
-from fitter.commands_batch import batch
-from fitter.commands_convert import convert
-from fitter.commands_eval import evaluate
-from fitter.commands_models import models
-from fitter.commands_options import check_mesh_suffix, input_files, shared_options, start
-from fitter.commands_options import load as _job
-from fitter.commands_parse import parse
-from fitter.commands_sequence import beginnings, fit_frames, take_warm, warm_job, warm_options
+from facefit.commands_batch import batch
+from facefit.commands_convert import convert
+from facefit.commands_eval import evaluate
+from facefit.commands_models import models
+from facefit.commands_options import check_mesh_suffix, input_files, shared_options, start
+from facefit.commands_options import load as _job
+from facefit.commands_parse import parse
+from facefit.commands_sequence import beginnings, fit_frames, take_warm, warm_job, warm_options
 
 USAGE, NO_FACE, BAD_IMAGE, FIT_FAILED, BAD_OUTPUT, SOME_FAILED, INTERRUPTED = 2, 3, 4, 5, 6, 7, 130
 
@@ -115,7 +115,7 @@ def cli(context: click.Context, version: bool) -> None:
     batch failed, 130 interrupted.
     """
     if version:
-        from fitter.version import facefit_version
+        from facefit.version import facefit_version
 
         click.echo(f"facefit {facefit_version()}")
         context.exit()
@@ -160,11 +160,11 @@ def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **
     start(options)
     began = time.perf_counter()
     # photo and paths before anything heavy is loaded: these are the errors people make
-    from fitter.image import read_photo
+    from facefit.image import read_photo
 
     picture = read_photo(photo)
-    from fitter.job import Files, check_files
-    from fitter.progress import Progress
+    from facefit.job import Files, check_files
+    from facefit.progress import Progress
 
     files = Files(output, overlay, labels)
     check_files(files, [photo, *input_files(options), *beginnings(warm)], options["faces"])
@@ -189,7 +189,7 @@ def doctor(model: str | None, debug: bool) -> int:
     Example:
       facefit doctor
     """
-    from fitter.doctor import BAD, examine
+    from facefit.doctor import BAD, examine
 
     bad = 0
     for check in examine(model):

@@ -1,3 +1,3 @@
 """Measurements: speed on this machine, and quality on folders of photos with known answers."""
 
-import fitter  # noqa: F401  (before torch: it sets how OpenMP's threads wait, and torch reads that when it is loaded)
+import facefit  # noqa: F401  (before torch: it sets how OpenMP's threads wait, and torch reads that when it is loaded)

@@ -34,20 +34,20 @@ from benchmarks.bars import HEAD, LEFT, Bar, markdown
 from benchmarks.bench_prdl import by_matrix_product, cosine, scene
 from benchmarks.photo_folder import FACEFIT, environment, fill
 from benchmarks.summary import text_table
-from fitter.batch_stages import stack
-from fitter.camera import Camera, to_camera_space, to_clip_space
-from fitter.config import FitConfig
-from fitter.energies.prdl import PrdlSelection, prdl_energy, prdl_energy_naive, prdl_targets
-from fitter.energies.prdl_rows import fused, group_rows
-from fitter.fit import fit_batch, observe
-from fitter.image import read_photo
-from fitter.landmarks import load_detector
-from fitter.lighting import shade, vertex_normals
-from fitter.model.face_model import FaceModel, load_model
-from fitter.observation import PARTS, Observation
-from fitter.parameters import Parameters
-from fitter.render import load_renderer
-from fitter.segmentation import load_segmenter
+from facefit.batch_stages import stack
+from facefit.camera import Camera, to_camera_space, to_clip_space
+from facefit.config import FitConfig
+from facefit.energies.prdl import PrdlSelection, prdl_energy, prdl_energy_naive, prdl_targets
+from facefit.energies.prdl_rows import fused, group_rows
+from facefit.fit import fit_batch, observe
+from facefit.image import read_photo
+from facefit.landmarks import load_detector
+from facefit.lighting import shade, vertex_normals
+from facefit.model.face_model import FaceModel, load_model
+from facefit.observation import PARTS, Observation
+from facefit.parameters import Parameters
+from facefit.render import load_renderer
+from facefit.segmentation import load_segmenter
 
 KINDS = ("single", "batch", "folder", "prdl", "render")
 DISTINCT = 16  # observed faces; a batch repeats them, which makes nothing easier: faces do not know each other

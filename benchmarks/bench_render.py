@@ -16,9 +16,9 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fitter import lighting
-from fitter.camera import Camera, to_clip_space
-from fitter.render import load_renderer
+from facefit import lighting
+from facefit.camera import Camera, to_clip_space
+from facefit.render import load_renderer
 
 
 def head(rows: int = 96, columns: int = 180) -> tuple[Tensor, Tensor]:

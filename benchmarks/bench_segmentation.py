@@ -16,19 +16,19 @@ import sys
 import time
 from pathlib import Path
 
-import fitter  # noqa: F401  before torch and numpy: it sets their threads
+import facefit  # noqa: F401  before torch and numpy: it sets their threads
 
 import cv2  # isort: skip
 import numpy as np
 import torch
 
-from fitter.camera import WindowTransform
-from fitter.image import crop_window, read_photo, sample_window
-from fitter.landmark_topology import FACE_OVAL
-from fitter.landmarks import load_detector
-from fitter.observation import LABEL
-from fitter.parse import PARSE_WINDOW, to_photo
-from fitter.segmentation import ellipse, fill_loop, load_segmenter
+from facefit.camera import WindowTransform
+from facefit.image import crop_window, read_photo, sample_window
+from facefit.landmark_topology import FACE_OVAL
+from facefit.landmarks import load_detector
+from facefit.observation import LABEL
+from facefit.parse import PARSE_WINDOW, to_photo
+from facefit.segmentation import ellipse, fill_loop, load_segmenter
 
 WINDOW = 224  # a fit's: what is timed
 FASSEG = {"skin": 1, "hair": 2, "background": 0, "nose": 3, "eyes": 4, "mouth": 5, "brows": 6}

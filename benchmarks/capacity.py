@@ -24,9 +24,9 @@ import numpy as np
 import torch
 
 from benchmarks.dataset import Scan, read_scan
-from fitter.metrics import sample_surface, scan_distances, scan_error
-from fitter.model.face_model import LANDMARKS7, FaceModel, load_model
-from fitter.model.surface_fit import Samples, SurfaceFit, fit_surface, near_face
+from facefit.metrics import sample_surface, scan_distances, scan_error
+from facefit.model.face_model import LANDMARKS7, FaceModel, load_model
+from facefit.model.surface_fit import Samples, SurfaceFit, fit_surface, near_face
 
 SCANS = ("lps", "james")
 POINTS = 4000  # of a scan's face that are fitted
@@ -90,7 +90,7 @@ def table(rows: dict[str, dict], scans: tuple[str, ...]) -> str:
 def picture(model: FaceModel, fits: dict[str, SurfaceFit], scans: dict[str, Scan], side: int = 300) -> np.ndarray:
     """Each scan's face coloured by its distance to the directly fitted model, blue 0 to red SHOWN mm, and that fit.
     (side, 2 n side, 3) uint8."""
-    from fitter.model.annotate import Subject, photograph
+    from facefit.model.annotate import Subject, photograph
 
     tiles = []
     for name, scan in scans.items():

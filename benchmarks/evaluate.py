@@ -31,7 +31,7 @@ import numpy as np
 from benchmarks.dataset import DATA_VARIABLE, SETS, Case, cases, read_scan, spread
 from benchmarks.overrides import apply_overrides
 from benchmarks.summary import HEADLINE, summarise, tables
-from fitter.config import PRESETS, FitConfig, preset
+from facefit.config import PRESETS, FitConfig, preset
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ class Worker:
     """Everything that is loaded once per process."""
 
     def __init__(self, task: Task) -> None:
-        from fitter.landmarks import load_detector
-        from fitter.model.face_model import load_model
-        from fitter.render import load_renderer
-        from fitter.segmentation import load_segmenter
+        from facefit.landmarks import load_detector
+        from facefit.model.face_model import load_model
+        from facefit.render import load_renderer
+        from facefit.segmentation import load_segmenter
 
         self.task = task
         self.model = load_model(task.model)
@@ -86,10 +86,10 @@ class Worker:
 
     def _run(self, case: Case, about: dict) -> tuple[dict, np.ndarray | None]:
         from benchmarks.scoring import score
-        from fitter.fit import fit_photo
-        from fitter.image import read_photo
-        from fitter.report import overlay
-        from fitter.texture import unwrap
+        from facefit.fit import fit_photo
+        from facefit.image import read_photo
+        from facefit.report import overlay
+        from facefit.texture import unwrap
 
         began = time.perf_counter()
         photo = read_photo(case.photo)
@@ -201,7 +201,7 @@ def _mean_face(task: Task, photos: list[Case]) -> dict[Path, dict[str, float]]:
     if not scans:
         return {}
     from benchmarks.scoring import mean_face_figures
-    from fitter.model.face_model import load_model
+    from facefit.model.face_model import load_model
 
     model = load_model(task.model)
     found = {}

@@ -19,13 +19,13 @@ from torch import Tensor
 
 from benchmarks.ablation.losses import make_loss
 from benchmarks.ablation.scene import Scene, Stage
-from fitter.camera import Camera, WindowTransform, to_camera_space, to_clip_space
-from fitter.energies.prdl import STATISTICS, prdl_targets
-from fitter.lighting import shade, vertex_normals
-from fitter.model.face_model import FaceModel, load_model
-from fitter.observation import LABEL, MASKS, PARTS, Observation
-from fitter.parameters import Parameters
-from fitter.render import Renderer, load_renderer
+from facefit.camera import Camera, WindowTransform, to_camera_space, to_clip_space
+from facefit.energies.prdl import STATISTICS, prdl_targets
+from facefit.lighting import shade, vertex_normals
+from facefit.model.face_model import FaceModel, load_model
+from facefit.observation import LABEL, MASKS, PARTS, Observation
+from facefit.parameters import Parameters
+from facefit.render import Renderer, load_renderer
 
 SIZE = 112  # pixels
 PART = PARTS.index("right_brow")

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 
-from fitter.config import FitConfig
+from facefit.config import FitConfig
 
 
 def apply_overrides(config: FitConfig, assignments: Iterable[str]) -> FitConfig:

@@ -19,24 +19,24 @@ import torch
 from torch import Tensor
 
 from benchmarks.speed import ROOT, portrait
-from fitter.camera import project, rotation_matrix, to_clip_space
-from fitter.config import FitConfig
-from fitter.energies.landmark import landmark_energy
-from fitter.energies.photometric import photometric_energy
-from fitter.energies.prdl import prdl_energy
-from fitter.energies.symmetry import albedo_symmetry
-from fitter.fit import first_guess, observe
-from fitter.image import Photo, read_photo
-from fitter.landmarks import load_detector
-from fitter.lighting import shade, vertex_normals
-from fitter.model.face_model import load_model
-from fitter.objective import Objective
-from fitter.optimize import minimize
-from fitter.parallel import only_kernels
-from fitter.parameters import Parameters
-from fitter.render import load_renderer
-from fitter.scene import project_landmarks
-from fitter.segmentation import load_segmenter
+from facefit.camera import project, rotation_matrix, to_clip_space
+from facefit.config import FitConfig
+from facefit.energies.landmark import landmark_energy
+from facefit.energies.photometric import photometric_energy
+from facefit.energies.prdl import prdl_energy
+from facefit.energies.symmetry import albedo_symmetry
+from facefit.fit import first_guess, observe
+from facefit.image import Photo, read_photo
+from facefit.landmarks import load_detector
+from facefit.lighting import shade, vertex_normals
+from facefit.model.face_model import load_model
+from facefit.objective import Objective
+from facefit.optimize import minimize
+from facefit.parallel import only_kernels
+from facefit.parameters import Parameters
+from facefit.render import load_renderer
+from facefit.scene import project_landmarks
+from facefit.segmentation import load_segmenter
 
 
 def best(call: Callable[[], object], repeats: int = 20) -> float:
@@ -170,7 +170,7 @@ def run(photo: Photo) -> None:
 def imports() -> None:
     """Print what a process pays before it has done anything: seconds of each import, in a process of its own."""
     print("\nImports, each in a new process: seconds of wall time")
-    for name in ("numpy", "torch", "numba", "cv2", "mediapipe", "fitter.job", "cli"):
+    for name in ("numpy", "torch", "numba", "cv2", "mediapipe", "facefit.job", "cli"):
         code = f"import time; t = time.perf_counter(); import {name}; print(time.perf_counter() - t)"
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)

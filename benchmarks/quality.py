@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.bars import Bar
 from benchmarks.evaluate import Task, evaluate, select
 from benchmarks.summary import tables
-from fitter.config import FitConfig
+from facefit.config import FitConfig
 
 
 def quality(data: Path, jobs: int, limit: int | None = None, out: Path | None = None) -> tuple[list[Bar], str]:
@@ -73,9 +73,9 @@ def _segmenter(data: Path, limit: int | None) -> list[Bar]:
     import cv2
 
     from benchmarks import bench_segmentation as bench
-    from fitter.image import read_photo
-    from fitter.landmarks import load_detector
-    from fitter.segmentation import load_segmenter
+    from facefit.image import read_photo
+    from facefit.landmarks import load_detector
+    from facefit.segmentation import load_segmenter
 
     detector, segmenter = load_detector(), load_segmenter("auto")
     table = np.array([bench.TO_FASSEG[name] for name in bench.LABEL], np.uint8)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.dataset import Case, cases, spread
-from fitter.metrics import fit_similarity
+from facefit.metrics import fit_similarity
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def same_index_errors(
 
 def measure(case: Case, model, tools: dict) -> Errors:
     """Fit one photo, knowing its focal length, and compare."""
-    from fitter.fit import fit_photo
-    from fitter.image import read_photo
+    from facefit.fit import fit_photo
+    from facefit.image import read_photo
 
     result = fit_photo(read_photo(case.photo), model=model, focal=case.focal, **tools)[0]
     about = json.loads(case.photo.with_suffix(".json").read_text())
@@ -75,10 +75,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", required=True, metavar="NAME|FILE")
     parser.add_argument("--limit", type=int, metavar="N")
     options = parser.parse_args(arguments)
-    from fitter.landmarks import load_detector
-    from fitter.model.face_model import load_model
-    from fitter.render import load_renderer
-    from fitter.segmentation import load_segmenter
+    from facefit.landmarks import load_detector
+    from facefit.model.face_model import load_model
+    from facefit.render import load_renderer
+    from facefit.segmentation import load_segmenter
 
     model = load_model(options.model)
     tools = {"detector": load_detector(), "segmenter": load_segmenter("auto"), "renderer": load_renderer("cpu")}

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from benchmarks.dataset import Case, Scan, read_labels, read_scan
-from fitter.metrics import MERGED, part_iou, scan_error
-from fitter.model.face_model import LANDMARKS7, FaceModel
-from fitter.observation import LABEL, PARTS
-from fitter.report import render_labels
-from fitter.result import FitResult
+from facefit.metrics import MERGED, part_iou, scan_error
+from facefit.model.face_model import LANDMARKS7, FaceModel
+from facefit.observation import LABEL, PARTS
+from facefit.report import render_labels
+from facefit.result import FitResult
 
 INNER = tuple(name for name in PARTS if name != "skin")
 FASSEG_PARTS = ("nose", "eyes", "mouth", "brows", "skin")

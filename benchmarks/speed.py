@@ -15,17 +15,17 @@ import torch
 from PIL import Image
 
 from benchmarks.bars import Bar
-from fitter.camera import window_camera
-from fitter.config import FitConfig
-from fitter.fit import first_guess, fit_batch, observe
-from fitter.image import Photo
-from fitter.initialize import landmark_solver
-from fitter.landmarks import load_detector
-from fitter.model.face_model import load_model
-from fitter.objective import Objective
-from fitter.optimize import minimize
-from fitter.render import load_renderer
-from fitter.segmentation import load_segmenter
+from facefit.camera import window_camera
+from facefit.config import FitConfig
+from facefit.fit import first_guess, fit_batch, observe
+from facefit.image import Photo
+from facefit.initialize import landmark_solver
+from facefit.landmarks import load_detector
+from facefit.model.face_model import load_model
+from facefit.objective import Objective
+from facefit.optimize import minimize
+from facefit.render import load_renderer
+from facefit.segmentation import load_segmenter
 
 ROOT = Path(__file__).resolve().parent.parent
 

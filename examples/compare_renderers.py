@@ -9,16 +9,16 @@ itself at twice the size, which says how much of a gradient is due to the size o
 import time
 from dataclasses import replace
 
-import fitter  # noqa: F401  (before torch, which reads how its threads shall wait when it is loaded)
+import facefit  # noqa: F401  (before torch, which reads how its threads shall wait when it is loaded)
 
 # isort: split
 import torch
 
-from fitter import FaceModel, Parameters, load_model
-from fitter.camera import Camera, rotation_matrix, to_clip_space
-from fitter.errors import FaceFitError
-from fitter.lighting import shade, vertex_normals
-from fitter.render import Renderer, load_renderer
+from facefit import FaceModel, Parameters, load_model
+from facefit.camera import Camera, rotation_matrix, to_clip_space
+from facefit.errors import FaceFitError
+from facefit.lighting import shade, vertex_normals
+from facefit.render import Renderer, load_renderer
 
 SIZE = 224  # pixels
 FOCAL = 1015.0  # pixels of a picture of SIZE

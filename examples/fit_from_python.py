@@ -5,7 +5,7 @@
 
 import sys
 
-from fitter import fit_photo, read_photo, write_result
+from facefit import fit_photo, read_photo, write_result
 
 
 def main(photo: str, mesh: str) -> None:

@@ -1,4 +1,4 @@
-"""facefit: fits a 3D morphable face model to one photo. See fitter.fit for the page that does it."""
+"""facefit: fits a 3D morphable face model to one photo. See facefit.fit for the page that does it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 _PUBLIC = {
-    "fit_batch": "fitter.fit",
-    "fit_photo": "fitter.fit",
-    "FaceModel": "fitter.model.face_model",
-    "load_model": "fitter.model.face_model",
-    "FitConfig": "fitter.config",
-    "FitFailure": "fitter.result",
-    "FitResult": "fitter.result",
-    "Observation": "fitter.observation",
-    "Parameters": "fitter.parameters",
-    "read_photo": "fitter.image",
-    "WarmStart": "fitter.warm_start",
-    "write_result": "fitter.export",
+    "fit_batch": "facefit.fit",
+    "fit_photo": "facefit.fit",
+    "FaceModel": "facefit.model.face_model",
+    "load_model": "facefit.model.face_model",
+    "FitConfig": "facefit.config",
+    "FitFailure": "facefit.result",
+    "FitResult": "facefit.result",
+    "Observation": "facefit.observation",
+    "Parameters": "facefit.parameters",
+    "read_photo": "facefit.image",
+    "WarmStart": "facefit.warm_start",
+    "write_result": "facefit.export",
 }
 __all__ = sorted(_PUBLIC)
 
 
 def __getattr__(name: str):
-    """Public names, imported when they are used: `import fitter` itself loads neither torch nor numba."""
+    """Public names, imported when they are used: `import facefit` itself loads neither torch nor numba."""
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'fitter' has no attribute {name!r}")
+    raise AttributeError(f"module 'facefit' has no attribute {name!r}")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fitter.job_options import JobOptions
+from .job_options import JobOptions
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class StageLoader:
     device: str | None = None
 
     def __call__(self) -> Callable[..., Any]:
-        from fitter.batch_stages import load_stages
-        from fitter.batch_tasks import StageCalls  # not before: the leading process does without torch
+        from .batch_stages import load_stages
+        from .batch_tasks import StageCalls  # not before: the leading process does without torch
 
         return StageCalls(load_stages(self.options, self.device))

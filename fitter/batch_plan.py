@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from fitter.batch_names import mesh_names
-from fitter.batch_store import FolderStore, Store
-from fitter.errors import OutputError
-from fitter.manifest import Record
-from fitter.photo_list import ListedPhoto, list_photos
+from .batch_names import mesh_names
+from .batch_store import FolderStore, Store
+from .errors import OutputError
+from .manifest import Record
+from .photo_list import ListedPhoto, list_photos
 
 
 @dataclass(frozen=True)

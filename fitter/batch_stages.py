@@ -22,22 +22,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fitter.batch_names import beside
-from fitter.batch_options import BatchOptions, Failure
-from fitter.batch_plan import Task, stamp
-from fitter.batch_store import Store, open_store
-from fitter.camera import Camera, WindowTransform
-from fitter.errors import FaceFitError, ImageError
-from fitter.files import numbered
-from fitter.fit import fit_batch, observe
-from fitter.fits import find_fits, load_result
-from fitter.image import Photo, read_photo
-from fitter.job import Files, Job, finite, load_job
-from fitter.landmarks import select_faces
-from fitter.manifest import Record
-from fitter.observation import Observation
-from fitter.result import FitFailure, FitResult
-from fitter.sheet_pictures import photo_jpg, thumbnail_jpg
+from .batch_names import beside
+from .batch_options import BatchOptions, Failure
+from .batch_plan import Task, stamp
+from .batch_store import Store, open_store
+from .camera import Camera, WindowTransform
+from .errors import FaceFitError, ImageError
+from .files import numbered
+from .fit import fit_batch, observe
+from .fits import find_fits, load_result
+from .image import Photo, read_photo
+from .job import Files, Job, finite, load_job
+from .landmarks import select_faces
+from .manifest import Record
+from .observation import Observation
+from .result import FitFailure, FitResult
+from .sheet_pictures import photo_jpg, thumbnail_jpg
 
 log = logging.getLogger(__name__)
 

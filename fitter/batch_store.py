@@ -17,9 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from fitter.errors import OutputError
-from fitter.files import check_outputs
-from fitter.manifest import MANIFEST, Record, append_record, parse_manifest, parse_record, read_manifest
+from .errors import OutputError
+from .files import check_outputs
+from .manifest import MANIFEST, Record, append_record, parse_manifest, parse_record, read_manifest
 
 PARTIAL, RECORDS, LOCK = ".partial", ".records", ".lock"
 SYNTAX = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # longer than a drive letter

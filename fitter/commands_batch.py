@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from fitter.commands_options import job_options, shared_options, start
+from .commands_options import job_options, shared_options, start
 
 SOME_FAILED, INTERRUPTED = 7, 130
 RESULT_OPTIONS = (
@@ -74,10 +74,10 @@ def batch(
     if options["segmentation"].lower().endswith(".png"):
         raise click.UsageError("--segmentation with a picture of labels belongs to one photo; use `facefit fit`")
     start(options)
-    from fitter.batch_options import BatchOptions
-    from fitter.batch_plan import plan_batch
-    from fitter.batch_progress import BatchProgress, print_table
-    from fitter.batch_store import open_store
+    from .batch_options import BatchOptions
+    from .batch_plan import plan_batch
+    from .batch_progress import BatchProgress, print_table
+    from .batch_store import open_store
 
     job = job_options(options)
     try:
@@ -91,7 +91,7 @@ def batch(
         thumbnails=sheet is not None,
     )  # fmt: skip
     if sheet is not None:
-        from fitter.sheet import check_sheet
+        from .sheet import check_sheet
 
         check_sheet(store, Path(sheet))
     batch_options = BatchOptions(
@@ -122,15 +122,15 @@ def batch(
 def _records(tasks, options, store, stop, workers, batch_size, timeout, ray) -> Iterator:
     """The records of all tasks as they are done, here or elsewhere."""
     if workers == 0 and ray is None:
-        from fitter.batch_stages import load_stages
+        from .batch_stages import load_stages
 
         return _here(tasks, load_stages(options), store, stop)
-    from fitter.batch import Lead, Plan
-    from fitter.batch_options import StageLoader
-    from fitter.batch_workers import LocalWorkers
+    from .batch import Lead, Plan
+    from .batch_options import StageLoader
+    from .batch_workers import LocalWorkers
 
     if ray is not None:
-        from fitter.batch_ray import RayWorkers, resources
+        from .batch_ray import RayWorkers, resources
 
         cores, gpus = resources(ray)
         devices, tries = ["cuda"] * gpus, {"attempts": 3, "start_tries": 10}  # machines of a cluster come and go
@@ -165,7 +165,7 @@ def _devices(job) -> list[str]:
     """The GPUs that are to be used, by torch's names."""
     if job.device == "cpu" or (job.device == "auto" and (job.renderer == "cpu" or not _nvidia())):
         return []
-    from fitter.job import usable_device
+    from .job import usable_device
 
     try:
         device = usable_device(job.device, job.renderer)
@@ -185,7 +185,7 @@ def _nvidia() -> bool:
 
 def _cores() -> int:
     """Cores of this process, or fewer where the memory does not do for as many workers."""
-    from fitter.doctor import free_memory
+    from .doctor import free_memory
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     free = free_memory()
@@ -214,7 +214,7 @@ def _interrupts(stop: threading.Event, progress) -> Iterator[None]:
 
 def _conclude(store, sheet: str | None, progress) -> None:
     """Write the table and the sheet of all that is known, also after an interrupt."""
-    from fitter.manifest import TABLE, have_parquet, table_bytes
+    from .manifest import TABLE, have_parquet, table_bytes
 
     records = list(store.records().values())
     if have_parquet():
@@ -222,7 +222,7 @@ def _conclude(store, sheet: str | None, progress) -> None:
     else:
         progress.say(f"no {TABLE}: pip install 'facefit[batch]' brings pyarrow")
     if sheet is not None:
-        from fitter.sheet import write_sheet
+        from .sheet import write_sheet
 
         write_sheet(records, store, Path(sheet))
     store.collect(records)

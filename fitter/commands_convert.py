@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fitter.commands_options import check_mesh_suffix
+from .commands_options import check_mesh_suffix
 
 
 @click.command("convert")
@@ -39,16 +39,16 @@ def convert(
       facefit convert ict.json --to default -o face.ply
     """
     check_mesh_suffix(output)
-    from fitter.errors import InputError
-    from fitter.warm_files import one_fit
+    from .errors import InputError
+    from .warm_files import one_fit
 
     fit = one_fit(result)
-    from fitter.convert_files import conversion_files, source_files, source_model
-    from fitter.export import output_paths
-    from fitter.files import check_outputs, write_files
-    from fitter.fits import load_result
-    from fitter.model.face_model import load_model
-    from fitter.model.registry import BUNDLED, resolve
+    from .convert_files import conversion_files, source_files, source_model
+    from .export import output_paths
+    from .files import check_outputs, write_files
+    from .fits import load_result
+    from .model.face_model import load_model
+    from .model.registry import BUNDLED, resolve
 
     wanted = load_model(target)
     inputs = [*source_files(fit), *(Path(resolve(name)) for name in (target, model) if name not in (None, BUNDLED))]
@@ -57,7 +57,7 @@ def convert(
     if used.checksum == wanted.checksum:
         raise click.UsageError(f"--to {target}: {fit.path} is in that model already")
     began = time.perf_counter()
-    from fitter.convert import convert as run
+    from .convert import convert as run
 
     try:
         conversion = run(load_result(fit, used), wanted, residual=not no_residual)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fitter.commands_shared import (
+from .commands_shared import (
     DEBUG,
     FITS,
     JSON,
@@ -68,8 +68,8 @@ def parts(fits, labels, suffix, label_map, ignore, skip_absent, parser, model, j
     """
     if labels is None and parser is None:
         raise click.UsageError("--labels DIR or --parser FILE is needed: what shall the parts be held against?")
-    from fitter.evaluate_compare import summarise
-    from fitter.evaluate_parts import (
+    from .evaluate_compare import summarise
+    from .evaluate_parts import (
         find_labels,
         parse_label_map,
         parse_window,
@@ -79,8 +79,8 @@ def parts(fits, labels, suffix, label_map, ignore, skip_absent, parser, model, j
         read_label_picture,
         score_parts,
     )
-    from fitter.fits import load_result
-    from fitter.image import sample_labels
+    from .fits import load_result
+    from .image import sample_labels
 
     try:
         numbers_mean = parse_label_map(label_map)
@@ -103,7 +103,7 @@ def parts(fits, labels, suffix, label_map, ignore, skip_absent, parser, model, j
             window = parse_window(result)
             predicted = parsed_render(result, segmenter, window)
             if target is None:
-                from fitter.landmarks import load_detector
+                from .landmarks import load_detector
 
                 target, meaning = parsed_photo(result, segmenter, load_detector(), window), parse_label_map("facefit")
             else:
@@ -132,10 +132,10 @@ def landmarks(fits, landmarks, model, json_file, debug) -> None:
       facefit eval landmarks meshes/
       facefit eval landmarks meshes/ --landmarks clicked/ --json errors.json
     """
-    from fitter.evaluate_compare import summarise
+    from .evaluate_compare import summarise
 
     if landmarks is None:
-        from fitter.fits import find_fits
+        from .fits import find_fits
 
         rows = [
             {"name": fit.name, "landmark_error": {"all": fit.document.get("landmark_error")}} for fit in find_fits(fits)
@@ -152,10 +152,10 @@ def landmarks(fits, landmarks, model, json_file, debug) -> None:
 
 
 def _landmark_rows(fits, folder: Path, model) -> list[dict]:
-    from fitter.errors import InputError
-    from fitter.evaluate_landmarks import landmark_scores
-    from fitter.fits import load_result
-    from fitter.mesh_file import POINTS, read_points
+    from .errors import InputError
+    from .evaluate_landmarks import landmark_scores
+    from .fits import load_result
+    from .mesh_file import POINTS, read_points
 
     if not folder.is_dir():
         raise click.UsageError(f"--landmarks {folder}: no such folder")
@@ -222,11 +222,11 @@ def scan(
             raise click.UsageError(f"--error-map {path}: expected a name that ends in .ply or .png")
     import numpy as np
 
-    from fitter.errors import InputError
-    from fitter.evaluate_scan import compare_to_scan, error_picture, error_ply, mesh_landmarks7, scan_region
-    from fitter.export_mesh import png_bytes
-    from fitter.files import check_outputs, write_files
-    from fitter.mesh_file import Mesh, read_mesh, read_points
+    from .errors import InputError
+    from .evaluate_scan import compare_to_scan, error_picture, error_ply, mesh_landmarks7, scan_region
+    from .export_mesh import png_bytes
+    from .files import check_outputs, write_files
+    from .mesh_file import Mesh, read_mesh, read_points
 
     check_outputs(maps, [mesh, scan])
     ours, theirs = read_mesh(mesh), read_mesh(scan)
@@ -290,8 +290,8 @@ def compare(first, second, sheet_file, rows, model, json_file, debug) -> None:  
     """
     if sheet_file is not None and sheet_file.suffix.lower() != ".png":
         raise click.UsageError(f"--sheet {sheet_file}: expected a name that ends in .png")
-    from fitter.evaluate_compare import compare_fits
-    from fitter.fits import find_fits
+    from .evaluate_compare import compare_fits
+    from .fits import find_fits
 
     sides = find_fits([first]), find_fits([second])
     result = compare_fits(*sides)
@@ -312,10 +312,10 @@ def compare(first, second, sheet_file, rows, model, json_file, debug) -> None:  
 
 
 def _draw_sheet(sides, table: list[dict], path: Path, rows: int, model) -> None:
-    from fitter.evaluate_compare import sheet
-    from fitter.export_mesh import png_bytes
-    from fitter.files import check_outputs, write_files
-    from fitter.fits import load_result
+    from .evaluate_compare import sheet
+    from .export_mesh import png_bytes
+    from .files import check_outputs, write_files
+    from .fits import load_result
 
     check_outputs([path], [fit.path for side in sides for fit in side])
 
@@ -346,7 +346,7 @@ def export_now(folder, output, list_file, expression, model, debug) -> None:  # 
       facefit batch NoW_Dataset/final_release_version/iphone_pictures -o fits/
       facefit eval export-now fits/ -o now/ --list imagepathsvalidation.txt
     """
-    from fitter.benchmark_files import export_now as export
+    from .benchmark_files import export_now as export
 
     wanted = lines_of(list_file) if list_file is not None else []
     fits, model = load_fits([folder], model)
@@ -369,7 +369,7 @@ def export_realy(folder, output, model, debug) -> None:  # fmt: skip
       facefit batch REALY_image/ -o fits/
       facefit eval export-realy fits/ -o realy/
     """
-    from fitter.benchmark_files import export_realy as export
+    from .benchmark_files import export_realy as export
 
     fits, model = load_fits([folder], model)
     written, data = export(fits, model, output)

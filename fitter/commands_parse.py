@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from fitter.commands_options import _check_faces
-from fitter.commands_shared import is_dash, print_table, write_json
+from .commands_options import _check_faces
+from .commands_shared import is_dash, print_table, write_json
 
 _PNG = click.Path(path_type=Path, dir_okay=False)
 
@@ -40,12 +40,12 @@ def parse(photo, output, overlay_file, confidence_file, faces, segmentation, lab
 
     logging.basicConfig(format="facefit: %(levelname)s %(name)s: %(message)s", level=logging.WARNING, force=True)
 
-    from fitter.export_mesh import png_bytes
-    from fitter.files import write_files
-    from fitter.image import read_photo
-    from fitter.observation import LABELS
-    from fitter.parse import overlay, parse_photo
-    from fitter.segmentation import load_segmenter
+    from .export_mesh import png_bytes
+    from .files import write_files
+    from .image import read_photo
+    from .observation import LABELS
+    from .parse import overlay, parse_photo
+    from .segmentation import load_segmenter
 
     try:
         segmenter = load_segmenter(segmentation, label_map)

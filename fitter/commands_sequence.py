@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from fitter.commands_options import input_files, load, start
+from .commands_options import input_files, load, start
 
 OPTIONS = ("init", "like", "sequence", "fps", "every", "frames", "share_after")
 OF_SEQUENCES = ("fps", "every", "frames", "share_after")
@@ -58,7 +58,7 @@ def beginnings(own: dict) -> list[Path]:
     """The files that --init and --like name. Raises InputError, before anything is loaded, for what is no fit."""
     paths = [own[name] for name in ("init", "like") if own[name] is not None]
     if paths:
-        from fitter.warm_files import one_fit
+        from .warm_files import one_fit
 
         for path in paths:
             one_fit(path)
@@ -69,7 +69,7 @@ def warm_job(job, own: dict, photo):
     """The job with the beginning that --init or --like name."""
     from dataclasses import replace
 
-    from fitter.warm_files import refined, same_person
+    from .warm_files import refined, same_person
 
     if own["init"] is not None:
         warm, focal = refined(own["init"], job.model, photo)
@@ -86,9 +86,9 @@ def fit_frames(source: Path, output: Path, own: dict, options: dict[str, Any]) -
     if options["segmentation"].lower().endswith(".png"):
         raise click.UsageError("--segmentation with a picture of labels belongs to one photo")
     began = time.perf_counter()
-    from fitter.files import check_outputs, write_files
-    from fitter.frames import open_frames
-    from fitter.sequence_files import sequence_files, sequence_paths
+    from .files import check_outputs, write_files
+    from .frames import open_frames
+    from .sequence_files import sequence_files, sequence_paths
 
     paths = sequence_paths(output)
     inputs = [path for path in (source, *beginnings(own), *input_files(options)) if path.is_file()]
@@ -96,8 +96,8 @@ def fit_frames(source: Path, output: Path, own: dict, options: dict[str, Any]) -
     frames = open_frames(source, own["fps"], own["every"] or 1, own["frames"])
     job = load(options)
 
-    from fitter.sequence import SHARE_AFTER, SequenceFitter
-    from fitter.warm_files import same_person
+    from .sequence import SHARE_AFTER, SequenceFitter
+    from .warm_files import same_person
 
     fitter = SequenceFitter(
         job.config, job.model, job.detector, job.segmenter, job.renderer, job.device, job.faces, job.focal, job.fov,
@@ -105,7 +105,7 @@ def fit_frames(source: Path, output: Path, own: dict, options: dict[str, Any]) -
         share_after=own["share_after"] or SHARE_AFTER,
     )  # fmt: skip
     report = None if options["quiet"] else _reporter(frames.count())
-    sequence = fitter.fit(frames, frames.fps, report)
+    sequence = facefit.fit(frames, frames.fps, report)
     write_files(sequence_files(sequence, output, options["texture_size"]), inputs)
     if not options["quiet"]:
         fitted = sequence.fitted

@@ -1,10 +1,10 @@
 """The same face in another model's topology: its components fitted to the surface of a fit, then what they miss.
 
 1. The target model's identity, expression and joints are fitted to points of the source's surface, each compared with
-   the target's triangles of the same part (fitter.model.surface_fit). All 478 landmarks, which every model carries, are
+   the target's triangles of the same part (facefit.model.surface_fit). All 478 landmarks, which every model carries, are
    the start and hold what may slide. Expressions of the same name start where the source has them.
 2. The gaze is that of the source: its eyeballs' turn, measured on the vertices.
-3. Smooth offsets of the vertices (fitter.model.residual) close what is left; eyeballs and teeth move rigidly.
+3. Smooth offsets of the vertices (facefit.model.residual) close what is left; eyeballs and teeth move rigidly.
 
 Everything happens in the source's model space, in millimetres; sizes are never changed.
 """
@@ -19,17 +19,17 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
-from fitter.closest_point import ClosestPoint
-from fitter.initialize import rotation_vector
-from fitter.landmark_topology import FACE_OVAL
-from fitter.metrics import Similarity, fit_similarity
-from fitter.model.face_model import FaceModel
-from fitter.model.regions import BALLS, FINE, NONE, Regions, inside, oval, regions
-from fitter.model.residual import surface_offsets
-from fitter.model.surface_fit import GroupedSurface, Samples, SurfaceFit, fit_surface, triangle_normals
-from fitter.observation import LABEL
-from fitter.parameters import Parameters
-from fitter.result import FitResult
+from .closest_point import ClosestPoint
+from .initialize import rotation_vector
+from .landmark_topology import FACE_OVAL
+from .metrics import Similarity, fit_similarity
+from .model.face_model import FaceModel
+from .model.regions import BALLS, FINE, NONE, Regions, inside, oval, regions
+from .model.residual import surface_offsets
+from .model.surface_fit import GroupedSurface, Samples, SurfaceFit, fit_surface, triangle_normals
+from .observation import LABEL
+from .parameters import Parameters
+from .result import FitResult
 
 FACE_POINTS, HEAD_POINTS = 4000, 1000  # sampled on the source
 NOISE = 0.7  # mm; half of it would fit 0.02 mm better, with components twice as far from the mean

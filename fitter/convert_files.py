@@ -3,7 +3,7 @@
 The JSON (`format` "facefit-conversion", `format_version` 1) lies beside the mesh. The mesh lies where the source's mesh
 lies: in the source's coordinates, so that the two overlay each other.
 
-* `mesh`, `camera`, `landmarks7`, `photo`: as in a result (fitter.export), for this mesh; `mesh.space` is that of the
+* `mesh`, `camera`, `landmarks7`, `photo`: as in a result (facefit.export), for this mesh; `mesh.space` is that of the
   source.
 * `model`: the target; `source`: the file that was converted, and the model it was fitted with.
 * `parameters`: identity, expression, joints and gaze of the target model; `rotvec` and `translation` map its model
@@ -23,19 +23,19 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.convert import Conversion
-from fitter.errors import InputError
-from fitter.export import finite, mesh_contents, output_paths
-from fitter.export_gltf import morph_glb, morph_targets
-from fitter.export_mesh import vertex_normals
-from fitter.fits import Fit, check_model
-from fitter.model.face_model import LANDMARKS7, FaceModel, load_model, model_path
-from fitter.model.regions import regions
-from fitter.model.registry import BUNDLED, installed
-from fitter.result import LANDMARK7_NAMES
-from fitter.texture import texels
-from fitter.texture_transfer import albedo_texture, painted, transfer
-from fitter.version import facefit_version
+from .convert import Conversion
+from .errors import InputError
+from .export import finite, mesh_contents, output_paths
+from .export_gltf import morph_glb, morph_targets
+from .export_mesh import vertex_normals
+from .fits import Fit, check_model
+from .model.face_model import LANDMARKS7, FaceModel, load_model, model_path
+from .model.regions import regions
+from .model.registry import BUNDLED, installed
+from .result import LANDMARK7_NAMES
+from .texture import texels
+from .texture_transfer import albedo_texture, painted, transfer
+from .version import facefit_version
 
 FORMAT, FORMAT_VERSION = "facefit-conversion", 1
 KEPT = ("identity", "expression", "joints", "gaze", "rotvec", "translation")  # parameters of the target

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from fitter.version import facefit_version
+from .version import facefit_version
 
 GOOD, NOTE, BAD = "ok", "--", "NO"
 MEMORY_NEEDED = 1.5e9  # bytes: what one fit may use
@@ -110,7 +110,7 @@ def _cuda() -> Check:
 
 
 def _nvdiffrast() -> Check:
-    from fitter.render import NVDIFFRAST_INSTALL
+    from .render import NVDIFFRAST_INSTALL
 
     if importlib.util.find_spec("nvdiffrast") is None:
         return Check("nvdiffrast", NOTE, "not installed, the CPU renderer is used (optional)", NVDIFFRAST_INSTALL)
@@ -128,7 +128,7 @@ def _opencv() -> Check:
 
 def _mediapipe() -> Check:
     try:
-        from fitter.landmarks import load_detector  # its own import keeps mediapipe's chatter away from the terminal
+        from .landmarks import load_detector  # its own import keeps mediapipe's chatter away from the terminal
     except ImportError:
         pass  # what is missing is told below
 
@@ -140,7 +140,7 @@ def _mediapipe() -> Check:
 
 
 def _parser() -> Check:
-    from fitter.segment_parser import missing, parser_path
+    from .segment_parser import missing, parser_path
 
     check, _ = _package("parser", "onnxruntime", "pip install onnxruntime; until then colours take its place", True)
     if check.state == GOOD and missing() is not None:
@@ -149,8 +149,8 @@ def _parser() -> Check:
 
 
 def _model(path: str | None) -> Check:
-    from fitter.errors import ModelError
-    from fitter.model.face_model import load_model, model_path
+    from .errors import ModelError
+    from .model.face_model import load_model, model_path
 
     place = model_path() if path is None else Path(path)
     try:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fitter.errors import InputError
-from fitter.fits import Fit
-from fitter.observation import PARTS
+from .errors import InputError
+from .fits import Fit
+from .observation import PARTS
 
 
 def summarise(rows: Sequence[dict[str, float | None]]) -> dict[str, dict[str, float | int | None]]:
@@ -86,7 +86,7 @@ def sheet(pairs: Sequence[tuple], panel: int = 256) -> np.ndarray:
     Args:
         pairs: (FitResult, FitResult) with their photos.
     """
-    from fitter.report import overlay
+    from .report import overlay
 
     rows = []
     for first, second in pairs:

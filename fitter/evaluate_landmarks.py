@@ -5,21 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fitter.camera import Camera, project
-from fitter.landmark_topology import (
-    FACE_OVAL,
-    LEFT_BROW,
-    LEFT_EYE,
-    LIPS_INNER,
-    LIPS_OUTER,
-    NOSE,
-    RIGHT_BROW,
-    RIGHT_EYE,
-)
-from fitter.metrics import OUTER_EYE_CORNERS
-from fitter.model.face_model import LANDMARKS7
-from fitter.result import FitResult
-from fitter.scene import contour_choice, project_landmarks
+from .camera import Camera, project
+from .landmark_topology import FACE_OVAL, LEFT_BROW, LEFT_EYE, LIPS_INNER, LIPS_OUTER, NOSE, RIGHT_BROW, RIGHT_EYE
+from .metrics import OUTER_EYE_CORNERS
+from .model.face_model import LANDMARKS7
+from .result import FitResult
+from .scene import contour_choice, project_landmarks
 
 # iBug's 68 points in MediaPipe's numbers. The jaw line (0 to 16) is a contour in both and corresponds only roughly;
 # brows are traced along the upper edge by iBug, within the hair by MediaPipe. Held against the points that ICT-FaceKit

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fitter.camera import WindowTransform, project, window_camera
-from fitter.errors import InputError
-from fitter.fits import Fit
-from fitter.metrics import MERGED, part_iou
-from fitter.observation import LABEL, LABELS, PARTS
-from fitter.result import FitResult
+from .camera import WindowTransform, project, window_camera
+from .errors import InputError
+from .fits import Fit
+from .metrics import MERGED, part_iou
+from .observation import LABEL, LABELS, PARTS
+from .result import FitResult
 
 # What the numbers of a label picture mean. `eyes`, `brows`, `lips`, `mouth`: what the data do not tell apart.
 LABEL_MAPS: dict[str, dict[int, str]] = {
@@ -56,7 +56,7 @@ def scored_parts(label_map: dict[int, str]) -> tuple[str, ...]:
 
 
 def to_labels(picture: np.ndarray, label_map: dict[int, str]) -> np.ndarray:
-    """(H, W) numbers of another data set -> (H, W) uint8 numbers of fitter.observation.LABELS.
+    """(H, W) numbers of another data set -> (H, W) uint8 numbers of facefit.observation.LABELS.
 
     A merged part becomes its first member, which is right for the merged score (and only for that: `scored_parts`).
     """
@@ -114,14 +114,14 @@ def read_label_picture(path: Path, size: tuple[int, int] | None = None) -> np.nd
 
 def parts_of_mesh(result: FitResult) -> np.ndarray:
     """(H, W) uint8: the visible parts of the fitted mesh in the photo's pixels, labels 0 to 10."""
-    from fitter.report import render_labels
+    from .report import render_labels
 
     return render_labels(result.model, result.verts_in("camera"), result.camera, *result.photo_size)
 
 
 def parse_window(result: FitResult, size: int = 512) -> WindowTransform:
     """The window that was fitted, in `size` x `size` pixels: where a parser looks."""
-    from fitter.view import make_window
+    from .view import make_window
 
     side = result.window.size / float(result.window.scale[0])
     return make_window(tuple(result.window.origin[0].tolist()), side, size)
@@ -134,8 +134,8 @@ def parsed_render(result: FitResult, segmenter, window: WindowTransform) -> np.n
         (S, S) uint8 labels as the segmenter gives them.
     Source: Wang et al. 2024, sec. 5.2.
     """
-    from fitter.lighting import shade
-    from fitter.view import mesh_faces, shading_normals, view
+    from .lighting import shade
+    from .view import mesh_faces, shading_normals, view
 
     faces = mesh_faces(result.model)
     seen = view(result.verts_in("camera"), faces, result.camera, window)
@@ -148,7 +148,7 @@ def parsed_render(result: FitResult, segmenter, window: WindowTransform) -> np.n
 
 def parsed_photo(result: FitResult, segmenter, detector, window: WindowTransform) -> np.ndarray:
     """(S, S) uint8: what a parser sees in the photo itself, with the landmarks that the detector finds there."""
-    from fitter.image import sample_window
+    from .image import sample_window
 
     ours = _mesh_landmarks(result, window)
     theirs = [window.to_window(torch.from_numpy(f.landmarks)[None])[0].numpy() for f in detector.detect(result.photo)]
@@ -159,7 +159,7 @@ def parsed_photo(result: FitResult, segmenter, detector, window: WindowTransform
 
 def _mesh_landmarks(result: FitResult, window: WindowTransform) -> np.ndarray:
     """(478, 2) window pixels."""
-    from fitter.scene import contour_choice, project_landmarks
+    from .scene import contour_choice, project_landmarks
 
     camera = window_camera(result.camera, window)
     points = torch.from_numpy(result.verts_in("camera")).float()[None]
@@ -175,7 +175,7 @@ def score_parts(
     """Part IoU of one fit.
 
     Args:
-        predicted: (H, W) fitter.observation.LABELS. numbers: (H, W) of the data set.
+        predicted: (H, W) facefit.observation.LABELS. numbers: (H, W) of the data set.
         ignore: numbers whose pixels do not count, such as hair over the face.
         skip_absent: leave out a part that the labels lack, instead of scoring it 0 where the fit shows it.
     """

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fitter.camera import Camera
-from fitter.closest_point import ClosestPoint
-from fitter.errors import InputError
-from fitter.export_mesh import ply_bytes, vertex_normals
-from fitter.mesh_file import Mesh, read_points
-from fitter.metrics import Similarity, scan_distances
-from fitter.model.face_model import LANDMARKS7, FaceModel
+from .camera import Camera
+from .closest_point import ClosestPoint
+from .errors import InputError
+from .export_mesh import ply_bytes, vertex_normals
+from .mesh_file import Mesh, read_points
+from .metrics import Similarity, scan_distances
+from .model.face_model import LANDMARKS7, FaceModel
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def compare_to_scan(
     mesh: Mesh, landmarks7: np.ndarray, scan: Mesh, scan_landmarks7: np.ndarray, region: np.ndarray, *,
     align: str = "rigid", metric: str = "point", samples: int = 20_000, seed: int = 0,
 ) -> ScanComparison:  # fmt: skip
-    """Scan-to-mesh distances after alignment by seven points and ICP; see fitter.metrics.scan_error.
+    """Scan-to-mesh distances after alignment by seven points and ICP; see facefit.metrics.scan_error.
 
     Args:
         metric: "point": distance to the closest point of the mesh (NoW). "plane": to the plane of the triangle it lies
@@ -155,7 +155,7 @@ def error_picture(scan: Mesh, comparison: ScanComparison, limit: float = 5.0, si
 
     The mesh must face +z, as facefit writes it in model space.
     """
-    from fitter.view import make_window, view
+    from .view import make_window, view
 
     verts = comparison.motion.inverse(scan.verts)
     measured = np.isfinite(comparison.distances)

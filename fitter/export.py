@@ -22,14 +22,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fitter.camera import Camera
-from fitter.errors import OutputError
-from fitter.export_gltf import glb_bytes
-from fitter.export_mesh import mtl_bytes, obj_bytes, ply_bytes, png_bytes
-from fitter.files import write_files
-from fitter.model.face_model import FaceModel
-from fitter.parameters import Parameters
-from fitter.result import LANDMARK7_NAMES, SPACES, FitResult
+from .camera import Camera
+from .errors import OutputError
+from .export_gltf import glb_bytes
+from .export_mesh import mtl_bytes, obj_bytes, ply_bytes, png_bytes
+from .files import write_files
+from .model.face_model import FaceModel
+from .parameters import Parameters
+from .result import LANDMARK7_NAMES, SPACES, FitResult
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ def mesh_contents(
 
 
 def _texture(result: FitResult, size: int) -> np.ndarray:
-    from fitter.texture import unwrap
+    from .texture import unwrap
 
     return unwrap(result, size)[0]
 

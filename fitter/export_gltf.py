@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from fitter.export_mesh import vertex_normals
-from fitter.model.face_model import FaceModel
-from fitter.result import FitResult
+from .export_mesh import vertex_normals
+from .model.face_model import FaceModel
+from .result import FitResult
 
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
 _UINT16, _UINT32, _FLOAT = 5123, 5125, 5126

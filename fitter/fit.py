@@ -10,24 +10,24 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fitter.camera import window_camera
-from fitter.config import FitConfig
-from fitter.errors import FitError
-from fitter.image import Photo, crop_window, photo_camera
-from fitter.initialize import landmark_solver
-from fitter.landmarks import DetectedFace, LandmarkDetector, load_detector, select_faces
-from fitter.lids import lids_by_masks
-from fitter.model.face_model import FaceModel, load_model
-from fitter.objective import Objective
-from fitter.observation import Observation
-from fitter.optimize import Report, minimize
-from fitter.outcome import fit_results
-from fitter.parallel import only_kernels
-from fitter.parameters import Parameters
-from fitter.render import Renderer, load_renderer
-from fitter.result import FitFailure, FitResult
-from fitter.segmentation import PartSegmenter, load_segmenter, part_confidence, post_process
-from fitter.warm_start import WarmStart
+from .camera import window_camera
+from .config import FitConfig
+from .errors import FitError
+from .image import Photo, crop_window, photo_camera
+from .initialize import landmark_solver
+from .landmarks import DetectedFace, LandmarkDetector, load_detector, select_faces
+from .lids import lids_by_masks
+from .model.face_model import FaceModel, load_model
+from .objective import Objective
+from .observation import Observation
+from .optimize import Report, minimize
+from .outcome import fit_results
+from .parallel import only_kernels
+from .parameters import Parameters
+from .render import Renderer, load_renderer
+from .result import FitFailure, FitResult
+from .segmentation import PartSegmenter, load_segmenter, part_confidence, post_process
+from .warm_start import WarmStart
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def fit_photo(
 
     Args:
         faces: "largest", "all" (largest first), or N, the N-th largest.
-        focal: pixels of the photo; fov: degrees; see fitter.image.photo_camera for what holds without them.
+        focal: pixels of the photo; fov: degrees; see facefit.image.photo_camera for what holds without them.
         model, segmenter, detector, renderer: None loads the default one.
         warm: what an earlier fit knows of these faces; None: nothing.
         extra_energy: called with the parameters and the objective (which knows model, observation and camera); the
@@ -131,7 +131,7 @@ def fit_batch(
     """Fit B observed faces at once; one result each, in their order. See `fit_photo` for the rest.
 
     A face's result does not depend on its neighbours nor on its place: it converges, stops and fails on its own. The
-    one exception are results with the status "seconds" (fitter.optimize says how time is shared).
+    one exception are results with the status "seconds" (facefit.optimize says how time is shared).
 
     Args:
         photo: what the faces were seen in, all in one or each in its own; None: the windows are all there is.

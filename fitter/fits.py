@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fitter.camera import Camera, WindowTransform
-from fitter.errors import InputError
-from fitter.export import FORMAT, FORMAT_VERSION, SUFFIXES, load_parameters
-from fitter.image import read_photo
-from fitter.model.face_model import FaceModel
-from fitter.observation import MASKS, Observation
-from fitter.parameters import Parameters
-from fitter.result import FitResult
+from .camera import Camera, WindowTransform
+from .errors import InputError
+from .export import FORMAT, FORMAT_VERSION, SUFFIXES, load_parameters
+from .image import read_photo
+from .model.face_model import FaceModel
+from .observation import MASKS, Observation
+from .parameters import Parameters
+from .result import FitResult
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.errors import ImageError, InputError
-from fitter.image import Photo, read_photo
-from fitter.photo_list import PHOTO_SUFFIXES
+from .errors import ImageError, InputError
+from .image import Photo, read_photo
+from .photo_list import PHOTO_SUFFIXES
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts", ".ogv", ".3gp")
 DEFAULT_FPS = 25.0  # of a folder of pictures, which does not say

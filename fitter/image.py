@@ -21,8 +21,8 @@ import torch
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
-from fitter.camera import DEFAULT_FOCAL_PER_SIDE, Camera, WindowTransform
-from fitter.errors import ImageError
+from .camera import DEFAULT_FOCAL_PER_SIDE, Camera, WindowTransform
+from .errors import ImageError
 
 log = logging.getLogger(__name__)
 

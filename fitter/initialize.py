@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fitter.camera import Camera, project, rotation_matrix
-from fitter.config import FitConfig
-from fitter.energies.landmark import calibrated_precision, march_contour
-from fitter.errors import FitError
-from fitter.model.face_model import FaceModel
-from fitter.parameters import Parameters
-from fitter.scene import contour_stop, head_yaw, landmark_trust
+from .camera import Camera, project, rotation_matrix
+from .config import FitConfig
+from .energies.landmark import calibrated_precision, march_contour
+from .errors import FitError
+from .model.face_model import FaceModel
+from .parameters import Parameters
+from .scene import contour_stop, head_yaw, landmark_trust
 
 IRISES = slice(468, 478)
 POSE = 6  # unknowns
@@ -196,7 +196,7 @@ class LandmarkSolver:
         camera: Camera, config: FitConfig, fixed: Sequence[str],
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         """`_run` face by face in NumPy: a quarter of the time."""
-        from fitter.initialize_cpu import FaceSolver
+        from .initialize_cpu import FaceSolver
 
         given = [value.double().numpy() for value in (landmarks, confidence, camera.focal, camera.centre)]
         found = [

@@ -1,4 +1,4 @@
-"""The landmark stage of one face on the CPU: the steps of fitter.initialize.LandmarkSolver without torch's overhead,
+"""The landmark stage of one face on the CPU: the steps of facefit.initialize.LandmarkSolver without torch's overhead,
 which is most of the time of its batched twin on systems so small. Products of large matrices go to torch, whose number
 of threads is the caller's choice.
 """
@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from numba import njit
 
-from fitter.config import FitConfig
-from fitter.errors import FitError
-from fitter.initialize import IMMOVABLE, POSE, LandmarkSolver
-from fitter.scene import landmark_trust
+from .config import FitConfig
+from .errors import FitError
+from .initialize import IMMOVABLE, POSE, LandmarkSolver
+from .scene import landmark_trust
 
 # A step below both ends the iteration: what would follow is a tenth of it, and the full stage moves more in one step.
 STILL_COEFFICIENT, STILL_MILLIMETRE = 3e-3, 0.1
@@ -172,7 +172,7 @@ def _factored(normal: np.ndarray, right: np.ndarray) -> tuple[torch.Tensor, torc
 
 
 def _march(pixels: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """(R,) the outermost vertex of each row (R, K), -1 pads: as fitter.energies.landmark.march_contour."""
+    """(R,) the outermost vertex of each row (R, K), -1 pads: as facefit.energies.landmark.march_contour."""
     points = pixels[np.maximum(rows, 0)]
     front = points[:, 0]
     outward = front - front.mean(0)
@@ -181,7 +181,7 @@ def _march(pixels: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def rotation_matrix(rotvec: np.ndarray) -> np.ndarray:
-    """(3,) radians -> (3, 3): as fitter.camera.rotation_matrix."""
+    """(3,) radians -> (3, 3): as facefit.camera.rotation_matrix."""
     angle = math.sqrt(float(rotvec @ rotvec))
     a = math.sin(angle) / angle if angle > 1e-6 else 1.0
     b = (1 - math.cos(angle)) / angle**2 if angle > 1e-4 else 0.5

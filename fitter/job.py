@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fitter.errors import ImageError
-from fitter.export import output_paths, result_files
-from fitter.files import check_outputs, numbered, write_files
-from fitter.fit import fit_photo
-from fitter.image import Photo
-from fitter.job_options import JobOptions
-from fitter.report import labels_png, overlay_png
+from .errors import ImageError
+from .export import output_paths, result_files
+from .files import check_outputs, numbered, write_files
+from .fit import fit_photo
+from .image import Photo
+from .job_options import JobOptions
+from .report import labels_png, overlay_png
 
 if TYPE_CHECKING:
-    from fitter.result import FitResult
+    from .result import FitResult
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class Job:
     space: str = "model"
     texture_size: int = 1024
     inputs: tuple[Path, ...] = ()
-    warm: Any = None  # fitter.warm_start.WarmStart
+    warm: Any = None  # facefit.warm_start.WarmStart
 
     def run(self, photo: Photo, files: Files, progress: ProgressCall | None = None) -> list[Fitted]:
         """Fit one photo and write its results; with faces "all" each face under its number, from the largest.
@@ -151,10 +151,10 @@ def load_job(options: JobOptions) -> Job:
         ValueError: an option's value is not accepted, or there is no such device. ModelError: as `load_model`.
     """
     # imported here: each of them is patched or replaced on its own in tests and by users
-    from fitter.landmarks import load_detector
-    from fitter.model.face_model import load_model
-    from fitter.render import load_renderer
-    from fitter.segmentation import load_segmenter
+    from .landmarks import load_detector
+    from .model.face_model import load_model
+    from .render import load_renderer
+    from .segmentation import load_segmenter
 
     config = options.config()
     device = usable_device(options.device, options.renderer)

@@ -3,7 +3,7 @@
 Normals are in **camera space**, so the light belongs to the photo and not to the head. Colours and albedo are
 sRGB-encoded values used as they are, as in all papers this builds on: shading is a multiplication of encoded values.
 
-`vertex_normals` and `shade` run as one fused pass on the CPU (fitter.lighting_kernels) and as plain torch elsewhere:
+`vertex_normals` and `shade` run as one fused pass on the CPU (facefit.lighting_kernels) and as plain torch elsewhere:
 their plain twins `vertex_normals_torch` and `shade_torch`.
 """
 
@@ -30,7 +30,7 @@ def vertex_normals(verts: Tensor, faces: Tensor) -> Tensor:
         (B, V, 3) unit, outwards; zero (with zero gradient) at a vertex without face area.
     """
     if verts.device.type == "cpu":
-        from fitter.lighting_kernels import VertexNormals
+        from .lighting_kernels import VertexNormals
 
         return VertexNormals.apply(verts, faces)
     return vertex_normals_torch(verts, faces)
@@ -87,7 +87,7 @@ def shade(albedo: Tensor, normals: Tensor, sh: Tensor) -> Tensor:
             "expected (B, N, 3), (B, N, 3) and (B, 9, 3)"
         )
     if albedo.device.type == "cpu":
-        from fitter.lighting_kernels import Shade
+        from .lighting_kernels import Shade
 
         return Shade.apply(albedo, normals, sh)
     return shade_torch(albedo, normals, sh)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.errors import InputError
+from .errors import InputError
 
 MESHES = (".obj", ".ply", ".npz")
 POINTS = (".json", ".npy", ".txt", ".csv", ".pts", ".pp")

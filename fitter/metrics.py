@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fitter.closest_point import ClosestPoint
-from fitter.observation import LABEL, MASKS, PARTS
+from .closest_point import ClosestPoint
+from .observation import LABEL, MASKS, PARTS
 
 # What data sets that do not tell left from right, or the lips from the open mouth, hold against a fit.
 MERGED = {
@@ -33,7 +33,7 @@ def part_iou(
     """Intersection over union of each part (Wang et al. 2024, sec. 5.2), and of parts that some data sets merge.
 
     Args:
-        predicted, target: label pictures (H, W) as in fitter.observation.LABELS, or masks (10, H, W) (channels as in
+        predicted, target: label pictures (H, W) as in facefit.observation.LABELS, or masks (10, H, W) (channels as in
             MASKS; above 0.5 is inside). Masks do not hold the inside of the mouth, so that `mouth` is the lips there.
         valid: (H, W) bool; pixels that count. Default: all.
         target_only: leave out a part that the target does not have, instead of scoring it 0.

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fitter.camera import project, rotation_matrix, to_clip_space, window_camera
-from fitter.config import FitConfig
-from fitter.energies.eye_closure import INNER_LIP_PAIRS, LID_PAIRS, relative_offset_energy
-from fitter.energies.landmark import calibrated_precision, landmark_energy
-from fitter.energies.photometric import photometric_energy
-from fitter.energies.prdl import (
+from .camera import project, rotation_matrix, to_clip_space, window_camera
+from .config import FitConfig
+from .energies.eye_closure import INNER_LIP_PAIRS, LID_PAIRS, relative_offset_energy
+from .energies.landmark import calibrated_precision, landmark_energy
+from .energies.photometric import photometric_energy
+from .energies.prdl import (
     PrdlSelection,
     PrdlTargets,
     group_points,
@@ -27,17 +27,17 @@ from fitter.energies.prdl import (
     prdl_targets,
     select_points,
 )
-from fitter.energies.prdl_rows import PrdlRows, fused, group_rows
-from fitter.energies.prior import activation_prior, gaussian_prior, gaze_prior, joint_prior
-from fitter.energies.symmetry import albedo_symmetry
-from fitter.lighting import estimate_sh, shade, vertex_normals
-from fitter.mailbox import device_index
-from fitter.model.face_model import FaceModel
-from fitter.observation import LABEL, MASKS, Observation
-from fitter.parameters import Parameters
-from fitter.part_points import KEPT, part_points, rasterized_depth, thin_evenly, visible_points
-from fitter.render import Renderer
-from fitter.scene import contour_choice, head_yaw, landmark_trust, project_landmarks
+from .energies.prdl_rows import PrdlRows, fused, group_rows
+from .energies.prior import activation_prior, gaussian_prior, gaze_prior, joint_prior
+from .energies.symmetry import albedo_symmetry
+from .lighting import estimate_sh, shade, vertex_normals
+from .mailbox import device_index
+from .model.face_model import FaceModel
+from .observation import LABEL, MASKS, Observation
+from .parameters import Parameters
+from .part_points import KEPT, part_points, rasterized_depth, thin_evenly, visible_points
+from .render import Renderer
+from .scene import contour_choice, head_yaw, landmark_trust, project_landmarks
 
 PAPER_WINDOW = 224  # PRDL's weights are for distances in pixels of this window
 

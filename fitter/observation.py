@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from fitter.camera import Camera, WindowTransform
+from .camera import Camera, WindowTransform
 
 # The 8 parts of the PRDL paper (sec. 3.2) in its order, then what only masks things out.
 PARTS = ("left_eye", "right_eye", "left_brow", "right_brow", "upper_lip", "lower_lip", "nose", "skin")

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from fitter.config import Stage, Steps
-from fitter.mailbox import Mailbox, device_index
-from fitter.parallel import only_kernels
-from fitter.parameters import Parameters
+from .config import Stage, Steps
+from .mailbox import Mailbox, device_index
+from .parallel import only_kernels
+from .parameters import Parameters
 
 logger = logging.getLogger(__name__)
 

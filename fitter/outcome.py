@@ -10,19 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fitter.camera import WindowTransform, project, window_camera
-from fitter.energies.prdl import above_brows as points_above_brows
-from fitter.image import Photo
-from fitter.metrics import landmark_error, part_iou
-from fitter.model.face_model import FaceModel
-from fitter.objective import Objective
-from fitter.observation import LABEL, MASKS, PARTS, Observation
-from fitter.optimize import Minimum
-from fitter.parameters import Parameters
-from fitter.result import FitResult
-from fitter.scene import contour_choice, project_landmarks
-from fitter.segmentation import above_brows
-from fitter.version import facefit_version
+from .camera import WindowTransform, project, window_camera
+from .energies.prdl import above_brows as points_above_brows
+from .image import Photo
+from .metrics import landmark_error, part_iou
+from .model.face_model import FaceModel
+from .objective import Objective
+from .observation import LABEL, MASKS, PARTS, Observation
+from .optimize import Minimum
+from .parameters import Parameters
+from .result import FitResult
+from .scene import contour_choice, project_landmarks
+from .segmentation import above_brows
+from .version import facefit_version
 
 
 @torch.no_grad()

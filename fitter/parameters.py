@@ -1,4 +1,4 @@
-"""Parameters: what is optimised, as one immutable value. Their first guess from landmarks is in fitter.initialize."""
+"""Parameters: what is optimised, as one immutable value. Their first guess from landmarks is in facefit.initialize."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Parameters:
         expression: (B, E) activations in [0, 1], or standard deviations.
         albedo: (B, A) standard deviations.
         rotvec: (B, 3) radians; translation: (B, 3) mm: model space -> camera space.
-        sh: (B, 9, 3) RGB spherical-harmonics coefficients of bands 0 to 2 (fitter.lighting).
+        sh: (B, 9, 3) RGB spherical-harmonics coefficients of bands 0 to 2 (facefit.lighting).
         gaze: (B, 2, 2) radians, right and left eye, yaw and pitch.
         joints: (B, J, 3) radians, rotation vectors of the model's joints; None becomes J = 0, a model without. Neck and
-            jaw are read; the root's turn is rotvec, the eyes' is gaze (fitter.model.skeleton).
+            jaw are read; the root's turn is rotvec, the eyes' is gaze (facefit.model.skeleton).
     """
 
     identity: Tensor

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import torch
 
-from fitter.camera import WindowTransform
-from fitter.image import Photo, crop_window
-from fitter.landmarks import LandmarkDetector, load_detector, select_faces
-from fitter.observation import LABEL, LABELS
-from fitter.segmentation import PartSegmenter, load_segmenter
+from .camera import WindowTransform
+from .image import Photo, crop_window
+from .landmarks import LandmarkDetector, load_detector, select_faces
+from .observation import LABEL, LABELS
+from .segmentation import PartSegmenter, load_segmenter
 
 # A window that is finer than the fit's shows brows and lids as the photo has them.
 PARSE_WINDOW = 384
@@ -33,7 +33,7 @@ class ParsedPhoto:
     """Labels of a photo.
 
     Attributes:
-        labels: (H, W) uint8, numbers of fitter.observation.LABELS; background where no face is near.
+        labels: (H, W) uint8, numbers of facefit.observation.LABELS; background where no face is near.
         confidence: (H, W) float32 in [0, 1]; 0 where no face is near.
         faces: how many faces were parsed.
     """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fitter.landmark_topology import (
+from .landmark_topology import (
     FACE_OVAL,
     LEFT_BROW,
     LEFT_EYE,
@@ -24,9 +24,9 @@ from fitter.landmark_topology import (
     RIGHT_EYE,
     UPPER_LIP,
 )
-from fitter.observation import LABEL, LABELS
-from fitter.segment_polygons import eye_polygon, face_region
-from fitter.segmentation import fill_loop
+from .observation import LABEL, LABELS
+from .segment_polygons import eye_polygon, face_region
+from .segmentation import fill_loop
 
 # What the parser tells apart, in the order of its output: LABELS without the mesh's "head".
 CLASSES = tuple(name for name in LABELS if name != "head")
@@ -44,7 +44,7 @@ CHANNELS = 12
 # head is turned). The face's is that of a fit's window: it shows hair, ears and neck.
 FACE_SIDE, FACE_EXTENT = 128, 1.6
 DETAIL_SIDE, EYE_EXTENT, MOUTH_EXTENT = 96, 0.46, 0.56
-FACE_RISE = 0.05  # as fitter.image.WINDOW_RISE
+FACE_RISE = 0.05  # as facefit.image.WINDOW_RISE
 
 
 @dataclass(frozen=True)

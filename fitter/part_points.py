@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fitter.energies.farthest_point import farthest_points
-from fitter.energies.prdl_rows import GRID
-from fitter.landmark_topology import LEFT_LOWER_LID, LEFT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_UPPER_LID
-from fitter.model.face_model import FaceModel
-from fitter.observation import LABEL
-from fitter.sparse_map import SparseMap
+from .energies.farthest_point import farthest_points
+from .energies.prdl_rows import GRID
+from .landmark_topology import LEFT_LOWER_LID, LEFT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_UPPER_LID
+from .model.face_model import FaceModel
+from .observation import LABEL
+from .sparse_map import SparseMap
 
 # Candidates per part, evenly over the surface; `thin_evenly` takes those that lie evenly in the picture.
 POINTS = {"nose": 600, "upper_lip": 350, "lower_lip": 350, "right_brow": 250, "left_brow": 250, "skin": 4000}
@@ -34,7 +34,7 @@ class PartPoints:
     Attributes:
         corners: (P, 3) vertex indices; bary: (P, 3). Points on the surface.
         blend: (Q, 4) landmark indices; blend_weight: (Q, 4). Points between the lids.
-        label: (P + Q,) fitter.observation.LABELS.
+        label: (P + Q,) facefit.observation.LABELS.
     """
 
     corners: Tensor
@@ -140,7 +140,7 @@ def thin_evenly(keep: Tensor, label: Tensor, pixels: Tensor, share: float = KEPT
     distance to the pixels they cover, and at 45 degrees of yaw the skin's would differ by 20 pixels.
 
     Args:
-        keep: (B, N) bool; label: (N,) fitter.observation.LABELS; pixels: (B, N, 2).
+        keep: (B, N) bool; label: (N,) facefit.observation.LABELS; pixels: (B, N, 2).
         share: of a part's points that stays, in (0, 1].
     Returns:
         (B, N) bool, a subset of `keep` by farthest point sampling part by part.
@@ -181,5 +181,5 @@ def visible_points(points: Tensor, pixels: Tensor, rast: Tensor, depth: Tensor) 
 
 
 def rasterized_depth(rast: Tensor, near: float = 10.0, far: float = 100_000.0) -> Tensor:
-    """(B, S, S, 4) rast of fitter.camera.to_clip_space -> (B, S, S) mm in front of the camera (junk where empty)."""
+    """(B, S, S, 4) rast of facefit.camera.to_clip_space -> (B, S, S) mm in front of the camera (junk where empty)."""
     return 2 * far * near / (far + near - rast[..., 2] * (far - near))

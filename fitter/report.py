@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fitter.camera import Camera, WindowTransform
-from fitter.export_mesh import png_bytes
-from fitter.files import write_files
-from fitter.image import sample_window
-from fitter.model.face_model import FaceModel
-from fitter.result import FitResult
-from fitter.view import View, face_box, make_window, mesh_faces, part_labels, shading_normals, view
+from .camera import Camera, WindowTransform
+from .export_mesh import png_bytes
+from .files import write_files
+from .image import sample_window
+from .model.face_model import FaceModel
+from .result import FitResult
+from .view import View, face_box, make_window, mesh_faces, part_labels, shading_normals, view
 
 PANEL = 512  # pixels
 PANELS = ("photo", "mesh over photo", "geometry", "render", "parts")
 _TILE = 1024  # pixels: what is rendered at once, so that a giant photo costs no more memory than a small one
 
-# One colour per label 0 to 10 (fitter.observation.LABELS); of a pair, the right one is darker.
+# One colour per label 0 to 10 (facefit.observation.LABELS); of a pair, the right one is darker.
 PALETTE = np.array(
     [
         (0, 0, 0), (236, 190, 150), (250, 220, 90), (40, 90, 200), (110, 170, 255), (20, 120, 70), (90, 200, 130),
@@ -36,7 +36,7 @@ def render_labels(model: FaceModel, verts_camera: np.ndarray, camera: Camera, wi
         verts_camera: (V, 3) mm, camera space; camera: of the photo (B = 1).
         width, height: of the photo in pixels.
     Returns:
-        (height, width) uint8, labels 0 to 10 of fitter.observation.LABELS. Parts that the mesh itself hides are hidden.
+        (height, width) uint8, labels 0 to 10 of facefit.observation.LABELS. Parts that the mesh itself hides are hidden.
     Raises:
         ValueError: the mesh lies behind the camera.
     """
@@ -148,7 +148,7 @@ def _clay(verts: np.ndarray, normals: np.ndarray) -> np.ndarray:
 
 def _lit(result: FitResult, normals: torch.Tensor) -> np.ndarray:
     """(V, 3) the fitted albedo under the fitted light."""
-    from fitter.lighting import shade
+    from .lighting import shade
 
     with torch.no_grad():
         albedo = result.model.albedo(result.parameters.albedo.cpu()).float()

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from fitter.camera import Camera, WindowTransform, rotation_matrix
-from fitter.errors import FitError
-from fitter.model.face_model import LANDMARKS7, FaceModel
-from fitter.observation import Observation
-from fitter.parameters import Parameters
+from .camera import Camera, WindowTransform, rotation_matrix
+from .errors import FitError
+from .model.face_model import LANDMARKS7, FaceModel
+from .observation import Observation
+from .parameters import Parameters
 
 SPACES = ("model", "camera")
 LANDMARK7_NAMES = (

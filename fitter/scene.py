@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fitter.camera import Camera, project
-from fitter.energies.landmark import march_contour
-from fitter.lighting import vertex_normals
-from fitter.model.face_model import FaceModel
+from .camera import Camera, project
+from .energies.landmark import march_contour
+from .lighting import vertex_normals
+from .model.face_model import FaceModel
 
 
 def head_yaw(rotation: Tensor) -> Tensor:

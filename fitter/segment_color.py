@@ -12,12 +12,12 @@ import functools
 import cv2
 import numpy as np
 
-from fitter.camera import WindowTransform
-from fitter.landmarks import silence
-from fitter.observation import LABEL
-from fitter.segment_occluders import glasses_mask, hand_mask
-from fitter.segment_polygons import face_region, polygon_labels
-from fitter.segmentation import Segmentation, check_window, ellipse
+from .camera import WindowTransform
+from .landmarks import silence
+from .observation import LABEL
+from .segment_occluders import glasses_mask, hand_mask
+from .segment_polygons import face_region, polygon_labels
+from .segmentation import Segmentation, check_window, ellipse
 
 SKIN, HAIR, BACKGROUND = 0, 1, 2
 BINS = (24, 16, 16)  # of lightness and the two colour axes

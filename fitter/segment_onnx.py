@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import torch
 
-from fitter.camera import WindowTransform
-from fitter.errors import FaceFitError
-from fitter.observation import LABEL
-from fitter.segment_polygons import polygon_labels
-from fitter.segmentation import CELEBAMASK19, Segmentation, check_window, separate_ears_and_neck, separate_sides
+from .camera import WindowTransform
+from .errors import FaceFitError
+from .observation import LABEL
+from .segment_polygons import polygon_labels
+from .segmentation import CELEBAMASK19, Segmentation, check_window, separate_ears_and_neck, separate_sides
 
 # Helen (Smith et al. 2013) and, with ears and glasses, iBugMask (Lin et al. 2021).
 IBUG11 = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from fitter.camera import WindowTransform
-from fitter.landmark_topology import (
+from .camera import WindowTransform
+from .landmark_topology import (
     FACE_OVAL,
     LEFT_BROW,
     LEFT_BROW_LOWER,
@@ -23,8 +23,8 @@ from fitter.landmark_topology import (
     UPPER_LIP,
     mirrored,
 )
-from fitter.observation import LABEL
-from fitter.segmentation import Segmentation, check_window, fill_loop
+from .observation import LABEL
+from .segmentation import Segmentation, check_window, fill_loop
 
 # The oval folds over itself on a profile; these hulls keep the near cheek whole.
 RIGHT_CHEEK = (127, 234, 93, 132, 58, 61, 98, 129, 133, 33, 70)

@@ -14,9 +14,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from fitter.camera import WindowTransform
-from fitter.errors import ImageError
-from fitter.landmark_topology import (
+from .camera import WindowTransform
+from .errors import ImageError
+from .landmark_topology import (
     FACE_OVAL,
     LEFT_BROW,
     LEFT_BROW_UPPER,
@@ -28,7 +28,7 @@ from fitter.landmark_topology import (
     RIGHT_EYE,
     UPPER_LIP,
 )
-from fitter.observation import LABEL, LABELS, MASKS, PARTS
+from .observation import LABEL, LABELS, MASKS, PARTS
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Segmentation:
     """What a segmenter saw.
 
     Attributes:
-        labels: (S, S) uint8, numbers of fitter.observation.LABELS without "head".
+        labels: (S, S) uint8, numbers of facefit.observation.LABELS without "head".
         confidence: (S, S) float32 in [0, 1], how sure the label is.
     """
 
@@ -104,7 +104,7 @@ def load_segmenter(spec: str = "auto", label_map: str = "auto") -> PartSegmenter
     """
     # Each is imported when asked for: onnxruntime and mediapipe are heavy.
     if spec == "auto":
-        from fitter.segment_parser import ParserSegmenter, missing
+        from .segment_parser import ParserSegmenter, missing
 
         reason = missing()
         if reason is None:
@@ -112,21 +112,21 @@ def load_segmenter(spec: str = "auto", label_map: str = "auto") -> PartSegmenter
         logger.warning("the face parser cannot be used (%s): parts come from landmarks and colours", reason)
         spec = "color"
     if spec == "parser":
-        from fitter.segment_parser import ParserSegmenter
+        from .segment_parser import ParserSegmenter
 
         return ParserSegmenter()
     if spec == "color":
-        from fitter.segment_color import ColorSegmenter
+        from .segment_color import ColorSegmenter
 
         return ColorSegmenter()
     if spec == "polygons":
-        from fitter.segment_polygons import PolygonSegmenter
+        from .segment_polygons import PolygonSegmenter
 
         return PolygonSegmenter()
     suffix = Path(spec).suffix.lower()
     if suffix == ".onnx":
-        from fitter.segment_onnx import OnnxSegmenter
-        from fitter.segment_parser import ParserSegmenter, is_parser
+        from .segment_onnx import OnnxSegmenter
+        from .segment_parser import ParserSegmenter, is_parser
 
         return ParserSegmenter(spec) if is_parser(spec) else OnnxSegmenter(spec, label_map)
     if suffix == ".png":
@@ -226,7 +226,7 @@ class LabelImageSegmenter:
         """
         Args:
             path: a PNG with one channel of label numbers (or a palette), as large as the photo.
-            label_map: "facefit" (fitter.observation.LABELS), "celebamask19" or "fasseg".
+            label_map: "facefit" (facefit.observation.LABELS), "celebamask19" or "fasseg".
         Raises:
             ValueError: an unknown label map.
             ImageError: the file cannot be read or holds other numbers.
@@ -255,7 +255,7 @@ class LabelImageSegmenter:
 
     def segment(self, image: np.ndarray, landmarks: np.ndarray, window: WindowTransform | None = None) -> Segmentation:
         """See PartSegmenter. Raises ValueError without `window`: the picture is in photo pixels."""
-        from fitter.image import sample_labels
+        from .image import sample_labels
 
         check_window(image, landmarks)
         if window is None:
@@ -319,7 +319,7 @@ def brow_tangents(labels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 
 
 def above_brows(shape: tuple[int, int], brow_line: np.ndarray) -> np.ndarray:
-    """(S, S) bool: pixels above both tangents, as fitter.energies.prdl.above_brows leaves vertices out."""
+    """(S, S) bool: pixels above both tangents, as facefit.energies.prdl.above_brows leaves vertices out."""
     y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
     return np.all([a * x + b * y + c > 0 for a, b, c in brow_line], axis=0)
 
@@ -330,7 +330,7 @@ def near_face(shape: tuple[int, int], landmarks: np.ndarray, grow: float = FACE_
     The mesh's skin ends where the landmarks' face ended when it was annotated; a parser's goes on to the ear and over
     the sides of a bald head.
     """
-    from fitter.segment_polygons import face_region  # which itself needs this file
+    from .segment_polygons import face_region  # which itself needs this file
 
     region = face_region(shape, landmarks).astype(np.uint8)
     height = float(np.hypot(*(landmarks[10] - landmarks[152])))
@@ -358,7 +358,7 @@ def post_process(segmentation: Segmentation, landmarks: np.ndarray) -> tuple[np.
         segmentation: of one window.
         landmarks: (478, 2) window pixels.
     Returns:
-        part_masks (10, S, S) float32 in the order of fitter.observation.MASKS, valid (S, S) float32, brow_line (2, 3)
+        part_masks (10, S, S) float32 in the order of facefit.observation.MASKS, valid (S, S) float32, brow_line (2, 3)
         float32; see Observation.
     Source: Wang et al. 2024, supplement B and fig. 12.
     """

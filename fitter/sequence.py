@@ -17,20 +17,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from fitter.config import FitConfig
-from fitter.errors import FaceFitError, NoFaceError
-from fitter.fit import fit_batch, observe
-from fitter.frames import Frame
-from fitter.image import Photo
-from fitter.landmarks import DetectedFace, LandmarkDetector, select_faces
-from fitter.model.face_model import FaceModel
-from fitter.observation import Observation
-from fitter.parameters import Parameters
-from fitter.render import Renderer
-from fitter.result import FitResult
-from fitter.scene import head_yaw
-from fitter.segmentation import PartSegmenter
-from fitter.warm_start import WarmStart
+from .config import FitConfig
+from .errors import FaceFitError, NoFaceError
+from .fit import fit_batch, observe
+from .frames import Frame
+from .image import Photo
+from .landmarks import DetectedFace, LandmarkDetector, select_faces
+from .model.face_model import FaceModel
+from .observation import Observation
+from .parameters import Parameters
+from .render import Renderer
+from .result import FitResult
+from .scene import head_yaw
+from .segmentation import PartSegmenter
+from .warm_start import WarmStart
 
 logger = logging.getLogger(__name__)
 

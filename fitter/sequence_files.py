@@ -22,13 +22,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fitter.camera import rotation_matrix
-from fitter.errors import InputError, OutputError
-from fitter.export_gltf import Animation, morph_glb
-from fitter.export_mesh import png_bytes, vertex_normals
-from fitter.model.face_model import FaceModel
-from fitter.parameters import Parameters
-from fitter.sequence import SHARED, FittedFrame, FittedSequence
+from .camera import rotation_matrix
+from .errors import InputError, OutputError
+from .export_gltf import Animation, morph_glb
+from .export_mesh import png_bytes, vertex_normals
+from .model.face_model import FaceModel
+from .parameters import Parameters
+from .sequence import SHARED, FittedFrame, FittedSequence
 
 FORMAT, FORMAT_VERSION = "facefit-sequence", 1
 GAZE_STEP, JOINT_STEP = math.radians(20.0), 0.15  # radians of a target's full weight
@@ -44,7 +44,7 @@ def sequence_paths(output: Path) -> list[Path]:
 
 def sequence_files(sequence: FittedSequence, output: Path, texture_size: int = 1024) -> dict[Path, bytes]:
     """Path -> content of the GLB and the JSON."""
-    from fitter.texture import unwrap
+    from .texture import unwrap
 
     mesh, document = sequence_paths(output)
     texture = png_bytes(unwrap(sequence.best, texture_size)[0])

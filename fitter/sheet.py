@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-from fitter.batch_store import FolderStore, Store
-from fitter.files import check_outputs, write_files
-from fitter.manifest import Record, total_energy
+from .batch_store import FolderStore, Store
+from .files import check_outputs, write_files
+from .manifest import Record, total_energy
 
 # Heading, key of the numbers below, digits, factor; sorted by the first one at the start, the worst on top.
 COLUMNS = (

@@ -7,9 +7,9 @@ import io
 import numpy as np
 from PIL import Image
 
-from fitter.image import Photo
-from fitter.report import PANELS, overlay
-from fitter.result import FitResult
+from .image import Photo
+from .report import PANELS, overlay
+from .result import FitResult
 
 SIDE = 192  # pixels of one panel
 SHOWN = ("photo", "mesh over photo", "geometry")

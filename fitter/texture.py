@@ -18,13 +18,13 @@ from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 from scipy.sparse.linalg import splu
 
-from fitter import texture_kernels as kernels
-from fitter.lighting import shade
-from fitter.model.face_model import FaceModel
-from fitter.observation import LABEL, MASKS
-from fitter.render import load_renderer
-from fitter.result import FitResult
-from fitter.view import View, face_box, make_window, mesh_faces, part_labels, shading_normals, view
+from . import texture_kernels as kernels
+from .lighting import shade
+from .model.face_model import FaceModel
+from .observation import LABEL, MASKS
+from .render import load_renderer
+from .result import FitResult
+from .view import View, face_box, make_window, mesh_faces, part_labels, shading_normals, view
 
 _SILHOUETTE_FADE = 3.0  # mm from the background over which the photo fades in: about the error of a good fit
 _EDGE_FADE = 1.2  # mm from a depth edge inside the face (nose over cheek), where landmarks hold the fit

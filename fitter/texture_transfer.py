@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter import texture_kernels as kernels
-from fitter.closest_point import ClosestPoint
-from fitter.errors import InputError
-from fitter.model.face_model import FaceModel
-from fitter.model.regions import BALLS, NONE, SKIN, Regions
-from fitter.model.surface_fit import FACING, GroupedSurface, triangle_normals, triangle_weights
-from fitter.observation import LABEL
-from fitter.texture import fill_gutter, texels
+from . import texture_kernels as kernels
+from .closest_point import ClosestPoint
+from .errors import InputError
+from .model.face_model import FaceModel
+from .model.regions import BALLS, NONE, SKIN, Regions
+from .model.surface_fit import FACING, GroupedSurface, triangle_normals, triangle_weights
+from .observation import LABEL
+from .texture import fill_gutter, texels
 
 NEAR, FAR = 4.0, 12.0  # mm to the other surface over which its colour gives way to the model's own skin
 FLAT = np.array([1.0, 1.0, 0.1])  # how much apart in depth counts inside the mouth
@@ -128,7 +128,7 @@ def painted(mesh: Path, vertices: int) -> np.ndarray | None:
 
 def _ply_colours(data: bytes, vertices: int) -> np.ndarray:
     start = data.index(b"end_header\n") + len(b"end_header\n")
-    row = np.dtype([("xyz", "<f4", 3), ("normal", "<f4", 3), ("rgb", "u1", 3)])  # as fitter.export_mesh writes it
+    row = np.dtype([("xyz", "<f4", 3), ("normal", "<f4", 3), ("rgb", "u1", 3)])  # as facefit.export_mesh writes it
     return np.frombuffer(data, row, vertices, start)["rgb"].copy()
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from fitter.camera import Camera, WindowTransform, to_clip_space, window_camera
-from fitter.model.face_model import FaceModel
-from fitter.render import load_renderer
-from fitter.result import FitResult
+from .camera import Camera, WindowTransform, to_clip_space, window_camera
+from .model.face_model import FaceModel
+from .render import load_renderer
+from .result import FitResult
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def mesh_faces(model: FaceModel) -> np.ndarray:
 
 def shading_normals(result: FitResult) -> torch.Tensor:
     """(1, V, 3) unit vertex normals in camera space."""
-    from fitter.lighting import vertex_normals
+    from .lighting import vertex_normals
 
     return vertex_normals(torch.from_numpy(result.verts_in("camera")).float()[None], result.model.faces.cpu())
 
@@ -94,7 +94,7 @@ def part_labels(seen: View, faces: np.ndarray, vertex_label: np.ndarray) -> np.n
     """Which part each pixel of a view shows: the label with the largest barycentric weight, so borders are smooth.
 
     Args:
-        vertex_label: (V,) fitter.observation.LABELS, 0 to 10.
+        vertex_label: (V,) facefit.observation.LABELS, 0 to 10.
     Returns:
         (S, S) uint8, 0 where no face is seen.
     """

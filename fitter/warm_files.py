@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fitter.errors import InputError
-from fitter.fits import Fit, check_model, find_fits, load_result
-from fitter.image import Photo
-from fitter.model.face_model import FaceModel
-from fitter.result import FitResult
-from fitter.warm_start import WarmStart
+from .errors import InputError
+from .fits import Fit, check_model, find_fits, load_result
+from .image import Photo
+from .model.face_model import FaceModel
+from .result import FitResult
+from .warm_start import WarmStart
 
 
 def refined(path: Path, model: FaceModel, photo: Photo | None = None) -> tuple[WarmStart, float]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
-from fitter.config import Steps
-from fitter.parameters import Parameters
+from .config import Steps
+from .parameters import Parameters
 
 
 @dataclass(frozen=True)

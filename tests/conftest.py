@@ -3,7 +3,7 @@
 import pytest
 from helpers.toy_model import toy_arrays
 
-from fitter.model.face_model import FaceModel, from_arrays
+from facefit.model.face_model import FaceModel, from_arrays
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,9 @@ from benchmarks.ablation.table import Outcome, fill, interval, sections
 from benchmarks.ablation.table import main as tables
 from benchmarks.ablation.tuning import BUDGET, search
 from benchmarks.dataset import Case
-from fitter.energies.prdl import group_points
-from fitter.observation import LABEL, MASKS, PARTS
-from fitter.render import load_renderer
+from facefit.energies.prdl import group_points
+from facefit.observation import LABEL, MASKS, PARTS
+from facefit.render import load_renderer
 
 SIZE = 40
 NOSE = PARTS.index("nose")

@@ -5,10 +5,10 @@ import pytest
 import torch
 from helpers.toy_model import toy_arrays
 
-from fitter.camera import rotation_matrix
-from fitter.landmark_topology import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
-from fitter.landmarks import DetectedFace
-from fitter.model.annotate import (
+from facefit.camera import rotation_matrix
+from facefit.landmark_topology import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
+from facefit.landmarks import DetectedFace
+from facefit.model.annotate import (
     BACKGROUND,
     DISTANCE,
     FOCAL,
@@ -23,8 +23,8 @@ from fitter.model.annotate import (
     turned,
     vertex_normals,
 )
-from fitter.observation import LABEL
-from fitter.segmentation import Segmentation
+from facefit.observation import LABEL
+from facefit.segmentation import Segmentation
 
 ARRAYS = toy_arrays(rows=33, columns=33)
 VERTS, FACES = ARRAYS["verts"].astype(float), ARRAYS["faces"].astype(int)
@@ -224,7 +224,7 @@ class Always:
 @pytest.fixture
 def unlit(monkeypatch):
     """Colours as they are: the light is taken out, so that the fake segmenter can read them."""
-    import fitter.model.annotate as annotate
+    from facefit.model import annotate
 
     monkeypatch.setattr(annotate, "vertex_normals", lambda verts, faces: np.full_like(verts, -1.0))
     return annotate

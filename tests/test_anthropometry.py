@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fitter.landmark_topology import LANDMARKS, MIRROR
-from fitter.model.anthropometry import POINTS, SURVEYS, Ruler
+from facefit.landmark_topology import LANDMARKS, MIRROR
+from facefit.model.anthropometry import POINTS, SURVEYS, Ruler
 
 # a face of points, mm: y up, x to its left, z out
 PLACES = {

@@ -5,8 +5,8 @@ import builtins
 import numpy as np
 import pytest
 
-from fitter.errors import ModelError
-from fitter.model.atlas import texture_atlas
+from facefit.errors import ModelError
+from facefit.model.atlas import texture_atlas
 
 
 def area(points, triangles):

@@ -17,7 +17,7 @@ from helpers.places import ROOT
 from PIL import Image, ImageDraw
 
 import cli
-from fitter.model.face_model import model_path
+from facefit.model.face_model import model_path
 
 QUICK = ("--iterations", "1", "--texture-size", "64")
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
@@ -35,7 +35,7 @@ def portrait():
 def loaded_once():
     """The model and the renderer are loaded for the first test alone."""
     with pytest.MonkeyPatch.context() as patch:
-        from fitter.model import face_model
+        from facefit.model import face_model
 
         real, kept = face_model.load_model, {}
 
@@ -240,9 +240,9 @@ class TestOutput:
 
     def test_full_disk(self, facefit, photo, tmp_path, monkeypatch):
         """The system refuses to let a file grow, as on a full disk: the mesh is too long, nothing stays."""
-        import fitter.job
+        import facefit.job
 
-        real = fitter.job.write_files
+        real = facefit.job.write_files
 
         def write_files(*args):
             limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -252,18 +252,18 @@ class TestOutput:
             finally:
                 resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
-        monkeypatch.setattr(fitter.job, "write_files", write_files)
+        monkeypatch.setattr(facefit.job, "write_files", write_files)
         (tmp_path / "out").mkdir()
         refused(facefit(photo, "-o", tmp_path / "out" / "m.obj", "-q", *QUICK), 6, "m.obj", "too large")
         assert os.listdir(tmp_path / "out") == []
 
     def test_ctrl_c_in_the_middle_of_a_fit(self, photo, tmp_path):
         script = (
-            "import os, signal, cli, fitter.progress\n"
-            "class Stopped(fitter.progress.Progress):\n"
+            "import os, signal, cli, facefit.progress\n"
+            "class Stopped(facefit.progress.Progress):\n"
             "    def __call__(self, stage, iteration, *rest):\n"
             "        if iteration == 2: os.kill(os.getpid(), signal.SIGINT)\n"
-            "fitter.progress.Progress = Stopped\n"
+            "facefit.progress.Progress = Stopped\n"
             "cli.main()\n"
         )
         (tmp_path / "out").mkdir()
@@ -282,7 +282,7 @@ class TestOtherFiles:
     def test_models(self, facefit, photo, tmp_path):
         from helpers.toy_model import toy_arrays
 
-        from fitter.model.face_model import save_arrays
+        from facefit.model.face_model import save_arrays
 
         save_arrays(tmp_path / "whole.npz", toy_arrays())
         data = (tmp_path / "whole.npz").read_bytes()

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from fitter.batch_plan import plan_batch
-from fitter.batch_store import FolderStore
-from fitter.errors import ImageError, OutputError
-from fitter.manifest import Record
+from facefit.batch_plan import plan_batch
+from facefit.batch_store import FolderStore
+from facefit.errors import ImageError, OutputError
+from facefit.manifest import Record
 
 
 @pytest.fixture

@@ -10,17 +10,17 @@ import torch
 from helpers.rendered_face import person, photograph, together
 from PIL import Image
 
-from fitter.batch_options import BatchOptions, Failure
-from fitter.batch_plan import plan_batch
-from fitter.batch_stages import Prepared, Stages, failure, fit_result, load_stages, pack, stack, unpack
-from fitter.batch_store import FolderStore
-from fitter.batch_tasks import StageCalls
-from fitter.config import FitConfig, Stage
-from fitter.errors import NoFaceError
-from fitter.fit import fit_photo
-from fitter.image import read_photo
-from fitter.job_options import JobOptions
-from fitter.model.face_model import model_path
+from facefit.batch_options import BatchOptions, Failure
+from facefit.batch_plan import plan_batch
+from facefit.batch_stages import Prepared, Stages, failure, fit_result, load_stages, pack, stack, unpack
+from facefit.batch_store import FolderStore
+from facefit.batch_tasks import StageCalls
+from facefit.config import FitConfig, Stage
+from facefit.errors import NoFaceError
+from facefit.fit import fit_photo
+from facefit.image import read_photo
+from facefit.job_options import JobOptions
+from facefit.model.face_model import model_path
 
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
 OPTIONS = JobOptions(
@@ -40,7 +40,7 @@ def astronaut(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def job():
-    from fitter.job import load_job
+    from facefit.job import load_job
 
     return load_job(OPTIONS)
 
@@ -100,7 +100,7 @@ class TestObservations:
                 raise torch.OutOfMemoryError("CUDA out of memory")
             raise MemoryError
 
-        monkeypatch.setattr("fitter.batch_stages.fit_batch", fit_batch)
+        monkeypatch.setattr("facefit.batch_stages.fit_batch", fit_batch)
         assert stages.fit([faces[0][0]] * 3) == [Failure(5, "not enough memory")] * 3
         assert sizes == [3, 1, 2, 1, 1]
 
@@ -151,7 +151,7 @@ class TestPhoto:
     def test_a_large_photo_is_read_again(self, stages, astronaut, tmp_path, monkeypatch):
         photo = tmp_path / "large.png"
         photo.write_bytes(astronaut.read_bytes())
-        monkeypatch.setattr("fitter.batch_stages.KEPT_PHOTO", 1000)
+        monkeypatch.setattr("facefit.batch_stages.KEPT_PHOTO", 1000)
         calls = StageCalls(stages)
         task = task_of(photo, stages)
         fits, _ = calls.fit(calls.prepare(7, task))

@@ -5,9 +5,9 @@ import stat
 
 import pytest
 
-from fitter.batch_store import PARTIAL, RECORDS, FolderStore, FsspecStore, open_store
-from fitter.errors import OutputError
-from fitter.manifest import MANIFEST, Record, parse_manifest
+from facefit.batch_store import PARTIAL, RECORDS, FolderStore, FsspecStore, open_store
+from facefit.errors import OutputError
+from facefit.manifest import MANIFEST, Record, parse_manifest
 
 pytest.importorskip("fsspec")
 

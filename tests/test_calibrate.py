@@ -5,13 +5,13 @@ import pytest
 import torch
 from helpers.toy_model import toy_arrays
 
-import fitter.model.calibrate as calibrate
-from fitter.camera import Camera, project
-from fitter.landmark_topology import LANDMARKS, MIRROR
-from fitter.landmarks import DetectedFace
-from fitter.model.annotate import FOCAL, PICTURE
-from fitter.model.calibrate import YAW_BINS, calibrate_detector, random_expression
-from fitter.model.face_model import from_arrays, load_model
+from facefit.camera import Camera, project
+from facefit.landmark_topology import LANDMARKS, MIRROR
+from facefit.landmarks import DetectedFace
+from facefit.model import calibrate
+from facefit.model.annotate import FOCAL, PICTURE
+from facefit.model.calibrate import YAW_BINS, calibrate_detector, random_expression
+from facefit.model.face_model import from_arrays, load_model
 
 NAMES = load_model().expression_names
 
@@ -70,7 +70,7 @@ class FaultyDetector:
         monkeypatch.setattr(calibrate, "photograph", photograph)
 
     def detect(self, image):
-        from fitter.scene import contour_choice, project_landmarks
+        from facefit.scene import contour_choice, project_landmarks
 
         camera = Camera(torch.full((1, 2), FOCAL * PICTURE), torch.full((1, 2), PICTURE / 2))
         points = torch.from_numpy(self.picture.points).float()[None]
@@ -135,8 +135,8 @@ def test_the_same_seed_gives_the_same_numbers(toy, monkeypatch):
 def test_statistical_expressions_and_jaws_vary_too():
     from helpers.toy_model import jointed_arrays
 
-    from fitter.model.calibrate import _expression, random_joints
-    from fitter.model.face_model import from_arrays
+    from facefit.model.calibrate import _expression, random_joints
+    from facefit.model.face_model import from_arrays
 
     model = from_arrays(jointed_arrays() | {"expression_kind": np.str_("gaussian")})
     rng = np.random.default_rng(0)

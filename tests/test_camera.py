@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from fitter.camera import (
+from facefit.camera import (
     DEFAULT_FOCAL_PER_SIDE,
     Camera,
     WindowTransform,

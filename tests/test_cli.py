@@ -17,8 +17,8 @@ from helpers.places import ROOT
 from PIL import Image
 
 import cli
-from fitter.errors import FitError, NoFaceError
-from fitter.model.face_model import model_path
+from facefit.errors import FitError, NoFaceError
+from facefit.model.face_model import model_path
 
 
 def facefit(*args):
@@ -77,18 +77,18 @@ def fake(monkeypatch):
     def result_files(result, output, *, space, texture_size):
         return {output: f"{space} {texture_size}".encode(), output.with_suffix(".json"): b"{}"}
 
-    import fitter.job
-    import fitter.landmarks
-    import fitter.model.face_model
-    import fitter.render
+    import facefit.job
+    import facefit.landmarks
+    import facefit.model.face_model
+    import facefit.render
 
-    monkeypatch.setattr(fitter.job, "fit_photo", fit_photo)
-    monkeypatch.setattr(fitter.job, "result_files", result_files)
-    monkeypatch.setattr(fitter.job, "overlay_png", lambda result: b"picture")
-    monkeypatch.setattr(fitter.job, "labels_png", lambda result: b"picture")
-    monkeypatch.setattr(fitter.model.face_model, "load_model", lambda path, device: f"model {path}")
-    monkeypatch.setattr(fitter.landmarks, "load_detector", lambda: "detector")
-    monkeypatch.setattr(fitter.render, "load_renderer", lambda name, device: f"{name} {device}")
+    monkeypatch.setattr(facefit.job, "fit_photo", fit_photo)
+    monkeypatch.setattr(facefit.job, "result_files", result_files)
+    monkeypatch.setattr(facefit.job, "overlay_png", lambda result: b"picture")
+    monkeypatch.setattr(facefit.job, "labels_png", lambda result: b"picture")
+    monkeypatch.setattr(facefit.model.face_model, "load_model", lambda path, device: f"model {path}")
+    monkeypatch.setattr(facefit.landmarks, "load_detector", lambda: "detector")
+    monkeypatch.setattr(facefit.render, "load_renderer", lambda name, device: f"{name} {device}")
     return state
 
 
@@ -110,7 +110,7 @@ class TestHelp:
             best = min(best, time.perf_counter() - start)
             assert result.returncode == 0 and "Examples:" in result.stdout and not result.stderr
         assert best < 0.5
-        heavy = "('torch', 'numpy', 'rich', 'fitter.fit', 'PIL')"
+        heavy = "('torch', 'numpy', 'rich', 'facefit.fit', 'PIL')"
         code = f"import sys, cli; print([m for m in {heavy} if m in sys.modules])"
         listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
         assert listed.stdout.strip() == "[]"
@@ -260,7 +260,7 @@ class TestErrors:
             assert not (tmp_path / "m.obj").exists()
 
     def test_failure_of_writing_leaves_nothing(self, fake, photo, tmp_path, monkeypatch):
-        import fitter.files
+        import facefit.files
 
         real, calls = os.fdopen, []
 
@@ -272,7 +272,7 @@ class TestErrors:
             return real(handle, *args, **options)
 
         (tmp_path / "out").mkdir()
-        monkeypatch.setattr(fitter.files.os, "fdopen", full)
+        monkeypatch.setattr(facefit.files.os, "fdopen", full)
         args = [photo, "-o", tmp_path / "out" / "m.obj", "--quiet", "--overlay", tmp_path / "out" / "o.png"]
         error_line(facefit(*args), 6, "o.png", "No space left")
         assert os.listdir(tmp_path / "out") == []
@@ -357,8 +357,8 @@ class TestDoctor:
     def test_good_model(self, tmp_path):
         from helpers.toy_model import toy_arrays
 
-        from fitter.doctor import BAD, GOOD, _model
-        from fitter.model.face_model import save_arrays
+        from facefit.doctor import BAD, GOOD, _model
+        from facefit.model.face_model import save_arrays
 
         save_arrays(tmp_path / "toy.npz", toy_arrays())
         check = _model(str(tmp_path / "toy.npz"))
@@ -367,7 +367,7 @@ class TestDoctor:
         assert _model(str(tmp_path / "toy.npz")).state == BAD
 
     def test_missing_package_names_its_fix(self, monkeypatch):
-        from fitter import doctor
+        from facefit import doctor
 
         real = importlib.import_module
 
@@ -384,7 +384,7 @@ class TestDoctor:
         assert broken.state == doctor.BAD and "libgl1" in broken.fix
 
     def test_a_check_that_crashes_is_a_line(self, monkeypatch):
-        from fitter import doctor
+        from facefit import doctor
 
         def crash():
             raise RuntimeError("oh\nno")

@@ -9,11 +9,11 @@ from helpers.command_line import error_line, facefit
 from helpers.synthetic_result import synthetic_result
 from PIL import Image
 
-from fitter.errors import InputError
-from fitter.export import write_result
-from fitter.image import Photo
-from fitter.warm_files import refined, same_person
-from fitter.warm_start import WarmStart
+from facefit.errors import InputError
+from facefit.export import write_result
+from facefit.image import Photo
+from facefit.warm_files import refined, same_person
+from facefit.warm_start import WarmStart
 
 
 @pytest.fixture

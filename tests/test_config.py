@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from fitter import commands_options
-from fitter.config import ENERGIES, PRESETS, FitConfig, Stage, override, preset
-from fitter.observation import PARTS
+from facefit import commands_options
+from facefit.config import ENERGIES, PRESETS, FitConfig, Stage, override, preset
+from facefit.observation import PARTS
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -6,10 +6,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from fitter.errors import ModelError
-from fitter.model import download as module
-from fitter.model.download import checksum, expected_files, fetch
-from fitter.model.registry import KINDS, Download
+from facefit.errors import ModelError
+from facefit.model import download as module
+from facefit.model.download import checksum, expected_files, fetch
+from facefit.model.registry import KINDS, Download
 
 CONTENT = {"a.obj": bytes(range(256)) * 900, "b.obj": b"v 1 2 3\n" * 5000}
 
@@ -97,7 +97,7 @@ def test_gits_name_of_a_file(tmp_path):
 
 
 def test_what_can_be_downloaded_is_what_the_reader_reads():
-    from fitter.model.read_ict import published_files
+    from facefit.model.read_ict import published_files
 
     files = expected_files(KINDS["ict"].download)
     assert tuple(files) == published_files() and all(len(value) == 64 + 7 for value in files.values())

@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 
-from fitter.energies.eye_closure import INNER_LIP_PAIRS, LEFT_LID_PAIRS, RIGHT_LID_PAIRS, relative_offset_energy
-from fitter.energies.landmark import calibrated_precision, landmark_energy, march_contour
-from fitter.energies.photometric import photometric_energy, photometric_energy_torch
-from fitter.energies.prior import activation_prior, gaussian_prior, gaze_prior, pose_prior
-from fitter.energies.symmetry import albedo_symmetry
+from facefit.energies.eye_closure import INNER_LIP_PAIRS, LEFT_LID_PAIRS, RIGHT_LID_PAIRS, relative_offset_energy
+from facefit.energies.landmark import calibrated_precision, landmark_energy, march_contour
+from facefit.energies.photometric import photometric_energy, photometric_energy_torch
+from facefit.energies.prior import activation_prior, gaussian_prior, gaze_prior, pose_prior
+from facefit.energies.symmetry import albedo_symmetry
 
 
 def random(*shape, seed=0):

@@ -11,17 +11,17 @@ from helpers.toy_model import toy_arrays
 from PIL import Image
 
 import cli
-from fitter.benchmark_files import barycentric, realy_keypoints
-from fitter.closest_point import ClosestPoint
-from fitter.evaluate_landmarks import IBUG68
-from fitter.evaluate_parts import parse_label_map, scored_parts, to_labels
-from fitter.evaluate_scan import error_colours, face_region
-from fitter.export import reproject, write_result
-from fitter.mesh_file import read_mesh, read_points
-from fitter.metrics import part_iou
-from fitter.model.face_model import LANDMARKS7, load_model, save_arrays
-from fitter.observation import LABEL
-from fitter.report import render_labels
+from facefit.benchmark_files import barycentric, realy_keypoints
+from facefit.closest_point import ClosestPoint
+from facefit.evaluate_landmarks import IBUG68
+from facefit.evaluate_parts import parse_label_map, scored_parts, to_labels
+from facefit.evaluate_scan import error_colours, face_region
+from facefit.export import reproject, write_result
+from facefit.mesh_file import read_mesh, read_points
+from facefit.metrics import part_iou
+from facefit.model.face_model import LANDMARKS7, load_model, save_arrays
+from facefit.observation import LABEL
+from facefit.report import render_labels
 
 
 def run(*args, code=0):
@@ -128,7 +128,7 @@ def test_label_maps():
 
 def test_the_papers_protocol_parses_the_render(folder, toy, monkeypatch):
     """A parser that knows only colours: what it sees in the render against what it sees in the photo."""
-    from fitter.segmentation import Segmentation
+    from facefit.segmentation import Segmentation
 
     seen = []
 
@@ -145,8 +145,8 @@ def test_the_papers_protocol_parses_the_render(folder, toy, monkeypatch):
             return []
 
     found = []
-    monkeypatch.setattr("fitter.segmentation.load_segmenter", lambda spec: Parser())
-    monkeypatch.setattr("fitter.landmarks.load_detector", Detector)
+    monkeypatch.setattr("facefit.segmentation.load_segmenter", lambda spec: Parser())
+    monkeypatch.setattr("facefit.landmarks.load_detector", Detector)
     one = folder / "fits" / "s1" / "front" / "7.json"
     result = numbers("parts", one, "--parser", "auto", "--model", toy)
     assert result["fits"][0]["part_iou"]["nose"] == 1 and result["fits"][0]["labels"] is None

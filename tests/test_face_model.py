@@ -9,8 +9,8 @@ import pytest
 import torch
 from helpers.toy_model import subdivided, toy_arrays
 
-from fitter.errors import ModelError
-from fitter.model.face_model import FaceModel, from_arrays, load_model, save_arrays, upsample
+from facefit.errors import ModelError
+from facefit.model.face_model import FaceModel, from_arrays, load_model, save_arrays, upsample
 
 ARRAYS = sorted(toy_arrays())
 NUMBERS = [name for name in ARRAYS if toy_arrays()[name].dtype.kind == "f"]

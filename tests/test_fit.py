@@ -7,17 +7,17 @@ import pytest
 import torch
 from helpers.rendered_face import person, photograph, together
 
-from fitter.camera import project, rotation_matrix
-from fitter.config import FitConfig, Weights, override
-from fitter.errors import FitError, NoFaceError
-from fitter.fit import fit_batch, fit_photo
-from fitter.image import Photo
-from fitter.landmarks import DetectedFace
-from fitter.metrics import mean_iou
-from fitter.model.face_model import load_model
-from fitter.observation import PARTS
-from fitter.scene import contour_choice, head_yaw, project_landmarks
-from fitter.segmentation import load_segmenter
+from facefit.camera import project, rotation_matrix
+from facefit.config import FitConfig, Weights, override
+from facefit.errors import FitError, NoFaceError
+from facefit.fit import fit_batch, fit_photo
+from facefit.image import Photo
+from facefit.landmarks import DetectedFace
+from facefit.metrics import mean_iou
+from facefit.model.face_model import load_model
+from facefit.observation import PARTS
+from facefit.scene import contour_choice, head_yaw, project_landmarks
+from facefit.segmentation import load_segmenter
 
 INNER = tuple(name for name in PARTS if name != "skin")
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from benchmarks import bench_gpu, kill_resume
 from benchmarks.photo_folder import fill, processes_below
-from fitter.manifest import Record
+from facefit.manifest import Record
 
 pytest.importorskip("skimage")
 

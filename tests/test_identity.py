@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from fitter.camera import rotation_matrix
-from fitter.model.identity import _draw, _shapes, align_rigidly, calibrate, principal_components
-from fitter.model.makehuman import Slider
+from facefit.camera import rotation_matrix
+from facefit.model.identity import _draw, _shapes, align_rigidly, calibrate, principal_components
+from facefit.model.makehuman import Slider
 
 RNG = np.random.default_rng(0)
 MEAN = RNG.normal(0, 50, (40, 3))

@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from fitter.camera import WindowTransform
-from fitter.errors import ImageError
-from fitter.image import Photo, crop_window, photo_camera, read_photo, sample_labels, sample_window
+from facefit.camera import WindowTransform
+from facefit.errors import ImageError
+from facefit.image import Photo, crop_window, photo_camera, read_photo, sample_labels, sample_window
 
 RNG = np.random.default_rng(0)
 

@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from fitter import landmark_topology as topology
-from fitter.errors import NoFaceError
-from fitter.landmarks import (
+from facefit import landmark_topology as topology
+from facefit.errors import NoFaceError
+from facefit.landmarks import (
     DetectedFace,
     MediaPipeDetector,
     _flip,
@@ -170,7 +170,7 @@ def test_refuses_what_is_no_photo():
 
 def test_writes_nothing_to_the_terminal():
     program = (
-        "import numpy as np; from fitter.landmarks import load_detector as l; l().detect(np.zeros((64, 64, 3), 'u1'))"
+        "import numpy as np; from facefit.landmarks import load_detector as l; l().detect(np.zeros((64, 64, 3), 'u1'))"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from fitter.camera import Camera, WindowTransform
-from fitter.energies.eye_closure import LEFT_LID_PAIRS, RIGHT_LID_PAIRS
-from fitter.landmark_topology import LEFT_EYE, RIGHT_EYE
-from fitter.lids import lids_by_masks, polygon_area
-from fitter.observation import MASKS, Observation
-from fitter.segmentation import fill_loop
+from facefit.camera import Camera, WindowTransform
+from facefit.energies.eye_closure import LEFT_LID_PAIRS, RIGHT_LID_PAIRS
+from facefit.landmark_topology import LEFT_EYE, RIGHT_EYE
+from facefit.lids import lids_by_masks, polygon_area
+from facefit.observation import MASKS, Observation
+from facefit.segmentation import fill_loop
 
 SIZE = 128
 CENTRES = {"right_eye": (40.0, 60.0), "left_eye": (88.0, 60.0)}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from fitter import lighting
-from fitter.camera import rotation_matrix
+from facefit import lighting
+from facefit.camera import rotation_matrix
 
 
 def sphere_points(count: int, seed: int = 0, front: bool = False) -> torch.Tensor:

@@ -8,21 +8,21 @@ import pytest
 import torch
 from helpers.rendered_face import person, photograph, together
 
-from fitter.config import FitConfig, override
-from fitter.energies import prdl_rows
-from fitter.mailbox import LAG, Mailbox, device_index
-from fitter.model.face_model import load_model
-from fitter.objective import Objective
-from fitter.optimize import minimize
-from fitter.part_points import part_points
-from fitter.render import load_renderer
-from fitter.scene import contour_stop, landmark_trust
+from facefit.config import FitConfig, override
+from facefit.energies import prdl_rows
+from facefit.mailbox import LAG, Mailbox, device_index
+from facefit.model.face_model import load_model
+from facefit.objective import Objective
+from facefit.optimize import minimize
+from facefit.part_points import part_points
+from facefit.render import load_renderer
+from facefit.scene import contour_stop, landmark_trust
 
 META = torch.device("meta")
 
 
 class NowhereRenderer:
-    """The contract of fitter.render.Renderer, without pixels."""
+    """The contract of facefit.render.Renderer, without pixels."""
 
     def rasterize(self, clip, faces, size):
         return clip.new_zeros(len(clip), size, size, 4) + 0 * clip.sum()
@@ -71,13 +71,13 @@ def objective(monkeypatch):
     moved = object.__new__(Objective)
     vars(moved).update({name: nowhere(value) for name, value in vars(whole).items()})
     moved._choices, moved.renderer = None, NowhereRenderer()
-    monkeypatch.setattr("fitter.objective.fused", lambda device: True)
+    monkeypatch.setattr("facefit.objective.fused", lambda device: True)
     triton = types.SimpleNamespace(
         PrdlTriton=PrdlNowhere,
         farthest_of_rows=lambda places, bound, share: torch.empty(places.shape[:2], dtype=torch.bool, device=META),
     )
     for name in ("prdl_triton", "farthest_triton"):
-        monkeypatch.setitem(sys.modules, f"fitter.energies.{name}", triton)
+        monkeypatch.setitem(sys.modules, f"facefit.energies.{name}", triton)
     return moved, replace(two.truth, **{f.name: nowhere(getattr(two.truth, f.name)) for f in fields(two.truth)})
 
 
@@ -116,7 +116,7 @@ def test_a_fit_never_waits_for_the_device(objective, monkeypatch):
     energy(start, 0)  # index tables are sent once, before the loop
     energy._choices = None
     deny_sending(monkeypatch)
-    monkeypatch.setattr("fitter.optimize.Mailbox", Unread)
+    monkeypatch.setattr("facefit.optimize.Mailbox", Unread)
     config = override(FitConfig(), iterations=FitConfig().stage.refresh + 1)
     found = minimize(energy, start, config.stage, config.steps, activation=True)
     assert found.parameters.identity.device == META and found.status == ("budget", "budget")
@@ -128,7 +128,7 @@ def test_the_audit_sees_what_it_should(objective, monkeypatch):
     energy, start = objective
     energy(start, 0)
     deny_sending(monkeypatch)
-    monkeypatch.setattr("fitter.optimize.Mailbox", Unread)
+    monkeypatch.setattr("facefit.optimize.Mailbox", Unread)
     stage, steps = FitConfig().stage, FitConfig().steps
     for question in (lambda p: float(p.rotvec.sum()), lambda p: bool((p.rotvec > 0).all()), lambda p: p.rotvec.cpu(),
                      lambda p: p.rotvec.nonzero(), lambda p: torch.tensor([1.0], device=p.rotvec.device)):  # fmt: skip

@@ -6,13 +6,13 @@ import pytest
 import torch
 from helpers.rendered_face import person, photograph, together
 
-from fitter.config import ENERGIES, FitConfig, override
-from fitter.lighting import shade, vertex_normals
-from fitter.model.face_model import load_model
-from fitter.objective import Objective
-from fitter.observation import LABEL
-from fitter.parameters import Parameters
-from fitter.render import load_renderer
+from facefit.config import ENERGIES, FitConfig, override
+from facefit.lighting import shade, vertex_normals
+from facefit.model.face_model import load_model
+from facefit.objective import Objective
+from facefit.observation import LABEL
+from facefit.parameters import Parameters
+from facefit.render import load_renderer
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ import torch
 from helpers.rendered_face import person, photograph, together
 from helpers.triton_stand_in import stand_in
 
-from fitter.config import FitConfig
-from fitter.energies.prdl_rows import PrdlRows
-from fitter.model.face_model import load_model
-from fitter.objective import Objective
-from fitter.parameters import Parameters
-from fitter.render import load_renderer
+from facefit.config import FitConfig
+from facefit.energies.prdl_rows import PrdlRows
+from facefit.model.face_model import load_model
+from facefit.objective import Objective
+from facefit.parameters import Parameters
+from facefit.render import load_renderer
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +34,8 @@ def test_rows_and_kernels_give_the_cpus_energy(pair, monkeypatch):
     model, observation, at = pair
     cpu = Objective(observation, model, load_renderer("cpu"), FitConfig(energies=("prdl",)))
     expected, direction = slopes(cpu, at, 0)
-    monkeypatch.setattr("fitter.objective.fused", lambda device: True)
-    monkeypatch.setattr("fitter.energies.prdl.fused", lambda device: True)
+    monkeypatch.setattr("facefit.objective.fused", lambda device: True)
+    monkeypatch.setattr("facefit.energies.prdl.fused", lambda device: True)
     with stand_in():
         device = Objective(observation, model, load_renderer("cpu"), FitConfig(energies=("prdl",)))
         found, slope = slopes(device, at, 0)

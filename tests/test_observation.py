@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from fitter.camera import Camera, WindowTransform
-from fitter.observation import LABEL, LABELS, MASKS, PARTS, Observation
+from facefit.camera import Camera, WindowTransform
+from facefit.observation import LABEL, LABELS, MASKS, PARTS, Observation
 
 
 def observation(batch=2, size=8):

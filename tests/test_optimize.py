@@ -6,9 +6,9 @@ import types
 import pytest
 import torch
 
-from fitter.config import Stage, Steps
-from fitter.optimize import BETAS, Adam, minimize
-from fitter.parameters import Parameters
+from facefit.config import Stage, Steps
+from facefit.optimize import BETAS, Adam, minimize
+from facefit.parameters import Parameters
 
 SIZES = {"identity": 5, "expression": 4, "albedo": 3}
 SCALE = torch.tensor([1.0, 2.0, 0.5, 4.0, 1.5])
@@ -172,7 +172,7 @@ def test_a_face_that_fails_fails_alone(leaves):
 def test_seconds_are_shared_among_the_faces_that_are_fitted(monkeypatch):
     """Alone or with three others: as many iterations for a budget of seconds, where a face costs the same."""
     clock = types.SimpleNamespace(now=0.0)
-    monkeypatch.setattr("fitter.optimize.time", types.SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr("facefit.optimize.time", types.SimpleNamespace(perf_counter=lambda: clock.now))
 
     class Slow(Bowls):
         def __call__(self, value, iteration):

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from fitter.lighting import shade
-from fitter.parameters import Parameters
+from facefit.lighting import shade
+from facefit.parameters import Parameters
 
 SIZES = {"identity": 4, "expression": 3, "albedo": 2}
 

@@ -8,11 +8,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cli import cli
-from fitter.camera import WindowTransform
-from fitter.image import read_photo
-from fitter.observation import LABEL, LABELS
-from fitter.parse import COLOURS, overlay, parse_photo, to_photo
-from fitter.segmentation import LabelImageSegmenter, Segmentation
+from facefit.camera import WindowTransform
+from facefit.image import read_photo
+from facefit.observation import LABEL, LABELS
+from facefit.parse import COLOURS, overlay, parse_photo, to_photo
+from facefit.segmentation import LabelImageSegmenter, Segmentation
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fitter.landmark_topology import MIRROR
-from fitter.landmarks import load_detector
-from fitter.parser_crops import (
+from facefit.landmark_topology import MIRROR
+from facefit.landmarks import load_detector
+from facefit.parser_crops import (
     CHANNELS,
     CLASS_LABEL,
     CLASSES,

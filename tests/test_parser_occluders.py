@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from fitter.landmarks import LANDMARKS
-from fitter.model.face_model import load_model
-from fitter.observation import LABEL
+from facefit.landmark_topology import LANDMARKS
+from facefit.model.face_model import load_model
+from facefit.observation import LABEL
 from training.parser.occluder_layer import FaceFrame, Layer, fill, lay_over
 from training.parser.occluders import SHARES, draw_occluder
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fitter.landmark_topology import FACE_OVAL
-from fitter.observation import LABEL
+from facefit.landmark_topology import FACE_OVAL
+from facefit.observation import LABEL
 from training.parser.recolour import HAIR_COLOURS, SKIN_COLOURS, between, complexion, dyed
 from training.parser.samples import IGNORE
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from helpers.places import EVAL_DATA
 
-from fitter.image import crop_window
-from fitter.landmark_topology import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
-from fitter.observation import LABEL
+from facefit.image import crop_window
+from facefit.landmark_topology import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
+from facefit.observation import LABEL
 from training.parser import rendered_people as module
 from training.parser.heads import SKIN, ict_head, own_head
 from training.parser.painted_skin import Brows, Surface, brow_band, label_surface
@@ -92,7 +92,7 @@ class _TrueDetector:
         self.landmarks = landmarks
 
     def detect(self, image: np.ndarray) -> list:
-        from fitter.landmarks import DetectedFace
+        from facefit.landmarks import DetectedFace
 
         return [DetectedFace(self.landmarks.astype(np.float32), np.zeros(478, np.float32), 0.9)]
 

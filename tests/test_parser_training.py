@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from fitter.landmarks import load_detector
-from fitter.observation import LABEL
-from fitter.parser_crops import CHANNELS, CLASSES, DETAIL_SIDE, FACE_SIDE
+from facefit.landmarks import load_detector
+from facefit.observation import LABEL
+from facefit.parser_crops import CHANNELS, CLASSES, DETAIL_SIDE, FACE_SIDE
 from training.parser.augment import CLASS_OF_LABEL, MIRROR_LABEL, NONE, Augmentation, disturbed, example
 from training.parser.network import Parser
 from training.parser.photos import BROWS, EYES, HAIR, MOUTH, NOSE, SKIN, mesh_labels, nearest, refine
@@ -59,7 +59,7 @@ def test_the_hand_draws_the_border_and_the_mesh_names_the_part():
 def test_brows_that_nobody_labelled_say_nothing():
     landmarks = np.zeros((478, 2))
     landmarks[:] = (60, 60)
-    from fitter.landmark_topology import RIGHT_BROW
+    from facefit.landmark_topology import RIGHT_BROW
 
     landmarks[list(RIGHT_BROW)] = np.array([(8 + k, 20 + 6 * (k % 2)) for k in range(len(RIGHT_BROW))])
     hand = np.full((64, 64), SKIN, np.uint8)
@@ -72,7 +72,7 @@ def test_brows_that_nobody_labelled_say_nothing():
 
 
 def test_ears_and_neck_of_the_mean_head():
-    from fitter.model.face_model import load_model
+    from facefit.model.face_model import load_model
 
     model = load_model()
     label, verts = mesh_labels(model), model.verts.numpy()
@@ -162,7 +162,7 @@ def test_samples_survive_their_file(samples, tmp_path):
 def test_the_exported_file_answers_as_the_networks(tmp_path):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    from fitter.segment_parser import is_parser, load_networks
+    from facefit.segment_parser import is_parser, load_networks
     from training.parser.export import export
 
     torch.manual_seed(0)

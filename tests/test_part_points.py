@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from fitter.camera import Camera, project, to_clip_space
-from fitter.landmark_topology import LEFT_LOWER_LID, LEFT_UPPER_LID
-from fitter.observation import LABEL
-from fitter.part_points import BEYOND, DEPTH_TOLERANCE, part_points, rasterized_depth, thin_evenly, visible_points
-from fitter.render import load_renderer
+from facefit.camera import Camera, project, to_clip_space
+from facefit.landmark_topology import LEFT_LOWER_LID, LEFT_UPPER_LID
+from facefit.observation import LABEL
+from facefit.part_points import BEYOND, DEPTH_TOLERANCE, part_points, rasterized_depth, thin_evenly, visible_points
+from facefit.render import load_renderer
 
 SIZE = 64
 CAMERA = Camera(torch.full((1, 2), 4.5 * SIZE), torch.full((1, 2), SIZE / 2))
@@ -34,7 +34,7 @@ def test_every_part_has_points_and_they_lie_on_it(toy_model, points):
 
 
 def test_made_once_and_always_the_same(toy_model, points):
-    from fitter.part_points import _make
+    from facefit.part_points import _make
 
     assert part_points(toy_model) is points
     again = _make(toy_model)
@@ -104,7 +104,7 @@ def test_faces_of_a_batch_hide_only_their_own_points():
 
 
 def test_on_a_turned_head_the_far_cheek_is_hidden(toy_model, points):
-    from fitter.camera import to_camera_space
+    from facefit.camera import to_camera_space
 
     renderer = load_renderer("cpu")
     at = to_camera_space(toy_model.verts[None], torch.tensor([[0.0, 1.0, 0.0]]), torch.tensor([[0.0, 0.0, -900.0]]))

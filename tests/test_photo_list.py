@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fitter.errors import ImageError
-from fitter.image import FORMATS
-from fitter.photo_list import PHOTO_SUFFIXES, find_photos, list_photos, photo_key, read_list
+from facefit.errors import ImageError
+from facefit.image import FORMATS
+from facefit.photo_list import PHOTO_SUFFIXES, find_photos, list_photos, photo_key, read_list
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_folder_in_any_case_and_depth(folder):
 
 def test_what_cannot_be_read_is_named(folder, caplog):
     (folder / "phone.HEIC").write_bytes(b"x")
-    with caplog.at_level(logging.WARNING, "fitter.photo_list"):
+    with caplog.at_level(logging.WARNING, "facefit.photo_list"):
         assert len(find_photos(folder)) == 4
     assert "1 .heic" in caplog.text
 

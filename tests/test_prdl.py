@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from fitter.energies.convex_hull import hull_corners
-from fitter.energies.farthest_point import farthest_points
-from fitter.energies.mask_distance import mask_extremes, mask_means
-from fitter.energies.prdl import (
+from facefit.energies.convex_hull import hull_corners
+from facefit.energies.farthest_point import farthest_points
+from facefit.energies.mask_distance import mask_extremes, mask_means
+from facefit.energies.prdl import (
     STATISTICS,
-    PrdlChunked,
     PrdlSelection,
     above_brows,
     group_points,
@@ -19,7 +18,8 @@ from fitter.energies.prdl import (
     prdl_targets,
     select_points,
 )
-from fitter.observation import LABEL, PARTS
+from facefit.energies.prdl_chunked import PrdlChunked
+from facefit.observation import LABEL, PARTS
 
 # Middle x, y and half axes, as parts of the side, of a face's parts.
 ELLIPSES = {

@@ -7,9 +7,8 @@ import pytest
 import torch
 from helpers.triton_stand_in import stand_in
 
-from fitter.energies.prdl import (
+from facefit.energies.prdl import (
     STATISTICS,
-    PrdlChunked,
     PrdlSelection,
     group_points,
     part_of_label,
@@ -17,10 +16,11 @@ from fitter.energies.prdl import (
     prdl_part_energies,
     prdl_targets,
 )
-from fitter.energies.prdl_rows import PrdlRows, group_rows
-from fitter.energies.prdl_targets_device import device_targets
-from fitter.observation import LABEL, PARTS
-from fitter.part_points import thin_evenly
+from facefit.energies.prdl_chunked import PrdlChunked
+from facefit.energies.prdl_rows import PrdlRows, group_rows
+from facefit.energies.prdl_targets_device import device_targets
+from facefit.observation import LABEL, PARTS
+from facefit.part_points import thin_evenly
 
 FLAGS = {"min": (True, False, False), "max": (False, True, False), "mean": (False, False, True), "all": (True,) * 3}
 

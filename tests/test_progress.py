@@ -2,7 +2,7 @@
 
 import io
 
-from fitter.progress import Progress, describe
+from facefit.progress import Progress, describe
 
 
 class Terminal(io.StringIO):

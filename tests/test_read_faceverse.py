@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from helpers.original_files import MARKER, RunsCode, check_refused, deformed, head, outward_volume
 
-from fitter.errors import ModelError
-from fitter.model.read_faceverse import read_faceverse
+from facefit.errors import ModelError
+from facefit.model.read_faceverse import read_faceverse
 
 ARKIT = [f"blendshape{k:02d}" for k in range(52)]
 

@@ -8,8 +8,8 @@ import pytest
 from helpers.original_files import MARKER, RunsCode, check_refused, deformed, head, outward_volume, posed, rotation
 from scipy import sparse
 
-from fitter.errors import ModelError
-from fitter.model.read_flame import read_flame
+from facefit.errors import ModelError
+from facefit.model.read_flame import read_flame
 
 
 def flame_arrays(seed: int = 0) -> dict:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from helpers.original_files import MARKER, RunsCode, check_refused, deformed, head, outward_volume
 
-from fitter.errors import ModelError
-from fitter.model.obj_mesh import read_obj
-from fitter.model.read_generic import NPZ_KEYS, read_generic
+from facefit.errors import ModelError
+from facefit.model.obj_mesh import read_obj
+from facefit.model.read_generic import NPZ_KEYS, read_generic
 
 
 def _write_obj(path, verts, faces=None, lines: str = "") -> None:

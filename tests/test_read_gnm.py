@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from helpers.original_files import check_refused, deformed, head, outward_volume, posed, rotation
 
-from fitter.errors import ModelError
-from fitter.model.read_gnm import read_gnm
+from facefit.errors import ModelError
+from facefit.model.read_gnm import read_gnm
 
 GROUPS = (
     "skin", "left_eye", "right_eye", "upper_teeth_and_gums", "lower_teeth_and_gums", "tongue", "eye_exteriors",

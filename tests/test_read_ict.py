@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from helpers.places import EVAL_DATA
 
-from fitter.errors import ModelError
-from fitter.model import read_ict as module
-from fitter.model.read_ict import EXPRESSIONS, arkit_name, published_files, read_ict
+from facefit.errors import ModelError
+from facefit.model import read_ict as module
+from facefit.model.read_ict import EXPRESSIONS, arkit_name, published_files, read_ict
 
 DATA = EVAL_DATA
 REAL = DATA / "ict_facekit.npz"

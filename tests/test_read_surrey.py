@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from helpers.original_files import check_refused, deformed, head, outward_volume
 
-from fitter.errors import ModelError
-from fitter.model.read_surrey import read_surrey
+from facefit.errors import ModelError
+from facefit.model.read_surrey import read_surrey
 
 
 def _matrix(values: np.ndarray) -> bytes:

@@ -8,9 +8,9 @@ import pytest
 from helpers.places import ROOT
 from helpers.toy_model import toy_arrays
 
-from fitter.errors import ModelError
-from fitter.model.face_model import load_model, model_path, save_arrays
-from fitter.model.registry import KINDS, check_name, installed, models_folder, resolve
+from facefit.errors import ModelError
+from facefit.model.face_model import load_model, model_path, save_arrays
+from facefit.model.registry import KINDS, check_name, installed, models_folder, resolve
 
 
 @pytest.fixture
@@ -65,5 +65,5 @@ def test_every_kind_says_what_a_user_needs():
 
 
 def test_the_list_needs_no_torch():
-    code = "import sys, fitter.model.registry; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    code = "import sys, facefit.model.registry; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0

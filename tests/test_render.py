@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from fitter.errors import FaceFitError
-from fitter.render import Renderer, load_renderer
+from facefit.errors import FaceFitError
+from facefit.render import Renderer, load_renderer
 
 FACE = torch.tensor([[0, 1, 2]])
 

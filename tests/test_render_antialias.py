@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from fitter.camera import Camera, to_clip_space
-from fitter.render import Renderer, load_renderer
-from fitter.render.antialias_kernels import edge_neighbours, edge_senses, unique_edges
+from facefit.camera import Camera, to_clip_space
+from facefit.render import Renderer, load_renderer
+from facefit.render.antialias_kernels import edge_neighbours, edge_senses, unique_edges
 
 
 @pytest.fixture(scope="module")

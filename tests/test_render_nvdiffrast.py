@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from fitter.camera import Camera, to_camera_space, to_clip_space
-from fitter.lighting import shade, vertex_normals
-from fitter.model.face_model import load_model
-from fitter.parameters import Parameters
-from fitter.render import NVDIFFRAST_INSTALL, Renderer, load_renderer
+from facefit.camera import Camera, to_camera_space, to_clip_space
+from facefit.lighting import shade, vertex_normals
+from facefit.model.face_model import load_model
+from facefit.parameters import Parameters
+from facefit.render import NVDIFFRAST_INSTALL, Renderer, load_renderer
 
 
 class FakeContext:
@@ -91,9 +91,9 @@ def test_the_backend_speaks_to_nvdiffrast_as_documented(monkeypatch):
     package.torch = fake
     monkeypatch.setitem(sys.modules, "nvdiffrast", package)
     monkeypatch.setitem(sys.modules, "nvdiffrast.torch", fake)
-    monkeypatch.delitem(sys.modules, "fitter.render.nvdiffrast", raising=False)
+    monkeypatch.delitem(sys.modules, "facefit.render.nvdiffrast", raising=False)
     try:
-        from fitter.render.nvdiffrast import NvdiffrastRenderer
+        from facefit.render.nvdiffrast import NvdiffrastRenderer
 
         backend = NvdiffrastRenderer("cpu")
         assert isinstance(backend, Renderer) and backend.name == "nvdiffrast"
@@ -116,7 +116,7 @@ def test_the_backend_speaks_to_nvdiffrast_as_documented(monkeypatch):
         with pytest.raises(ValueError, match="expected \\(F, 3\\) integers"):
             backend.rasterize(clip, clip, 16)
     finally:
-        sys.modules.pop("fitter.render.nvdiffrast", None)
+        sys.modules.pop("facefit.render.nvdiffrast", None)
 
 
 def test_the_install_line_is_whole():

@@ -8,10 +8,10 @@ import torch
 from helpers.synthetic_result import GREEN, synthetic_result
 from PIL import Image
 
-import fitter.report
-from fitter.camera import Camera, project
-from fitter.observation import LABEL
-from fitter.report import PANELS, overlay, overlay_window, render_labels, write_labels, write_overlay
+import facefit.report
+from facefit.camera import Camera, project
+from facefit.observation import LABEL
+from facefit.report import PANELS, overlay, overlay_window, render_labels, write_labels, write_overlay
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_the_nearer_part_hides_the_other(toy_model):
 def test_tiles_make_no_difference(result, monkeypatch):
     verts = result.verts_in("camera")
     whole = render_labels(result.model, verts, result.camera, 500, 360)
-    monkeypatch.setattr(fitter.report, "_TILE", 77)
+    monkeypatch.setattr(facefit.report, "_TILE", 77)
     tiled = render_labels(result.model, verts, result.camera, 500, 360)
     assert (whole != tiled).mean() < 1e-4  # a pixel centre on an edge may round either way
 

@@ -19,9 +19,9 @@ from benchmarks.report.corruption import (
     masks_ragged,
     photo_covered,
 )
-from fitter.camera import Camera, WindowTransform
-from fitter.image import Photo
-from fitter.observation import MASKS, Observation
+from facefit.camera import Camera, WindowTransform
+from facefit.image import Photo
+from facefit.observation import MASKS, Observation
 
 SIZE = 64
 

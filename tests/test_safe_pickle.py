@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fitter.errors import ModelError
-from fitter.model.plain_pieces import Unread
-from fitter.model.safe_pickle import load_object_npy, load_pickle
+from facefit.errors import ModelError
+from facefit.model.plain_pieces import Unread
+from facefit.model.safe_pickle import load_object_npy, load_pickle
 
 # --- what models hold ---
 

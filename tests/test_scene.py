@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from fitter.camera import Camera, project, rotation_matrix, to_camera_space
-from fitter.scene import contour_choice, contour_stop, head_yaw, project_landmarks
+from facefit.camera import Camera, project, rotation_matrix, to_camera_space
+from facefit.scene import contour_choice, contour_stop, head_yaw, project_landmarks
 
 CAMERA = Camera(torch.tensor([[1000.0, 1000.0]]), torch.tensor([[112.0, 112.0]]))
 

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from fitter import segment_parser
-from fitter.errors import FaceFitError
-from fitter.image import crop_window, sample_window
-from fitter.landmarks import load_detector
-from fitter.observation import LABEL
-from fitter.parser_crops import CLASSES, DETAIL_SIDE, FACE_SIDE, face_crops
-from fitter.segment_color import ColorSegmenter
-from fitter.segment_parser import ParserSegmenter, fuse, is_parser, load_networks, parser_path
-from fitter.segment_polygons import polygon_labels
-from fitter.segmentation import load_segmenter, separate_sides
+from facefit import segment_parser
+from facefit.errors import FaceFitError
+from facefit.image import crop_window, sample_window
+from facefit.landmarks import load_detector
+from facefit.observation import LABEL
+from facefit.parser_crops import CLASSES, DETAIL_SIDE, FACE_SIDE, face_crops
+from facefit.segment_color import ColorSegmenter
+from facefit.segment_parser import ParserSegmenter, fuse, is_parser, load_networks, parser_path
+from facefit.segment_polygons import polygon_labels
+from facefit.segmentation import load_segmenter, separate_sides
 
 SIZE = 224
 
@@ -125,7 +125,7 @@ def test_a_covered_mouth_is_not_skin(window, parser):
 
 def test_without_onnxruntime_colours_take_over_and_say_so(monkeypatch, caplog):
     monkeypatch.setattr(segment_parser, "missing", lambda: "onnxruntime is not installed: pip install onnxruntime")
-    with caplog.at_level(logging.WARNING, "fitter.segmentation"):
+    with caplog.at_level(logging.WARNING, "facefit.segmentation"):
         assert isinstance(load_segmenter("auto"), ColorSegmenter)
     assert "pip install onnxruntime" in caplog.text
 

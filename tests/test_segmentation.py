@@ -5,14 +5,14 @@ import pytest
 import torch
 from PIL import Image
 
-from fitter.camera import WindowTransform
-from fitter.errors import FaceFitError, ImageError
-from fitter.image import crop_window, sample_window
-from fitter.landmarks import load_detector
-from fitter.observation import LABEL, MASKS
-from fitter.segment_occluders import glasses_mask, hand_mask
-from fitter.segment_polygons import PolygonSegmenter, face_region, polygon_labels
-from fitter.segmentation import (
+from facefit.camera import WindowTransform
+from facefit.errors import FaceFitError, ImageError
+from facefit.image import crop_window, sample_window
+from facefit.landmarks import load_detector
+from facefit.observation import LABEL, MASKS
+from facefit.segment_occluders import glasses_mask, hand_mask
+from facefit.segment_polygons import PolygonSegmenter, face_region, polygon_labels
+from facefit.segmentation import (
     LabelImageSegmenter,
     Segmentation,
     above_brows,
@@ -324,7 +324,7 @@ def colour_parser(path, classes: int, side: int = SIZE) -> np.ndarray:
 @pytest.mark.parametrize("name", ["celebamask19", "bisenet19", "ibug11", "ibug14"])
 def test_onnx_parser(tmp_path, landmarks, name):
     pytest.importorskip("onnxruntime")
-    from fitter.segment_onnx import LABEL_MAPS, OnnxSegmenter
+    from facefit.segment_onnx import LABEL_MAPS, OnnxSegmenter
 
     names = LABEL_MAPS[name]
     path = tmp_path / "parser.onnx"
@@ -357,7 +357,7 @@ def test_onnx_parser_of_another_size(tmp_path, landmarks):
 
 def test_onnx_parsers_that_do_not_fit(tmp_path, landmarks, monkeypatch):
     pytest.importorskip("onnxruntime")
-    from fitter.segment_onnx import OnnxSegmenter
+    from facefit.segment_onnx import OnnxSegmenter
 
     image = np.zeros((SIZE, SIZE, 3), np.float32)
     path = tmp_path / "parser.onnx"

@@ -9,17 +9,17 @@ import torch
 from helpers.gltf_reader import Glb
 from helpers.rendered_face import person, photograph, together
 
-from fitter.camera import to_camera_space
-from fitter.config import FitConfig, override
-from fitter.errors import InputError, NoFaceError, OutputError
-from fitter.frames import Frame
-from fitter.image import Photo
-from fitter.landmarks import DetectedFace
-from fitter.model.face_model import load_model
-from fitter.render import load_renderer
-from fitter.segmentation import load_segmenter
-from fitter.sequence import SHARED, SequenceFitter
-from fitter.sequence_files import (
+from facefit.camera import to_camera_space
+from facefit.config import FitConfig, override
+from facefit.errors import InputError, NoFaceError, OutputError
+from facefit.frames import Frame
+from facefit.image import Photo
+from facefit.landmarks import DetectedFace
+from facefit.model.face_model import load_model
+from facefit.render import load_renderer
+from facefit.segmentation import load_segmenter
+from facefit.sequence import SHARED, SequenceFitter
+from facefit.sequence_files import (
     GAZE_STEP,
     animated_glb,
     load_frames,
@@ -28,7 +28,7 @@ from fitter.sequence_files import (
     sequence_json,
     sequence_paths,
 )
-from fitter.warm_start import WarmStart
+from facefit.warm_start import WarmStart
 
 SIDE, COUNT = 128, 4
 

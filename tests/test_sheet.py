@@ -8,10 +8,10 @@ from urllib.parse import unquote
 
 import pytest
 
-from fitter.batch_store import FolderStore
-from fitter.errors import OutputError
-from fitter.manifest import Record
-from fitter.sheet import sheet_html, write_sheet
+from facefit.batch_store import FolderStore
+from facefit.errors import OutputError
+from facefit.manifest import Record
+from facefit.sheet import sheet_html, write_sheet
 
 
 class Page(HTMLParser):

@@ -9,13 +9,13 @@ import pytest
 import torch
 from helpers.toy_model import NAMES, jointed_arrays
 
-from fitter.camera import Camera, project, rotation_matrix
-from fitter.config import FitConfig
-from fitter.errors import ModelError
-from fitter.initialize import LandmarkSolver, joint_basis
-from fitter.model.face_model import from_arrays
-from fitter.model.skeleton import gaze_rotation
-from fitter.parameters import Parameters
+from facefit.camera import Camera, project, rotation_matrix
+from facefit.config import FitConfig
+from facefit.errors import ModelError
+from facefit.initialize import LandmarkSolver, joint_basis
+from facefit.model.face_model import from_arrays
+from facefit.model.skeleton import gaze_rotation
+from facefit.parameters import Parameters
 
 
 @pytest.fixture(scope="module")
@@ -176,11 +176,11 @@ def test_a_wrong_file_is_one_line(change, message):
 
 def test_a_whole_fit_turns_the_jaw_and_writes_it_down(tmp_path):
     """From landmarks alone, on a photo that says nothing else: the optimiser's joints, the JSON, and back."""
-    from fitter.camera import WindowTransform
-    from fitter.export import load_parameters, write_result
-    from fitter.fit import fit_batch
-    from fitter.observation import MASKS, Observation
-    from fitter.render import load_renderer
+    from facefit.camera import WindowTransform
+    from facefit.export import load_parameters, write_result
+    from facefit.fit import fit_batch
+    from facefit.observation import MASKS, Observation
+    from facefit.render import load_renderer
 
     model = from_arrays(jointed_arrays(pose=False))
     truth = torch.zeros(1, 5, 3)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fitter.model import skin
-from fitter.model.skin import (
+from facefit.model import skin
+from facefit.model.skin import (
     BLOOD_RANGE,
     MELANIN_RANGE,
     albedo_model,

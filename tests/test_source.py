@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fitter.errors import ModelError
-from fitter.model.source import Joints, SourceModel
+from facefit.errors import ModelError
+from facefit.model.source import Joints, SourceModel
 
 
 def make_source(**changes) -> SourceModel:

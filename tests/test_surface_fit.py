@@ -6,11 +6,11 @@ import torch
 from helpers.toy_faces import toy_face
 from helpers.toy_model import jointed_arrays
 
-from fitter.camera import rotation_matrix
-from fitter.closest_point import ClosestPoint
-from fitter.metrics import sample_surface
-from fitter.model.face_model import LANDMARKS7, from_arrays
-from fitter.model.surface_fit import (
+from facefit.camera import rotation_matrix
+from facefit.closest_point import ClosestPoint
+from facefit.metrics import sample_surface
+from facefit.model.face_model import LANDMARKS7, from_arrays
+from facefit.model.surface_fit import (
     GroupedSurface,
     Samples,
     fit_surface,

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from benchmarks.dataset import Case, cases, spread
-from fitter.camera import Camera, WindowTransform
-from fitter.config import FitConfig
-from fitter.files import write_files
-from fitter.observation import LABEL, PARTS, Observation
+from facefit.camera import Camera, WindowTransform
+from facefit.config import FitConfig
+from facefit.files import write_files
+from facefit.observation import LABEL, PARTS, Observation
 
 JUDGED = 224  # side of the window in which the masks are kept and the results are judged
 FITTED = 112  # side of the window that the methods see; PRDL's anchors are its pixels
@@ -72,10 +72,10 @@ def split(data: Path, limit: int | None = None) -> dict[str, list[Case]]:
 
 def observe_case(case: Case) -> Observation:
     """Detect and segment one photo; the masks are the set's own labels where it has any."""
-    from fitter.fit import observe
-    from fitter.image import read_photo
-    from fitter.landmarks import load_detector, select_faces
-    from fitter.segmentation import load_segmenter
+    from facefit.fit import observe
+    from facefit.image import read_photo
+    from facefit.landmarks import load_detector, select_faces
+    from facefit.segmentation import load_segmenter
 
     if case.set == "ict_synthetic":
         segmenter = _RenderedLabels(case.labels)
@@ -97,15 +97,15 @@ class _RenderedLabels:
     ours."""
 
     def __init__(self, path: Path) -> None:
-        from fitter.segmentation import LabelImageSegmenter
+        from facefit.segmentation import LabelImageSegmenter
 
         self.picture = LabelImageSegmenter(path, "facefit")
         raw = self.picture.photo_labels
         self.picture.photo_labels = np.where(raw == LABEL["ear"], LABEL["hair"], raw).astype(np.uint8)
 
     def segment(self, image: np.ndarray, landmarks: np.ndarray, window: WindowTransform | None = None):
-        """See fitter.segmentation.PartSegmenter."""
-        from fitter.segmentation import separate_ears_and_neck
+        """See facefit.segmentation.PartSegmenter."""
+        from facefit.segmentation import separate_ears_and_neck
 
         seen = self.picture.segment(image, landmarks, window)
         return replace(seen, labels=separate_ears_and_neck(seen.labels, landmarks))

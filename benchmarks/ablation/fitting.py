@@ -13,18 +13,18 @@ from benchmarks.ablation.losses import METHODS, NONE, Loss, make_loss
 from benchmarks.ablation.scene import Stage as Scenes
 from benchmarks.ablation.starts import STARTS, start_parameters
 from benchmarks.dataset import read_scan
-from fitter.camera import project, to_camera_space, to_clip_space, window_camera
-from fitter.config import FitConfig, Stage, Steps, Weights
-from fitter.energies.prior import activation_prior, gaussian_prior
-from fitter.metrics import landmark_error, mean_iou, part_iou, scan_error
-from fitter.model.face_model import LANDMARKS7, FaceModel
-from fitter.observation import LABEL, MASKS, PARTS, Observation
-from fitter.optimize import minimize
-from fitter.parallel import only_kernels
-from fitter.parameters import Parameters
-from fitter.render import Renderer
-from fitter.scene import contour_choice, project_landmarks
-from fitter.segmentation import above_brows
+from facefit.camera import project, to_camera_space, to_clip_space, window_camera
+from facefit.config import FitConfig, Stage, Steps, Weights
+from facefit.energies.prior import activation_prior, gaussian_prior
+from facefit.metrics import landmark_error, mean_iou, part_iou, scan_error
+from facefit.model.face_model import LANDMARKS7, FaceModel
+from facefit.observation import LABEL, MASKS, PARTS, Observation
+from facefit.optimize import minimize
+from facefit.parallel import only_kernels
+from facefit.parameters import Parameters
+from facefit.render import Renderer
+from facefit.scene import contour_choice, project_landmarks
+from facefit.segmentation import above_brows
 
 INNER = tuple(name for name in PARTS if name != "skin")
 ITERATIONS = 40
@@ -39,7 +39,7 @@ class Settings:
     """What is searched for each method.
 
     Attributes:
-        step: times the product's steps of every parameter (fitter.config.Steps). weight: times the method's own.
+        step: times the product's steps of every parameter (facefit.config.Steps). weight: times the method's own.
         scale: times the paper's reach, for methods that have one.
     """
 

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from benchmarks.ablation.scene import Scene
-from fitter.observation import Observation
-from fitter.render import Renderer
+from facefit.observation import Observation
+from facefit.render import Renderer
 
 
 class Loss(Protocol):
@@ -22,7 +22,7 @@ class Loss(Protocol):
         ...
 
     def __call__(self, scene: Scene, targets: Any, scale: float = 1.0) -> Tensor:
-        """(B, 8) energies of the parts in the order of fitter.observation.PARTS; 0 for an empty mask."""
+        """(B, 8) energies of the parts in the order of facefit.observation.PARTS; 0 for an empty mask."""
         ...
 
 

@@ -9,9 +9,9 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from benchmarks.ablation.scene import Scene
-from fitter.energies.farthest_point import farthest_points
-from fitter.energies.prdl import SKIN_POINTS, PrdlTargets, prdl_part_energies, prdl_targets
-from fitter.observation import PARTS, Observation
+from facefit.energies.farthest_point import farthest_points
+from facefit.energies.prdl import SKIN_POINTS, PrdlTargets, prdl_part_energies, prdl_targets
+from facefit.observation import PARTS, Observation
 
 UNIT = 224.0  # pixels on a side of the window that distances are told in, whatever the window is
 DCD_ALPHA = 1000.0  # Wu et al. 2021, for clouds of about unit size
@@ -26,7 +26,7 @@ class TargetPoints:
 
 
 class Prdl:
-    """fitter.energies.prdl, each part by itself, in pixels^2 of a window of UNIT."""
+    """facefit.energies.prdl, each part by itself, in pixels^2 of a window of UNIT."""
 
     triangles = False
 

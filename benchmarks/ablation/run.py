@@ -101,8 +101,8 @@ _writing = threading.Lock()
 def _begin(folder: Path, seed: int) -> None:
     import torch
 
-    from fitter.model.face_model import load_model
-    from fitter.render import load_renderer
+    from facefit.model.face_model import load_model
+    from facefit.render import load_renderer
 
     logging.basicConfig(level=logging.ERROR)
     torch.set_num_threads(1)

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.ablation.part_mesh import PartMesh, part_mesh
-from fitter.camera import project, rotation_matrix, to_camera_space, to_clip_space, window_camera
-from fitter.energies.prdl import PrdlSelection, group_points, select_points
-from fitter.model.face_model import FaceModel
-from fitter.observation import MASKS, Observation
-from fitter.parameters import Parameters
-from fitter.part_points import PartPoints, part_points, rasterized_depth, thin_evenly, visible_points
-from fitter.render import Renderer
+from facefit.camera import project, rotation_matrix, to_camera_space, to_clip_space, window_camera
+from facefit.energies.prdl import PrdlSelection, group_points, select_points
+from facefit.model.face_model import FaceModel
+from facefit.observation import MASKS, Observation
+from facefit.parameters import Parameters
+from facefit.part_points import PartPoints, part_points, rasterized_depth, thin_evenly, visible_points
+from facefit.render import Renderer
 
 
 @dataclass(frozen=True)

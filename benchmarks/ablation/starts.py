@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from fitter.camera import rotation_matrix
-from fitter.config import FitConfig
-from fitter.fit import first_guess
-from fitter.initialize import rotation_vector
-from fitter.model.face_model import FaceModel
-from fitter.observation import Observation
-from fitter.parameters import Parameters
+from facefit.camera import rotation_matrix
+from facefit.config import FitConfig
+from facefit.fit import first_guess
+from facefit.initialize import rotation_vector
+from facefit.model.face_model import FaceModel
+from facefit.observation import Observation
+from facefit.parameters import Parameters
 
 CROWN, CHIN = 10, 152  # landmarks: the face is as high as they lie apart
 

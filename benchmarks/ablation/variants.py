@@ -26,8 +26,8 @@ from benchmarks.ablation.run import append_lines, batches, best_settings, mean, 
 from benchmarks.ablation.scene import Scene
 from benchmarks.ablation.starts import STARTS, start_parameters
 from benchmarks.dataset import DATA_VARIABLE
-from fitter.observation import PARTS, Observation
-from fitter.parameters import Parameters
+from facefit.observation import PARTS, Observation
+from facefit.parameters import Parameters
 
 
 class GridPrdl:
@@ -159,8 +159,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--split", choices=SPLITS, default="tuning")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    from fitter.model.face_model import load_model
-    from fitter.render import load_renderer
+    from facefit.model.face_model import load_model
+    from facefit.render import load_renderer
 
     torch.set_num_threads(1)
     bench = Bench(load_model(), load_renderer("cpu"), options.seed, scans=False)

@@ -124,15 +124,15 @@ def part_pairs(fit: Path, case: Case, metrics: Path) -> list[Pair]:
 
 def write_fits(chosen: list[Case], folder: Path) -> Iterator[tuple[Case, Path]]:
     """Fit each photo in a few iterations and write mesh, JSON and labels; yields the case and its mesh."""
-    from fitter.config import FitConfig, Stage
-    from fitter.export import write_result
-    from fitter.fit import fit_photo
-    from fitter.image import read_photo
-    from fitter.landmarks import load_detector
-    from fitter.model.face_model import load_model
-    from fitter.render import load_renderer
-    from fitter.report import labels_png
-    from fitter.segmentation import load_segmenter
+    from facefit.config import FitConfig, Stage
+    from facefit.export import write_result
+    from facefit.fit import fit_photo
+    from facefit.image import read_photo
+    from facefit.landmarks import load_detector
+    from facefit.model.face_model import load_model
+    from facefit.render import load_renderer
+    from facefit.report import labels_png
+    from facefit.segmentation import load_segmenter
 
     config = replace(FitConfig(), stage=Stage(iterations=4))
     tools = {

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from benchmarks.dataset import Case
-from fitter.camera import Camera
-from fitter.files import write_files
-from fitter.view import View, make_window, view
+from facefit.camera import Camera
+from facefit.files import write_files
+from facefit.view import View, make_window, view
 
 # Name -> how far the right and the left lid are closed. At 1 the model's lids touch and no eyeball shows: there is
 # nothing left that an overlap could be taken of.
@@ -58,7 +58,7 @@ class Person:
     camera: Camera
 
     def in_camera(self, verts: np.ndarray) -> np.ndarray:
-        """(V, 3) camera space as in fitter.camera: y up, looking along -z."""
+        """(V, 3) camera space as in facefit.camera: y up, looking along -z."""
         return (verts @ self.rotation.T + self.translation) * (1, -1, -1)
 
     def closed(self, right: float, left: float) -> np.ndarray:
@@ -198,6 +198,6 @@ def _png(picture: np.ndarray) -> bytes:
 
 
 def closing(case: Case) -> tuple[str, ...]:
-    """The parts of a case that close, as in fitter.observation.PARTS."""
+    """The parts of a case that close, as in facefit.observation.PARTS."""
     right, left = BLINKS[case.group]
     return tuple(name for name, shut in (("right_eye", right), ("left_eye", left)) if shut > 0)

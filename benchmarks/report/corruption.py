@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import torch
 
-from fitter.image import Photo
-from fitter.observation import MASKS, PARTS, Observation
+from facefit.image import Photo
+from facefit.observation import MASKS, PARTS, Observation
 
 SHARE = 0.5  # of the landmarks
 OFFSET = 0.05  # of the face's size, the mean of the landmarks' width and height

@@ -19,8 +19,8 @@ import numpy as np
 from benchmarks.dataset import Case, read_scan
 from benchmarks.report.corruption import CORRUPTIONS, generator
 from benchmarks.report.runs import Run, Work
-from fitter.config import FitConfig
-from fitter.files import write_files
+from facefit.config import FitConfig
+from facefit.files import write_files
 
 logger = logging.getLogger(__name__)
 PANEL = 192  # pixels, of the pictures
@@ -82,10 +82,10 @@ class Worker:
     """Everything that is loaded once per process."""
 
     def __init__(self, task: Task) -> None:
-        from fitter.landmarks import load_detector
-        from fitter.model.face_model import load_model
-        from fitter.render import load_renderer
-        from fitter.segmentation import load_segmenter
+        from facefit.landmarks import load_detector
+        from facefit.model.face_model import load_model
+        from facefit.render import load_renderer
+        from facefit.segmentation import load_segmenter
 
         self.task = task
         self._mean_faces: dict[Path, dict[str, float]] = {}
@@ -117,8 +117,8 @@ class Worker:
         from benchmarks.report.parts import mask_figures, part_figures
         from benchmarks.report.surface import worst_zone
         from benchmarks.scoring import score
-        from fitter.fit import fit_batch
-        from fitter.report import overlay
+        from facefit.fit import fit_batch
+        from facefit.report import overlay
 
         began = time.perf_counter()
         change = CORRUPTIONS[run.corruption]
@@ -149,9 +149,9 @@ class Worker:
 
     def _observation(self, case: Case, corruption: str):
         """Photo, observation and seconds, made once per photo and change of the photo."""
-        from fitter.fit import observe
-        from fitter.image import read_photo
-        from fitter.landmarks import select_faces
+        from facefit.fit import observe
+        from facefit.image import read_photo
+        from facefit.landmarks import select_faces
 
         if corruption not in self._seen:
             began = time.perf_counter()

@@ -11,10 +11,10 @@ import numpy as np
 from benchmarks.dataset import Case, read_labels
 from benchmarks.report.eyes import closing_eyes, eye_polygons
 from benchmarks.scoring import INNER
-from fitter.metrics import MERGED, part_iou
-from fitter.observation import LABEL, PARTS, Observation
-from fitter.report import render_labels
-from fitter.result import FitResult
+from facefit.metrics import MERGED, part_iou
+from facefit.observation import LABEL, PARTS, Observation
+from facefit.report import render_labels
+from facefit.result import FitResult
 
 MEASURED = (*PARTS, *MERGED)
 
@@ -47,7 +47,7 @@ def part_figures(case: Case, result: FitResult, clean: Observation) -> dict[str,
 
 def _clean_iou(result: FitResult, seen: np.ndarray, clean: Observation) -> float:
     """The mean over the seven inner parts, in the fitted window."""
-    from fitter.image import sample_labels
+    from facefit.image import sample_labels
 
     scores = part_iou(sample_labels(seen, clean.window), _mask_labels(clean), target_only=True)
     found = [scores[name] for name in INNER if scores[name] is not None]
@@ -65,8 +65,8 @@ def mask_figures(case: Case, result: FitResult) -> dict[str, float]:
     """`mask_PART`: the segmenter's part against the truth; `fit_PART`: the mesh against the segmenter's part, both in
     the fitted window; `outline_PART`: the detector's outlines of the part against the truth; `hidden`: the share of
     the face that hair, glasses or something else covers."""
-    from fitter.image import sample_labels
-    from fitter.segment_polygons import PolygonSegmenter
+    from facefit.image import sample_labels
+    from facefit.segment_polygons import PolygonSegmenter
 
     observation = result.observation
     seen = _mask_labels(observation)

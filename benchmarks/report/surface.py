@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.dataset import Scan
-from fitter.metrics import scan_distances
-from fitter.result import FitResult
+from facefit.metrics import scan_distances
+from facefit.result import FitResult
 
 ZONES = ("forehead", "eyes", "nose", "cheeks", "mouth", "chin", "jaw")
 
@@ -18,7 +18,7 @@ def zones(points: np.ndarray, landmarks7: np.ndarray) -> np.ndarray:
     middle of the face in units of half the distance of the outer eye corners.
 
     Args:
-        points: (N, 3); landmarks7: (7, 3) of the same surface, as in fitter.result.LANDMARK7_NAMES.
+        points: (N, 3); landmarks7: (7, 3) of the same surface, as in facefit.result.LANDMARK7_NAMES.
     """
     nose = landmarks7[4]
     across = landmarks7[3] - landmarks7[0]

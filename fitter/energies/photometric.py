@@ -9,7 +9,7 @@ from torch import Tensor
 def photometric_energy(rendered: Tensor, image: Tensor, weight: Tensor, smooth: float = 1e-3) -> Tensor:
     """Robust L2,1 distance: the length of the RGB difference of a pixel, averaged over the pixels (not squared).
 
-    On the CPU it is one pass over the pixels (fitter.energies.photometric_kernel) unless the image or the weights have
+    On the CPU it is one pass over the pixels (facefit.energies.photometric_kernel) unless the image or the weights have
     gradients; elsewhere the plain twin `photometric_energy_torch`.
 
     Args:
@@ -32,7 +32,7 @@ def photometric_energy(rendered: Tensor, image: Tensor, weight: Tensor, smooth: 
         raise ValueError(f"smooth is {smooth}; accepted: > 0")
     same = rendered.dtype == image.dtype == weight.dtype and rendered.device.type == "cpu"
     if same and not (image.requires_grad or weight.requires_grad):
-        from fitter.energies.photometric_kernel import Photometric
+        from .photometric_kernel import Photometric
 
         return Photometric.apply(rendered, image, weight, smooth)
     return photometric_energy_torch(rendered, image, weight, smooth)

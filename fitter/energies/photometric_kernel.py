@@ -1,4 +1,4 @@
-"""The fused CPU pass of fitter.energies.photometric: energy and gradient at once (numba)."""
+"""The fused CPU pass of facefit.energies.photometric: energy and gradient at once (numba)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from fitter.parallel import run_chunks
+from ..parallel import run_chunks
 
 CHUNKS = 4  # of rows; each has its own sums, added in a fixed order
 

@@ -6,10 +6,10 @@ set are taken; the energy is the squared difference of these descriptors, summed
 number. No correspondence is needed, and anchors far outside a part pull as clearly as those inside it.
 
 * `select_points` says which vertices count now, `group_points` sorts them by part: again every few iterations.
-* `prdl_targets` is done once per photo, on a GPU by `fitter.energies.prdl_targets_device`.
-* `prdl_energy` is what a fit calls; on the CPU it is `fitter.energies.prdl_cpu`, on a GPU with Triton
-  `fitter.energies.prdl_triton` (whose points `fitter.energies.prdl_rows` chooses), elsewhere
-  `fitter.energies.prdl_chunked`.
+* `prdl_targets` is done once per photo, on a GPU by `facefit.energies.prdl_targets_device`.
+* `prdl_energy` is what a fit calls; on the CPU it is `facefit.energies.prdl_cpu`, on a GPU with Triton
+  `facefit.energies.prdl_triton` (whose points `facefit.energies.prdl_rows` chooses), elsewhere
+  `facefit.energies.prdl_chunked`.
 * `prdl_energy_naive` is the same from the definition, and what the fast one is tested against.
 
 Source: Wang et al. 2024, 3D Face Reconstruction with the Geometric Guidance of Facial Part Segmentation, sec. 3.2, 3.3.
@@ -24,12 +24,12 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from fitter.energies import prdl_cpu
-from fitter.energies.farthest_point import farthest_points
-from fitter.energies.mask_distance import mask_extremes, mask_means, mask_points
-from fitter.energies.prdl_chunked import PrdlChunked, anchor_grid
-from fitter.energies.prdl_rows import PrdlRows, fused
-from fitter.observation import LABEL, PARTS
+from ..observation import LABEL, PARTS
+from . import prdl_cpu
+from .farthest_point import farthest_points
+from .mask_distance import mask_extremes, mask_means, mask_points
+from .prdl_chunked import PrdlChunked, anchor_grid
+from .prdl_rows import PrdlRows, fused
 
 STATISTICS = ("min", "max", "mean")
 SKIN = PARTS.index("skin")
@@ -108,7 +108,7 @@ def above_brows(points: Tensor, brow_line: Tensor) -> Tensor:
 
     Args:
         points: (B, N, 2) window pixels.
-        brow_line: (B, 2, 3) a, b, c with a x + b y + c > 0 above the line (fitter.observation).
+        brow_line: (B, 2, 3) a, b, c with a x + b y + c > 0 above the line (facefit.observation).
     Returns:
         (B, N) bool.
     Source: Wang et al. 2024, supplement B and fig. 12.
@@ -126,7 +126,7 @@ def select_points(
     falls outside the window, and what lies under hair, glasses, hands or outside the photo.
 
     Args:
-        vertex_label: (V,) fitter.observation.LABELS.
+        vertex_label: (V,) facefit.observation.LABELS.
         pixels: (B, V, 2) projected vertices, window pixels.
         visible: (B, V) bool: not hidden by the mesh itself.
         brow_line: (B, 2, 3) as in Observation.
@@ -163,7 +163,7 @@ def select_points(
 
 
 def part_of_label(vertex_label: Tensor) -> Tensor:
-    """(V,) fitter.observation.LABELS -> (V,) index into PARTS, -1 for what belongs to no part."""
+    """(V,) facefit.observation.LABELS -> (V,) index into PARTS, -1 for what belongs to no part."""
     table = torch.full((len(LABEL),), -1, dtype=torch.long, device=vertex_label.device)
     for number, name in enumerate(PARTS):
         table[LABEL[name]] = number
@@ -177,7 +177,7 @@ def group_points(
 
     Args:
         keep: (B, V) bool, of `select_points`.
-        vertex_label: (V,) fitter.observation.LABELS.
+        vertex_label: (V,) facefit.observation.LABELS.
         pixels: (B, V, 2) window pixels; where the skin is dense now.
         skin_points: at most so many vertices of skin per face; None keeps all.
     Source: Wang et al. 2024, sec. 3.3 (FPS).
@@ -214,7 +214,7 @@ def prdl_targets(part_masks: Tensor, skin_points: int | None = SKIN_POINTS) -> P
     if part_masks.ndim != 4 or part_masks.shape[1] < len(PARTS) or part_masks.shape[2] != part_masks.shape[3]:
         raise ValueError(f"part_masks have shape {tuple(part_masks.shape)}; expected (B, >= {len(PARTS)}, S, S)")
     if fused(part_masks.device):
-        from fitter.energies.prdl_targets_device import device_targets
+        from .prdl_targets_device import device_targets
 
         descriptors, cells, count = device_targets(part_masks[:, : len(PARTS)].detach() > 0.5, skin_points)
         return PrdlTargets(descriptors, cells, count)
@@ -282,7 +282,7 @@ def prdl_part_energies(
     points = selection.points(pixels)
     wanted = tuple(name in statistics for name in STATISTICS)
     if isinstance(selection, PrdlRows):
-        from fitter.energies.prdl_triton import PrdlTriton
+        from .prdl_triton import PrdlTriton
 
         return PrdlTriton.apply(points, selection.bound, targets, wanted, huber)
     if points.device.type == "cpu":

@@ -1,6 +1,6 @@
 """The points of PRDL's parts on a GPU, chosen and sorted without a question to the device.
 
-On the CPU lists are as long as they need to be (fitter.energies.prdl.PrdlSelection). Here every face has a row of fixed
+On the CPU lists are as long as they need to be (facefit.energies.prdl.PrdlSelection). Here every face has a row of fixed
 length with its points in front, part by part, and the device alone knows where each part ends.
 """
 
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fitter.mailbox import device_index
-from fitter.observation import PARTS
+from ..mailbox import device_index
+from ..observation import PARTS
 
 COUNT = len(PARTS)
 CELL = 8  # pixels; points are sorted by cells of this side, so that blocks of points lie close together
@@ -57,7 +57,7 @@ def group_rows(keep: Tensor, part: Tensor, pixels: Tensor, share: float) -> Prdl
         keep: (B, N) bool; part: (N,) index into PARTS; pixels: (B, N, 2) window pixels.
         share: of a part's points that stays, in (0, 1].
     """
-    from fitter.energies.farthest_triton import farthest_of_rows
+    from .farthest_triton import farthest_of_rows
 
     number = torch.where(keep, part, COUNT)  # (B, N)
     whole = torch.where(keep[..., None], pixels * GRID, 0.0).round().to(torch.int32)

@@ -1,4 +1,4 @@
-"""PRDL's targets of a whole batch where its masks lie; twin: the CPU's path in fitter.energies.prdl.prdl_targets.
+"""PRDL's targets of a whole batch where its masks lie; twin: the CPU's path in facefit.energies.prdl.prdl_targets.
 
 Masks live on the lattice of the anchors, which makes each statistic cheap: least and greatest distances go row by row
 (along a row by running extremes, then over all rows at once), mean distances are a convolution, and the coarse cells'
@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fitter.energies.prdl_cpu import CELL
-from fitter.observation import PARTS
+from ..observation import PARTS
+from .prdl_cpu import CELL
 
 SKIN = PARTS.index("skin")
 CHUNK = 1 << 28  # bytes of an intermediate array
@@ -47,7 +47,7 @@ def device_targets(masks: Tensor, skin_points: int | None) -> tuple[Tensor, Tens
 
 def _thinned(mask: Tensor, number: int) -> Tensor:
     """(B, S, S) bool with at most `number` pixels that lie as far from one another as possible."""
-    from fitter.energies.farthest_triton import farthest_of_rows
+    from .farthest_triton import farthest_of_rows
 
     batch, size = mask.shape[:2]
     flat = mask.reshape(batch, -1)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from fitter.camera import Camera, project, rotation_matrix, to_clip_space
-from fitter.landmark_topology import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
-from fitter.model.array_table import PART_LABELS
-from fitter.observation import LABEL
-from fitter.render import load_renderer
+from ..camera import Camera, project, rotation_matrix, to_clip_space
+from ..landmark_topology import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
+from ..observation import LABEL
+from ..render import load_renderer
+from .array_table import PART_LABELS
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Picture:
     """A render and what is behind each of its pixels.
 
     Attributes:
-        image: (S, S, 3) uint8; rast: (S, S, 4) as fitter.render; points: (V, 3) camera space mm; pixels: (V, 2);
+        image: (S, S, 3) uint8; rast: (S, S, 4) as facefit.render; points: (V, 3) camera space mm; pixels: (V, 2);
         normals: (V, 3) camera space; yaw: degrees, positive when the subject looks to the viewer's right.
     """
 
@@ -166,7 +166,7 @@ def annotate_landmarks(
         reference: (V, 3) neutral mesh, mm. faces: (F, 3).
         looks: subjects (same triangles) and the view's keyword arguments for `photograph`. Views with `opened` true
             count for the inner lips, the others for everything else.
-        detector: fitter.landmarks.LandmarkDetector.
+        detector: facefit.landmarks.LandmarkDetector.
         symmetry: (V,) mirror map; given, the result is symmetric.
     Returns:
         (478,) face index and (478, 3) barycentric weights.
@@ -257,7 +257,7 @@ def annotate_parts(
 
     Args:
         count: number of vertices V.
-        segmenter: fitter.segmentation.PartSegmenter, run on the whole render.
+        segmenter: facefit.segmentation.PartSegmenter, run on the whole render.
         labels: label numbers that are counted. swap: label -> label of its mirror image.
     Returns:
         (V, len(labels)) share of a vertex's votes that each label got; rows of zeros where it was never seen.
@@ -314,7 +314,7 @@ def part_weights(
 
     Args:
         looks: as `annotate_landmarks`; what only the opened mouth shows is voted on in its views.
-        known: (V,) label of fitter.observation.LABELS of what needs no vote (eyeballs, teeth, the mouth's lining), else
+        known: (V,) label of facefit.observation.LABELS of what needs no vote (eyeballs, teeth, the mouth's lining), else
             0.
     Returns:
         (V, 11) share of each label 0 to 10.

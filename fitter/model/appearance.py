@@ -12,11 +12,11 @@ import numpy as np
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial import cKDTree
 
-from fitter.closest_point import ClosestPoint
-from fitter.model import skin
-from fitter.model.face_model import FaceModel
-from fitter.model.mirror import sphere_centre
-from fitter.observation import LABEL
+from ..closest_point import ClosestPoint
+from ..observation import LABEL
+from . import skin
+from .face_model import FaceModel
+from .mirror import sphere_centre
 
 IRISES = 468  # the first landmark that lies on an eyeball
 IRIS, PUPIL = 26.0, 10.0  # degrees from the optical axis

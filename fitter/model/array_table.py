@@ -1,12 +1,12 @@
-"""Does a set of arrays keep to the model file's table (fitter.model.face_model)? Kinds, shapes, finiteness, ranges."""
+"""Does a set of arrays keep to the model file's table (facefit.model.face_model)? Kinds, shapes, finiteness, ranges."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from fitter.model.source import JOINT_NAMES
+from .source import JOINT_NAMES
 
-PART_LABELS = 11  # fitter.observation.LABELS 0 to 10: what a mesh can be labelled with
+PART_LABELS = 11  # facefit.observation.LABELS 0 to 10: what a mesh can be labelled with
 
 # Array: kind, shape. A letter stands for the same number wherever it occurs; the first array with it says which.
 _TABLE: dict[str, tuple[str, tuple]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fitter.errors import ModelError
+from ..errors import ModelError
 
 GUTTER = 4  # texels between charts of a 1024 px texture
 FACE_SCALE = 2.0  # the face's edges count this much longer than those of the back of the head

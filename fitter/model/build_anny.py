@@ -13,18 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.landmark_topology import LEFT_BROW, LIPS_OUTER, RIGHT_BROW
-from fitter.landmarks import load_detector
-from fitter.model import skin
-from fitter.model.annotate import annotate_landmarks, contour_rows, ears, neutral_looks, part_weights
-from fitter.model.anthropometry import POINTS, SURVEYS, Ruler
-from fitter.model.calibrate import calibrate_detector
-from fitter.model.face_model import FORMAT, from_arrays, model_path, save_arrays
-from fitter.model.head_geometry import Geometry, build_geometry
-from fitter.model.identity import align_rigidly, principal_components, sample_people
-from fitter.model.makehuman import BaseMesh, Macros, data_folder, read_face_units, read_head, read_sliders
-from fitter.model.subdivide import padded
-from fitter.observation import LABEL
+from ..landmark_topology import LEFT_BROW, LIPS_OUTER, RIGHT_BROW
+from ..landmarks import load_detector
+from ..observation import LABEL
+from . import skin
+from .annotate import annotate_landmarks, contour_rows, ears, neutral_looks, part_weights
+from .anthropometry import POINTS, SURVEYS, Ruler
+from .calibrate import calibrate_detector
+from .face_model import FORMAT, from_arrays, model_path, save_arrays
+from .head_geometry import Geometry, build_geometry
+from .identity import align_rigidly, principal_components, sample_people
+from .makehuman import BaseMesh, Macros, data_folder, read_face_units, read_head, read_sliders
+from .subdivide import padded
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ def plain_colours(base: BaseMesh, geometry: Geometry, verts: np.ndarray) -> np.n
 
 def build(detector=None, segmenter=None) -> tuple[dict[str, np.ndarray], str]:
     """-> arrays of the model file and the table of anthropometry as text."""
-    from fitter.segmentation import load_segmenter
+    from ..segmentation import load_segmenter
 
     detector = detector or load_detector()
     # renders show no hair, hands or glasses: the landmark polygons say all there is to say, and where skin ends

@@ -8,11 +8,11 @@ import logging
 import numpy as np
 import torch
 
-from fitter.camera import Camera, project
-from fitter.landmark_topology import MIRROR
-from fitter.model.annotate import DISTANCE, FOCAL, PICTURE, Subject, photograph
-from fitter.model.face_model import FaceModel
-from fitter.scene import contour_choice, project_landmarks
+from ..camera import Camera, project
+from ..landmark_topology import MIRROR
+from ..scene import contour_choice, project_landmarks
+from .annotate import DISTANCE, FOCAL, PICTURE, Subject, photograph
+from .face_model import FaceModel
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fitter.errors import ModelError
-from fitter.model.face_model import model_path
-from fitter.model.registry import Download
+from ..errors import ModelError
+from .face_model import model_path
+from .registry import Download
 
 TIMEOUT = 30.0  # seconds without a byte
 ATTEMPTS = 3

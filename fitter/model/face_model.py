@@ -7,7 +7,7 @@ I / E / A identity / expression / albedo components, L landmarks, Y calibration 
 |---|---|---|
 | `format`               | ()  int              | 1 |
 | `name`, `version`, `license`, `provenance` | () str | free text; `provenance` is JSON |
-| `verts`                | (C, 3) float         | mean neutral face, mm, model space (fitter.camera) |
+| `verts`                | (C, 3) float         | mean neutral face, mm, model space (facefit.camera) |
 | `identity_basis`       | (I, C, 3) float      | mm per standard deviation |
 | `expression_basis`     | (E, C, 3) float      | mm at activation 1 (or per standard deviation) |
 | `expression_names`     | (E,) str             | ARKit names where the model has them |
@@ -18,7 +18,7 @@ I / E / A identity / expression / albedo components, L landmarks, Y calibration 
 | `faces`                | (F, 3) int           | counter-clockwise seen from outside |
 | `uv`, `uv_faces`       | (T, 2) float, (F, 3) int | [0, 1], v up |
 | `symmetry`             | (V,) int             | index of the mirrored vertex |
-| `vertex_label`         | (V,) uint8           | fitter.observation.LABELS (0 to 10) |
+| `vertex_label`         | (V,) uint8           | facefit.observation.LABELS (0 to 10) |
 | `part_weight`          | (V, 11) uint8        | optional: share of each label at the vertex times 255; interpolated, the largest wins, so that a part may end between two vertices; absent: `vertex_label` alone |
 | `eyeball`              | (V,) uint8           | 0 not an eyeball, 1 right, 2 left; turned by `gaze` about its own mean |
 | `eyeball_weight`       | (V,) float           | optional: weights, summing to 1 over each eyeball, with which its vertices give the point it turns about; absent: their mean |
@@ -49,13 +49,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fitter.errors import ModelError
-from fitter.model.array_table import PART_LABELS, table_error
-from fitter.model.registry import BUNDLED, resolve
-from fitter.model.skeleton import EYES, Skeleton, gaze_rotation
-from fitter.observation import LABEL
-from fitter.row_product import affine_rows
-from fitter.sparse_map import SparseMap
+from ..errors import ModelError
+from ..observation import LABEL
+from ..row_product import affine_rows
+from ..sparse_map import SparseMap
+from .array_table import PART_LABELS, table_error
+from .registry import BUNDLED, resolve
+from .skeleton import EYES, Skeleton, gaze_rotation
 
 FORMAT = 1
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from fitter.model.annotate import Subject, photograph
-from fitter.model.face_model import FaceModel
-from fitter.report import PALETTE
+from ..report import PALETTE
+from .annotate import Subject, photograph
+from .face_model import FaceModel
 
 FOCAL = 2.1  # of the tile's side: the head fills it
 CAPTION = 14  # pixels

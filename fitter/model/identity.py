@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import lsq_linear
 
-from fitter.model.anthropometry import SURVEYS, Ruler
-from fitter.model.makehuman import Macros, Slider
+from .anthropometry import SURVEYS, Ruler
+from .makehuman import Macros, Slider
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""A SourceModel as the arrays of a model file (fitter.model.face_model): what the original lacks is found by looking.
+"""A SourceModel as the arrays of a model file (facefit.model.face_model): what the original lacks is found by looking.
 
 Order: a first look at the plain mean face -> origin between the eyes, symmetry -> texture coordinates -> colours ->
 landmarks and parts on coloured renders -> the detector's bias and covariance on random people of this model.
@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fitter.errors import ModelError
-from fitter.landmark_topology import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
-from fitter.landmarks import load_detector
-from fitter.model.annotate import (
+from ..errors import ModelError
+from ..landmark_topology import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
+from ..landmarks import load_detector
+from ..observation import LABEL
+from .annotate import (
     Subject,
     annotate_landmarks,
     contour_rows,
@@ -26,13 +27,12 @@ from fitter.model.annotate import (
     photograph,
     surface_points,
 )
-from fitter.model.appearance import Pieces, plain_colours, transferred_albedo
-from fitter.model.atlas import texture_atlas
-from fitter.model.calibrate import RENDERS, calibrate_detector
-from fitter.model.face_model import FORMAT, FaceModel, from_arrays, load_model
-from fitter.model.mirror import centre_weights, middle_x, mirrored_vertices, sphere_centre
-from fitter.model.source import Joints, SourceModel
-from fitter.observation import LABEL
+from .appearance import Pieces, plain_colours, transferred_albedo
+from .atlas import texture_atlas
+from .calibrate import RENDERS, calibrate_detector
+from .face_model import FORMAT, FaceModel, from_arrays, load_model
+from .mirror import centre_weights, middle_x, mirrored_vertices, sphere_centre
+from .source import Joints, SourceModel
 
 logger = logging.getLogger(__name__)
 
@@ -76,14 +76,14 @@ def install_arrays(
     """Arrays of the model file.
 
     Args:
-        detector, segmenter: as fitter.landmarks and fitter.segmentation; None: the default detector, the polygons.
+        detector, segmenter: as facefit.landmarks and facefit.segmentation; None: the default detector, the polygons.
         donor: the model whose colours a model without takes; None: the default one.
         renders: random people on whom the detector is calibrated.
         report: called with a line of words at each step.
     Raises:
         ModelError: no face is found on the renders, or the model cannot be made to fit the format.
     """
-    from fitter.segmentation import load_segmenter
+    from ..segmentation import load_segmenter
 
     report = report or (lambda line: logger.info("%s", line))
     detector, segmenter = detector or load_detector(), segmenter or load_segmenter("polygons")
@@ -209,7 +209,7 @@ def opened_mouth(source: SourceModel, stage: Stage | None) -> np.ndarray | None:
 
 
 def _turned_jaw(source: SourceModel, joints: Joints) -> np.ndarray:
-    from fitter.model.annotate import turned
+    from .annotate import turned
 
     jaw = joints.names.index("jaw")
     at = joints.position[jaw]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.errors import ModelError
-from fitter.model.face_model import FaceModel, from_arrays, save_arrays
-from fitter.model.registry import BUNDLED, check_name, installed, models_folder
+from ..errors import ModelError
+from .face_model import FaceModel, from_arrays, save_arrays
+from .registry import BUNDLED, check_name, installed, models_folder
 
 
 def install(name: str, arrays: dict[str, np.ndarray], picture: Path | None = None) -> tuple[Path, Path]:
@@ -24,8 +24,8 @@ def install(name: str, arrays: dict[str, np.ndarray], picture: Path | None = Non
     Raises:
         ModelError: the name or the arrays do not do. OutputError: it cannot be written.
     """
-    from fitter.errors import OutputError
-    from fitter.model.gallery import annotated
+    from ..errors import OutputError
+    from .gallery import annotated
 
     file = models_folder() / f"{check_name(name)}.npz"
     model = from_arrays(arrays, where=name)
@@ -56,7 +56,7 @@ def uninstall(name: str) -> list[Path]:
 
 def write_sheet(model: FaceModel, path: Path) -> None:
     """The annotated mean face above the grid of components, as one PNG."""
-    from fitter.model.gallery import annotated, components
+    from .gallery import annotated, components
 
     below = components(model)
     above = annotated(model, below.shape[1] // 3)
@@ -98,7 +98,7 @@ def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
 
 
 def _write_picture(path: Path, image: np.ndarray) -> None:
-    from fitter.export_mesh import png_bytes
-    from fitter.files import write_files
+    from ..export_mesh import png_bytes
+    from ..files import write_files
 
     write_files({path: png_bytes(image)})

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.errors import ModelError
-from fitter.model.original import read_bytes, reading
+from ..errors import ModelError
+from .original import read_bytes, reading
 
 KIND = "a mesh (.obj)"
 

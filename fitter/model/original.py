@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.errors import ModelError
+from ..errors import ModelError
 
 LARGEST_BYTES = 4 << 30  # of arrays that are read from one file; the largest published model (FLAME) has 0.1 GiB
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.errors import ModelError
-from fitter.model.original import array, basis, check_size, read_bytes, reading, sha256
-from fitter.model.source import SourceModel
-from fitter.model.winding import outward
+from ..errors import ModelError
+from .original import array, basis, check_size, read_bytes, reading, sha256
+from .source import SourceModel
+from .winding import outward
 
 KIND = "a Basel Face Model 2017 or 2019 (.h5)"
 _PART = ("model/mean", "model/pcaBasis", "model/pcaVariance")

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.errors import ModelError
-from fitter.model.original import array, basis, check_size, read_bytes, reading, require, sha256, text_lines
-from fitter.model.source import SourceModel
-from fitter.model.winding import outward
+from ..errors import ModelError
+from .original import array, basis, check_size, read_bytes, reading, require, sha256, text_lines
+from .source import SourceModel
+from .winding import outward
 
 KIND = "a BFM 2009 (01_MorphableModel.mat or BFM_model_front.mat)"
 PUBLISHED, CROPPED = "01_MorphableModel.mat", "BFM_model_front.mat"

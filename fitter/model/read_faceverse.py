@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.errors import ModelError
-from fitter.model.original import array, basis, read_bytes, read_npz, reading, require, sha256
-from fitter.model.safe_pickle import load_object_npy
-from fitter.model.source import SourceModel
-from fitter.model.winding import outward
+from ..errors import ModelError
+from .original import array, basis, read_bytes, read_npz, reading, require, sha256
+from .safe_pickle import load_object_npy
+from .source import SourceModel
+from .winding import outward
 
 KIND = "a FaceVerse model (.npy or .npz)"
 OUTER_EYE_CORNERS_MM = 90.0

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.errors import ModelError
-from fitter.model.original import array, read_bytes, read_npz, reading, require, sha256
-from fitter.model.safe_pickle import load_pickle
-from fitter.model.source import Joints, SourceModel
-from fitter.model.winding import outward
+from ..errors import ModelError
+from .original import array, read_bytes, read_npz, reading, require, sha256
+from .safe_pickle import load_pickle
+from .source import Joints, SourceModel
+from .winding import outward
 
 KIND = "a FLAME model (.pkl or .npz)"
 MM_PER_UNIT = 1000.0

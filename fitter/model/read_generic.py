@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.errors import ModelError
-from fitter.model.obj_mesh import ObjMesh, read_obj, read_obj_verts
-from fitter.model.original import array, read_bytes, read_npz, reading, sha256
-from fitter.model.source import SourceModel
-from fitter.model.winding import outward
+from ..errors import ModelError
+from .obj_mesh import ObjMesh, read_obj, read_obj_verts
+from .original import array, read_bytes, read_npz, reading, sha256
+from .source import SourceModel
+from .winding import outward
 
 KIND = "a model of one's own (folder of .obj, or .npz)"
 TEMPLATES = ("template.obj", "neutral.obj", "mean.obj")
@@ -30,7 +30,7 @@ UNITS = {"mm": 1.0, "cm": 10.0, "dm": 100.0, "m": 1000.0}
 AXES = {"left": "x", "up": "y", "out": "z"}
 KINDS = ("activation", "std")
 SETTINGS = ("name", "version", "license", "unit", "axes", "expression_kind", "parts", "uv")
-PARTS = {"right_eye": 3, "left_eye": 4, "mouth_inside": 9, "head": 10}  # numbers of fitter.observation.LABELS
+PARTS = {"right_eye": 3, "left_eye": 4, "mouth_inside": 9, "head": 10}  # numbers of facefit.observation.LABELS
 _NEEDED = ("verts", "faces", "identity_basis", "expression_basis")
 _OPTIONAL = (
     "identity_std", "expression_std", "expression_names", "albedo_mean", "albedo_basis", "albedo_std", "uv", "uv_faces",

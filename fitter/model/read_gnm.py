@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.errors import ModelError
-from fitter.model.original import array, read_bytes, read_npz, reading, sha256
-from fitter.model.source import Joints, SourceModel
-from fitter.model.winding import outward
+from ..errors import ModelError
+from .original import array, read_bytes, read_npz, reading, sha256
+from .source import Joints, SourceModel
+from .winding import outward
 
 KIND = "GNM Head v3 (gnm_head.npz)"
 MM_PER_UNIT = 1000.0
@@ -32,7 +32,7 @@ _NEEDED = (
 )  # fmt: skip
 _OPTIONAL = ("triangle_uvs", "pose_correctives_regressor")
 
-# Labels of fitter.observation.LABELS: 3 and 4 the eyes, 9 the mouth's inside.
+# Labels of facefit.observation.LABELS: 3 and 4 the eyes, 9 the mouth's inside.
 _HINTS = {"upper_teeth_and_gums": 9, "lower_teeth_and_gums": 9, "tongue": 9, "right_eye": 3, "left_eye": 4}
 # The skin gets nine sixteenths of the picture, each other region one: (left, bottom, side).
 _CELLS = {

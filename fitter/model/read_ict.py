@@ -20,15 +20,15 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.errors import ModelError
-from fitter.model.source import SourceModel
+from ..errors import ModelError
+from .source import SourceModel
 
 MM_PER_UNIT = 10.0
 VERTICES = 26719  # of an OBJ as published
 KEPT = 24591  # face, head and neck, mouth, eyes, teeth; not the lashes and films of fluid, which render engines blend
 IDENTITY = 100
 
-# First vertex of each piece, and its label (fitter.observation.LABELS): 0 for what is labelled by looking at it, 9
+# First vertex of each piece, and its label (facefit.observation.LABELS): 0 for what is labelled by looking at it, 9
 # inside of the mouth, 10 head (no part), 3 and 4 the eyes.
 PIECES = {
     "face": (0, 0), "head and neck": (9409, 0), "mouth socket": (11248, 9), "left eye socket": (13294, 10),
@@ -218,7 +218,7 @@ def _faces(lines: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
 
 def _triangles(quads: np.ndarray, uv_quads: np.ndarray, verts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(F, 3) triangles, (F, 3) texture triangles, (F,) row each came from; quads are cut along the shorter diagonal."""
-    from fitter.model.subdivide import triangulate
+    from .subdivide import triangulate
 
     whole = quads[:, 3] >= 0
     cut, corner = triangulate(quads[whole], verts)

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.errors import ModelError
-from fitter.model.cereal_archive import Archive
-from fitter.model.original import read_bytes, reading, sha256
-from fitter.model.source import SourceModel
-from fitter.model.winding import outward
+from ..errors import ModelError
+from .cereal_archive import Archive
+from .original import read_bytes, reading, sha256
+from .source import SourceModel
+from .winding import outward
 
 KIND = "a model of eos (.bin, such as sfm_shape_3448.bin)"
 VERSIONS = (1, 2, 3, 4)

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from fitter.landmark_topology import FACE_OVAL
-from fitter.model.face_model import FaceModel
-from fitter.observation import LABEL
+from ..landmark_topology import FACE_OVAL
+from ..observation import LABEL
+from .face_model import FaceModel
 
 # Lips, lids and the nose are compared with their like alone; brows and the rest of the head are skin here, for where
 # models end the one and begin the other is a convention.

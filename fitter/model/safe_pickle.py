@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.errors import ModelError
-from fitter.model.plain_pieces import Builder, Piece, piece, text_bytes
+from ..errors import ModelError
+from .plain_pieces import Builder, Piece, piece, text_bytes
 
 LARGEST_FILE = 4 << 30  # bytes; the largest published model is FLAME's with 0.1 GiB
 

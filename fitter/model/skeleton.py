@@ -14,8 +14,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from fitter.camera import rotation_matrix
-from fitter.row_product import affine_rows
+from ..camera import rotation_matrix
+from ..row_product import affine_rows
 
 EYES = ("right_eye", "left_eye")  # turned by the gaze
 TURNED = ("neck", "jaw")  # turned by Parameters.joints; the root's turn is the pose, others rest

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from fitter.closest_point import ClosestPoint
-from fitter.initialize import joint_basis
-from fitter.metrics import Similarity, fit_similarity
-from fitter.model.face_model import LANDMARKS7, FaceModel
-from fitter.parameters import Parameters
+from ..closest_point import ClosestPoint
+from ..initialize import joint_basis
+from ..metrics import Similarity, fit_similarity
+from ..parameters import Parameters
+from .face_model import LANDMARKS7, FaceModel
 
 INDEPENDENT = 2000  # the surface counts as so many independent points ...
 NOISE = 0.2  # ... each known to so many mm, against the components' unit prior, in the end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fitter.errors import ModelError
+from ..errors import ModelError
 
 
 def outward(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ has its centre at ((column + 0.5) * 2 / size - 1, 1 - (row + 0.5) * 2 / size) in
 `rast` is (B, S, S, 4): u, v, z / w, face index + 1, all zero where no face is seen. u is the perspective-correct
 barycentric weight of a face's vertex 0, v that of vertex 1, 1 - u - v that of vertex 2. Both sides of a face are drawn.
 
-Backends are imported when asked for: neither numba nor nvdiffrast is loaded by `import fitter.render`.
+Backends are imported when asked for: neither numba nor nvdiffrast is loaded by `import facefit.render`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from fitter.errors import FaceFitError
+from ..errors import FaceFitError
 
 RENDERERS = ("auto", "nvdiffrast", "cpu")
 
@@ -88,10 +88,10 @@ def load_renderer(name: str = "auto", device: torch.device | str = "cpu") -> Ren
             )
         if not _installed("nvdiffrast"):
             raise FaceFitError(f"renderer nvdiffrast is not installed; install it with: {NVDIFFRAST_INSTALL}")
-        from fitter.render.nvdiffrast import NvdiffrastRenderer
+        from .nvdiffrast import NvdiffrastRenderer
 
         return NvdiffrastRenderer(device)
-    from fitter.render.cpu import CpuRenderer
+    from .cpu import CpuRenderer
 
     return CpuRenderer()
 

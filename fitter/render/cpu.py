@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fitter.parallel import run_chunks
-from fitter.render import antialias_kernels
-from fitter.render import raster_kernels as kernels
+from ..parallel import run_chunks
+from . import antialias_kernels
+from . import raster_kernels as kernels
 
 
 class CpuRenderer:
-    """The contract of fitter.render.Renderer on CPU tensors."""
+    """The contract of facefit.render.Renderer on CPU tensors."""
 
     name = "cpu"
 
@@ -174,7 +174,7 @@ def _indices(faces: Tensor, count: int) -> np.ndarray:
 
 
 class _Edges(NamedTuple):
-    """The edges of a mesh, as fitter.render.antialias_kernels wants them."""
+    """The edges of a mesh, as facefit.render.antialias_kernels wants them."""
 
     across: np.ndarray
     sense: np.ndarray

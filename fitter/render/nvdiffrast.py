@@ -18,7 +18,7 @@ from torch import Tensor
 
 
 class NvdiffrastRenderer:
-    """The contract of fitter.render.Renderer on CUDA tensors, float32."""
+    """The contract of facefit.render.Renderer on CUDA tensors, float32."""
 
     name = "nvdiffrast"
 

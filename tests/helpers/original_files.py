@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.model.source import SourceModel
+from facefit.model.source import SourceModel
 
 MARKER = "marker-made-by-hostile-file"
 
@@ -147,7 +147,7 @@ def check_refused(reader, folder: Path, good: bytes, suffix: str) -> None:
     """Every bad file ends in a ModelError of one line that names it, and none of them ran."""
     import pytest
 
-    from fitter.errors import ModelError
+    from facefit.errors import ModelError
 
     for name, path in bad_files(folder, good, suffix).items():
         with pytest.raises(ModelError) as caught:

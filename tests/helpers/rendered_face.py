@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from fitter.camera import Camera, WindowTransform, project, rotation_matrix, to_camera_space, to_clip_space
-from fitter.energies.landmark import calibrated_precision
-from fitter.lighting import shade, vertex_normals
-from fitter.model.face_model import FaceModel
-from fitter.observation import LABEL, Observation
-from fitter.parameters import Parameters
-from fitter.render import load_renderer
-from fitter.scene import contour_choice, head_yaw, project_landmarks
-from fitter.segmentation import Segmentation, post_process
+from facefit.camera import Camera, WindowTransform, project, rotation_matrix, to_camera_space, to_clip_space
+from facefit.energies.landmark import calibrated_precision
+from facefit.lighting import shade, vertex_normals
+from facefit.model.face_model import FaceModel
+from facefit.observation import LABEL, Observation
+from facefit.parameters import Parameters
+from facefit.render import load_renderer
+from facefit.scene import contour_choice, head_yaw, project_landmarks
+from facefit.segmentation import Segmentation, post_process
 
 SIDE = 224
 BACKGROUND = (0.25, 0.45, 0.55)

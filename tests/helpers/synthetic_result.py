@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from fitter.camera import Camera, WindowTransform, project
-from fitter.model.face_model import FaceModel
-from fitter.observation import MASKS, Observation
-from fitter.parameters import Parameters
-from fitter.result import FitResult
-from fitter.view import make_window, view
+from facefit.camera import Camera, WindowTransform, project
+from facefit.model.face_model import FaceModel
+from facefit.observation import MASKS, Observation
+from facefit.parameters import Parameters
+from facefit.result import FitResult
+from facefit.view import make_window, view
 
 GREEN = np.array([0, 255, 0], np.uint8)  # the background; nothing painted is green
 

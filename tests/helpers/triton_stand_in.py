@@ -11,7 +11,7 @@ import types
 import numpy as np
 import torch
 
-MODULES = ("fitter.energies.prdl_triton", "fitter.energies.farthest_triton")
+MODULES = ("facefit.energies.prdl_triton", "facefit.energies.farthest_triton")
 
 
 class Value(np.ndarray):

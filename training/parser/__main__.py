@@ -25,11 +25,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import fitter  # noqa: F401  before torch and numpy: it sets their threads
+import facefit  # noqa: F401  before torch and numpy: it sets their threads
 
 import torch  # isort: skip
 
-from fitter.segment_parser import ParserSegmenter
+from facefit.segment_parser import ParserSegmenter
 from training.parser.augment import Augmentation
 from training.parser.evaluate import GROUPS, Scored, look, means, score
 from training.parser.export import export

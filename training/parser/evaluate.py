@@ -11,17 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import fitter  # noqa: F401  before torch and numpy: it sets their threads
+import facefit  # noqa: F401  before torch and numpy: it sets their threads
 
 import cv2  # isort: skip
 import numpy as np
 
 from benchmarks.bench_segmentation import RENDERED, TO_FASSEG, overlap, score_fasseg, seen_in
-from fitter.image import read_photo
-from fitter.landmarks import MediaPipeDetector
-from fitter.observation import LABEL
-from fitter.parse import PARSE_WINDOW, to_photo
-from fitter.segmentation import PartSegmenter
+from facefit.image import read_photo
+from facefit.landmarks import MediaPipeDetector
+from facefit.observation import LABEL
+from facefit.parse import PARSE_WINDOW, to_photo
+from facefit.segmentation import PartSegmenter
 
 _LOOKUP = np.array([TO_FASSEG[name] for name in LABEL], np.uint8)
 

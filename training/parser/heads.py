@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 import torch
 
-from fitter.landmark_topology import LEFT_UPPER_LID, RIGHT_UPPER_LID
-from fitter.lighting import vertex_normals
-from fitter.model.face_model import FaceModel, load_model
-from fitter.observation import LABEL
-from fitter.render import load_renderer
+from facefit.landmark_topology import LEFT_UPPER_LID, RIGHT_UPPER_LID
+from facefit.lighting import vertex_normals
+from facefit.model.face_model import FaceModel, load_model
+from facefit.observation import LABEL
+from facefit.render import load_renderer
 
 # Kinds of surface.
 SKIN, EYE_RIGHT, EYE_LEFT, MOUTH, TEETH = range(5)
@@ -245,7 +245,7 @@ def _openness(verts: np.ndarray, faces: np.ndarray, directions: int = 60) -> np.
 
 def _detected_landmarks(verts: np.ndarray, faces: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """MediaPipe's 478 points on a mesh: found on a picture of its mean face and taken back to the surface."""
-    from fitter.landmarks import load_detector
+    from facefit.landmarks import load_detector
 
     size = 640
     rotation = np.eye(3, dtype=np.float32)

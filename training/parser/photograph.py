@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from fitter.camera import Camera, project, to_clip_space
-from fitter.lighting import sh_basis, vertex_normals
-from fitter.observation import LABEL
-from fitter.render import load_renderer
+from facefit.camera import Camera, project, to_clip_space
+from facefit.lighting import sh_basis, vertex_normals
+from facefit.observation import LABEL
+from facefit.render import load_renderer
 from training.parser.backgrounds import draw_background, image_noise
 from training.parser.heads import MOUTH, SKIN, TEETH, Head, lit_share, turn
 from training.parser.painted_hair import draw_wisps, hair_shell, paint_hair, random_hairstyle

@@ -18,23 +18,23 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import fitter  # noqa: F401  before torch and numpy: it sets their threads
+import facefit  # noqa: F401  before torch and numpy: it sets their threads
 
 import cv2  # isort: skip
 import numpy as np
 import torch
 
-from fitter.camera import to_camera_space, to_clip_space, window_camera
-from fitter.config import preset
-from fitter.fit import fit_batch, observe
-from fitter.image import crop_window, read_photo, sample_labels, sample_window
-from fitter.landmark_topology import LEFT_BROW, RIGHT_BROW
-from fitter.landmarks import MediaPipeDetector
-from fitter.model.face_model import FaceModel, load_model
-from fitter.observation import LABEL
-from fitter.parameters import Parameters
-from fitter.render import load_renderer
-from fitter.segmentation import LabelImageSegmenter, ellipse, fill_loop, remove_specks
+from facefit.camera import to_camera_space, to_clip_space, window_camera
+from facefit.config import preset
+from facefit.fit import fit_batch, observe
+from facefit.image import crop_window, read_photo, sample_labels, sample_window
+from facefit.landmark_topology import LEFT_BROW, RIGHT_BROW
+from facefit.landmarks import MediaPipeDetector
+from facefit.model.face_model import FaceModel, load_model
+from facefit.observation import LABEL
+from facefit.parameters import Parameters
+from facefit.render import load_renderer
+from facefit.segmentation import LabelImageSegmenter, ellipse, fill_loop, remove_specks
 from training.parser.samples import IGNORE, MARGIN, SIDE, Samples
 
 log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from fitter.landmark_topology import FACE_OVAL
-from fitter.observation import LABEL
-from fitter.segmentation import fill_loop
+from facefit.landmark_topology import FACE_OVAL
+from facefit.observation import LABEL
+from facefit.segmentation import fill_loop
 from training.parser.samples import IGNORE
 
 # Mean colours of hair and skin as cameras show them, from dark to light; a person's lies between two neighbours.

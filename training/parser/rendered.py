@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-import fitter  # noqa: F401  before torch and numpy: it sets their threads
+import facefit  # noqa: F401  before torch and numpy: it sets their threads
 from training.parser.heads import Head, ict_head, own_head
 from training.parser.rendered_people import PortraitDetector, RenderedSample, render_sample
 from training.parser.samples import Samples

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fitter.image import WINDOW_MARGIN, crop_window, sample_labels, sample_window
-from fitter.landmarks import LandmarkDetector, MediaPipeDetector
+from facefit.image import WINDOW_MARGIN, crop_window, sample_labels, sample_window
+from facefit.landmarks import LandmarkDetector, MediaPipeDetector
 from training.parser.camera_effects import degrade
 from training.parser.heads import Head, ict_head, own_head
 from training.parser.photograph import photograph
@@ -43,7 +43,7 @@ class RenderedSample:
 
     Attributes:
         image: (384, 384, 3) uint8 RGB.
-        labels: (384, 384) uint8, fitter.observation.LABELS.
+        labels: (384, 384) uint8, facefit.observation.LABELS.
         landmarks: (478, 2) float32 window pixels, as MediaPipe sees the finished picture.
         true_landmarks: (478, 2) float32 window pixels, the model's own points projected.
         source: "facefit" or "ict".

@@ -16,7 +16,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from multiprocessing import get_context
@@ -26,44 +26,12 @@ import numpy as np
 
 from benchmarks.ablation.faces import split
 from benchmarks.ablation.fitting import Bench, Settings, fit_faces
+from benchmarks.ablation.lines import _settings, append_lines, batches, mean, read_lines
 from benchmarks.ablation.losses import METHODS, NONE
 from benchmarks.ablation.starts import STARTS
 from benchmarks.ablation.tuning import STARTS as TUNING_STARTS
 from benchmarks.ablation.tuning import search
 from benchmarks.dataset import DATA_VARIABLE, Case
-
-BATCH = 4  # faces that are fitted together
-
-
-def read_lines(path: Path) -> list[dict]:
-    """The records of a JSONL file; a last line that was cut off is left out. Empty where there is no file.
-
-    Raises:
-        ValueError: another line is damaged.
-    """
-    if not path.is_file():
-        return []
-    lines = path.read_text().split("\n")
-    records = []
-    for number, line in enumerate(lines):
-        try:
-            records += [json.loads(line)] if line.strip() else []
-        except ValueError:
-            if number < len(lines) - 1:
-                raise ValueError(f"{path}: line {number + 1} is damaged") from None
-    return records
-
-
-def append_lines(path: Path, records: Iterable[dict]) -> None:
-    """Add records, on the disk when this returns. A line that was cut off before is ended first."""
-    torn = path.is_file() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
-    if torn:
-        whole = path.read_bytes()
-        os.truncate(path, whole.rfind(b"\n") + 1)
-    with path.open("a") as file:
-        file.writelines(json.dumps(record) + "\n" for record in records)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 class Workers:
@@ -95,6 +63,7 @@ class Workers:
 
 
 _shared: dict = {}
+
 _writing = threading.Lock()
 
 
@@ -120,10 +89,6 @@ def _do(method: str, settings: Settings, photos: list[Case], start: str, scans: 
     return fit_faces(bench, method, settings, [known[case] for case in photos], start)
 
 
-def batches(photos: list[Case]) -> list[list[Case]]:
-    return [photos[at : at + BATCH] for at in range(0, len(photos), BATCH)]
-
-
 def tune(method: str, photos: list[Case], path: Path, workers: Workers) -> Settings:
     """The best settings of a method; what was tried before is read from `path`."""
     known = {_settings(line): line["iou"] for line in read_lines(path) if line["method"] == method}
@@ -141,23 +106,6 @@ def tune(method: str, photos: list[Case], path: Path, workers: Workers) -> Setti
         return known[settings]
 
     return search(method, value)[0]
-
-
-def best_settings(path: Path) -> dict[str, Settings]:
-    """The best that the search has tried so far, method by method."""
-    best: dict[str, dict] = {}
-    for line in read_lines(path):
-        if line["method"] not in best or line["iou"] > best[line["method"]]["iou"]:
-            best[line["method"]] = line
-    return {name: _settings(line) for name, line in best.items()}
-
-
-def mean(values: list[float | None]) -> float:
-    return float(np.mean([value for value in values if value is not None]))
-
-
-def _settings(line: dict) -> Settings:
-    return Settings(line["step"], line["weight"], line["scale"])
 
 
 def pending(path: Path, photos: list[Case], settings: dict[str, Settings]) -> list[tuple]:

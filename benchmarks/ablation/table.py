@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.ablation.fitting import INNER, Settings
+from benchmarks.ablation.lines import read_lines
 from benchmarks.ablation.losses import METHODS, NONE
-from benchmarks.ablation.run import read_lines
 from benchmarks.ablation.starts import STARTS, Start
 
 RESAMPLES = 2000

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from benchmarks.ablation.faces import SPLITS, Face, load_face, shrink, split, together
 from benchmarks.ablation.fitting import PART_WEIGHTS, Bench, Settings, descend, judge
+from benchmarks.ablation.lines import append_lines, batches, best_settings, mean, read_lines
 from benchmarks.ablation.point_losses import UNIT
-from benchmarks.ablation.run import append_lines, batches, best_settings, mean, read_lines
 from benchmarks.ablation.scene import Scene
 from benchmarks.ablation.starts import STARTS, start_parameters
 from benchmarks.dataset import DATA_VARIABLE

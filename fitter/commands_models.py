@@ -31,8 +31,8 @@ def models() -> None:
 @DEBUG
 def list_models(as_json: bool, debug: bool) -> None:
     """Installed models, and those that can be added, with their licences and sizes."""
+    from .bundled import model_path
     from .commands_shared import print_table
-    from .model.face_model import model_path
     from .model.registry import BUNDLED, KINDS, installed, models_folder
 
     here = {BUNDLED: model_path(), **installed()}

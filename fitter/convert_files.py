@@ -23,13 +23,14 @@ from pathlib import Path
 
 import numpy as np
 
+from .bundled import model_path
 from .convert import Conversion
 from .errors import InputError
 from .export import finite, mesh_contents, output_paths
 from .export_gltf import morph_glb, morph_targets
 from .export_mesh import vertex_normals
 from .fits import Fit, check_model
-from .model.face_model import LANDMARKS7, FaceModel, load_model, model_path
+from .model.face_model import LANDMARKS7, FaceModel, load_model
 from .model.regions import regions
 from .model.registry import BUNDLED, installed
 from .result import LANDMARK7_NAMES

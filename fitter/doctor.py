@@ -140,7 +140,8 @@ def _mediapipe() -> Check:
 
 
 def _parser() -> Check:
-    from .segment_parser import missing, parser_path
+    from .bundled import parser_path
+    from .segment_parser import missing
 
     check, _ = _package("parser", "onnxruntime", "pip install onnxruntime; until then colours take its place", True)
     if check.state == GOOD and missing() is not None:
@@ -149,8 +150,9 @@ def _parser() -> Check:
 
 
 def _model(path: str | None) -> Check:
+    from .bundled import model_path
     from .errors import ModelError
-    from .model.face_model import load_model, model_path
+    from .model.face_model import load_model
 
     place = model_path() if path is None else Path(path)
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .bundled import parser_path
 from .camera import WindowTransform
 from .errors import FaceFitError
 from .parser_crops import (
@@ -32,15 +33,6 @@ from .segmentation import Segmentation, check_window, separate_sides
 DETAIL_TRUST, DETAIL_FADE = 0.85, 0.2
 
 Networks = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-
-
-def parser_path() -> Path:
-    """Where the bundled parser lies, in a checkout or in an installed package."""
-    here = Path(__file__).resolve().parent
-    for folder in (here / "data", here.parent / "data"):
-        if (folder / "parser.onnx").is_file():
-            return folder / "parser.onnx"
-    return here.parent / "data" / "parser.onnx"
 
 
 def missing() -> str | None:

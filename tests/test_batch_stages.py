@@ -15,12 +15,12 @@ from facefit.batch_plan import plan_batch
 from facefit.batch_stages import Prepared, Stages, failure, fit_result, load_stages, pack, stack, unpack
 from facefit.batch_store import FolderStore
 from facefit.batch_tasks import StageCalls
+from facefit.bundled import model_path
 from facefit.config import FitConfig, Stage
 from facefit.errors import NoFaceError
 from facefit.fit import fit_photo
 from facefit.image import read_photo
 from facefit.job_options import JobOptions
-from facefit.model.face_model import model_path
 
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
 OPTIONS = JobOptions(

@@ -17,9 +17,9 @@ from PIL import Image
 import cli
 from facefit.batch_stages import failure
 from facefit.batch_store import open_store
+from facefit.bundled import model_path
 from facefit.image import read_photo
 from facefit.manifest import Record
-from facefit.model.face_model import model_path
 
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
 

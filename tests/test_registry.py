@@ -8,8 +8,9 @@ import pytest
 from helpers.places import ROOT
 from helpers.toy_model import toy_arrays
 
+from facefit.bundled import model_path
 from facefit.errors import ModelError
-from facefit.model.face_model import load_model, model_path, save_arrays
+from facefit.model.face_model import load_model, save_arrays
 from facefit.model.registry import KINDS, check_name, installed, models_folder, resolve
 
 

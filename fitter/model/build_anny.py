@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..bundled import model_path
 from ..landmark_topology import LEFT_BROW, LIPS_OUTER, RIGHT_BROW
 from ..landmarks import load_detector
 from ..observation import LABEL
@@ -20,7 +21,7 @@ from . import skin
 from .annotate import annotate_landmarks, contour_rows, ears, neutral_looks, part_weights
 from .anthropometry import POINTS, SURVEYS, Ruler
 from .calibrate import calibrate_detector
-from .face_model import FORMAT, from_arrays, model_path, save_arrays
+from .face_model import FORMAT, from_arrays, save_arrays
 from .head_geometry import Geometry, build_geometry
 from .identity import align_rigidly, principal_components, sample_people
 from .makehuman import BaseMesh, Macros, data_folder, read_face_units, read_head, read_sliders

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from ..bundled import model_path
 from ..errors import ModelError
-from .face_model import model_path
 from .registry import Download
 
 TIMEOUT = 30.0  # seconds without a byte

@@ -49,6 +49,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..bundled import model_path
 from ..errors import ModelError
 from ..observation import LABEL
 from ..row_product import affine_rows
@@ -216,15 +217,6 @@ class _Control:
         """(B, I + E) -> (B, V, 3)."""
         control = affine_rows(self.mean, coefficients, self.basis)
         return self.subdivision(control.reshape(-1, self.subdivision.inputs, 3))
-
-
-def model_path(name: str = "default") -> Path:
-    """Where the bundled model lies, in a checkout or in an installed package."""
-    here = Path(__file__).resolve().parent.parent
-    for folder in (here / "data", here.parent / "data"):
-        if (folder / "face_model.npz").is_file():
-            return folder / "face_model.npz"
-    return here.parent / "data" / "face_model.npz"
 
 
 def load_model(path: str | os.PathLike | None = None, device: torch.device | str = "cpu") -> FaceModel:

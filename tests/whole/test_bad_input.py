@@ -17,7 +17,7 @@ from helpers.places import ROOT
 from PIL import Image, ImageDraw
 
 import cli
-from facefit.model.face_model import model_path
+from facefit.bundled import model_path
 
 QUICK = ("--iterations", "1", "--texture-size", "64")
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")

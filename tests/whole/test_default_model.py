@@ -7,8 +7,9 @@ import pytest
 import torch
 from helpers.rendered_face import person, photograph
 
+from facefit.bundled import model_path
 from facefit.landmark_topology import FACE_OVAL, LANDMARKS, LEFT_EYE, LIPS_INNER, LIPS_OUTER, MIRROR, RIGHT_EYE
-from facefit.model.face_model import LANDMARKS7, load_model, model_path
+from facefit.model.face_model import LANDMARKS7, load_model
 from facefit.observation import LABEL
 
 ARKIT = """browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft

@@ -17,8 +17,8 @@ from helpers.places import ROOT
 from PIL import Image
 
 import cli
+from facefit.bundled import model_path
 from facefit.errors import FitError, NoFaceError
-from facefit.model.face_model import model_path
 
 
 def facefit(*args):

@@ -105,7 +105,7 @@ def fit_frames(source: Path, output: Path, own: dict, options: dict[str, Any]) -
         share_after=own["share_after"] or SHARE_AFTER,
     )  # fmt: skip
     report = None if options["quiet"] else _reporter(frames.count())
-    sequence = facefit.fit(frames, frames.fps, report)
+    sequence = fitter.fit(frames, frames.fps, report)
     write_files(sequence_files(sequence, output, options["texture_size"]), inputs)
     if not options["quiet"]:
         fitted = sequence.fitted

@@ -34,6 +34,7 @@ from benchmarks.bars import HEAD, LEFT, Bar, markdown
 from benchmarks.bench_prdl import by_matrix_product, cosine, scene
 from benchmarks.photo_folder import FACEFIT, environment, fill
 from benchmarks.summary import text_table
+from facefit.anatomy.parts import PARTS
 from facefit.batch_stages import stack
 from facefit.camera import Camera, to_camera_space, to_clip_space
 from facefit.config import FitConfig
@@ -44,7 +45,7 @@ from facefit.image import read_photo
 from facefit.landmarks import load_detector
 from facefit.lighting import shade, vertex_normals
 from facefit.model.face_model import FaceModel, load_model
-from facefit.observation import PARTS, Observation
+from facefit.observation import Observation
 from facefit.parameters import Parameters
 from facefit.render import load_renderer
 from facefit.segmentation import load_segmenter

@@ -22,11 +22,11 @@ import cv2  # isort: skip
 import numpy as np
 import torch
 
+from facefit.anatomy.landmarks import FACE_OVAL
+from facefit.anatomy.parts import LABEL
 from facefit.camera import WindowTransform
 from facefit.image import crop_window, read_photo, sample_window
-from facefit.landmark_topology import FACE_OVAL
 from facefit.landmarks import load_detector
-from facefit.observation import LABEL
 from facefit.parse import PARSE_WINDOW, to_photo
 from facefit.segmentation import ellipse, fill_loop, load_segmenter
 

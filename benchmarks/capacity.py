@@ -24,8 +24,9 @@ import numpy as np
 import torch
 
 from benchmarks.dataset import Scan, read_scan
+from facefit.anatomy.landmarks import LANDMARKS7
 from facefit.metrics import sample_surface, scan_distances, scan_error
-from facefit.model.face_model import LANDMARKS7, FaceModel, load_model
+from facefit.model.face_model import FaceModel, load_model
 from facefit.model.surface_fit import Samples, SurfaceFit, fit_surface, near_face
 
 SCANS = ("lps", "james")

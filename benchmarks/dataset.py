@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from facefit.observation import LABEL
+from facefit.anatomy.parts import LABEL
 
 SETS = ("synthetic", "fasseg", "wild", "ict_synthetic")
 DATA_VARIABLE = "FACEFIT_EVAL_DATA"
@@ -118,7 +118,7 @@ def _wild(folder: Path) -> list[Case]:
 
 
 def read_labels(case: Case) -> np.ndarray:
-    """(H, W) uint8 in the numbers of facefit.observation.LABELS; sides and lips as far as the set tells them apart."""
+    """(H, W) uint8 in the numbers of facefit.anatomy.parts.LABELS; sides and lips as far as the set tells them apart."""
     raw = np.asarray(Image.open(case.labels).convert("L"))
     table = np.zeros(256, np.uint8)
     if case.set == "fasseg":

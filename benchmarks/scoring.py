@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from benchmarks.dataset import Case, Scan, read_labels, read_scan
-from facefit.metrics import MERGED, part_iou, scan_error
-from facefit.model.face_model import LANDMARKS7, FaceModel
-from facefit.observation import LABEL, PARTS
+from facefit.anatomy.landmarks import LANDMARKS7
+from facefit.anatomy.parts import LABEL, MERGED, PARTS
+from facefit.metrics import part_iou, scan_error
+from facefit.model.face_model import FaceModel
 from facefit.report import render_labels
 from facefit.result import FitResult
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .anatomy.landmarks import IBUG68
+from .anatomy.parts import LABEL
 from .closest_point import ClosestPoint
 from .errors import InputError
-from .evaluate_landmarks import IBUG68
 from .files import write_files
 from .fits import Fit, load_result
 from .model.face_model import FaceModel
-from .observation import LABEL
 from .result import FitResult
 
 # REALY's 85 points (Chai et al. 2022) are iBug's 68 and 17 on cheeks and chin, here as blends of MediaPipe's landmarks:
@@ -128,7 +128,7 @@ def export_realy(
 
 def realy_keypoints(model: FaceModel) -> tuple[np.ndarray, np.ndarray]:
     """REALY's 85 keypoints on a model: (85,) triangle and (85, 3) barycentric weights on the mean face."""
-    from .landmark_topology import MIRROR
+    from .anatomy.landmarks import MIRROR
 
     landmarks = model.landmarks(model.verts[None])[0].double().numpy()
     points = np.zeros((85, 3))

@@ -228,7 +228,7 @@ def _summary(path: Path) -> dict:
 
 
 def _parts(model) -> str:
-    from .observation import LABELS
+    from .anatomy.parts import LABELS
 
     label = model.vertex_label.cpu().numpy()
     return ", ".join(f"{LABELS[k]} {int((label == k).sum())}" for k in range(1, 11))

@@ -19,15 +19,15 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
+from .anatomy.landmarks import FACE_OVAL
+from .anatomy.parts import LABEL
 from .closest_point import ClosestPoint
 from .initialize import rotation_vector
-from .landmark_topology import FACE_OVAL
 from .metrics import Similarity, fit_similarity
 from .model.face_model import FaceModel
 from .model.regions import BALLS, FINE, NONE, Regions, inside, oval, regions
 from .model.residual import surface_offsets
 from .model.surface_fit import GroupedSurface, Samples, SurfaceFit, fit_surface, triangle_normals
-from .observation import LABEL
 from .parameters import Parameters
 from .result import FitResult
 

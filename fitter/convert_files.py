@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .anatomy.landmarks import LANDMARK7_NAMES, LANDMARKS7
 from .bundled import model_path
 from .convert import Conversion
 from .errors import InputError
@@ -30,10 +31,9 @@ from .export import finite, mesh_contents, output_paths
 from .export_gltf import morph_glb, morph_targets
 from .export_mesh import vertex_normals
 from .fits import Fit, check_model
-from .model.face_model import LANDMARKS7, FaceModel, load_model
+from .model.face_model import FaceModel, load_model
 from .model.regions import regions
 from .model.registry import BUNDLED, installed
-from .result import LANDMARK7_NAMES
 from .texture import texels
 from .texture_transfer import albedo_texture, painted, transfer
 from .version import facefit_version

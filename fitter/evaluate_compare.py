@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .anatomy.parts import PARTS
 from .errors import InputError
 from .fits import Fit
-from .observation import PARTS
 
 
 def summarise(rows: Sequence[dict[str, float | None]]) -> dict[str, dict[str, float | int | None]]:

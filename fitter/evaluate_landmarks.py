@@ -5,23 +5,25 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from .anatomy.landmarks import (
+    FACE_OVAL,
+    IBUG68,
+    LANDMARKS7,
+    LEFT_BROW,
+    LEFT_EYE,
+    LIPS_INNER,
+    LIPS_OUTER,
+    NOSE,
+    OUTER_EYE_CORNERS,
+    RIGHT_BROW,
+    RIGHT_EYE,
+)
 from .camera import Camera, project
-from .landmark_topology import FACE_OVAL, LEFT_BROW, LEFT_EYE, LIPS_INNER, LIPS_OUTER, NOSE, RIGHT_BROW, RIGHT_EYE
-from .metrics import OUTER_EYE_CORNERS
-from .model.face_model import LANDMARKS7
 from .result import FitResult
 from .scene import contour_choice, project_landmarks
 
-# iBug's 68 points in MediaPipe's numbers. The jaw line (0 to 16) is a contour in both and corresponds only roughly;
-# brows are traced along the upper edge by iBug, within the hair by MediaPipe. Held against the points that ICT-FaceKit
-# publishes: 195 lies 2 mm from the third of the bridge, 5 lies 6 mm from it.
-IBUG68 = (
-    127, 234, 93, 132, 58, 136, 150, 176, 152, 400, 379, 365, 288, 361, 323, 454, 356,
-    70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 168, 197, 195, 4, 98, 97, 2, 326, 327,
-    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
-    61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91, 78, 81, 13, 311, 308, 402, 14, 178,
-)  # fmt: skip
 _SETS = {478: tuple(range(478)), 468: tuple(range(468)), 68: IBUG68, 7: LANDMARKS7}
+
 _GROUPS = {
     "eyes": {*RIGHT_EYE, *LEFT_EYE}, "brows": {*RIGHT_BROW, *LEFT_BROW}, "nose": set(NOSE) | {1, 4, 5, 195, 197},
     "lips": {*LIPS_OUTER, *LIPS_INNER}, "contour": set(FACE_OVAL),

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .anatomy.parts import LABEL, LABELS, MERGED, PARTS
 from .camera import WindowTransform, project, window_camera
 from .errors import InputError
 from .fits import Fit
-from .metrics import MERGED, part_iou
-from .observation import LABEL, LABELS, PARTS
+from .metrics import part_iou
 from .result import FitResult
 
 # What the numbers of a label picture mean. `eyes`, `brows`, `lips`, `mouth`: what the data do not tell apart.
@@ -56,7 +56,7 @@ def scored_parts(label_map: dict[int, str]) -> tuple[str, ...]:
 
 
 def to_labels(picture: np.ndarray, label_map: dict[int, str]) -> np.ndarray:
-    """(H, W) numbers of another data set -> (H, W) uint8 numbers of facefit.observation.LABELS.
+    """(H, W) numbers of another data set -> (H, W) uint8 numbers of facefit.anatomy.parts.LABELS.
 
     A merged part becomes its first member, which is right for the merged score (and only for that: `scored_parts`).
     """
@@ -175,7 +175,7 @@ def score_parts(
     """Part IoU of one fit.
 
     Args:
-        predicted: (H, W) facefit.observation.LABELS. numbers: (H, W) of the data set.
+        predicted: (H, W) facefit.anatomy.parts.LABELS. numbers: (H, W) of the data set.
         ignore: numbers whose pixels do not count, such as hair over the face.
         skip_absent: leave out a part that the labels lack, instead of scoring it 0 where the fit shows it.
     """

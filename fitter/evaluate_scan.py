@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .anatomy.landmarks import LANDMARKS7
 from .camera import Camera
 from .closest_point import ClosestPoint
 from .errors import InputError
 from .export_mesh import ply_bytes, vertex_normals
 from .mesh_file import Mesh, read_points
 from .metrics import Similarity, scan_distances
-from .model.face_model import LANDMARKS7, FaceModel
+from .model.face_model import FaceModel
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .anatomy.landmarks import LANDMARK7_NAMES
 from .camera import Camera
 from .errors import OutputError
 from .export_gltf import glb_bytes
@@ -29,7 +30,7 @@ from .export_mesh import mtl_bytes, obj_bytes, ply_bytes, png_bytes
 from .files import write_files
 from .model.face_model import FaceModel
 from .parameters import Parameters
-from .result import LANDMARK7_NAMES, SPACES, FitResult
+from .result import SPACES, FitResult
 
 logger = logging.getLogger(__name__)
 

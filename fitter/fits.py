@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .anatomy.parts import MASKS
 from .camera import Camera, WindowTransform
 from .errors import InputError
 from .export import FORMAT, FORMAT_VERSION, SUFFIXES, load_parameters
 from .image import read_photo
 from .model.face_model import FaceModel
-from .observation import MASKS, Observation
+from .observation import Observation
 from .parameters import Parameters
 from .result import FitResult
 

@@ -20,8 +20,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from .anatomy.landmarks import LANDMARKS, LEFT_EYE, LIPS_OUTER, MIRROR, RIGHT_EYE
 from .errors import NoFaceError
-from .landmark_topology import LANDMARKS, LEFT_EYE, LIPS_OUTER, MIRROR, RIGHT_EYE
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from .energies.eye_closure import LEFT_LID_PAIRS, RIGHT_LID_PAIRS
-from .landmark_topology import LEFT_EYE, RIGHT_EYE
-from .observation import MASKS, Observation
+from .anatomy.landmarks import LEFT_EYE, LEFT_LID_PAIRS, RIGHT_EYE, RIGHT_LID_PAIRS
+from .anatomy.parts import MASKS
+from .observation import Observation
 
 # Mean distance of the lids by the distance of the eye's corners. Wider open than OPEN, the detector is right about the
 # lids and a mask that is smaller is a mask that is wrong; from NARROW on the mask alone decides; between, both.

@@ -8,18 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .anatomy.landmarks import OUTER_EYE_CORNERS
+from .anatomy.parts import LABEL, MASKS, MERGED, PARTS
 from .closest_point import ClosestPoint
-from .observation import LABEL, MASKS, PARTS
 
-# What data sets that do not tell left from right, or the lips from the open mouth, hold against a fit.
-MERGED = {
-    "eyes": ("right_eye", "left_eye"),
-    "brows": ("right_brow", "left_brow"),
-    "lips": ("upper_lip", "lower_lip"),
-    "mouth": ("upper_lip", "lower_lip", "mouth_inside"),
-}
-OUTER_EYE_CORNERS = (33, 263)
 _GEMAN_MCCLURE = 8.0  # mm
+
 _ICP_POINTS = 5000  # another draw of them moves the median by up to 2 %, hence the fixed seed
 
 
@@ -33,7 +27,7 @@ def part_iou(
     """Intersection over union of each part (Wang et al. 2024, sec. 5.2), and of parts that some data sets merge.
 
     Args:
-        predicted, target: label pictures (H, W) as in facefit.observation.LABELS, or masks (10, H, W) (channels as in
+        predicted, target: label pictures (H, W) as in facefit.anatomy.parts.LABELS, or masks (10, H, W) (channels as in
             MASKS; above 0.5 is inside). Masks do not hold the inside of the mouth, so that `mouth` is the lips there.
         valid: (H, W) bool; pixels that count. Default: all.
         target_only: leave out a part that the target does not have, instead of scoring it 0.

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .anatomy.landmarks import INNER_LIP_PAIRS, LID_PAIRS
+from .anatomy.parts import LABEL, MASKS
 from .camera import project, rotation_matrix, to_clip_space, window_camera
 from .config import FitConfig
-from .energies.eye_closure import INNER_LIP_PAIRS, LID_PAIRS, relative_offset_energy
+from .energies.eye_closure import relative_offset_energy
 from .energies.landmark import calibrated_precision, landmark_energy
 from .energies.photometric import photometric_energy
 from .energies.prdl import (
@@ -33,7 +35,7 @@ from .energies.symmetry import albedo_symmetry
 from .lighting import estimate_sh, shade, vertex_normals
 from .mailbox import device_index
 from .model.face_model import FaceModel
-from .observation import LABEL, MASKS, Observation
+from .observation import Observation
 from .parameters import Parameters
 from .part_points import KEPT, part_points, rasterized_depth, thin_evenly, visible_points
 from .render import Renderer

@@ -7,19 +7,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from .anatomy.parts import MASKS, PARTS
 from .camera import Camera, WindowTransform
-
-# The 8 parts of the PRDL paper (sec. 3.2) in its order, then what only masks things out.
-PARTS = ("left_eye", "right_eye", "left_brow", "right_brow", "upper_lip", "lower_lip", "nose", "skin")
-MASKS = (*PARTS, "hair", "occluder")
-
-# Labels of a segmented picture and of the mesh (`--labels`). "right" is the person's right. A mesh has 10 for all the
-# rest of its head; a segmenter says more closely what it saw.
-LABELS = (
-    "background", "skin", "nose", "right_eye", "left_eye", "right_brow", "left_brow", "upper_lip", "lower_lip",
-    "mouth_inside", "head", "ear", "neck", "hair", "glasses", "occluder",
-)  # fmt: skip
-LABEL = {name: number for number, name in enumerate(LABELS)}
 
 
 @dataclass(frozen=True)

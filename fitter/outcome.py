@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .anatomy.parts import LABEL, MASKS, PARTS
 from .camera import WindowTransform, project, window_camera
 from .energies.prdl import above_brows as points_above_brows
 from .image import Photo
 from .metrics import landmark_error, part_iou
 from .model.face_model import FaceModel
 from .objective import Objective
-from .observation import LABEL, MASKS, PARTS, Observation
+from .observation import Observation
 from .optimize import Minimum
 from .parameters import Parameters
 from .result import FitResult

@@ -8,24 +8,14 @@ import cv2
 import numpy as np
 import torch
 
+from .anatomy.parts import COLOURS, LABEL, LABELS
 from .camera import WindowTransform
 from .image import Photo, crop_window
 from .landmarks import LandmarkDetector, load_detector, select_faces
-from .observation import LABEL, LABELS
 from .segmentation import PartSegmenter, load_segmenter
 
 # A window that is finer than the fit's shows brows and lids as the photo has them.
 PARSE_WINDOW = 384
-
-# One colour for each of LABELS; what is no face stays as it is.
-COLOURS = np.array(
-    [
-        (0, 0, 0), (255, 205, 160), (255, 130, 30), (30, 110, 255), (20, 210, 240), (140, 20, 170), (215, 60, 225),
-        (235, 20, 40), (170, 0, 70), (90, 0, 0), (128, 128, 128), (250, 240, 60), (0, 160, 125), (70, 140, 40),
-        (0, 250, 80), (255, 0, 255),
-    ],
-    np.uint8,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -33,7 +23,7 @@ class ParsedPhoto:
     """Labels of a photo.
 
     Attributes:
-        labels: (H, W) uint8, numbers of facefit.observation.LABELS; background where no face is near.
+        labels: (H, W) uint8, numbers of facefit.anatomy.parts.LABELS; background where no face is near.
         confidence: (H, W) float32 in [0, 1]; 0 where no face is near.
         faces: how many faces were parsed.
     """

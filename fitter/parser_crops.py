@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .landmark_topology import (
+from .anatomy.landmarks import (
     FACE_OVAL,
     LEFT_BROW,
     LEFT_EYE,
@@ -24,7 +24,7 @@ from .landmark_topology import (
     RIGHT_EYE,
     UPPER_LIP,
 )
-from .observation import LABEL, LABELS
+from .anatomy.parts import LABEL, LABELS
 from .segment_polygons import eye_polygon, face_region
 from .segmentation import fill_loop
 

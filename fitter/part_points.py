@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .anatomy.landmarks import LEFT_LOWER_LID, LEFT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_UPPER_LID
+from .anatomy.parts import LABEL
 from .energies.farthest_point import farthest_points
 from .energies.prdl_rows import GRID
-from .landmark_topology import LEFT_LOWER_LID, LEFT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_UPPER_LID
 from .model.face_model import FaceModel
-from .observation import LABEL
 from .sparse_map import SparseMap
 
 # Candidates per part, evenly over the surface; `thin_evenly` takes those that lie evenly in the picture.
@@ -34,7 +34,7 @@ class PartPoints:
     Attributes:
         corners: (P, 3) vertex indices; bary: (P, 3). Points on the surface.
         blend: (Q, 4) landmark indices; blend_weight: (Q, 4). Points between the lids.
-        label: (P + Q,) facefit.observation.LABELS.
+        label: (P + Q,) facefit.anatomy.parts.LABELS.
     """
 
     corners: Tensor
@@ -140,7 +140,7 @@ def thin_evenly(keep: Tensor, label: Tensor, pixels: Tensor, share: float = KEPT
     distance to the pixels they cover, and at 45 degrees of yaw the skin's would differ by 20 pixels.
 
     Args:
-        keep: (B, N) bool; label: (N,) facefit.observation.LABELS; pixels: (B, N, 2).
+        keep: (B, N) bool; label: (N,) facefit.anatomy.parts.LABELS; pixels: (B, N, 2).
         share: of a part's points that stays, in (0, 1].
     Returns:
         (B, N) bool, a subset of `keep` by farthest point sampling part by part.

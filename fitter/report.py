@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .anatomy.parts import PALETTE
 from .camera import Camera, WindowTransform
 from .export_mesh import png_bytes
 from .files import write_files
@@ -16,17 +17,10 @@ from .result import FitResult
 from .view import View, face_box, make_window, mesh_faces, part_labels, shading_normals, view
 
 PANEL = 512  # pixels
-PANELS = ("photo", "mesh over photo", "geometry", "render", "parts")
-_TILE = 1024  # pixels: what is rendered at once, so that a giant photo costs no more memory than a small one
 
-# One colour per label 0 to 10 (facefit.observation.LABELS); of a pair, the right one is darker.
-PALETTE = np.array(
-    [
-        (0, 0, 0), (236, 190, 150), (250, 220, 90), (40, 90, 200), (110, 170, 255), (20, 120, 70), (90, 200, 130),
-        (225, 60, 80), (255, 130, 150), (130, 20, 60), (150, 140, 170),
-    ],
-    np.uint8,
-)  # fmt: skip
+PANELS = ("photo", "mesh over photo", "geometry", "render", "parts")
+
+_TILE = 1024  # pixels: what is rendered at once, so that a giant photo costs no more memory than a small one
 
 
 def render_labels(model: FaceModel, verts_camera: np.ndarray, camera: Camera, width: int, height: int) -> np.ndarray:
@@ -36,7 +30,7 @@ def render_labels(model: FaceModel, verts_camera: np.ndarray, camera: Camera, wi
         verts_camera: (V, 3) mm, camera space; camera: of the photo (B = 1).
         width, height: of the photo in pixels.
     Returns:
-        (height, width) uint8, labels 0 to 10 of facefit.observation.LABELS. Parts that the mesh itself hides are hidden.
+        (height, width) uint8, labels 0 to 10 of facefit.anatomy.parts.LABELS. Parts that the mesh itself hides are hidden.
     Raises:
         ValueError: the mesh lies behind the camera.
     """

@@ -7,17 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from .anatomy.landmarks import LANDMARKS7
 from .camera import Camera, WindowTransform, rotation_matrix
 from .errors import FitError
-from .model.face_model import LANDMARKS7, FaceModel
+from .model.face_model import FaceModel
 from .observation import Observation
 from .parameters import Parameters
 
 SPACES = ("model", "camera")
-LANDMARK7_NAMES = (
-    "right_eye_outer", "right_eye_inner", "left_eye_inner", "left_eye_outer", "nose_bottom", "right_mouth_corner",
-    "left_mouth_corner",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import functools
 import cv2
 import numpy as np
 
+from .anatomy.parts import LABEL
 from .camera import WindowTransform
 from .landmarks import silence
-from .observation import LABEL
 from .segment_occluders import glasses_mask, hand_mask
 from .segment_polygons import face_region, polygon_labels
 from .segmentation import Segmentation, check_window, ellipse

@@ -7,7 +7,7 @@ import functools
 import cv2
 import numpy as np
 
-from .landmark_topology import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE
+from .anatomy.landmarks import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE
 from .landmarks import silence
 from .segmentation import ellipse, fill_loop
 

@@ -8,27 +8,16 @@ import cv2
 import numpy as np
 import torch
 
+from .anatomy.label_maps import LABEL_MAPS
+from .anatomy.parts import LABEL
 from .camera import WindowTransform
 from .errors import FaceFitError
-from .observation import LABEL
 from .segment_polygons import polygon_labels
-from .segmentation import CELEBAMASK19, Segmentation, check_window, separate_ears_and_neck, separate_sides
-
-# Helen (Smith et al. 2013) and, with ears and glasses, iBugMask (Lin et al. 2021).
-IBUG11 = (
-    "background", "skin", "left_brow", "right_brow", "left_eye", "right_eye", "nose", "upper_lip", "mouth_inside",
-    "lower_lip", "hair",
-)  # fmt: skip
-IBUG14 = (*IBUG11, "ear", "ear", "glasses")
-# CelebAMask-HQ's classes in the order of the widely used BiSeNet (zllrunning/face-parsing.PyTorch).
-BISENET19 = (
-    "background", "skin", "left_brow", "right_brow", "left_eye", "right_eye", "glasses", "ear", "ear", "occluder",
-    "nose", "mouth_inside", "upper_lip", "lower_lip", "neck", "neck", "background", "hair", "occluder",
-)  # fmt: skip
-LABEL_MAPS = {"celebamask19": CELEBAMASK19, "bisenet19": BISENET19, "ibug11": IBUG11, "ibug14": IBUG14}
+from .segmentation import Segmentation, check_window, separate_ears_and_neck, separate_sides
 
 # What nearly all of these networks were trained with (ImageNet).
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
+
 # The side for a network that takes any: that of CelebAMask-HQ's labels.
 ANY_SIDE = 512
 

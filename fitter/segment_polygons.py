@@ -5,8 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .camera import WindowTransform
-from .landmark_topology import (
+from .anatomy.landmarks import (
     FACE_OVAL,
     LEFT_BROW,
     LEFT_BROW_LOWER,
@@ -23,7 +22,8 @@ from .landmark_topology import (
     UPPER_LIP,
     mirrored,
 )
-from .observation import LABEL
+from .anatomy.parts import LABEL
+from .camera import WindowTransform
 from .segmentation import Segmentation, check_window, fill_loop
 
 # The oval folds over itself on a profile; these hulls keep the near cheek whole.

@@ -14,9 +14,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from .camera import WindowTransform
-from .errors import ImageError
-from .landmark_topology import (
+from .anatomy.label_maps import _FASSEG, CELEBAMASK19
+from .anatomy.landmarks import (
     FACE_OVAL,
     LEFT_BROW,
     LEFT_BROW_UPPER,
@@ -28,24 +27,31 @@ from .landmark_topology import (
     RIGHT_EYE,
     UPPER_LIP,
 )
-from .observation import LABEL, LABELS, MASKS, PARTS
+from .anatomy.parts import LABEL, LABELS, MASKS, PARTS
+from .camera import WindowTransform
+from .errors import ImageError
 
 logger = logging.getLogger(__name__)
 
 # Segmenters that have a name; others are files.
 SEGMENTERS = ("auto", "parser", "color", "polygons")
+
 # What shows the person's own face, so that a colour may be compared there.
 FACE_LABELS = tuple(
     LABEL[name]
     for name in ("skin", "nose", "right_eye", "left_eye", "right_brow", "left_brow", "upper_lip", "lower_lip")
 )
+
 # A piece of a part smaller than this share of its largest piece is a speck.
 SPECK = 0.1
+
 # Pixels of a valid region this close to its border (as a share of the window's side) mix two colours.
 VALID_MARGIN = 1 / 150
+
 # How far beyond the landmarks' face skin still belongs to it, as a share of its height: the far cheek of a turned head
 # reaches over the landmarks' hull.
 FACE_GROW = 0.03
+
 # Brows rise or fall towards the nose by less than this, also in anger; more is a broken mask.
 STEEPEST_BROW = 25.0
 
@@ -55,7 +61,7 @@ class Segmentation:
     """What a segmenter saw.
 
     Attributes:
-        labels: (S, S) uint8, numbers of facefit.observation.LABELS without "head".
+        labels: (S, S) uint8, numbers of facefit.anatomy.parts.LABELS without "head".
         confidence: (S, S) float32 in [0, 1], how sure the label is.
     """
 
@@ -192,17 +198,6 @@ def separate_ears_and_neck(labels: np.ndarray, landmarks: np.ndarray, grow: floa
     return out
 
 
-# --- labels made elsewhere ------------------------------------------------------------------------------------------
-
-# FASSEG's six classes (Khan et al. 2015), as numbered by colour: mouth is lips and opening, skin has ears and neck.
-_FASSEG = {0: "background", 1: "skin", 2: "hair", 3: "nose", 4: "right_eye", 5: "mouth", 6: "right_brow"}
-# CelebAMask-HQ (Lee et al. 2020). Hats, ear rings and necklaces cover; cloth is no person's skin. Sides: see `sides`.
-CELEBAMASK19 = (
-    "background", "skin", "nose", "glasses", "left_eye", "right_eye", "left_brow", "right_brow", "ear", "ear",
-    "mouth_inside", "upper_lip", "lower_lip", "hair", "occluder", "occluder", "neck", "neck", "background",
-)  # fmt: skip
-
-
 def split_mouth(labels: np.ndarray, mouth: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """Give each pixel of a mouth to the upper lip, the lower lip or the opening, whichever loop is nearest."""
     distance = [
@@ -226,7 +221,7 @@ class LabelImageSegmenter:
         """
         Args:
             path: a PNG with one channel of label numbers (or a palette), as large as the photo.
-            label_map: "facefit" (facefit.observation.LABELS), "celebamask19" or "fasseg".
+            label_map: "facefit" (facefit.anatomy.parts.LABELS), "celebamask19" or "fasseg".
         Raises:
             ValueError: an unknown label map.
             ImageError: the file cannot be read or holds other numbers.
@@ -358,7 +353,7 @@ def post_process(segmentation: Segmentation, landmarks: np.ndarray) -> tuple[np.
         segmentation: of one window.
         landmarks: (478, 2) window pixels.
     Returns:
-        part_masks (10, S, S) float32 in the order of facefit.observation.MASKS, valid (S, S) float32, brow_line (2, 3)
+        part_masks (10, S, S) float32 in the order of facefit.anatomy.parts.MASKS, valid (S, S) float32, brow_line (2, 3)
         float32; see Observation.
     Source: Wang et al. 2024, supplement B and fig. 12.
     """

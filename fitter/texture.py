@@ -19,9 +19,9 @@ from scipy.sparse import csgraph
 from scipy.sparse.linalg import splu
 
 from . import texture_kernels as kernels
+from .anatomy.parts import LABEL, MASKS
 from .lighting import shade
 from .model.face_model import FaceModel
-from .observation import LABEL, MASKS
 from .render import load_renderer
 from .result import FitResult
 from .view import View, face_box, make_window, mesh_faces, part_labels, shading_normals, view

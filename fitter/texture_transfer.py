@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from . import texture_kernels as kernels
+from .anatomy.parts import LABEL
 from .closest_point import ClosestPoint
 from .errors import InputError
 from .model.face_model import FaceModel
 from .model.regions import BALLS, NONE, SKIN, Regions
 from .model.surface_fit import FACING, GroupedSurface, triangle_normals, triangle_weights
-from .observation import LABEL
 from .texture import fill_gutter, texels
 
 NEAR, FAR = 4.0, 12.0  # mm to the other surface over which its colour gives way to the model's own skin

@@ -94,7 +94,7 @@ def part_labels(seen: View, faces: np.ndarray, vertex_label: np.ndarray) -> np.n
     """Which part each pixel of a view shows: the label with the largest barycentric weight, so borders are smooth.
 
     Args:
-        vertex_label: (V,) facefit.observation.LABELS, 0 to 10.
+        vertex_label: (V,) facefit.anatomy.parts.LABELS, 0 to 10.
     Returns:
         (S, S) uint8, 0 where no face is seen.
     """

@@ -5,8 +5,9 @@ import pytest
 import torch
 from helpers.toy_model import toy_arrays
 
+from facefit.anatomy.landmarks import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
+from facefit.anatomy.parts import LABEL
 from facefit.camera import rotation_matrix
-from facefit.landmark_topology import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
 from facefit.landmarks import DetectedFace
 from facefit.model.annotate import (
     BACKGROUND,
@@ -23,7 +24,6 @@ from facefit.model.annotate import (
     turned,
     vertex_normals,
 )
-from facefit.observation import LABEL
 from facefit.segmentation import Segmentation
 
 ARRAYS = toy_arrays(rows=33, columns=33)

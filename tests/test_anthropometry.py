@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facefit.landmark_topology import LANDMARKS, MIRROR
+from facefit.anatomy.landmarks import LANDMARKS, MIRROR
 from facefit.model.anthropometry import POINTS, SURVEYS, Ruler
 
 # a face of points, mm: y up, x to its left, z out

@@ -5,8 +5,8 @@ import pytest
 import torch
 from helpers.toy_model import toy_arrays
 
+from facefit.anatomy.landmarks import LANDMARKS, MIRROR
 from facefit.camera import Camera, project
-from facefit.landmark_topology import LANDMARKS, MIRROR
 from facefit.landmarks import DetectedFace
 from facefit.model import calibrate
 from facefit.model.annotate import FOCAL, PICTURE

@@ -11,10 +11,11 @@ from helpers.synthetic_result import synthetic_result
 from helpers.toy_faces import toy_face
 from PIL import Image
 
+from facefit.anatomy.landmarks import LANDMARKS7
 from facefit.export import reproject, write_result
 from facefit.mesh_file import read_mesh, read_points
 from facefit.metrics import fit_similarity
-from facefit.model.face_model import LANDMARKS7, load_model, save_arrays
+from facefit.model.face_model import load_model, save_arrays
 
 
 def picture(path):

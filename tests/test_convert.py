@@ -10,6 +10,7 @@ from helpers.toy_faces import toy_face
 from helpers.toy_model import jointed_arrays
 from scipy import sparse
 
+from facefit.anatomy.parts import LABEL
 from facefit.closest_point import ClosestPoint
 from facefit.convert import DIRECTIONS, convert, rest_offsets, surface_errors
 from facefit.convert import _Shown as Shown
@@ -18,7 +19,6 @@ from facefit.model.face_model import from_arrays
 from facefit.model.regions import LEFT_BALL, LOWER_LIP, NONE, NOSE, RIGHT_LID, SKIN, UPPER_LIP, inside, oval, regions
 from facefit.model.residual import FADE, folded_vertices, graph_laplacian, surface_offsets
 from facefit.model.surface_fit import GroupedSurface
-from facefit.observation import LABEL
 from facefit.parameters import Parameters
 from facefit.texture_transfer import transfer
 

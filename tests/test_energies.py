@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from facefit.energies.eye_closure import INNER_LIP_PAIRS, LEFT_LID_PAIRS, RIGHT_LID_PAIRS, relative_offset_energy
+from facefit.anatomy.landmarks import INNER_LIP_PAIRS, LEFT_LID_PAIRS, RIGHT_LID_PAIRS
+from facefit.energies.eye_closure import relative_offset_energy
 from facefit.energies.landmark import calibrated_precision, landmark_energy, march_contour
 from facefit.energies.photometric import photometric_energy, photometric_energy_torch
 from facefit.energies.prior import activation_prior, gaussian_prior, gaze_prior, pose_prior

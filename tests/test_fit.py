@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers.rendered_face import person, photograph, together
 
+from facefit.anatomy.parts import PARTS
 from facefit.camera import project, rotation_matrix
 from facefit.config import FitConfig, Weights, override
 from facefit.errors import FitError, NoFaceError
@@ -15,7 +16,6 @@ from facefit.image import Photo
 from facefit.landmarks import DetectedFace
 from facefit.metrics import mean_iou
 from facefit.model.face_model import load_model
-from facefit.observation import PARTS
 from facefit.scene import contour_choice, head_yaw, project_landmarks
 from facefit.segmentation import load_segmenter
 

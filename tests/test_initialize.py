@@ -7,11 +7,11 @@ import pytest
 import torch
 from helpers import rendered_face
 
+from facefit.anatomy.landmarks import MIRROR
 from facefit.camera import Camera, project, rotation_matrix, to_camera_space
 from facefit.config import FitConfig, Weights
 from facefit.errors import FitError
 from facefit.initialize import first_pose, landmark_solver, rotation_vector
-from facefit.landmark_topology import MIRROR
 from facefit.model.face_model import load_model
 from facefit.scene import contour_choice, head_yaw, project_landmarks
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from facefit import landmark_topology as topology
+from facefit.anatomy import landmarks as topology
 from facefit.errors import NoFaceError
 from facefit.landmarks import (
     DetectedFace,

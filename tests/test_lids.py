@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from facefit.anatomy.landmarks import LEFT_EYE, LEFT_LID_PAIRS, RIGHT_EYE, RIGHT_LID_PAIRS
+from facefit.anatomy.parts import MASKS
 from facefit.camera import Camera, WindowTransform
-from facefit.energies.eye_closure import LEFT_LID_PAIRS, RIGHT_LID_PAIRS
-from facefit.landmark_topology import LEFT_EYE, RIGHT_EYE
 from facefit.lids import lids_by_masks, polygon_area
-from facefit.observation import MASKS, Observation
+from facefit.observation import Observation
 from facefit.segmentation import fill_loop
 
 SIZE = 128

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from facefit.anatomy.parts import LABEL, MASKS
 from facefit.closest_point import ClosestPoint
 from facefit.metrics import fit_similarity, landmark_error, mean_iou, part_iou, sample_surface, scan_error
-from facefit.observation import LABEL, MASKS
 
 
 def rotation(angle: float) -> np.ndarray:

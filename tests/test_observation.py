@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 import torch
 
+from facefit.anatomy.parts import LABEL, LABELS, MASKS, PARTS
 from facefit.camera import Camera, WindowTransform
-from facefit.observation import LABEL, LABELS, MASKS, PARTS, Observation
+from facefit.observation import Observation
 
 
 def observation(batch=2, size=8):

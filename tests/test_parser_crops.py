@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facefit.landmark_topology import MIRROR
+from facefit.anatomy.landmarks import MIRROR
 from facefit.landmarks import load_detector
 from facefit.parser_crops import (
     CHANNELS,

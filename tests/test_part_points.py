@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from facefit.anatomy.landmarks import LEFT_LOWER_LID, LEFT_UPPER_LID
+from facefit.anatomy.parts import LABEL
 from facefit.camera import Camera, project, to_clip_space
-from facefit.landmark_topology import LEFT_LOWER_LID, LEFT_UPPER_LID
-from facefit.observation import LABEL
 from facefit.part_points import BEYOND, DEPTH_TOLERANCE, part_points, rasterized_depth, thin_evenly, visible_points
 from facefit.render import load_renderer
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from facefit.anatomy.parts import LABEL, PARTS
 from facefit.energies.convex_hull import hull_corners
 from facefit.energies.farthest_point import farthest_points
 from facefit.energies.mask_distance import mask_extremes, mask_means
@@ -19,7 +20,6 @@ from facefit.energies.prdl import (
     select_points,
 )
 from facefit.energies.prdl_chunked import PrdlChunked
-from facefit.observation import LABEL, PARTS
 
 # Middle x, y and half axes, as parts of the side, of a face's parts.
 ELLIPSES = {

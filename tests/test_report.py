@@ -9,8 +9,8 @@ from helpers.synthetic_result import GREEN, synthetic_result
 from PIL import Image
 
 import facefit.report
+from facefit.anatomy.parts import LABEL
 from facefit.camera import Camera, project
-from facefit.observation import LABEL
 from facefit.report import PANELS, overlay, overlay_window, render_labels, write_labels, write_overlay
 
 

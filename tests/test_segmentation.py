@@ -5,11 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
+from facefit.anatomy.parts import LABEL, MASKS
 from facefit.camera import WindowTransform
 from facefit.errors import FaceFitError, ImageError
 from facefit.image import crop_window, sample_window
 from facefit.landmarks import load_detector
-from facefit.observation import LABEL, MASKS
 from facefit.segment_occluders import glasses_mask, hand_mask
 from facefit.segment_polygons import PolygonSegmenter, face_region, polygon_labels
 from facefit.segmentation import (
@@ -324,7 +324,8 @@ def colour_parser(path, classes: int, side: int = SIZE) -> np.ndarray:
 @pytest.mark.parametrize("name", ["celebamask19", "bisenet19", "ibug11", "ibug14"])
 def test_onnx_parser(tmp_path, landmarks, name):
     pytest.importorskip("onnxruntime")
-    from facefit.segment_onnx import LABEL_MAPS, OnnxSegmenter
+    from facefit.anatomy.label_maps import LABEL_MAPS
+    from facefit.segment_onnx import OnnxSegmenter
 
     names = LABEL_MAPS[name]
     path = tmp_path / "parser.onnx"

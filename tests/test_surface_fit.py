@@ -6,10 +6,11 @@ import torch
 from helpers.toy_faces import toy_face
 from helpers.toy_model import jointed_arrays
 
+from facefit.anatomy.landmarks import LANDMARKS7
 from facefit.camera import rotation_matrix
 from facefit.closest_point import ClosestPoint
 from facefit.metrics import sample_surface
-from facefit.model.face_model import LANDMARKS7, from_arrays
+from facefit.model.face_model import from_arrays
 from facefit.model.surface_fit import (
     GroupedSurface,
     Samples,

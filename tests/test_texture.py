@@ -7,7 +7,7 @@ import pytest
 import torch
 from helpers.synthetic_result import paint, synthetic_result
 
-from facefit.observation import MASKS
+from facefit.anatomy.parts import MASKS
 from facefit.texture import mirrored_corners, texels, unwrap
 
 SIZE = 256
@@ -141,7 +141,7 @@ def test_a_face_outside_the_photo_is_filled_from_the_model(frontal):
 
 
 def test_hair_over_an_open_mouth_is_not_baked_in(toy_model):
-    from facefit.observation import LABEL
+    from facefit.anatomy.parts import LABEL
 
     labels = toy_model.vertex_label.clone()
     labels[(labels == LABEL["upper_lip"]) | (labels == LABEL["lower_lip"])] = LABEL["mouth_inside"]

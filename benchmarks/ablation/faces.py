@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from benchmarks.dataset import Case, cases, spread
+from facefit.anatomy.parts import LABEL, PARTS
 from facefit.camera import Camera, WindowTransform
 from facefit.config import FitConfig
 from facefit.files import write_files
-from facefit.observation import LABEL, PARTS, Observation
+from facefit.observation import Observation
 
 JUDGED = 224  # side of the window in which the masks are kept and the results are judged
 FITTED = 112  # side of the window that the methods see; PRDL's anchors are its pixels

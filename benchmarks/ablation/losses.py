@@ -22,7 +22,7 @@ class Loss(Protocol):
         ...
 
     def __call__(self, scene: Scene, targets: Any, scale: float = 1.0) -> Tensor:
-        """(B, 8) energies of the parts in the order of facefit.observation.PARTS; 0 for an empty mask."""
+        """(B, 8) energies of the parts in the order of facefit.anatomy.parts.PARTS; 0 for an empty mask."""
         ...
 
 

@@ -14,9 +14,9 @@ import torch
 from scipy.spatial import Delaunay, cKDTree
 from torch import Tensor
 
-from facefit.landmark_topology import LEFT_LOWER_LID, LEFT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_UPPER_LID
+from facefit.anatomy.landmarks import LEFT_LOWER_LID, LEFT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_UPPER_LID
+from facefit.anatomy.parts import LABEL, PARTS
 from facefit.model.face_model import FaceModel
-from facefit.observation import LABEL, PARTS
 from facefit.part_points import BEYOND, PartPoints
 
 SPACING = {"nose": 4.0, "upper_lip": 3.0, "lower_lip": 3.0, "right_brow": 3.0, "left_brow": 3.0, "skin": 7.0}  # mm
@@ -39,7 +39,7 @@ class PartMesh:
 
     @property
     def label(self) -> Tensor:
-        """(T,) facefit.observation.LABELS."""
+        """(T,) facefit.anatomy.parts.LABELS."""
         return torch.tensor([LABEL[name] for name in PARTS])[self.part]
 
 

@@ -9,9 +9,10 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from benchmarks.ablation.scene import Scene
+from facefit.anatomy.parts import PARTS
 from facefit.energies.farthest_point import farthest_points
 from facefit.energies.prdl import SKIN_POINTS, PrdlTargets, prdl_part_energies, prdl_targets
-from facefit.observation import PARTS, Observation
+from facefit.observation import Observation
 
 UNIT = 224.0  # pixels on a side of the window that distances are told in, whatever the window is
 DCD_ALPHA = 1000.0  # Wu et al. 2021, for clouds of about unit size

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.ablation.part_mesh import PartMesh, part_mesh
+from facefit.anatomy.parts import MASKS
 from facefit.camera import project, rotation_matrix, to_camera_space, to_clip_space, window_camera
 from facefit.energies.prdl import PrdlSelection, group_points, select_points
 from facefit.model.face_model import FaceModel
-from facefit.observation import MASKS, Observation
+from facefit.observation import Observation
 from facefit.parameters import Parameters
 from facefit.part_points import PartPoints, part_points, rasterized_depth, thin_evenly, visible_points
 from facefit.render import Renderer

@@ -26,7 +26,8 @@ from benchmarks.ablation.point_losses import UNIT
 from benchmarks.ablation.scene import Scene
 from benchmarks.ablation.starts import STARTS, start_parameters
 from benchmarks.dataset import DATA_VARIABLE
-from facefit.observation import PARTS, Observation
+from facefit.anatomy.parts import PARTS
+from facefit.observation import Observation
 from facefit.parameters import Parameters
 
 

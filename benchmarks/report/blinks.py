@@ -198,6 +198,6 @@ def _png(picture: np.ndarray) -> bytes:
 
 
 def closing(case: Case) -> tuple[str, ...]:
-    """The parts of a case that close, as in facefit.observation.PARTS."""
+    """The parts of a case that close, as in facefit.anatomy.parts.PARTS."""
     right, left = BLINKS[case.group]
     return tuple(name for name, shut in (("right_eye", right), ("left_eye", left)) if shut > 0)

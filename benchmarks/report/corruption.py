@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 import torch
 
+from facefit.anatomy.parts import MASKS, PARTS
 from facefit.image import Photo
-from facefit.observation import MASKS, PARTS, Observation
+from facefit.observation import Observation
 
 SHARE = 0.5  # of the landmarks
 OFFSET = 0.05  # of the face's size, the mean of the landmarks' width and height

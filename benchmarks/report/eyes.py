@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.dataset import Case
 from benchmarks.report import blinks
-from facefit.observation import LABEL
+from facefit.anatomy.parts import LABEL
 
 EYES = ("right_eye", "left_eye")
 # Of the rendered people of `ict_synthetic`: those whose lids the set's own expression closes to a part.

@@ -11,8 +11,9 @@ import numpy as np
 from benchmarks.dataset import Case, read_labels
 from benchmarks.report.eyes import closing_eyes, eye_polygons
 from benchmarks.scoring import INNER
-from facefit.metrics import MERGED, part_iou
-from facefit.observation import LABEL, PARTS, Observation
+from facefit.anatomy.parts import LABEL, MERGED, PARTS
+from facefit.metrics import part_iou
+from facefit.observation import Observation
 from facefit.report import render_labels
 from facefit.result import FitResult
 

@@ -18,7 +18,7 @@ def zones(points: np.ndarray, landmarks7: np.ndarray) -> np.ndarray:
     middle of the face in units of half the distance of the outer eye corners.
 
     Args:
-        points: (N, 3); landmarks7: (7, 3) of the same surface, as in facefit.result.LANDMARK7_NAMES.
+        points: (N, 3); landmarks7: (7, 3) of the same surface, as in facefit.anatomy.landmarks.LANDMARK7_NAMES.
     """
     nose = landmarks7[4]
     across = landmarks7[3] - landmarks7[0]

@@ -5,15 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-# Upper and lower lid in MediaPipe's topology, from the outer to the inner corner (corners 33, 133; 263, 362 left out).
-RIGHT_LID_PAIRS = ((246, 7), (161, 163), (160, 144), (159, 145), (158, 153), (157, 154), (173, 155))
-LEFT_LID_PAIRS = ((466, 249), (388, 390), (387, 373), (386, 374), (385, 380), (384, 381), (398, 382))
-LID_PAIRS = RIGHT_LID_PAIRS + LEFT_LID_PAIRS
-# Inner rims of upper and lower lip, from the person's right to the left (corners 78 and 308 left out).
-INNER_LIP_PAIRS = (
-    (191, 95), (80, 88), (81, 178), (82, 87), (13, 14), (312, 317), (311, 402), (310, 318), (415, 324),
-)  # fmt: skip
-
 
 def relative_offset_energy(
     projected: Tensor,

@@ -24,7 +24,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from ..observation import LABEL, PARTS
+from ..anatomy.parts import LABEL, PARTS
 from . import prdl_cpu
 from .farthest_point import farthest_points
 from .mask_distance import mask_extremes, mask_means, mask_points
@@ -126,7 +126,7 @@ def select_points(
     falls outside the window, and what lies under hair, glasses, hands or outside the photo.
 
     Args:
-        vertex_label: (V,) facefit.observation.LABELS.
+        vertex_label: (V,) facefit.anatomy.parts.LABELS.
         pixels: (B, V, 2) projected vertices, window pixels.
         visible: (B, V) bool: not hidden by the mesh itself.
         brow_line: (B, 2, 3) as in Observation.
@@ -163,7 +163,7 @@ def select_points(
 
 
 def part_of_label(vertex_label: Tensor) -> Tensor:
-    """(V,) facefit.observation.LABELS -> (V,) index into PARTS, -1 for what belongs to no part."""
+    """(V,) facefit.anatomy.parts.LABELS -> (V,) index into PARTS, -1 for what belongs to no part."""
     table = torch.full((len(LABEL),), -1, dtype=torch.long, device=vertex_label.device)
     for number, name in enumerate(PARTS):
         table[LABEL[name]] = number
@@ -177,7 +177,7 @@ def group_points(
 
     Args:
         keep: (B, V) bool, of `select_points`.
-        vertex_label: (V,) facefit.observation.LABELS.
+        vertex_label: (V,) facefit.anatomy.parts.LABELS.
         pixels: (B, V, 2) window pixels; where the skin is dense now.
         skin_points: at most so many vertices of skin per face; None keeps all.
     Source: Wang et al. 2024, sec. 3.3 (FPS).

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..anatomy.parts import PARTS
 from ..mailbox import device_index
-from ..observation import PARTS
 
 COUNT = len(PARTS)
 CELL = 8  # pixels; points are sorted by cells of this side, so that blocks of points lie close together

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..observation import PARTS
+from ..anatomy.parts import PARTS
 from .prdl_cpu import CELL
 
 SKIN = PARTS.index("skin")

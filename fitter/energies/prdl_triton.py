@@ -26,7 +26,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..observation import PARTS
+from ..anatomy.parts import PARTS
 from .prdl_cpu import CELL, NEVER
 
 TILE = 16  # pixels; side of a tile of anchors

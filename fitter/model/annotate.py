@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..anatomy.landmarks import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
+from ..anatomy.parts import LABEL
 from ..camera import Camera, project, rotation_matrix, to_clip_space
-from ..landmark_topology import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
-from ..observation import LABEL
 from ..render import load_renderer
 from .array_table import PART_LABELS
 
@@ -314,7 +314,7 @@ def part_weights(
 
     Args:
         looks: as `annotate_landmarks`; what only the opened mouth shows is voted on in its views.
-        known: (V,) label of facefit.observation.LABELS of what needs no vote (eyeballs, teeth, the mouth's lining), else
+        known: (V,) label of facefit.anatomy.parts.LABELS of what needs no vote (eyeballs, teeth, the mouth's lining), else
             0.
     Returns:
         (V, 11) share of each label 0 to 10.

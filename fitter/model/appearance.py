@@ -12,8 +12,8 @@ import numpy as np
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial import cKDTree
 
+from ..anatomy.parts import LABEL
 from ..closest_point import ClosestPoint
-from ..observation import LABEL
 from . import skin
 from .face_model import FaceModel
 from .mirror import sphere_centre

@@ -6,7 +6,7 @@ import numpy as np
 
 from .source import JOINT_NAMES
 
-PART_LABELS = 11  # facefit.observation.LABELS 0 to 10: what a mesh can be labelled with
+PART_LABELS = 11  # facefit.anatomy.parts.LABELS 0 to 10: what a mesh can be labelled with
 
 # Array: kind, shape. A letter stands for the same number wherever it occurs; the first array with it says which.
 _TABLE: dict[str, tuple[str, tuple]] = {

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..anatomy.landmarks import LEFT_BROW, LIPS_OUTER, RIGHT_BROW
+from ..anatomy.parts import LABEL
 from ..bundled import model_path
-from ..landmark_topology import LEFT_BROW, LIPS_OUTER, RIGHT_BROW
 from ..landmarks import load_detector
-from ..observation import LABEL
 from . import skin
 from .annotate import annotate_landmarks, contour_rows, ears, neutral_looks, part_weights
 from .anthropometry import POINTS, SURVEYS, Ruler

@@ -8,8 +8,8 @@ import logging
 import numpy as np
 import torch
 
+from ..anatomy.landmarks import MIRROR
 from ..camera import Camera, project
-from ..landmark_topology import MIRROR
 from ..scene import contour_choice, project_landmarks
 from .annotate import DISTANCE, FOCAL, PICTURE, Subject, photograph
 from .face_model import FaceModel

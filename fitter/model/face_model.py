@@ -18,7 +18,7 @@ I / E / A identity / expression / albedo components, L landmarks, Y calibration 
 | `faces`                | (F, 3) int           | counter-clockwise seen from outside |
 | `uv`, `uv_faces`       | (T, 2) float, (F, 3) int | [0, 1], v up |
 | `symmetry`             | (V,) int             | index of the mirrored vertex |
-| `vertex_label`         | (V,) uint8           | facefit.observation.LABELS (0 to 10) |
+| `vertex_label`         | (V,) uint8           | facefit.anatomy.parts.LABELS (0 to 10) |
 | `part_weight`          | (V, 11) uint8        | optional: share of each label at the vertex times 255; interpolated, the largest wins, so that a part may end between two vertices; absent: `vertex_label` alone |
 | `eyeball`              | (V,) uint8           | 0 not an eyeball, 1 right, 2 left; turned by `gaze` about its own mean |
 | `eyeball_weight`       | (V,) float           | optional: weights, summing to 1 over each eyeball, with which its vertices give the point it turns about; absent: their mean |
@@ -49,9 +49,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..anatomy.parts import LABEL
 from ..bundled import model_path
 from ..errors import ModelError
-from ..observation import LABEL
 from ..row_product import affine_rows
 from ..sparse_map import SparseMap
 from .array_table import PART_LABELS, table_error
@@ -59,9 +59,6 @@ from .registry import BUNDLED, resolve
 from .skeleton import EYES, Skeleton, gaze_rotation
 
 FORMAT = 1
-
-# Outer and inner corner of the right eye, inner and outer of the left, nose bottom, right and left mouth corner.
-LANDMARKS7 = (33, 133, 362, 263, 2, 61, 291)
 
 
 @dataclass(frozen=True)

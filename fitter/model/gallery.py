@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from ..report import PALETTE
+from ..anatomy.parts import PALETTE
 from .annotate import Subject, photograph
 from .face_model import FaceModel
 

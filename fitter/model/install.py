@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..anatomy.landmarks import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
+from ..anatomy.parts import LABEL
 from ..errors import ModelError
-from ..landmark_topology import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
 from ..landmarks import load_detector
-from ..observation import LABEL
 from .annotate import (
     Subject,
     annotate_landmarks,

@@ -30,7 +30,7 @@ UNITS = {"mm": 1.0, "cm": 10.0, "dm": 100.0, "m": 1000.0}
 AXES = {"left": "x", "up": "y", "out": "z"}
 KINDS = ("activation", "std")
 SETTINGS = ("name", "version", "license", "unit", "axes", "expression_kind", "parts", "uv")
-PARTS = {"right_eye": 3, "left_eye": 4, "mouth_inside": 9, "head": 10}  # numbers of facefit.observation.LABELS
+PARTS = {"right_eye": 3, "left_eye": 4, "mouth_inside": 9, "head": 10}  # numbers of facefit.anatomy.parts.LABELS
 _NEEDED = ("verts", "faces", "identity_basis", "expression_basis")
 _OPTIONAL = (
     "identity_std", "expression_std", "expression_names", "albedo_mean", "albedo_basis", "albedo_std", "uv", "uv_faces",

@@ -32,7 +32,7 @@ _NEEDED = (
 )  # fmt: skip
 _OPTIONAL = ("triangle_uvs", "pose_correctives_regressor")
 
-# Labels of facefit.observation.LABELS: 3 and 4 the eyes, 9 the mouth's inside.
+# Labels of facefit.anatomy.parts.LABELS: 3 and 4 the eyes, 9 the mouth's inside.
 _HINTS = {"upper_teeth_and_gums": 9, "lower_teeth_and_gums": 9, "tongue": 9, "right_eye": 3, "left_eye": 4}
 # The skin gets nine sixteenths of the picture, each other region one: (left, bottom, side).
 _CELLS = {

@@ -28,7 +28,7 @@ VERTICES = 26719  # of an OBJ as published
 KEPT = 24591  # face, head and neck, mouth, eyes, teeth; not the lashes and films of fluid, which render engines blend
 IDENTITY = 100
 
-# First vertex of each piece, and its label (facefit.observation.LABELS): 0 for what is labelled by looking at it, 9
+# First vertex of each piece, and its label (facefit.anatomy.parts.LABELS): 0 for what is labelled by looking at it, 9
 # inside of the mouth, 10 head (no part), 3 and 4 the eyes.
 PIECES = {
     "face": (0, 0), "head and neck": (9409, 0), "mouth socket": (11248, 9), "left eye socket": (13294, 10),

@@ -9,8 +9,8 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from ..landmark_topology import FACE_OVAL
-from ..observation import LABEL
+from ..anatomy.landmarks import FACE_OVAL
+from ..anatomy.parts import LABEL
 from .face_model import FaceModel
 
 # Lips, lids and the nose are compared with their like alone; brows and the rest of the head are skin here, for where

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import ModelError
 
 JOINT_NAMES = ("root", "neck", "jaw", "right_eye", "left_eye", "other")
-PART_LABELS = 11  # 0 to 10 of facefit.observation.LABELS; not imported, a reader needs no torch
+PART_LABELS = 11  # 0 to 10 of facefit.anatomy.parts.LABELS; not imported, a reader needs no torch
 SMALLEST, LARGEST = 60.0, 3000.0  # mm, the longer side of a head (or bust, or body) in any plausible unit of length
 
 
@@ -80,7 +80,7 @@ class SourceModel:
         uv, uv_faces: (T, 2) in [0, 1] with v up, and (F, 3); both or neither.
         joints: Joints, or None for a model without.
         eyeball: (V,) 0, 1 right, 2 left; or None.
-        label_hint: (V,) 0 to 10 of facefit.observation.LABELS where the original names its parts (teeth, eyes, mouth
+        label_hint: (V,) 0 to 10 of facefit.anatomy.parts.LABELS where the original names its parts (teeth, eyes, mouth
             cavity), 0 elsewhere; or None.
     Raises:
         ModelError: one line naming the array, its shape or value, and what is accepted.

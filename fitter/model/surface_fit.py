@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..anatomy.landmarks import LANDMARKS7
 from ..closest_point import ClosestPoint
 from ..initialize import joint_basis
 from ..metrics import Similarity, fit_similarity
 from ..parameters import Parameters
-from .face_model import LANDMARKS7, FaceModel
+from .face_model import FaceModel
 
 INDEPENDENT = 2000  # the surface counts as so many independent points ...
 NOISE = 0.2  # ... each known to so many mm, against the components' unit prior, in the end

@@ -15,8 +15,8 @@ from benchmarks.overrides import apply_overrides
 from benchmarks.scoring import label_figures
 from benchmarks.sheet import write_sheets
 from benchmarks.summary import average, summarise, tables, text_table
+from facefit.anatomy.parts import LABEL
 from facefit.config import FitConfig
-from facefit.observation import LABEL
 
 
 def row(group: str, iou: float, error: float = 0.02, **more) -> dict:

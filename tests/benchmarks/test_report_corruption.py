@@ -19,9 +19,10 @@ from benchmarks.report.corruption import (
     masks_ragged,
     photo_covered,
 )
+from facefit.anatomy.parts import MASKS
 from facefit.camera import Camera, WindowTransform
 from facefit.image import Photo
-from facefit.observation import MASKS, Observation
+from facefit.observation import Observation
 
 SIZE = 64
 

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from facefit import commands_options
+from facefit.anatomy.parts import PARTS
 from facefit.config import ENERGIES, PRESETS, FitConfig, Stage, override, preset
-from facefit.observation import PARTS
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from facefit.anatomy.parts import LABEL
 from facefit.camera import Camera, WindowTransform, project, rotation_matrix, to_camera_space, to_clip_space
 from facefit.energies.landmark import calibrated_precision
 from facefit.lighting import shade, vertex_normals
 from facefit.model.face_model import FaceModel
-from facefit.observation import LABEL, Observation
+from facefit.observation import Observation
 from facefit.parameters import Parameters
 from facefit.render import load_renderer
 from facefit.scene import contour_choice, head_yaw, project_landmarks

@@ -3,9 +3,10 @@
 import numpy as np
 import torch
 
+from facefit.anatomy.parts import MASKS
 from facefit.camera import Camera, WindowTransform, project
 from facefit.model.face_model import FaceModel
-from facefit.observation import MASKS, Observation
+from facefit.observation import Observation
 from facefit.parameters import Parameters
 from facefit.result import FitResult
 from facefit.view import make_window, view

@@ -3,8 +3,8 @@ any fineness, with eyeballs on request."""
 
 import numpy as np
 
+from facefit.anatomy.landmarks import FACE_OVAL
 from facefit.closest_point import ClosestPoint
-from facefit.landmark_topology import FACE_OVAL
 from helpers.toy_model import toy_arrays
 
 

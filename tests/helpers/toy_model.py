@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from facefit.observation import LABEL
+from facefit.anatomy.parts import LABEL
 
 NAMES = ("root", "neck", "jaw", "right_eye", "left_eye")
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from facefit.landmark_topology import LANDMARKS
+from facefit.anatomy.landmarks import LANDMARKS
+from facefit.anatomy.parts import LABEL
 from facefit.model.face_model import load_model
-from facefit.observation import LABEL
 from training.parser.occluder_layer import FaceFrame, Layer, fill, lay_over
 from training.parser.occluders import SHARES, draw_occluder
 

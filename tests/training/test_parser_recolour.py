@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from facefit.landmark_topology import FACE_OVAL
-from facefit.observation import LABEL
+from facefit.anatomy.landmarks import FACE_OVAL
+from facefit.anatomy.parts import LABEL
 from training.parser.recolour import HAIR_COLOURS, SKIN_COLOURS, between, complexion, dyed
 from training.parser.samples import IGNORE
 

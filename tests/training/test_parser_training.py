@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from facefit.anatomy.parts import LABEL
 from facefit.landmarks import load_detector
-from facefit.observation import LABEL
 from facefit.parser_crops import CHANNELS, CLASSES, DETAIL_SIDE, FACE_SIDE
 from training.parser.augment import CLASS_OF_LABEL, MIRROR_LABEL, NONE, Augmentation, disturbed, example
 from training.parser.network import Parser
@@ -59,7 +59,7 @@ def test_the_hand_draws_the_border_and_the_mesh_names_the_part():
 def test_brows_that_nobody_labelled_say_nothing():
     landmarks = np.zeros((478, 2))
     landmarks[:] = (60, 60)
-    from facefit.landmark_topology import RIGHT_BROW
+    from facefit.anatomy.landmarks import RIGHT_BROW
 
     landmarks[list(RIGHT_BROW)] = np.array([(8 + k, 20 + 6 * (k % 2)) for k in range(len(RIGHT_BROW))])
     hand = np.full((64, 64), SKIN, np.uint8)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers.triton_stand_in import stand_in
 
+from facefit.anatomy.parts import LABEL, PARTS
 from facefit.energies.prdl import (
     STATISTICS,
     PrdlSelection,
@@ -19,7 +20,6 @@ from facefit.energies.prdl import (
 from facefit.energies.prdl_chunked import PrdlChunked
 from facefit.energies.prdl_rows import PrdlRows, group_rows
 from facefit.energies.prdl_targets_device import device_targets
-from facefit.observation import LABEL, PARTS
 from facefit.part_points import thin_evenly
 
 FLAGS = {"min": (True, False, False), "max": (False, True, False), "mean": (False, False, True), "all": (True,) * 3}

@@ -7,10 +7,19 @@ import pytest
 import torch
 from helpers.rendered_face import person, photograph
 
+from facefit.anatomy.landmarks import (
+    FACE_OVAL,
+    LANDMARKS,
+    LANDMARKS7,
+    LEFT_EYE,
+    LIPS_INNER,
+    LIPS_OUTER,
+    MIRROR,
+    RIGHT_EYE,
+)
+from facefit.anatomy.parts import LABEL
 from facefit.bundled import model_path
-from facefit.landmark_topology import FACE_OVAL, LANDMARKS, LEFT_EYE, LIPS_INNER, LIPS_OUTER, MIRROR, RIGHT_EYE
-from facefit.model.face_model import LANDMARKS7, load_model
-from facefit.observation import LABEL
+from facefit.model.face_model import load_model
 
 ARKIT = """browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft
 cheekSquintRight eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight eyeLookInLeft eyeLookInRight eyeLookOutLeft

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from facefit.landmark_topology import FACE_OVAL, LEFT_BROW, LEFT_EYE, LIPS_OUTER, MIRROR, NOSE, RIGHT_BROW, RIGHT_EYE
-from facefit.observation import LABEL, LABELS
+from facefit.anatomy.landmarks import FACE_OVAL, LEFT_BROW, LEFT_EYE, LIPS_OUTER, MIRROR, NOSE, RIGHT_BROW, RIGHT_EYE
+from facefit.anatomy.parts import LABEL, LABELS
 from facefit.parser_crops import CLASS_LABEL, CLASSES, MIRROR_CLASS, Crop, crop_input, exposure, face_crops
 from training.parser.backgrounds import draw_background
 from training.parser.occluders import draw_occluder

@@ -17,9 +17,9 @@ import cv2  # isort: skip
 import numpy as np
 
 from benchmarks.bench_segmentation import RENDERED, TO_FASSEG, overlap, score_fasseg, seen_in
+from facefit.anatomy.parts import LABEL
 from facefit.image import read_photo
 from facefit.landmarks import MediaPipeDetector
-from facefit.observation import LABEL
 from facefit.parse import PARSE_WINDOW, to_photo
 from facefit.segmentation import PartSegmenter
 

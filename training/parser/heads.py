@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 import torch
 
-from facefit.landmark_topology import LEFT_UPPER_LID, RIGHT_UPPER_LID
+from facefit.anatomy.landmarks import LEFT_UPPER_LID, RIGHT_UPPER_LID
+from facefit.anatomy.parts import LABEL
 from facefit.lighting import vertex_normals
 from facefit.model.face_model import FaceModel, load_model
-from facefit.observation import LABEL
 from facefit.render import load_renderer
 
 # Kinds of surface.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from facefit.observation import LABEL
+from facefit.anatomy.parts import LABEL
 from training.parser.backgrounds import random_color
 from training.parser.occluder_layer import FaceFrame, Layer, bright_colors, fill, smooth_outline, strokes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from facefit.observation import LABEL
+from facefit.anatomy.parts import LABEL
 from training.parser.backgrounds import image_noise
 from training.parser.occluder_layer import FaceFrame, Layer, bezier, own_hair, soften
 from training.parser.painted_skin import hair_color

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from facefit.observation import LABEL
+from facefit.anatomy.parts import LABEL
 from training.parser.backgrounds import image_noise, random_color
 from training.parser.occluder_layer import FaceFrame, Layer, own_skin
 

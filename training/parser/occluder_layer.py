@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from facefit.observation import LABEL
+from facefit.anatomy.parts import LABEL
 from training.parser.backgrounds import random_color
 
 _SHIFT = 4  # fractional bits of OpenCV's drawing functions

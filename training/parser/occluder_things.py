@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from facefit.landmark_topology import FACE_OVAL
-from facefit.observation import LABEL
+from facefit.anatomy.landmarks import FACE_OVAL
+from facefit.anatomy.parts import LABEL
 from training.parser.backgrounds import image_noise, noise_texture, random_color
 from training.parser.occluder_layer import FaceFrame, Layer, bezier, bright_colors, fill, smooth_outline, strokes
 

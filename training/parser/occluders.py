@@ -39,7 +39,7 @@ def draw_occluder(
 
     Args:
         image: (S, S, 3) float32 RGB in [0, 1].
-        labels: (S, S) uint8, facefit.observation.LABELS (other numbers are left as they are where nothing is drawn).
+        labels: (S, S) uint8, facefit.anatomy.parts.LABELS (other numbers are left as they are where nothing is drawn).
         landmarks: (478, 2) window pixels.
         rng: of everything random.
         kind: of SHARES; default a random one, now and then two.

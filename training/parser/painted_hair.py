@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from facefit.observation import LABEL
+from facefit.anatomy.parts import LABEL
 from training.parser.backgrounds import noise_texture, sample_noise
 from training.parser.heads import SKIN, Head
 

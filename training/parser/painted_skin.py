@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facefit.anatomy.parts import LABEL
 from facefit.model.skin import BLOOD_RANGE, MELANIN_RANGE, encode_srgb, skin_reflectance
-from facefit.observation import LABEL
 from training.parser.backgrounds import noise_texture, random_color, sample_noise
 from training.parser.heads import EYE_LEFT, EYE_RIGHT, MOUTH, SKIN, TEETH
 
@@ -96,7 +96,7 @@ def brow_band(paint: np.ndarray, brows: Brows) -> np.ndarray:
 
 
 def label_surface(surface: Surface, band: np.ndarray) -> np.ndarray:
-    """(S, S) uint8 labels (facefit.observation.LABELS) of the head without hair; `band` of `brow_band`."""
+    """(S, S) uint8 labels (facefit.anatomy.parts.LABELS) of the head without hair; `band` of `brow_band`."""
     x, y, z = np.moveaxis(surface.paint, -1, 0)
     across = np.abs(x)
     labels = np.full(x.shape, LABEL["skin"], np.uint8)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from facefit.anatomy.parts import LABEL
 from facefit.camera import Camera, project, to_clip_space
 from facefit.lighting import sh_basis, vertex_normals
-from facefit.observation import LABEL
 from facefit.render import load_renderer
 from training.parser.backgrounds import draw_background, image_noise
 from training.parser.heads import MOUTH, SKIN, TEETH, Head, lit_share, turn

@@ -24,14 +24,14 @@ import cv2  # isort: skip
 import numpy as np
 import torch
 
+from facefit.anatomy.landmarks import LEFT_BROW, RIGHT_BROW
+from facefit.anatomy.parts import LABEL
 from facefit.camera import to_camera_space, to_clip_space, window_camera
 from facefit.config import preset
 from facefit.fit import fit_batch, observe
 from facefit.image import crop_window, read_photo, sample_labels, sample_window
-from facefit.landmark_topology import LEFT_BROW, RIGHT_BROW
 from facefit.landmarks import MediaPipeDetector
 from facefit.model.face_model import FaceModel, load_model
-from facefit.observation import LABEL
 from facefit.parameters import Parameters
 from facefit.render import load_renderer
 from facefit.segmentation import LabelImageSegmenter, ellipse, fill_loop, remove_specks

@@ -8,8 +8,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from facefit.landmark_topology import FACE_OVAL
-from facefit.observation import LABEL
+from facefit.anatomy.landmarks import FACE_OVAL
+from facefit.anatomy.parts import LABEL
 from facefit.segmentation import fill_loop
 from training.parser.samples import IGNORE
 

@@ -43,7 +43,7 @@ class RenderedSample:
 
     Attributes:
         image: (384, 384, 3) uint8 RGB.
-        labels: (384, 384) uint8, facefit.observation.LABELS.
+        labels: (384, 384) uint8, facefit.anatomy.parts.LABELS.
         landmarks: (478, 2) float32 window pixels, as MediaPipe sees the finished picture.
         true_landmarks: (478, 2) float32 window pixels, the model's own points projected.
         source: "facefit" or "ict".

@@ -21,7 +21,7 @@ class Samples:
 
     Attributes:
         images: (N, S, S, 3) uint8 RGB.
-        labels: (N, S, S) uint8, numbers of facefit.observation.LABELS, or IGNORE.
+        labels: (N, S, S) uint8, numbers of facefit.anatomy.parts.LABELS, or IGNORE.
         landmarks: (N, 478, 2) float32 window pixels.
         sources: (N,) str, where each is from: "v2", "v3", "rendered".
         people: (N,) str, who is seen, for leaving people out; "" where nobody.

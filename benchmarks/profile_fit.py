@@ -20,6 +20,7 @@ from torch import Tensor
 
 from benchmarks.speed import ROOT, portrait
 from facefit.camera import project, rotation_matrix, to_clip_space
+from facefit.compute.threads import only_kernels
 from facefit.config import FitConfig
 from facefit.energies.landmark import landmark_energy
 from facefit.energies.photometric import photometric_energy
@@ -32,7 +33,6 @@ from facefit.lighting import shade, vertex_normals
 from facefit.model.face_model import load_model
 from facefit.objective import Objective
 from facefit.optimize import minimize
-from facefit.parallel import only_kernels
 from facefit.parameters import Parameters
 from facefit.render import load_renderer
 from facefit.scene import project_landmarks

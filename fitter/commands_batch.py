@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -16,14 +15,16 @@ from typing import Any
 import click
 
 from .commands_options import job_options, shared_options, start
+from .compute.machine import _cores, _nvidia
 
 SOME_FAILED, INTERRUPTED = 7, 130
+
 RESULT_OPTIONS = (
     "faces", "focal", "fov", "preset", "energies", "iterations", "max_seconds", "seed", "segmentation", "label_map",
     "space", "texture_size", "model",
 )  # fmt: skip  (the options that decide what is written)
+
 GPU_BATCH = 64  # faces: an iteration of so many takes less than twice that of one
-HOST_MEMORY = 1.2e9  # bytes that a worker may need
 
 
 @click.command()
@@ -165,7 +166,7 @@ def _devices(job) -> list[str]:
     """The GPUs that are to be used, by torch's names."""
     if job.device == "cpu" or (job.device == "auto" and (job.renderer == "cpu" or not _nvidia())):
         return []
-    from .job import usable_device
+    from .compute.machine import usable_device
 
     try:
         device = usable_device(job.device, job.renderer)
@@ -176,20 +177,6 @@ def _devices(job) -> list[str]:
     import torch
 
     return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-
-
-def _nvidia() -> bool:
-    """Whether it is worth a second to ask torch for a GPU."""
-    return os.name == "nt" or any(os.path.exists(path) for path in ("/dev/nvidiactl", "/dev/dxg", "/dev/nvhost-ctrl"))
-
-
-def _cores() -> int:
-    """Cores of this process, or fewer where the memory does not do for as many workers."""
-    from .doctor import free_memory
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    free = free_memory()
-    return cores if free is None else max(1, min(cores, int(free / HOST_MEMORY)))
 
 
 @contextlib.contextmanager

@@ -11,11 +11,15 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from .compute.machine import free_memory
 from .version import facefit_version
 
 GOOD, NOTE, BAD = "ok", "--", "NO"
+
 MEMORY_NEEDED = 1.5e9  # bytes: what one fit may use
+
 PYTHON = ((3, 10), (3, 13))
+
 # OpenCV's usual wheel shows windows and needs the system's OpenGL for it; the headless one does all that is used here,
 # but mediapipe names the usual one as its dependency
 NO_LIBGL = (
@@ -182,21 +186,3 @@ def _cache() -> Check:
     if os.access(folder, os.W_OK):
         return Check("cache", GOOD, f"compiled kernels are kept in {folder}")
     return Check("cache", NOTE, f"{folder} cannot be written", "set NUMBA_CACHE_DIR to a folder of yours")
-
-
-def free_memory() -> float | None:
-    """Bytes a new program may use, the container's limit included; None where the system does not say."""
-    limits = []
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                limits.append(float(line.split()[1]) * 1024)
-    except OSError:
-        pass
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        if limit != "max":
-            limits.append(float(limit) - float(Path("/sys/fs/cgroup/memory.current").read_text()))
-    except (OSError, ValueError):
-        pass
-    return min(limits) if limits else None

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .camera import window_camera
+from .compute.threads import only_kernels
 from .config import FitConfig
 from .errors import FitError
 from .image import Photo, crop_window, photo_camera
@@ -22,7 +23,6 @@ from .objective import Objective
 from .observation import Observation
 from .optimize import Report, minimize
 from .outcome import fit_results
-from .parallel import only_kernels
 from .parameters import Parameters
 from .render import Renderer, load_renderer
 from .result import FitFailure, FitResult

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .compute.machine import usable_device
 from .errors import ImageError
 from .export import output_paths, result_files
 from .files import check_outputs, numbered, write_files
@@ -21,9 +20,8 @@ from .report import labels_png, overlay_png
 if TYPE_CHECKING:
     from .result import FitResult
 
-log = logging.getLogger(__name__)
-
 ProgressCall = Callable[[str, int, int, dict], None]
+
 MANY = 99  # `--faces all`: so many names are checked before the fit; the detector stops far earlier
 
 
@@ -174,26 +172,3 @@ def load_job(options: JobOptions) -> Job:
         texture_size=options.texture_size,
         inputs=options.inputs(),
     )
-
-
-def usable_device(name: str, renderer: str = "auto") -> str:
-    """The device of that name; "auto" is the GPU where there is one and a renderer for it.
-
-    Raises:
-        ValueError: torch does not know it, or cannot use it here.
-    """
-    import torch
-
-    if name == "auto":
-        name = "cpu"
-        if torch.cuda.is_available() and renderer != "cpu":
-            if renderer == "auto" and importlib.util.find_spec("nvdiffrast") is None:
-                log.warning("there is a GPU but no nvdiffrast, which renders on it: fits run on the CPU")
-            else:
-                name = "cuda"
-    try:
-        device = str(torch.device(name))
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"--device {name}: {str(error).splitlines()[0]}") from None
-    return device

@@ -14,7 +14,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from .parallel import run_chunks
+from .compute.threads import run_chunks
 
 CHUNKS = 4
 

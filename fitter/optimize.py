@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from .compute.mailbox import Mailbox, device_index
+from .compute.threads import only_kernels
 from .config import Stage, Steps
-from .mailbox import Mailbox, device_index
-from .parallel import only_kernels
 from .parameters import Parameters
 
 logger = logging.getLogger(__name__)

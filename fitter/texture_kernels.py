@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numba import njit
 
-from .parallel import run_chunks
+from .compute.threads import run_chunks
 
 ROWS = 32
 

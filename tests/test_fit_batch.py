@@ -8,13 +8,13 @@ import torch
 from helpers.rendered_face import person, photograph, together
 
 import facefit.fit
+from facefit.compute.threads import only_kernels
 from facefit.config import FitConfig, override
 from facefit.errors import FitError
 from facefit.fit import fit_batch
 from facefit.model.face_model import load_model
 from facefit.objective import Objective
 from facefit.optimize import minimize
-from facefit.parallel import only_kernels
 from facefit.render import load_renderer
 from facefit.result import FitFailure
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 
-from facefit.job import usable_device
+from facefit.compute.machine import usable_device
 from facefit.job_options import JobOptions
 
 

@@ -9,7 +9,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from ..parallel import run_chunks
+from ..compute.threads import run_chunks
 
 CHUNKS = 4  # of rows; each has its own sums, added in a fixed order
 

@@ -23,7 +23,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from ..parallel import run_chunks
+from ..compute.threads import run_chunks
 from .convex_hull import hull_corners
 
 FINE, CELL, BLOCK = 3, 9, 27  # pixels; each divides the next

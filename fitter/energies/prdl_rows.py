@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..anatomy.parts import PARTS
-from ..mailbox import device_index
+from ..compute.mailbox import device_index
 
 COUNT = len(PARTS)
 CELL = 8  # pixels; points are sorted by cells of this side, so that blocks of points lie close together

@@ -51,9 +51,9 @@ from torch import Tensor
 
 from ..anatomy.parts import LABEL
 from ..bundled import model_path
+from ..compute.row_product import affine_rows
+from ..compute.sparse_map import SparseMap
 from ..errors import ModelError
-from ..row_product import affine_rows
-from ..sparse_map import SparseMap
 from .array_table import PART_LABELS, table_error
 from .registry import BUNDLED, resolve
 from .skeleton import EYES, Skeleton, gaze_rotation

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..camera import rotation_matrix
-from ..row_product import affine_rows
+from ..compute.row_product import affine_rows
 
 EYES = ("right_eye", "left_eye")  # turned by the gaze
 TURNED = ("neck", "jaw")  # turned by Parameters.joints; the root's turn is the pose, others rest

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..parallel import run_chunks
+from ..compute.threads import run_chunks
 from . import antialias_kernels
 from . import raster_kernels as kernels
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 import torch
 
-from facefit.parallel import only_kernels, run_chunks
+from facefit.compute.threads import only_kernels, run_chunks
 
 
 @pytest.fixture(params=[1, 2, 4])
@@ -74,7 +74,7 @@ def test_the_caller_does_not_wait_for_helpers_that_have_not_begun():
 
 
 def test_torch_keeps_to_one_thread_while_kernels_use_all(monkeypatch):
-    monkeypatch.setattr("facefit.parallel._CORES", 2)
+    monkeypatch.setattr("facefit.compute.threads._CORES", 2)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     meet = threading.Barrier(2)

@@ -1,4 +1,4 @@
-"""The numba kernel of facefit.sparse_map, apart from it so that a model can be read without loading numba."""
+"""The numba kernel of facefit.compute.sparse_map, apart from it so that a model can be read without loading numba."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from helpers.toy_model import subdivided
 
-from facefit.sparse_map import SparseMap
+from facefit.compute.sparse_map import SparseMap
 
 
 def random_map(inputs=40, outputs=70, width=5, seed=0):
@@ -43,7 +43,7 @@ def test_gradcheck_and_views_that_are_not_contiguous():
 
 
 def test_threads_do_not_change_a_bit_and_another_number_of_points_is_named(monkeypatch):
-    monkeypatch.setattr("facefit.sparse_map._TERMS_PER_CHUNK", 20)
+    monkeypatch.setattr("facefit.compute.sparse_map._TERMS_PER_CHUNK", 20)
     sparse = random_map()
     values, threads = torch.randn(2, 40, 3), torch.get_num_threads()
     try:

@@ -82,8 +82,8 @@ class _Apply(torch.autograd.Function):
 
 
 def _multiply(sparse: SparseMap, values: Tensor) -> Tensor:
-    from .parallel import run_chunks
     from .sparse_kernel import multiply
+    from .threads import run_chunks
 
     batch, _, channels = values.shape
     out = torch.empty(batch, sparse.outputs, channels, dtype=values.dtype)

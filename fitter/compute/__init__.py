@@ -1,0 +1,1 @@
+"""How numbers are crunched here: threads, products, mailboxes between devices, what the machine has."""

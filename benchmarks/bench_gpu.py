@@ -36,11 +36,11 @@ from benchmarks.photo_folder import FACEFIT, environment, fill
 from benchmarks.summary import text_table
 from facefit.anatomy.parts import PARTS
 from facefit.batch_stages import stack
-from facefit.camera import Camera, to_camera_space, to_clip_space
 from facefit.config import FitConfig
 from facefit.energies.prdl import PrdlSelection, prdl_energy, prdl_energy_naive, prdl_targets
 from facefit.energies.prdl_rows import fused, group_rows
 from facefit.fit import fit_batch, observe
+from facefit.geometry.camera import Camera, to_camera_space, to_clip_space
 from facefit.image import read_photo
 from facefit.landmarks import load_detector
 from facefit.lighting import shade, vertex_normals

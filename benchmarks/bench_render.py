@@ -17,7 +17,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from facefit import lighting
-from facefit.camera import Camera, to_clip_space
+from facefit.geometry.camera import Camera, to_clip_space
 from facefit.render import load_renderer
 
 

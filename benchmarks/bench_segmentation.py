@@ -24,7 +24,7 @@ import torch
 
 from facefit.anatomy.landmarks import FACE_OVAL
 from facefit.anatomy.parts import LABEL
-from facefit.camera import WindowTransform
+from facefit.geometry.camera import WindowTransform
 from facefit.image import crop_window, read_photo, sample_window
 from facefit.landmarks import load_detector
 from facefit.parse import PARSE_WINDOW, to_photo

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from benchmarks.speed import ROOT, portrait
-from facefit.camera import project, rotation_matrix, to_clip_space
 from facefit.compute.threads import only_kernels
 from facefit.config import FitConfig
 from facefit.energies.landmark import landmark_energy
@@ -27,6 +26,8 @@ from facefit.energies.photometric import photometric_energy
 from facefit.energies.prdl import prdl_energy
 from facefit.energies.symmetry import albedo_symmetry
 from facefit.fit import first_guess, observe
+from facefit.geometry.camera import project, to_clip_space
+from facefit.geometry.rotation import rotation_matrix
 from facefit.image import Photo, read_photo
 from facefit.landmarks import load_detector
 from facefit.lighting import shade, vertex_normals

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.dataset import Case, cases, spread
-from facefit.metrics import fit_similarity
+from facefit.geometry.similarity import fit_similarity
 
 
 @dataclass(frozen=True)

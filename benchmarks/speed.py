@@ -15,9 +15,9 @@ import torch
 from PIL import Image
 
 from benchmarks.bars import Bar
-from facefit.camera import window_camera
 from facefit.config import FitConfig
 from facefit.fit import first_guess, fit_batch, observe
+from facefit.geometry.camera import window_camera
 from facefit.image import Photo
 from facefit.initialize import landmark_solver
 from facefit.landmarks import load_detector

@@ -15,8 +15,9 @@ import facefit  # noqa: F401  (before torch, which reads how its threads shall w
 import torch
 
 from facefit import FaceModel, Parameters, load_model
-from facefit.camera import Camera, rotation_matrix, to_clip_space
 from facefit.errors import FaceFitError
+from facefit.geometry.camera import Camera, to_clip_space
+from facefit.geometry.rotation import rotation_matrix
 from facefit.lighting import shade, vertex_normals
 from facefit.render import Renderer, load_renderer
 

@@ -26,11 +26,11 @@ from .batch_names import beside
 from .batch_options import BatchOptions, Failure
 from .batch_plan import Task, stamp
 from .batch_store import Store, open_store
-from .camera import Camera, WindowTransform
 from .errors import FaceFitError, ImageError
 from .files import numbered
 from .fit import fit_batch, observe
 from .fits import find_fits, load_result
+from .geometry.camera import Camera, WindowTransform
 from .image import Photo, read_photo
 from .job import Files, Job, finite, load_job
 from .landmarks import select_faces

@@ -13,10 +13,10 @@ import torch
 
 from .anatomy.landmarks import IBUG68
 from .anatomy.parts import LABEL
-from .closest_point import ClosestPoint
 from .errors import InputError
 from .files import write_files
 from .fits import Fit, load_result
+from .geometry.closest_point import ClosestPoint
 from .model.face_model import FaceModel
 from .result import FitResult
 

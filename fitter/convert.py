@@ -21,13 +21,15 @@ from scipy.spatial import cKDTree
 
 from .anatomy.landmarks import FACE_OVAL
 from .anatomy.parts import LABEL
-from .closest_point import ClosestPoint
-from .initialize import rotation_vector
-from .metrics import Similarity, fit_similarity
+from .geometry.closest_point import ClosestPoint
+from .geometry.polygon import inside
+from .geometry.rotation import rotation_vector
+from .geometry.similarity import Similarity, fit_similarity
+from .geometry.triangles import triangle_normals
 from .model.face_model import FaceModel
-from .model.regions import BALLS, FINE, NONE, Regions, inside, oval, regions
+from .model.regions import BALLS, FINE, NONE, Regions, oval, regions
 from .model.residual import surface_offsets
-from .model.surface_fit import GroupedSurface, Samples, SurfaceFit, fit_surface, triangle_normals
+from .model.surface_fit import GroupedSurface, Samples, SurfaceFit, fit_surface
 from .parameters import Parameters
 from .result import FitResult
 

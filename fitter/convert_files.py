@@ -29,8 +29,8 @@ from .convert import Conversion
 from .errors import InputError
 from .export import finite, mesh_contents, output_paths
 from .export_gltf import morph_glb, morph_targets
-from .export_mesh import vertex_normals
 from .fits import Fit, check_model
+from .geometry.triangles import vertex_normals
 from .model.face_model import FaceModel, load_model
 from .model.regions import regions
 from .model.registry import BUNDLED, installed

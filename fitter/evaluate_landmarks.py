@@ -18,7 +18,7 @@ from .anatomy.landmarks import (
     RIGHT_BROW,
     RIGHT_EYE,
 )
-from .camera import Camera, project
+from .geometry.camera import Camera, project
 from .result import FitResult
 from .scene import contour_choice, project_landmarks
 

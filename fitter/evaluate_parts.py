@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from .anatomy.parts import LABEL, LABELS, MERGED, PARTS
-from .camera import WindowTransform, project, window_camera
 from .errors import InputError
 from .fits import Fit
+from .geometry.camera import WindowTransform, project, window_camera
 from .metrics import part_iou
 from .result import FitResult
 

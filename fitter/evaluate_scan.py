@@ -9,12 +9,14 @@ import numpy as np
 import torch
 
 from .anatomy.landmarks import LANDMARKS7
-from .camera import Camera
-from .closest_point import ClosestPoint
 from .errors import InputError
-from .export_mesh import ply_bytes, vertex_normals
+from .export_mesh import ply_bytes
+from .geometry.camera import Camera
+from .geometry.closest_point import ClosestPoint
+from .geometry.similarity import Similarity
+from .geometry.triangles import vertex_normals
 from .mesh_file import Mesh, read_points
-from .metrics import Similarity, scan_distances
+from .metrics import scan_distances
 from .model.face_model import FaceModel
 
 

@@ -23,11 +23,11 @@ import numpy as np
 import torch
 
 from .anatomy.landmarks import LANDMARK7_NAMES
-from .camera import Camera
 from .errors import OutputError
 from .export_gltf import glb_bytes
 from .export_mesh import mtl_bytes, obj_bytes, ply_bytes, png_bytes
 from .files import write_files
+from .geometry.camera import Camera
 from .model.face_model import FaceModel
 from .parameters import Parameters
 from .result import SPACES, FitResult

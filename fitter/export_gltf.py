@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .export_mesh import vertex_normals
+from .geometry.triangles import vertex_normals
 from .model.face_model import FaceModel
 from .result import FitResult
 

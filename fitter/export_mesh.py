@@ -6,15 +6,7 @@ import io
 
 import numpy as np
 
-
-def vertex_normals(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V, 3), (F, 3) counter-clockwise -> (V, 3) unit normals, area-weighted; (0, 0, 1) where no triangle has area."""
-    corners = verts[faces]
-    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    index = faces.reshape(-1)
-    total = np.stack([np.bincount(index, np.repeat(cross[:, k], 3), len(verts)) for k in range(3)], -1)
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    return np.where(length > 0, total / np.where(length > 0, length, 1.0), (0.0, 0.0, 1.0))
+from .geometry.triangles import vertex_normals
 
 
 def _lines(pattern: str, values: np.ndarray) -> str:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .camera import window_camera
 from .compute.threads import only_kernels
 from .config import FitConfig
 from .errors import FitError
+from .geometry.camera import window_camera
 from .image import Photo, crop_window, photo_camera
 from .initialize import landmark_solver
 from .landmarks import DetectedFace, LandmarkDetector, load_detector, select_faces

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from .anatomy.parts import MASKS
-from .camera import Camera, WindowTransform
 from .errors import InputError
 from .export import FORMAT, FORMAT_VERSION, SUFFIXES, load_parameters
+from .geometry.camera import Camera, WindowTransform
 from .image import read_photo
 from .model.face_model import FaceModel
 from .observation import Observation

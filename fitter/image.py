@@ -21,8 +21,8 @@ import torch
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
-from .camera import DEFAULT_FOCAL_PER_SIDE, Camera, WindowTransform
 from .errors import ImageError
+from .geometry.camera import DEFAULT_FOCAL_PER_SIDE, Camera, WindowTransform
 
 log = logging.getLogger(__name__)
 

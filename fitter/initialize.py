@@ -9,17 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .camera import Camera, project, rotation_matrix
 from .config import FitConfig
 from .energies.landmark import calibrated_precision, march_contour
 from .errors import FitError
+from .geometry.camera import Camera, project
+from .geometry.rotation import rotation_matrix, rotation_vector
 from .model.face_model import FaceModel
 from .parameters import Parameters
 from .scene import contour_stop, head_yaw, landmark_trust
 
 IRISES = slice(468, 478)
+
 POSE = 6  # unknowns
+
 IMMOVABLE = 1e9  # precision of what is fixed; landmarks give some 1e5
+
 POSE_ITERATIONS = 3  # of the pose alone, before anything else moves
 
 
@@ -63,34 +67,6 @@ def _orthography(model: FaceModel) -> tuple[Tensor, Tensor]:
         cached = centre, torch.linalg.pinv(shape - centre)
         object.__setattr__(model, "_orthography", cached)
     return cached
-
-
-def rotation_vector(matrix: Tensor) -> Tensor:
-    """(B, 3, 3) rotations -> (B, 3) rotation vectors, radians in [0, pi]; through the quaternion, stable everywhere."""
-    m = matrix
-    trace = m.diagonal(dim1=1, dim2=2).sum(1)
-    xx, yy, zz = m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]
-    # sums of opposite entries, and their differences, which are the axis times the sine
-    xy, xz, yz = m[:, 0, 1] + m[:, 1, 0], m[:, 0, 2] + m[:, 2, 0], m[:, 1, 2] + m[:, 2, 1]
-    x, y, z = m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]
-    # four ways to write the quaternion; the one with the largest leading entry loses no digits
-    candidates = torch.stack(
-        [
-            torch.stack([1 + trace, x, y, z], -1),
-            torch.stack([x, 1 + 2 * xx - trace, xy, xz], -1),
-            torch.stack([y, xy, 1 + 2 * yy - trace, yz], -1),
-            torch.stack([z, xz, yz, 1 + 2 * zz - trace], -1),
-        ],
-        1,
-    )
-    lead = torch.stack([trace, m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]], -1).argmax(1)
-    q = candidates[torch.arange(len(m), device=m.device), lead]
-    q = q / q.norm(dim=1, keepdim=True)
-    q = torch.where(q[:, :1] < 0, -q, q)
-    axis = q[:, 1:]
-    length = axis.norm(dim=1, keepdim=True)
-    angle = 2 * torch.atan2(length, q[:, :1])
-    return torch.where(length > 1e-12, axis / length.clamp_min(1e-12) * angle, 2 * axis)
 
 
 class LandmarkSolver:

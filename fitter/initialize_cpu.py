@@ -181,7 +181,7 @@ def _march(pixels: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def rotation_matrix(rotvec: np.ndarray) -> np.ndarray:
-    """(3,) radians -> (3, 3): as facefit.camera.rotation_matrix."""
+    """(3,) radians -> (3, 3): as facefit.geometry.rotation.rotation_matrix."""
     angle = math.sqrt(float(rotvec @ rotvec))
     a = math.sin(angle) / angle if angle > 1e-6 else 1.0
     b = (1 - math.cos(angle)) / angle**2 if angle > 1e-4 else 0.5

@@ -14,13 +14,16 @@ from torch import Tensor
 
 from .anatomy.landmarks import LEFT_EYE, LEFT_LID_PAIRS, RIGHT_EYE, RIGHT_LID_PAIRS
 from .anatomy.parts import MASKS
+from .geometry.polygon import polygon_area
 from .observation import Observation
 
 # Mean distance of the lids by the distance of the eye's corners. Wider open than OPEN, the detector is right about the
 # lids and a mask that is smaller is a mask that is wrong; from NARROW on the mask alone decides; between, both.
 OPEN, NARROW = 0.30, 0.20
+
 # Share of the eye's landmarks on hair, glasses or other things beyond which its mask says nothing.
 COVERED = 0.25
+
 _EYES = (
     ("right_eye", RIGHT_EYE, RIGHT_LID_PAIRS, (33, 133)),
     ("left_eye", LEFT_EYE, LEFT_LID_PAIRS, (263, 362)),
@@ -46,12 +49,6 @@ def lids_by_masks(observation: Observation) -> Observation:
         share = (1 - trust * (1 - filled))[:, None, None]
         points[:, upper] = torch.lerp(points[:, lower], points[:, upper], share)
     return replace(observation, landmarks=points)
-
-
-def polygon_area(points: Tensor) -> Tensor:
-    """(B, N, 2) corners in order -> (B,) area (the shoelace formula)."""
-    following = points.roll(-1, dims=1)
-    return (points[..., 0] * following[..., 1] - points[..., 1] * following[..., 0]).sum(1).abs() / 2
 
 
 def _at(picture: Tensor, points: Tensor) -> Tensor:

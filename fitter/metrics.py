@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from .anatomy.landmarks import OUTER_EYE_CORNERS
 from .anatomy.parts import LABEL, MASKS, MERGED, PARTS
-from .closest_point import ClosestPoint
+from .geometry.closest_point import ClosestPoint
+from .geometry.similarity import Similarity, fit_similarity
+from .geometry.triangles import sample_surface
 
 _GEMAN_MCCLURE = 8.0  # mm
 
@@ -94,56 +94,6 @@ def landmark_error(projected: Tensor, observed: Tensor, confidence: Tensor | Non
     used = torch.ones_like(distance) if confidence is None else (confidence > 0).to(distance)
     mean = (distance * used).sum(1) / used.sum(1).clamp_min(1)
     return mean / (right - left).norm(dim=-1).clamp_min(1e-9)
-
-
-@dataclass(frozen=True)
-class Similarity:
-    """x -> scale * rotation @ x + translation."""
-
-    scale: float
-    rotation: np.ndarray
-    translation: np.ndarray
-
-    def __call__(self, points: np.ndarray) -> np.ndarray:
-        """(N, 3) -> (N, 3)."""
-        return self.scale * points @ self.rotation.T + self.translation
-
-    def inverse(self, points: np.ndarray) -> np.ndarray:
-        """(N, 3) -> (N, 3)."""
-        return (points - self.translation) @ self.rotation / self.scale
-
-
-def fit_similarity(
-    source: np.ndarray, target: np.ndarray, *, scale: bool, weights: np.ndarray | None = None
-) -> Similarity:
-    """The least-squares motion that takes (N, 3) `source` to `target` (Umeyama 1991, eq. 34 to 42; weighted).
-
-    Args:
-        scale: whether the size may change.
-        weights: (N,) not negative.
-    """
-    weights = np.ones(len(source)) if weights is None else weights
-    weights = weights / weights.sum()
-    source_mean, target_mean = weights @ source, weights @ target
-    a, b = source - source_mean, target - target_mean
-    left, singular, right = np.linalg.svd(b.T @ (weights[:, None] * a))
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(left) * np.linalg.det(right))])  # a rotation, not a reflection
-    rotation = left @ np.diag(sign) @ right
-    size = float((singular * sign).sum() / (weights @ (a * a).sum(1))) if scale else 1.0
-    return Similarity(size, rotation, target_mean - size * rotation @ source_mean)
-
-
-def sample_surface(verts: np.ndarray, faces: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
-    """(count, 3) points spread over the triangles in proportion to their area."""
-    rng = np.random.default_rng(seed)
-    corners = verts[faces]
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    if not area.sum() > 0:
-        raise ValueError("the surface has no area to sample")
-    chosen = corners[rng.choice(len(faces), count, p=area / area.sum())]
-    root, along = np.sqrt(rng.random(count)), rng.random(count)  # the root makes the density even (Osada et al. 2002)
-    weights = np.stack([1 - root, root * (1 - along), root * along], -1)
-    return (chosen * weights[:, :, None]).sum(1)
 
 
 def align_to_scan(

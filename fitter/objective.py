@@ -15,7 +15,6 @@ from torch import Tensor
 
 from .anatomy.landmarks import INNER_LIP_PAIRS, LID_PAIRS
 from .anatomy.parts import LABEL, MASKS
-from .camera import project, rotation_matrix, to_clip_space, window_camera
 from .compute.mailbox import device_index
 from .config import FitConfig
 from .energies.eye_closure import relative_offset_energy
@@ -33,6 +32,8 @@ from .energies.prdl import (
 from .energies.prdl_rows import PrdlRows, fused, group_rows
 from .energies.prior import activation_prior, gaussian_prior, gaze_prior, joint_prior
 from .energies.symmetry import albedo_symmetry
+from .geometry.camera import project, to_clip_space, window_camera
+from .geometry.rotation import rotation_matrix
 from .lighting import estimate_sh, shade, vertex_normals
 from .model.face_model import FaceModel
 from .observation import Observation

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .anatomy.parts import MASKS, PARTS
-from .camera import Camera, WindowTransform
+from .geometry.camera import Camera, WindowTransform
 
 
 @dataclass(frozen=True)

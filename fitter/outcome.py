@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from .anatomy.parts import LABEL, MASKS, PARTS
-from .camera import WindowTransform, project, window_camera
 from .energies.prdl import above_brows as points_above_brows
+from .geometry.camera import WindowTransform, project, window_camera
 from .image import Photo
 from .metrics import landmark_error, part_iou
 from .model.face_model import FaceModel

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from .anatomy.parts import COLOURS, LABEL, LABELS
-from .camera import WindowTransform
+from .geometry.camera import WindowTransform
 from .image import Photo, crop_window
 from .landmarks import LandmarkDetector, load_detector, select_faces
 from .segmentation import PartSegmenter, load_segmenter

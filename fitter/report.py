@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from .anatomy.parts import PALETTE
-from .camera import Camera, WindowTransform
 from .export_mesh import png_bytes
 from .files import write_files
+from .geometry.camera import Camera, WindowTransform
 from .image import sample_window
 from .model.face_model import FaceModel
 from .result import FitResult

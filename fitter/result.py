@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from .anatomy.landmarks import LANDMARKS7
-from .camera import Camera, WindowTransform, rotation_matrix
 from .errors import FitError
+from .geometry.camera import Camera, WindowTransform
+from .geometry.rotation import rotation_matrix
 from .model.face_model import FaceModel
 from .observation import Observation
 from .parameters import Parameters

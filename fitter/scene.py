@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .camera import Camera, project
 from .energies.landmark import march_contour
+from .geometry.camera import Camera, project
 from .lighting import vertex_normals
 from .model.face_model import FaceModel
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from .anatomy.parts import LABEL
-from .camera import WindowTransform
+from .geometry.camera import WindowTransform
 from .landmarks import silence
 from .segment_occluders import glasses_mask, hand_mask
 from .segment_polygons import face_region, polygon_labels

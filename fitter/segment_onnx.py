@@ -10,8 +10,8 @@ import torch
 
 from .anatomy.label_maps import LABEL_MAPS
 from .anatomy.parts import LABEL
-from .camera import WindowTransform
 from .errors import FaceFitError
+from .geometry.camera import WindowTransform
 from .segment_polygons import polygon_labels
 from .segmentation import Segmentation, check_window, separate_ears_and_neck, separate_sides
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from .bundled import parser_path
-from .camera import WindowTransform
 from .errors import FaceFitError
+from .geometry.camera import WindowTransform
 from .parser_crops import (
     CHANNELS,
     CLASS_LABEL,

@@ -23,7 +23,7 @@ from .anatomy.landmarks import (
     mirrored,
 )
 from .anatomy.parts import LABEL
-from .camera import WindowTransform
+from .geometry.camera import WindowTransform
 from .segmentation import Segmentation, check_window, fill_loop
 
 # The oval folds over itself on a profile; these hulls keep the near cheek whole.

@@ -28,8 +28,8 @@ from .anatomy.landmarks import (
     UPPER_LIP,
 )
 from .anatomy.parts import LABEL, LABELS, MASKS, PARTS
-from .camera import WindowTransform
 from .errors import ImageError
+from .geometry.camera import WindowTransform
 
 logger = logging.getLogger(__name__)
 

@@ -22,10 +22,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .camera import rotation_matrix
 from .errors import InputError, OutputError
 from .export_gltf import Animation, morph_glb
-from .export_mesh import png_bytes, vertex_normals
+from .export_mesh import png_bytes
+from .geometry.rotation import rotation_matrix
+from .geometry.triangles import vertex_normals
 from .model.face_model import FaceModel
 from .parameters import Parameters
 from .sequence import SHARED, FittedFrame, FittedSequence

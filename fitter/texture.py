@@ -15,11 +15,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy import ndimage, sparse
-from scipy.sparse import csgraph
 from scipy.sparse.linalg import splu
 
 from . import texture_kernels as kernels
 from .anatomy.parts import LABEL, MASKS
+from .geometry.mesh_graph import _components
 from .lighting import shade
 from .model.face_model import FaceModel
 from .render import load_renderer
@@ -27,11 +27,17 @@ from .result import FitResult
 from .view import View, face_box, make_window, mesh_faces, part_labels, shading_normals, view
 
 _SILHOUETTE_FADE = 3.0  # mm from the background over which the photo fades in: about the error of a good fit
+
 _EDGE_FADE = 1.2  # mm from a depth edge inside the face (nose over cheek), where landmarks hold the fit
+
 _LID_FADE = 0.5  # mm from where lids border on eyeballs or lips on teeth: eyes are few pixels and must be kept
+
 _DEPTH_EDGE = 4.0  # mm between neighbouring pixels; less is a slope or an eyelid
+
 _MASK_FADE = 0.02  # of the window's side, from the border of the valid pixels: about the error of a segmentation
+
 _SMOOTH = 15.0  # mm: what is broader goes into the base, what is finer (brows, lips, pores) into the detail
+
 _GUTTER = 16  # texels painted around each UV island, so that filtering never mixes in what lies between islands
 
 
@@ -147,13 +153,6 @@ def _near_surface(seen: View, footprint: float, component: np.ndarray) -> np.nda
 
     outer = fade(ndimage.minimum_filter(seen.seen, 3), _SILHOUETTE_FADE)
     return np.minimum(outer, np.minimum(fade(smooth, _EDGE_FADE), fade(whole, _LID_FADE))).astype(np.float32)
-
-
-def _components(faces: np.ndarray, count: int) -> np.ndarray:
-    """(V,) number of the connected piece of the mesh that each vertex belongs to."""
-    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
-    graph = sparse.coo_matrix((np.ones(len(ends), np.int8), ends.T), (count, count))
-    return csgraph.connected_components(graph, directed=False)[1].astype(np.int32)
 
 
 def _trusted(result: FitResult, verts: np.ndarray, faces: np.ndarray) -> np.ndarray:

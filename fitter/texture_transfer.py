@@ -11,11 +11,12 @@ import numpy as np
 
 from . import texture_kernels as kernels
 from .anatomy.parts import LABEL
-from .closest_point import ClosestPoint
 from .errors import InputError
+from .geometry.closest_point import ClosestPoint
+from .geometry.triangles import triangle_normals, triangle_weights
 from .model.face_model import FaceModel
 from .model.regions import BALLS, NONE, SKIN, Regions
-from .model.surface_fit import FACING, GroupedSurface, triangle_normals, triangle_weights
+from .model.surface_fit import FACING, GroupedSurface
 from .texture import fill_gutter, texels
 
 NEAR, FAR = 4.0, 12.0  # mm to the other surface over which its colour gives way to the model's own skin

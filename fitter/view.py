@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .camera import Camera, WindowTransform, to_clip_space, window_camera
+from .geometry.camera import Camera, WindowTransform, to_clip_space, window_camera
 from .model.face_model import FaceModel
 from .render import load_renderer
 from .result import FitResult

@@ -7,7 +7,7 @@ from helpers.toy_model import toy_arrays
 
 from facefit.anatomy.landmarks import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
 from facefit.anatomy.parts import LABEL
-from facefit.camera import rotation_matrix
+from facefit.geometry.rotation import rotation_matrix
 from facefit.landmarks import DetectedFace
 from facefit.model.annotate import (
     BACKGROUND,

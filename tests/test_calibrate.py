@@ -6,7 +6,7 @@ import torch
 from helpers.toy_model import toy_arrays
 
 from facefit.anatomy.landmarks import LANDMARKS, MIRROR
-from facefit.camera import Camera, project
+from facefit.geometry.camera import Camera, project
 from facefit.landmarks import DetectedFace
 from facefit.model import calibrate
 from facefit.model.annotate import FOCAL, PICTURE

@@ -13,8 +13,8 @@ from PIL import Image
 
 from facefit.anatomy.landmarks import LANDMARKS7
 from facefit.export import reproject, write_result
+from facefit.geometry.similarity import fit_similarity
 from facefit.mesh_file import read_mesh, read_points
-from facefit.metrics import fit_similarity
 from facefit.model.face_model import load_model, save_arrays
 
 

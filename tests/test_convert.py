@@ -11,12 +11,13 @@ from helpers.toy_model import jointed_arrays
 from scipy import sparse
 
 from facefit.anatomy.parts import LABEL
-from facefit.closest_point import ClosestPoint
 from facefit.convert import DIRECTIONS, convert, rest_offsets, surface_errors
 from facefit.convert import _Shown as Shown
-from facefit.export_mesh import vertex_normals
+from facefit.geometry.closest_point import ClosestPoint
+from facefit.geometry.polygon import inside
+from facefit.geometry.triangles import vertex_normals
 from facefit.model.face_model import from_arrays
-from facefit.model.regions import LEFT_BALL, LOWER_LIP, NONE, NOSE, RIGHT_LID, SKIN, UPPER_LIP, inside, oval, regions
+from facefit.model.regions import LEFT_BALL, LOWER_LIP, NONE, NOSE, RIGHT_LID, SKIN, UPPER_LIP, oval, regions
 from facefit.model.residual import FADE, folded_vertices, graph_laplacian, surface_offsets
 from facefit.model.surface_fit import GroupedSurface
 from facefit.parameters import Parameters
@@ -85,7 +86,7 @@ def test_the_pose_is_kept_and_the_parameters_alone_give_the_mesh(source, coarse)
 
 def test_a_model_that_is_turned_and_shifted_lands_on_the_same_place(source):
     """The target's own model space is another; nothing of that shows."""
-    from facefit.camera import rotation_matrix
+    from facefit.geometry.rotation import rotation_matrix
 
     turn = rotation_matrix(torch.tensor([[0.1, 0.05, -0.02]]))[0].numpy()
     arrays = toy_face(23, 21, eyes=True)

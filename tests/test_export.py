@@ -14,11 +14,11 @@ from helpers.synthetic_result import synthetic_result
 from PIL import Image
 
 import facefit.files
-from facefit.camera import project
 from facefit.errors import OutputError
 from facefit.export import load_parameters, output_paths, reproject, write_result
 from facefit.export_gltf import look_gaze, morph_targets
-from facefit.export_mesh import vertex_normals
+from facefit.geometry.camera import project
+from facefit.geometry.triangles import vertex_normals
 from facefit.result import FitResult
 
 

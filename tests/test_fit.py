@@ -8,10 +8,11 @@ import torch
 from helpers.rendered_face import person, photograph, together
 
 from facefit.anatomy.parts import PARTS
-from facefit.camera import project, rotation_matrix
 from facefit.config import FitConfig, Weights, override
 from facefit.errors import FitError, NoFaceError
 from facefit.fit import fit_batch, fit_photo
+from facefit.geometry.camera import project
+from facefit.geometry.rotation import rotation_matrix
 from facefit.image import Photo
 from facefit.landmarks import DetectedFace
 from facefit.metrics import mean_iou

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facefit.camera import rotation_matrix
+from facefit.geometry.rotation import rotation_matrix
 from facefit.model.identity import _draw, _shapes, align_rigidly, calibrate, principal_components
 from facefit.model.makehuman import Slider
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from facefit.camera import WindowTransform
 from facefit.errors import ImageError
+from facefit.geometry.camera import WindowTransform
 from facefit.image import Photo, crop_window, photo_camera, read_photo, sample_labels, sample_window
 
 RNG = np.random.default_rng(0)

@@ -8,10 +8,11 @@ import torch
 from helpers import rendered_face
 
 from facefit.anatomy.landmarks import MIRROR
-from facefit.camera import Camera, project, rotation_matrix, to_camera_space
 from facefit.config import FitConfig, Weights
 from facefit.errors import FitError
-from facefit.initialize import first_pose, landmark_solver, rotation_vector
+from facefit.geometry.camera import Camera, project, to_camera_space
+from facefit.geometry.rotation import rotation_matrix, rotation_vector
+from facefit.initialize import first_pose, landmark_solver
 from facefit.model.face_model import load_model
 from facefit.scene import contour_choice, head_yaw, project_landmarks
 

@@ -8,8 +8,9 @@ import torch
 
 from facefit.anatomy.landmarks import LEFT_EYE, LEFT_LID_PAIRS, RIGHT_EYE, RIGHT_LID_PAIRS
 from facefit.anatomy.parts import MASKS
-from facefit.camera import Camera, WindowTransform
-from facefit.lids import lids_by_masks, polygon_area
+from facefit.geometry.camera import Camera, WindowTransform
+from facefit.geometry.polygon import polygon_area
+from facefit.lids import lids_by_masks
 from facefit.observation import Observation
 from facefit.segmentation import fill_loop
 

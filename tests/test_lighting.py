@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from facefit import lighting
-from facefit.camera import rotation_matrix
+from facefit.geometry.rotation import rotation_matrix
 
 
 def sphere_points(count: int, seed: int = 0, front: bool = False) -> torch.Tensor:

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from facefit.anatomy.parts import LABEL, MASKS
-from facefit.closest_point import ClosestPoint
-from facefit.metrics import fit_similarity, landmark_error, mean_iou, part_iou, sample_surface, scan_error
+from facefit.geometry.closest_point import ClosestPoint
+from facefit.geometry.similarity import fit_similarity
+from facefit.geometry.triangles import sample_surface
+from facefit.metrics import landmark_error, mean_iou, part_iou, scan_error
 
 
 def rotation(angle: float) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from facefit.anatomy.parts import LABEL, LABELS, MASKS, PARTS
-from facefit.camera import Camera, WindowTransform
+from facefit.geometry.camera import Camera, WindowTransform
 from facefit.observation import Observation
 
 

@@ -5,7 +5,7 @@ import torch
 
 from facefit.anatomy.landmarks import LEFT_LOWER_LID, LEFT_UPPER_LID
 from facefit.anatomy.parts import LABEL
-from facefit.camera import Camera, project, to_clip_space
+from facefit.geometry.camera import Camera, project, to_clip_space
 from facefit.part_points import BEYOND, DEPTH_TOLERANCE, part_points, rasterized_depth, thin_evenly, visible_points
 from facefit.render import load_renderer
 
@@ -104,7 +104,7 @@ def test_faces_of_a_batch_hide_only_their_own_points():
 
 
 def test_on_a_turned_head_the_far_cheek_is_hidden(toy_model, points):
-    from facefit.camera import to_camera_space
+    from facefit.geometry.camera import to_camera_space
 
     renderer = load_renderer("cpu")
     at = to_camera_space(toy_model.verts[None], torch.tensor([[0.0, 1.0, 0.0]]), torch.tensor([[0.0, 0.0, -900.0]]))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from facefit.camera import Camera, to_clip_space
+from facefit.geometry.camera import Camera, to_clip_space
 from facefit.render import Renderer, load_renderer
 from facefit.render.antialias_kernels import edge_neighbours, edge_senses, unique_edges
 

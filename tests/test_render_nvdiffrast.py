@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from facefit.camera import Camera, to_camera_space, to_clip_space
+from facefit.geometry.camera import Camera, to_camera_space, to_clip_space
 from facefit.lighting import shade, vertex_normals
 from facefit.model.face_model import load_model
 from facefit.parameters import Parameters

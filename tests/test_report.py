@@ -10,7 +10,7 @@ from PIL import Image
 
 import facefit.report
 from facefit.anatomy.parts import LABEL
-from facefit.camera import Camera, project
+from facefit.geometry.camera import Camera, project
 from facefit.report import PANELS, overlay, overlay_window, render_labels, write_labels, write_overlay
 
 

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from facefit.anatomy.parts import LABEL, MASKS
-from facefit.camera import WindowTransform
 from facefit.errors import FaceFitError, ImageError
+from facefit.geometry.camera import WindowTransform
 from facefit.image import crop_window, sample_window
 from facefit.landmarks import load_detector
 from facefit.segment_occluders import glasses_mask, hand_mask

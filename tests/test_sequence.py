@@ -9,10 +9,10 @@ import torch
 from helpers.gltf_reader import Glb
 from helpers.rendered_face import person, photograph, together
 
-from facefit.camera import to_camera_space
 from facefit.config import FitConfig, override
 from facefit.errors import InputError, NoFaceError, OutputError
 from facefit.frames import Frame
+from facefit.geometry.camera import to_camera_space
 from facefit.image import Photo
 from facefit.landmarks import DetectedFace
 from facefit.model.face_model import load_model

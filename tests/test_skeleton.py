@@ -9,9 +9,10 @@ import pytest
 import torch
 from helpers.toy_model import NAMES, jointed_arrays
 
-from facefit.camera import Camera, project, rotation_matrix
 from facefit.config import FitConfig
 from facefit.errors import ModelError
+from facefit.geometry.camera import Camera, project
+from facefit.geometry.rotation import rotation_matrix
 from facefit.initialize import LandmarkSolver, joint_basis
 from facefit.model.face_model import from_arrays
 from facefit.model.skeleton import gaze_rotation
@@ -177,9 +178,9 @@ def test_a_wrong_file_is_one_line(change, message):
 def test_a_whole_fit_turns_the_jaw_and_writes_it_down(tmp_path):
     """From landmarks alone, on a photo that says nothing else: the optimiser's joints, the JSON, and back."""
     from facefit.anatomy.parts import MASKS
-    from facefit.camera import WindowTransform
     from facefit.export import load_parameters, write_result
     from facefit.fit import fit_batch
+    from facefit.geometry.camera import WindowTransform
     from facefit.observation import Observation
     from facefit.render import load_renderer
 

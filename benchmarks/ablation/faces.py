@@ -11,9 +11,9 @@ import torch
 
 from benchmarks.dataset import Case, cases, spread
 from facefit.anatomy.parts import LABEL, PARTS
-from facefit.camera import Camera, WindowTransform
 from facefit.config import FitConfig
 from facefit.files import write_files
+from facefit.geometry.camera import Camera, WindowTransform
 from facefit.observation import Observation
 
 JUDGED = 224  # side of the window in which the masks are kept and the results are judged

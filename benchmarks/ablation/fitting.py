@@ -15,10 +15,10 @@ from benchmarks.ablation.starts import STARTS, start_parameters
 from benchmarks.dataset import read_scan
 from facefit.anatomy.landmarks import LANDMARKS7
 from facefit.anatomy.parts import LABEL, MASKS, PARTS
-from facefit.camera import project, to_camera_space, to_clip_space, window_camera
 from facefit.compute.threads import only_kernels
 from facefit.config import FitConfig, Stage, Steps, Weights
 from facefit.energies.prior import activation_prior, gaussian_prior
+from facefit.geometry.camera import project, to_camera_space, to_clip_space, window_camera
 from facefit.metrics import landmark_error, mean_iou, part_iou, scan_error
 from facefit.model.face_model import FaceModel
 from facefit.observation import Observation

@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from facefit.camera import rotation_matrix
 from facefit.config import FitConfig
 from facefit.fit import first_guess
-from facefit.initialize import rotation_vector
+from facefit.geometry.rotation import rotation_matrix, rotation_vector
 from facefit.model.face_model import FaceModel
 from facefit.observation import Observation
 from facefit.parameters import Parameters

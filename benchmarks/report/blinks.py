@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from benchmarks.dataset import Case
-from facefit.camera import Camera
 from facefit.files import write_files
+from facefit.geometry.camera import Camera
 from facefit.view import View, make_window, view
 
 # Name -> how far the right and the left lid are closed. At 1 the model's lids touch and no eyeball shows: there is
@@ -58,7 +58,7 @@ class Person:
     camera: Camera
 
     def in_camera(self, verts: np.ndarray) -> np.ndarray:
-        """(V, 3) camera space as in facefit.camera: y up, looking along -z."""
+        """(V, 3) camera space as in facefit.geometry.camera: y up, looking along -z."""
         return (verts @ self.rotation.T + self.translation) * (1, -1, -1)
 
     def closed(self, right: float, left: float) -> np.ndarray:

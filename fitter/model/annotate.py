@@ -15,17 +15,24 @@ import torch
 
 from ..anatomy.landmarks import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
 from ..anatomy.parts import LABEL
-from ..camera import Camera, project, rotation_matrix, to_clip_space
+from ..geometry.camera import Camera, project, to_clip_space
+from ..geometry.mesh_graph import largest_piece
+from ..geometry.rotation import rotation_matrix
 from ..render import load_renderer
 from .array_table import PART_LABELS
 
 logger = logging.getLogger(__name__)
 
 PICTURE = 512  # pixels
+
 FOCAL = 1.9  # of the picture's side: about 30 degrees, a portrait
+
 DISTANCE = 620.0  # mm
+
 BACKGROUND = np.array([0.55, 0.57, 0.60])
+
 RIM = 3  # pixels: how far beside the rim of an opening a detector may put a landmark
+
 STEP = 8.0  # mm of depth between two neighbouring pixels that make a rim
 
 
@@ -346,19 +353,6 @@ def part_weights(
     return weight
 
 
-def largest_piece(inside: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V,) bool -> its largest connected piece over the triangles' edges."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    pairs = pairs[inside[pairs].all(1)]
-    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(inside),) * 2)
-    _, piece = connected_components(graph, directed=False)
-    count = np.bincount(piece[inside], minlength=piece.max() + 1)
-    return inside & (piece == count.argmax())
-
-
 def ears(verts: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(V,) bool: the ears and what lies right around them; points are the 478 landmarks on the same head."""
     side = abs(points[[234, 454], 0]).mean()
@@ -403,4 +397,3 @@ def contour_rows(
         rows.append(row)
         numbers.append(k)
     return np.array(rows), np.array(numbers)
-

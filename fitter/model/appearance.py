@@ -13,10 +13,10 @@ from scipy.interpolate import RBFInterpolator
 from scipy.spatial import cKDTree
 
 from ..anatomy.parts import LABEL
-from ..closest_point import ClosestPoint
+from ..geometry.closest_point import ClosestPoint
+from ..geometry.mirror import sphere_centre
 from . import skin
 from .face_model import FaceModel
-from .mirror import sphere_centre
 
 IRISES = 468  # the first landmark that lies on an eyeball
 IRIS, PUPIL = 26.0, 10.0  # degrees from the optical axis

@@ -16,6 +16,7 @@ import numpy as np
 from ..anatomy.landmarks import LEFT_BROW, LIPS_OUTER, RIGHT_BROW
 from ..anatomy.parts import LABEL
 from ..bundled import model_path
+from ..geometry.subdivide import padded
 from ..landmarks import load_detector
 from . import skin
 from .annotate import annotate_landmarks, contour_rows, ears, neutral_looks, part_weights
@@ -25,7 +26,6 @@ from .face_model import FORMAT, from_arrays, save_arrays
 from .head_geometry import Geometry, build_geometry
 from .identity import align_rigidly, principal_components, sample_people
 from .makehuman import BaseMesh, Macros, data_folder, read_face_units, read_head, read_sliders
-from .subdivide import padded
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..anatomy.landmarks import MIRROR
-from ..camera import Camera, project
+from ..geometry.camera import Camera, project
 from ..scene import contour_choice, project_landmarks
 from .annotate import DISTANCE, FOCAL, PICTURE, Subject, photograph
 from .face_model import FaceModel

@@ -7,7 +7,7 @@ I / E / A identity / expression / albedo components, L landmarks, Y calibration 
 |---|---|---|
 | `format`               | ()  int              | 1 |
 | `name`, `version`, `license`, `provenance` | () str | free text; `provenance` is JSON |
-| `verts`                | (C, 3) float         | mean neutral face, mm, model space (facefit.camera) |
+| `verts`                | (C, 3) float         | mean neutral face, mm, model space (facefit.geometry.camera) |
 | `identity_basis`       | (I, C, 3) float      | mm per standard deviation |
 | `expression_basis`     | (E, C, 3) float      | mm at activation 1 (or per standard deviation) |
 | `expression_names`     | (E,) str             | ARKit names where the model has them |

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from ..geometry.subdivide import catmull_clark, linear, triangulate
+from ..geometry.unwrap import boundary_loops, unwrap_disc
 from .makehuman import BaseMesh
-from .subdivide import catmull_clark, linear, triangulate
-from .unwrap import boundary_loops, unwrap_disc
 
 SMALL_PIECES = ("mouth", "tongue", "upper_teeth", "lower_teeth", "right_eye", "left_eye")
 STRIP = 0.12  # share of the texture's height kept for the small pieces

@@ -16,6 +16,7 @@ import numpy as np
 from ..anatomy.landmarks import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
 from ..anatomy.parts import LABEL
 from ..errors import ModelError
+from ..geometry.mirror import centre_weights, middle_x, mirrored_vertices, sphere_centre
 from ..landmarks import load_detector
 from .annotate import (
     Subject,
@@ -31,7 +32,6 @@ from .appearance import Pieces, plain_colours, transferred_albedo
 from .atlas import texture_atlas
 from .calibrate import RENDERS, calibrate_detector
 from .face_model import FORMAT, FaceModel, from_arrays, load_model
-from .mirror import centre_weights, middle_x, mirrored_vertices, sphere_centre
 from .source import Joints, SourceModel
 
 logger = logging.getLogger(__name__)

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
+from ..geometry.winding import outward
 from .original import array, basis, check_size, read_bytes, reading, sha256
 from .source import SourceModel
-from .winding import outward
 
 KIND = "a Basel Face Model 2017 or 2019 (.h5)"
 _PART = ("model/mean", "model/pcaBasis", "model/pcaVariance")

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
+from ..geometry.winding import outward
 from .original import array, basis, check_size, read_bytes, reading, require, sha256, text_lines
 from .source import SourceModel
-from .winding import outward
 
 KIND = "a BFM 2009 (01_MorphableModel.mat or BFM_model_front.mat)"
 PUBLISHED, CROPPED = "01_MorphableModel.mat", "BFM_model_front.mat"

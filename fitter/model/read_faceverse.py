@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
+from ..geometry.winding import outward
 from .original import array, basis, read_bytes, read_npz, reading, require, sha256
 from .safe_pickle import load_object_npy
 from .source import SourceModel
-from .winding import outward
 
 KIND = "a FaceVerse model (.npy or .npz)"
 OUTER_EYE_CORNERS_MM = 90.0

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
+from ..geometry.winding import outward
 from .original import array, read_bytes, read_npz, reading, require, sha256
 from .safe_pickle import load_pickle
 from .source import Joints, SourceModel
-from .winding import outward
 
 KIND = "a FLAME model (.pkl or .npz)"
 MM_PER_UNIT = 1000.0

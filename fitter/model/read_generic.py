@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
+from ..geometry.winding import outward
 from .obj_mesh import ObjMesh, read_obj, read_obj_verts
 from .original import array, read_bytes, read_npz, reading, sha256
 from .source import SourceModel
-from .winding import outward
 
 KIND = "a model of one's own (folder of .obj, or .npz)"
 TEMPLATES = ("template.obj", "neutral.obj", "mean.obj")

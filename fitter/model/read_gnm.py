@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
+from ..geometry.winding import outward
 from .original import array, read_bytes, read_npz, reading, sha256
 from .source import Joints, SourceModel
-from .winding import outward
 
 KIND = "GNM Head v3 (gnm_head.npz)"
 MM_PER_UNIT = 1000.0

@@ -218,7 +218,7 @@ def _faces(lines: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
 
 def _triangles(quads: np.ndarray, uv_quads: np.ndarray, verts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(F, 3) triangles, (F, 3) texture triangles, (F,) row each came from; quads are cut along the shorter diagonal."""
-    from .subdivide import triangulate
+    from ..geometry.subdivide import triangulate
 
     whole = quads[:, 3] >= 0
     cut, corner = triangulate(quads[whole], verts)

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
+from ..geometry.winding import outward
 from .cereal_archive import Archive
 from .original import read_bytes, reading, sha256
 from .source import SourceModel
-from .winding import outward
 
 KIND = "a model of eos (.bin, such as sfm_shape_3448.bin)"
 VERSIONS = (1, 2, 3, 4)

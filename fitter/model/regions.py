@@ -16,9 +16,13 @@ from .face_model import FaceModel
 # Lips, lids and the nose are compared with their like alone; brows and the rest of the head are skin here, for where
 # models end the one and begin the other is a convention.
 NONE, SKIN, NOSE, UPPER_LIP, LOWER_LIP, RIGHT_LID, LEFT_LID, RIGHT_BALL, LEFT_BALL = range(9)
+
 BALLS, FINE = (RIGHT_BALL, LEFT_BALL), (UPPER_LIP, LOWER_LIP, RIGHT_LID, LEFT_LID)
+
 BEHIND = 7.0  # mm that lips and lids go on behind their rims, so that a rim is an edge of the surface and not its end
+
 DRAWN = 3.0  # mm of those that are still drawn to the other surface; further in, models differ
+
 _OF_LABEL = {
     "skin": SKIN, "right_brow": SKIN, "left_brow": SKIN, "head": SKIN, "nose": NOSE, "upper_lip": UPPER_LIP,
     "lower_lip": LOWER_LIP, "right_eye": RIGHT_LID, "left_eye": LEFT_LID,
@@ -116,13 +120,3 @@ def oval(model: FaceModel, verts: np.ndarray) -> np.ndarray:
     rows = list(FACE_OVAL)
     corners = verts[model.faces[model.landmark_faces[rows]].cpu().numpy()]
     return (corners * model.landmark_bary[rows].cpu().double().numpy()[:, :, None]).sum(1)[:, :2]
-
-
-def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
-    """(N,) bool: whether (N, 2) points lie in a polygon (M, 2) (the even-odd rule)."""
-    odd = np.zeros(len(points), bool)
-    for (ax, ay), (bx, by) in zip(polygon, np.roll(polygon, -1, 0), strict=True):
-        between = (points[:, 1] >= min(ay, by)) & (points[:, 1] < max(ay, by))
-        if ay != by:
-            odd ^= between & (points[:, 0] < ax + (points[:, 1] - ay) * (bx - ax) / (by - ay))
-    return odd

@@ -15,9 +15,9 @@ from scipy.sparse import csgraph
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
-from ..export_mesh import vertex_normals
+from ..geometry.triangles import triangle_normals, triangle_weights, vertex_normals
 from .regions import NONE, Regions
-from .surface_fit import FACING, GroupedSurface, triangle_normals, triangle_weights
+from .surface_fit import FACING, GroupedSurface
 
 STIFFNESS = (14.0, 10.0, 7.0, 5.0, 4.0)  # mm: what is broader follows the surface, what is finer stays the model's
 FAR = 5.0  # mm; a pair further apart is no pair

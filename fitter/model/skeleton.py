@@ -14,8 +14,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from ..camera import rotation_matrix
 from ..compute.row_product import affine_rows
+from ..geometry.rotation import rotation_matrix
 
 EYES = ("right_eye", "left_eye")  # turned by the gaze
 TURNED = ("neck", "jaw")  # turned by Parameters.joints; the root's turn is the pose, others rest

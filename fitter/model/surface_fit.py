@@ -8,20 +8,29 @@ import numpy as np
 import torch
 
 from ..anatomy.landmarks import LANDMARKS7
-from ..closest_point import ClosestPoint
+from ..geometry.closest_point import ClosestPoint
+from ..geometry.similarity import Similarity, fit_similarity
+from ..geometry.triangles import triangle_normals, triangle_weights
 from ..initialize import joint_basis
-from ..metrics import Similarity, fit_similarity
 from ..parameters import Parameters
 from .face_model import FaceModel
 
 INDEPENDENT = 2000  # the surface counts as so many independent points ...
+
 NOISE = 0.2  # ... each known to so many mm, against the components' unit prior, in the end
+
 FIRST_NOISE = 3.0  # mm, at the start, when closest points are the wrong ones
+
 RIGID = 4  # rounds of pose and size alone
+
 SIGMA = 3.0  # mm; beyond, a point counts less (Geman-McClure): hair, holes
+
 EXPRESSION_SCALE = 0.35  # activation that counts as one standard deviation
+
 LANDMARK_NOISE = 1.5  # mm between what two models call the same landmark; it holds what may slide along the surface
+
 BESIDE = 1.5  # mm that a closest point may lie sideways of its point: more, and it is the rim of its region
+
 FACING = 0.5  # cosine of the normals' largest angle, 60 degrees
 
 
@@ -226,12 +235,6 @@ class _Unknowns:
         return np.concatenate([moves[:, : self.first_joint], turns, moves[:, self.first_joint :]], 1)
 
 
-def triangle_normals(triangles: np.ndarray) -> np.ndarray:
-    """(N, 3, 3) corners -> (N, 3) unit normals."""
-    normal = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
-    return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-
-
 def _solve_boxed(matrix: np.ndarray, right: np.ndarray, boxed: slice, value: np.ndarray) -> np.ndarray:
     """The step that solves the system with those of `value` in `boxed` staying in [0, 1]: what would leave is held at
     the bound it reaches, and the others are solved again."""
@@ -265,14 +268,3 @@ def near_face(model: FaceModel, reach: float = 30.0) -> np.ndarray:
 def _inverse(motion: Similarity) -> Similarity:
     rotation = motion.rotation.T
     return Similarity(1 / motion.scale, rotation, -(rotation @ motion.translation) / motion.scale)
-
-
-def triangle_weights(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(N, 3) barycentric weights of points on their triangles."""
-    a, b, c = triangles.transpose(1, 0, 2)
-    cross = np.cross(b - a, c - a)
-    area = np.maximum((cross**2).sum(1), 1e-18)
-    v = (np.cross(points - a, c - a) * cross).sum(1) / area
-    w = (np.cross(b - a, points - a) * cross).sum(1) / area
-    out = np.clip(np.stack([1 - v - w, v, w], 1), 0, 1)
-    return out / np.maximum(out.sum(1, keepdims=True), 1e-12)

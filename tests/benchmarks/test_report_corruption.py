@@ -20,7 +20,7 @@ from benchmarks.report.corruption import (
     photo_covered,
 )
 from facefit.anatomy.parts import MASKS
-from facefit.camera import Camera, WindowTransform
+from facefit.geometry.camera import Camera, WindowTransform
 from facefit.image import Photo
 from facefit.observation import Observation
 

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from facefit.anatomy.parts import LABEL
-from facefit.camera import Camera, WindowTransform, project, rotation_matrix, to_camera_space, to_clip_space
 from facefit.energies.landmark import calibrated_precision
+from facefit.geometry.camera import Camera, WindowTransform, project, to_camera_space, to_clip_space
+from facefit.geometry.rotation import rotation_matrix
 from facefit.lighting import shade, vertex_normals
 from facefit.model.face_model import FaceModel
 from facefit.observation import Observation

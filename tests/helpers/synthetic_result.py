@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from facefit.anatomy.parts import MASKS
-from facefit.camera import Camera, WindowTransform, project
+from facefit.geometry.camera import Camera, WindowTransform, project
 from facefit.model.face_model import FaceModel
 from facefit.observation import Observation
 from facefit.parameters import Parameters

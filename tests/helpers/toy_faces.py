@@ -4,7 +4,7 @@ any fineness, with eyeballs on request."""
 import numpy as np
 
 from facefit.anatomy.landmarks import FACE_OVAL
-from facefit.closest_point import ClosestPoint
+from facefit.geometry.closest_point import ClosestPoint
 from helpers.toy_model import toy_arrays
 
 

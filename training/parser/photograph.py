@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from facefit.anatomy.parts import LABEL
-from facefit.camera import Camera, project, to_clip_space
+from facefit.geometry.camera import Camera, project, to_clip_space
 from facefit.lighting import sh_basis, vertex_normals
 from facefit.render import load_renderer
 from training.parser.backgrounds import draw_background, image_noise

@@ -26,9 +26,9 @@ import torch
 
 from facefit.anatomy.landmarks import LEFT_BROW, RIGHT_BROW
 from facefit.anatomy.parts import LABEL
-from facefit.camera import to_camera_space, to_clip_space, window_camera
 from facefit.config import preset
 from facefit.fit import fit_batch, observe
+from facefit.geometry.camera import to_camera_space, to_clip_space, window_camera
 from facefit.image import crop_window, read_photo, sample_labels, sample_window
 from facefit.landmarks import MediaPipeDetector
 from facefit.model.face_model import FaceModel, load_model

@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from .rotation import rotation_matrix
+
 # Deng et al. 2019 (Deep3D), used by every paper here: a focal length of 1015 px for a 224 px picture (12.6 degrees).
 DEFAULT_FOCAL_PER_SIDE = 1015.0 / 224.0
 
@@ -73,21 +75,6 @@ def window_camera(camera: Camera, window: WindowTransform) -> Camera:
     """The camera that projects straight into window pixels (the same rays; only the pixel grid differs)."""
     scale = window.scale[:, None]
     return Camera(camera.focal * scale, (camera.centre - window.origin) * scale)
-
-
-def rotation_matrix(rotvec: Tensor) -> Tensor:
-    """(B, 3) rotation vectors in radians -> (B, 3, 3). Differentiable at zero (Rodrigues with series terms)."""
-    angle2 = (rotvec * rotvec).sum(-1)[:, None, None]
-    small = angle2 < 1e-8
-    safe = torch.where(small, torch.ones_like(angle2), angle2)
-    angle = safe.sqrt()
-    a = torch.where(small, 1 - angle2 / 6, torch.sin(angle) / angle)
-    b = torch.where(small, 0.5 - angle2 / 24, (1 - torch.cos(angle)) / safe)
-    x, y, z = rotvec.unbind(-1)
-    zero = torch.zeros_like(x)
-    k = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(-1, 3, 3)
-    eye = torch.eye(3, dtype=rotvec.dtype, device=rotvec.device)
-    return eye + a * k + b * (k @ k)
 
 
 def to_camera_space(verts: Tensor, rotvec: Tensor, translation: Tensor) -> Tensor:

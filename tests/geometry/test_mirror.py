@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facefit.model.mirror import centre_weights, middle_x, mirrored_vertices, sphere_centre
+from facefit.geometry.mirror import centre_weights, middle_x, mirrored_vertices, sphere_centre
 
 
 @pytest.fixture

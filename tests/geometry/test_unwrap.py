@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facefit.model.unwrap import boundary_loops, unwrap_disc
+from facefit.geometry.unwrap import boundary_loops, unwrap_disc
 
 
 def dome(rings=8, around=24, height=1.5):

@@ -7,7 +7,7 @@ from copy import copy
 import numpy as np
 from numba import njit
 
-from .compute.threads import run_chunks
+from ..compute.threads import run_chunks
 
 _LEAF = 4  # triangles in a leaf
 _CHUNK = 1024  # points that one thread looks up at a time

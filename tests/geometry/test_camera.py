@@ -5,17 +5,17 @@ import math
 import pytest
 import torch
 
-from facefit.camera import (
+from facefit.geometry.camera import (
     DEFAULT_FOCAL_PER_SIDE,
     Camera,
     WindowTransform,
     clip_to_pixels,
     project,
-    rotation_matrix,
     to_camera_space,
     to_clip_space,
     window_camera,
 )
+from facefit.geometry.rotation import rotation_matrix
 
 
 @pytest.fixture

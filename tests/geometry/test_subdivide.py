@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from facefit.model.subdivide import catmull_clark, linear, padded, split_quads, triangulate
+from facefit.geometry.subdivide import catmull_clark, linear, padded, split_quads, triangulate
 
 CUBE = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
 CUBE_QUADS = np.array(

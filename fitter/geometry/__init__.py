@@ -1,0 +1,1 @@
+"""Cameras, rotations, similarities and triangle meshes, of anything."""

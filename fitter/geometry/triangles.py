@@ -1,0 +1,45 @@
+"""Triangles of a mesh: normals, weights, samples."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def vertex_normals(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V, 3), (F, 3) counter-clockwise -> (V, 3) unit normals, area-weighted; (0, 0, 1) where no triangle has area."""
+    corners = verts[faces]
+    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    index = faces.reshape(-1)
+    total = np.stack([np.bincount(index, np.repeat(cross[:, k], 3), len(verts)) for k in range(3)], -1)
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    return np.where(length > 0, total / np.where(length > 0, length, 1.0), (0.0, 0.0, 1.0))
+
+
+def sample_surface(verts: np.ndarray, faces: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """(count, 3) points spread over the triangles in proportion to their area."""
+    rng = np.random.default_rng(seed)
+    corners = verts[faces]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    if not area.sum() > 0:
+        raise ValueError("the surface has no area to sample")
+    chosen = corners[rng.choice(len(faces), count, p=area / area.sum())]
+    root, along = np.sqrt(rng.random(count)), rng.random(count)  # the root makes the density even (Osada et al. 2002)
+    weights = np.stack([1 - root, root * (1 - along), root * along], -1)
+    return (chosen * weights[:, :, None]).sum(1)
+
+
+def triangle_normals(triangles: np.ndarray) -> np.ndarray:
+    """(N, 3, 3) corners -> (N, 3) unit normals."""
+    normal = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+
+
+def triangle_weights(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """(N, 3) barycentric weights of points on their triangles."""
+    a, b, c = triangles.transpose(1, 0, 2)
+    cross = np.cross(b - a, c - a)
+    area = np.maximum((cross**2).sum(1), 1e-18)
+    v = (np.cross(points - a, c - a) * cross).sum(1) / area
+    w = (np.cross(b - a, points - a) * cross).sum(1) / area
+    out = np.clip(np.stack([1 - v - w, v, w], 1), 0, 1)
+    return out / np.maximum(out.sum(1, keepdims=True), 1e-12)

@@ -27,12 +27,13 @@ from .batch_options import BatchOptions, Failure
 from .batch_plan import Task, stamp
 from .batch_store import Store, open_store
 from .errors import FaceFitError, ImageError
-from .files import numbered
+from .files.numbers import finite
+from .files.outputs import numbered
 from .fit import fit_batch, observe
 from .fits import find_fits, load_result
 from .geometry.camera import Camera, WindowTransform
 from .image import Photo, read_photo
-from .job import Files, Job, finite, load_job
+from .job import Files, Job, load_job
 from .landmarks import select_faces
 from .manifest import Record
 from .observation import Observation

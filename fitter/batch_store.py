@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from .errors import OutputError
-from .files import check_outputs
+from .files.outputs import check_outputs
 from .manifest import MANIFEST, Record, append_record, parse_manifest, parse_record, read_manifest
 
 PARTIAL, RECORDS, LOCK = ".partial", ".records", ".lock"

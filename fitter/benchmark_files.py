@@ -14,7 +14,8 @@ import torch
 from .anatomy.landmarks import IBUG68
 from .anatomy.parts import LABEL
 from .errors import InputError
-from .files import write_files
+from .files.mesh_bytes import plain_obj
+from .files.outputs import write_files
 from .fits import Fit, load_result
 from .geometry.closest_point import ClosestPoint
 from .model.face_model import FaceModel
@@ -29,16 +30,13 @@ _REALY_RIGHT = {
     76: ((123, 0.47), (187, 0.28), (50, 0.25)), 78: ((32, 0.34), (201, 0.39), (170, 0.27)),
     81: ((123, 0.56), (137, 0.12), (234, 0.32)), 83: ((215, 0.52), (147, 0.44), (177, 0.04)),
 }  # fmt: skip
+
 _REALY_LEFT = {60: 64, 68: 69, 70: 71, 72: 73, 74: 75, 76: 77, 78: 80, 81: 82, 83: 84}
+
 _REALY_MIDDLE = {79: ((200, 1.0),)}
+
 # What of the mesh REALY may compare: the face without eyeballs, mouth, ears and back.
 _REALY_PARTS = ("skin", "nose", "right_brow", "left_brow", "upper_lip", "lower_lip")
-
-
-def plain_obj(verts: np.ndarray, faces: np.ndarray) -> bytes:
-    """An OBJ of `v` and `f` lines alone: what every reader understands."""
-    lines = ("v %.5f %.5f %.5f\n" * len(verts)) % tuple(np.asarray(verts, float).ravel().tolist())
-    return (lines + ("f %d %d %d\n" * len(faces)) % tuple((np.asarray(faces) + 1).ravel().tolist())).encode()
 
 
 def _neutral(result: FitResult) -> FitResult:

@@ -45,7 +45,7 @@ def convert(
     fit = one_fit(result)
     from .convert_files import conversion_files, source_files, source_model
     from .export import output_paths
-    from .files import check_outputs, write_files
+    from .files.outputs import check_outputs, write_files
     from .fits import load_result
     from .model.face_model import load_model
     from .model.registry import BUNDLED, resolve

@@ -76,9 +76,9 @@ def parts(fits, labels, suffix, label_map, ignore, skip_absent, parser, model, j
         parsed_photo,
         parsed_render,
         parts_of_mesh,
-        read_label_picture,
         score_parts,
     )
+    from .files.label_picture import read_label_picture
     from .fits import load_result
     from .image import sample_labels
 
@@ -154,8 +154,8 @@ def landmarks(fits, landmarks, model, json_file, debug) -> None:
 def _landmark_rows(fits, folder: Path, model) -> list[dict]:
     from .errors import InputError
     from .evaluate_landmarks import landmark_scores
+    from .files.read_points import POINTS, read_points
     from .fits import load_result
-    from .mesh_file import POINTS, read_points
 
     if not folder.is_dir():
         raise click.UsageError(f"--landmarks {folder}: no such folder")
@@ -224,9 +224,10 @@ def scan(
 
     from .errors import InputError
     from .evaluate_scan import compare_to_scan, error_picture, error_ply, mesh_landmarks7, scan_region
-    from .export_mesh import png_bytes
-    from .files import check_outputs, write_files
-    from .mesh_file import Mesh, read_mesh, read_points
+    from .files.mesh_bytes import png_bytes
+    from .files.outputs import check_outputs, write_files
+    from .files.read_mesh import Mesh, read_mesh
+    from .files.read_points import read_points
 
     check_outputs(maps, [mesh, scan])
     ours, theirs = read_mesh(mesh), read_mesh(scan)
@@ -313,8 +314,8 @@ def compare(first, second, sheet_file, rows, model, json_file, debug) -> None:  
 
 def _draw_sheet(sides, table: list[dict], path: Path, rows: int, model) -> None:
     from .evaluate_compare import sheet
-    from .export_mesh import png_bytes
-    from .files import check_outputs, write_files
+    from .files.mesh_bytes import png_bytes
+    from .files.outputs import check_outputs, write_files
     from .fits import load_result
 
     check_outputs([path], [fit.path for side in sides for fit in side])

@@ -194,7 +194,7 @@ def _check_picture(output: Path | None) -> None:
         return
     if output.suffix.lower() != ".png":
         raise click.UsageError(f"-o {output}: expected a name that ends in .png")
-    from .files import check_outputs
+    from .files.outputs import check_outputs
 
     check_outputs([output], [])
 

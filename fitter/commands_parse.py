@@ -41,8 +41,8 @@ def parse(photo, output, overlay_file, confidence_file, faces, segmentation, lab
     logging.basicConfig(format="facefit: %(levelname)s %(name)s: %(message)s", level=logging.WARNING, force=True)
 
     from .anatomy.parts import LABELS
-    from .export_mesh import png_bytes
-    from .files import write_files
+    from .files.mesh_bytes import png_bytes
+    from .files.outputs import write_files
     from .image import read_photo
     from .parse import overlay, parse_photo
     from .segmentation import load_segmenter

@@ -86,7 +86,7 @@ def fit_frames(source: Path, output: Path, own: dict, options: dict[str, Any]) -
     if options["segmentation"].lower().endswith(".png"):
         raise click.UsageError("--segmentation with a picture of labels belongs to one photo")
     began = time.perf_counter()
-    from .files import check_outputs, write_files
+    from .files.outputs import check_outputs, write_files
     from .frames import open_frames
     from .sequence_files import sequence_files, sequence_paths
 

@@ -82,7 +82,7 @@ def write_json(document: dict, path: Path | None) -> None:
     if is_dash(path):
         click.echo(text, nl=False)
         return
-    from .files import write_files
+    from .files.outputs import write_files
 
     write_files({path: text.encode()})
 

@@ -24,6 +24,7 @@ LABEL_MAPS: dict[str, dict[int, str]] = {
         11: "upper_lip", 12: "lower_lip", 13: "hair",
     },
 }  # fmt: skip
+
 _LABEL_SUFFIXES = ("_label", "_labels", "_parts", "")  # the bare name last: it may be the photo
 
 
@@ -85,31 +86,6 @@ def find_labels(fit: Fit, folder: Path, suffix: str | None = None) -> Path:
             if path.is_file() and path.resolve() not in own:  # the photo itself is no label picture
                 return path
     raise InputError(f"{fit.path}: no label picture in {folder}; looked for {stems[0]}{{{','.join(suffixes)}}}.png")
-
-
-def read_label_picture(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
-    """(H, W) uint8 of an 8-bit grey or palette picture.
-
-    Args:
-        size: width and height that it must have.
-    Raises:
-        InputError: it cannot be read, has colours, or another size.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            if picture.mode not in ("L", "P"):
-                raise InputError(f"{path}: a picture of mode {picture.mode}; labels are 8-bit grey or palette")
-            labels = np.asarray(picture, np.uint8)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"{path}: cannot be read as a picture ({error})") from None
-    if size is not None and labels.shape != (size[1], size[0]):
-        height, width = labels.shape
-        raise InputError(f"{path}: is {width} x {height} pixels; the photo was {size[0]} x {size[1]}")
-    return labels
 
 
 def parts_of_mesh(result: FitResult) -> np.ndarray:

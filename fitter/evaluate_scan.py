@@ -10,12 +10,13 @@ import torch
 
 from .anatomy.landmarks import LANDMARKS7
 from .errors import InputError
-from .export_mesh import ply_bytes
+from .files.mesh_bytes import ply_bytes
+from .files.read_mesh import Mesh
+from .files.read_points import read_points
 from .geometry.camera import Camera
 from .geometry.closest_point import ClosestPoint
 from .geometry.similarity import Similarity
 from .geometry.triangles import vertex_normals
-from .mesh_file import Mesh, read_points
 from .metrics import scan_distances
 from .model.face_model import FaceModel
 

@@ -25,8 +25,8 @@ import torch
 from .anatomy.landmarks import LANDMARK7_NAMES
 from .errors import OutputError
 from .export_gltf import glb_bytes
-from .export_mesh import mtl_bytes, obj_bytes, ply_bytes, png_bytes
-from .files import write_files
+from .files.mesh_bytes import mtl_bytes, obj_bytes, ply_bytes, png_bytes
+from .files.outputs import write_files
 from .geometry.camera import Camera
 from .model.face_model import FaceModel
 from .parameters import Parameters

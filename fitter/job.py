@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from .compute.machine import usable_device
 from .errors import ImageError
 from .export import output_paths, result_files
-from .files import check_outputs, numbered, write_files
+from .files.numbers import finite
+from .files.outputs import check_outputs, numbered, write_files
 from .fit import fit_photo
 from .image import Photo
 from .job_options import JobOptions
@@ -134,12 +134,6 @@ def _fitted(result: FitResult, paths: list[Path]) -> Fitted:
         landmark_error=finite(result.landmark_error),
         status=result.status,
     )
-
-
-def finite(value: float) -> float | None:
-    """None for NaN and infinity, which JSON does not know."""
-    value = float(value)
-    return value if math.isfinite(value) else None
 
 
 def load_job(options: JobOptions) -> Job:

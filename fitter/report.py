@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from .anatomy.parts import PALETTE
-from .export_mesh import png_bytes
-from .files import write_files
+from .files.mesh_bytes import png_bytes
+from .files.outputs import write_files
 from .geometry.camera import Camera, WindowTransform
 from .image import sample_window
 from .model.face_model import FaceModel

@@ -23,8 +23,9 @@ import torch
 from torch import Tensor
 
 from .errors import InputError, OutputError
-from .export_gltf import Animation, morph_glb
-from .export_mesh import png_bytes
+from .export_gltf import morph_glb
+from .files.glb import Animation
+from .files.mesh_bytes import png_bytes
 from .geometry.rotation import rotation_matrix
 from .geometry.triangles import vertex_normals
 from .model.face_model import FaceModel

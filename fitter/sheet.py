@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from .batch_store import FolderStore, Store
-from .files import check_outputs, write_files
+from .files.outputs import check_outputs, write_files
 from .manifest import Record, total_energy
 
 # Heading, key of the numbers below, digits, factor; sorted by the first one at the start, the worst on top.

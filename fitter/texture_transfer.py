@@ -129,7 +129,7 @@ def painted(mesh: Path, vertices: int) -> np.ndarray | None:
 
 def _ply_colours(data: bytes, vertices: int) -> np.ndarray:
     start = data.index(b"end_header\n") + len(b"end_header\n")
-    row = np.dtype([("xyz", "<f4", 3), ("normal", "<f4", 3), ("rgb", "u1", 3)])  # as facefit.export_mesh writes it
+    row = np.dtype([("xyz", "<f4", 3), ("normal", "<f4", 3), ("rgb", "u1", 3)])  # as facefit.files.mesh_bytes writes it
     return np.frombuffer(data, row, vertices, start)["rgb"].copy()
 
 

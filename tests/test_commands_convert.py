@@ -13,8 +13,9 @@ from PIL import Image
 
 from facefit.anatomy.landmarks import LANDMARKS7
 from facefit.export import reproject, write_result
+from facefit.files.read_mesh import read_mesh
+from facefit.files.read_points import read_points
 from facefit.geometry.similarity import fit_similarity
-from facefit.mesh_file import read_mesh, read_points
 from facefit.model.face_model import load_model, save_arrays
 
 

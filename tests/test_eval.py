@@ -17,8 +17,9 @@ from facefit.benchmark_files import barycentric, realy_keypoints
 from facefit.evaluate_parts import parse_label_map, scored_parts, to_labels
 from facefit.evaluate_scan import error_colours, face_region
 from facefit.export import reproject, write_result
+from facefit.files.read_mesh import read_mesh
+from facefit.files.read_points import read_points
 from facefit.geometry.closest_point import ClosestPoint
-from facefit.mesh_file import read_mesh, read_points
 from facefit.metrics import part_iou
 from facefit.model.face_model import load_model, save_arrays
 from facefit.report import render_labels

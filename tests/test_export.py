@@ -13,7 +13,7 @@ import trimesh
 from helpers.synthetic_result import synthetic_result
 from PIL import Image
 
-import facefit.files
+import facefit.files.outputs
 from facefit.errors import OutputError
 from facefit.export import load_parameters, output_paths, reproject, write_result
 from facefit.export_gltf import look_gaze, morph_targets
@@ -260,7 +260,7 @@ def test_vertex_normals_of_a_tent():
 def test_a_failure_leaves_what_was_there_before(result, tmp_path, monkeypatch):
     (tmp_path / "mesh.mtl").write_text("mine")
     calls = []
-    real = facefit.files.os.replace
+    real = facefit.files.outputs.os.replace
 
     def full_disk(source, target):
         calls.append(target)
@@ -268,7 +268,7 @@ def test_a_failure_leaves_what_was_there_before(result, tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         real(source, target)
 
-    monkeypatch.setattr(facefit.files.os, "replace", full_disk)
+    monkeypatch.setattr(facefit.files.outputs.os, "replace", full_disk)
     with pytest.raises(OutputError, match="mesh_texture.png: No space left on device"):
         write_result(result, tmp_path / "mesh.obj", texture_size=16)
     assert [p.name for p in tmp_path.iterdir()] == ["mesh.mtl"]
@@ -278,7 +278,7 @@ def test_ctrl_c_while_writing_leaves_nothing(result, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(facefit.files.os, "chmod", interrupted)
+    monkeypatch.setattr(facefit.files.outputs.os, "chmod", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_result(result, tmp_path / "mesh.ply", texture_size=16)
     assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,7 @@ import pytest
 from helpers.original_files import MARKER, RunsCode, check_refused, deformed, head, outward_volume
 
 from facefit.errors import ModelError
-from facefit.model.obj_mesh import read_obj
+from facefit.files.read_obj import read_obj
 from facefit.model.read_generic import NPZ_KEYS, read_generic
 
 

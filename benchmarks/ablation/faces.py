@@ -12,7 +12,7 @@ import torch
 from benchmarks.dataset import Case, cases, spread
 from facefit.anatomy.parts import LABEL, PARTS
 from facefit.config import FitConfig
-from facefit.files import write_files
+from facefit.files.outputs import write_files
 from facefit.geometry.camera import Camera, WindowTransform
 from facefit.observation import Observation
 

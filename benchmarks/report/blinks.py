@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks.dataset import Case
-from facefit.files import write_files
+from facefit.files.outputs import write_files
 from facefit.geometry.camera import Camera
 from facefit.view import View, make_window, view
 

@@ -20,7 +20,7 @@ from benchmarks.dataset import Case, read_scan
 from benchmarks.report.corruption import CORRUPTIONS, generator
 from benchmarks.report.runs import Run, Work
 from facefit.config import FitConfig
-from facefit.files import write_files
+from facefit.files.outputs import write_files
 
 logger = logging.getLogger(__name__)
 PANEL = 192  # pixels, of the pictures

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from facefit.files import write_files
+from facefit.files.outputs import write_files
 
 # Renders of scans (CC BY 3.0, BSD-3-Clause) and of made-up people (MIT) may be shown; photos of people stay in the
 # output folder.

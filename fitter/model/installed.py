@@ -98,7 +98,7 @@ def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
 
 
 def _write_picture(path: Path, image: np.ndarray) -> None:
-    from ..export_mesh import png_bytes
-    from ..files import write_files
+    from ..files.mesh_bytes import png_bytes
+    from ..files.outputs import write_files
 
     write_files({path: png_bytes(image)})

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
+from ..files.untrusted import array, basis, check_size, read_bytes, reading, sha256
 from ..geometry.winding import outward
-from .original import array, basis, check_size, read_bytes, reading, sha256
 from .source import SourceModel
 
 KIND = "a Basel Face Model 2017 or 2019 (.h5)"

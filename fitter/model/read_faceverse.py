@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
+from ..files.safe_pickle import load_object_npy
+from ..files.untrusted import array, basis, read_bytes, read_npz, reading, require, sha256
 from ..geometry.winding import outward
-from .original import array, basis, read_bytes, read_npz, reading, require, sha256
-from .safe_pickle import load_object_npy
 from .source import SourceModel
 
 KIND = "a FaceVerse model (.npy or .npz)"

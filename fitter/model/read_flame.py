@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
+from ..files.safe_pickle import load_pickle
+from ..files.untrusted import array, read_bytes, read_npz, reading, require, sha256
 from ..geometry.winding import outward
-from .original import array, read_bytes, read_npz, reading, require, sha256
-from .safe_pickle import load_pickle
 from .source import Joints, SourceModel
 
 KIND = "a FLAME model (.pkl or .npz)"

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
+from ..files.untrusted import array, read_bytes, read_npz, reading, sha256
 from ..geometry.winding import outward
-from .original import array, read_bytes, read_npz, reading, sha256
 from .source import Joints, SourceModel
 
 KIND = "GNM Head v3 (gnm_head.npz)"

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
+from ..files.cereal_archive import Archive
+from ..files.untrusted import read_bytes, reading, sha256
 from ..geometry.winding import outward
-from .cereal_archive import Archive
-from .original import read_bytes, reading, sha256
 from .source import SourceModel
 
 KIND = "a model of eos (.bin, such as sfm_shape_3448.bin)"

@@ -260,7 +260,7 @@ class TestErrors:
             assert not (tmp_path / "m.obj").exists()
 
     def test_failure_of_writing_leaves_nothing(self, fake, photo, tmp_path, monkeypatch):
-        import facefit.files
+        import facefit.files.outputs
 
         real, calls = os.fdopen, []
 
@@ -272,7 +272,7 @@ class TestErrors:
             return real(handle, *args, **options)
 
         (tmp_path / "out").mkdir()
-        monkeypatch.setattr(facefit.files.os, "fdopen", full)
+        monkeypatch.setattr(facefit.files.outputs.os, "fdopen", full)
         args = [photo, "-o", tmp_path / "out" / "m.obj", "--quiet", "--overlay", tmp_path / "out" / "o.png"]
         error_line(facefit(*args), 6, "o.png", "No space left")
         assert os.listdir(tmp_path / "out") == []

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 
-from .geometry.triangles import vertex_normals
+from ..geometry.triangles import vertex_normals
 
 
 def _lines(pattern: str, values: np.ndarray) -> str:
@@ -78,3 +78,9 @@ def png_bytes(image: np.ndarray) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "PNG", compress_level=3)
     return stream.getvalue()
+
+
+def plain_obj(verts: np.ndarray, faces: np.ndarray) -> bytes:
+    """An OBJ of `v` and `f` lines alone: what every reader understands."""
+    lines = ("v %.5f %.5f %.5f\n" * len(verts)) % tuple(np.asarray(verts, float).ravel().tolist())
+    return (lines + ("f %d %d %d\n" * len(faces)) % tuple((np.asarray(faces) + 1).ravel().tolist())).encode()

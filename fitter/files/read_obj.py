@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
-from .original import read_bytes, reading
+from .untrusted import read_bytes, reading
 
 KIND = "a mesh (.obj)"
 

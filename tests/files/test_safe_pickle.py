@@ -11,8 +11,8 @@ import pytest
 from scipy import sparse
 
 from facefit.errors import ModelError
-from facefit.model.plain_pieces import Unread
-from facefit.model.safe_pickle import load_object_npy, load_pickle
+from facefit.files.plain_pieces import Unread
+from facefit.files.safe_pickle import load_object_npy, load_pickle
 
 # --- what models hold ---
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import xml.etree.ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from .errors import InputError
+from ..errors import InputError
 
 MESHES = (".obj", ".ply", ".npz")
-POINTS = (".json", ".npy", ".txt", ".csv", ".pts", ".pp")
+
 _PLY_TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
     "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
@@ -170,48 +168,3 @@ def _ply_binary(data: bytes, at: int, elements: list, order: str) -> tuple[np.nd
                 corner = lists[0]
                 faces += [[corner[0], corner[k], corner[k + 1]] for k in range(1, len(corner) - 1)]
     return verts, np.array(faces, np.int64).reshape(-1, 3)
-
-
-def read_points(path: Path) -> np.ndarray:
-    """(N, 2) or (N, 3) points.
-
-    JSON: a list of points, or an object with `landmarks7`, `landmarks` or `points`; a facefit result is one. NPY, and
-    text with a point a line (commas or spaces); `.pts` of iBug; `.pp` of MeshLab.
-
-    Raises:
-        InputError: missing, damaged, or not a list of points.
-    """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in POINTS:
-        raise InputError(f"{path}: points of format {suffix or '(none)'!r}; accepted: {', '.join(POINTS)}")
-    try:
-        if suffix == ".npy":
-            value = np.load(path, allow_pickle=False)
-        elif suffix == ".json":
-            value = _points_of(json.loads(path.read_text(encoding="utf-8")))
-        elif suffix == ".pp":
-            tree = xml.etree.ElementTree.parse(path)
-            value = [[float(p.get(axis)) for axis in "xyz"] for p in tree.iter("point") if p.get("active", "1") != "0"]
-        else:
-            text = path.read_text(encoding="utf-8")
-            if suffix == ".pts":
-                text = text.split("{")[1].split("}")[0]
-            value = [[float(x) for x in line.replace(",", " ").split()] for line in text.splitlines() if line.strip()]
-        value = np.asarray(value, np.float64)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    except Exception as error:
-        raise InputError(f"{path}: not a readable list of points ({error})") from None
-    if value.ndim != 2 or value.shape[1] not in (2, 3):
-        raise InputError(f"{path}: an array of shape {value.shape}; expected (N, 2) or (N, 3)")
-    return value
-
-
-def _points_of(document):
-    if isinstance(document, dict):
-        for key in ("landmarks7", "landmarks", "points"):
-            if key in document:
-                return document[key]
-        raise ValueError("no landmarks7, landmarks or points in it")
-    return document

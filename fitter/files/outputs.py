@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from .errors import OutputError
+from ..errors import OutputError
 
 
 def numbered(path: Path, number: int) -> Path:

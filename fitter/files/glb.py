@@ -1,0 +1,125 @@
+"""The binary container of glTF 2.0: buffers, accessors, animations."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+_ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
+
+_UINT16, _UINT32, _FLOAT = 5123, 5125, 5126
+
+_SMALLEST_MOVE = 1e-4  # mm; below it a vertex counts as not moved
+
+
+@dataclass(frozen=True)
+class Animation:
+    """A moving face, one key a frame.
+
+    Attributes:
+        seconds: (F,) increasing, from 0 on.
+        translation: (F, 3) metres; rotation: (F, 4) unit quaternions x, y, z, w: model space -> the scene.
+        weights: (F, T) of the morph targets.
+        camera: of glTF ("perspective" ...), at the origin of the scene, or None.
+    """
+
+    seconds: np.ndarray
+    translation: np.ndarray
+    rotation: np.ndarray
+    weights: np.ndarray
+    camera: dict | None = None
+
+
+def _animated(document: dict, animation: Animation, buffer: _Buffer, morphs: bool) -> dict:
+    """What an animation changes in a document."""
+    keys = buffer.accessor(animation.seconds.astype(np.float32), "SCALAR", _FLOAT, None, bounds=True)
+    moved = {"translation": (animation.translation, "VEC3"), "rotation": (animation.rotation, "VEC4")}
+    if morphs:
+        moved["weights"] = (animation.weights.reshape(-1), "SCALAR")
+    samplers, channels = [], []
+    for path, (values, kind) in moved.items():
+        output = buffer.accessor(values.astype(np.float32), kind, _FLOAT, None)
+        samplers.append({"input": keys, "output": output, "interpolation": "LINEAR"})
+        channels.append({"sampler": len(samplers) - 1, "target": {"node": 0, "path": path}})
+    placed = {name: getattr(animation, name)[0].tolist() for name in ("translation", "rotation")}
+    changed = {
+        "nodes": [document["nodes"][0] | placed],
+        "animations": [{"name": "sequence", "channels": channels, "samplers": samplers}],
+    }
+    if animation.camera is not None:
+        changed["nodes"].append({"name": "camera", "camera": 0})
+        changed |= {"cameras": [animation.camera], "scenes": [{"nodes": [0, 1]}]}
+    return changed
+
+
+def _packed(document: dict, binary: bytes) -> bytes:
+    text = json.dumps(document, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 4)
+    binary += bytes(-len(binary) % 4)
+    total = 12 + 8 + len(text) + 8 + len(binary)
+    return b"".join(
+        [
+            struct.pack("<4sII", b"glTF", 2, total),
+            struct.pack("<I4s", len(text), b"JSON"),
+            text,
+            struct.pack("<I4s", len(binary), b"BIN\0"),
+            binary,
+        ]
+    )
+
+
+class _Buffer:
+    """The binary chunk as it grows, with the views and accessors that point into it."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.views: list[dict] = []
+        self.accessors: list[dict] = []
+
+    def view(self, data: bytes, target: int | None = None) -> int:
+        self.data += bytes(-len(self.data) % 4)  # accessors must start on a multiple of their component size
+        entry = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(data)}
+        if target is not None:
+            entry["target"] = target
+        self.data += data
+        self.views.append(entry)
+        return len(self.views) - 1
+
+    def accessor(
+        self, value: np.ndarray, kind: str, component: int, target: int | None, bounds: bool = False
+    ) -> int:
+        entry = {
+            "bufferView": self.view(value.tobytes(), target), "componentType": component, "count": len(value),
+            "type": kind,
+        }  # fmt: skip
+        if bounds:
+            rows = value.reshape(len(value), -1)
+            entry |= {"min": rows.min(0).tolist(), "max": rows.max(0).tolist()}
+        self.accessors.append(entry)
+        return len(self.accessors) - 1
+
+    def sparse(self, value: np.ndarray, index_type: type, index_code: int) -> int:
+        """(N, 3) displacements, of which only the rows that move are stored."""
+        value = value.astype(np.float32)
+        moved = np.flatnonzero(np.abs(value).max(1) > _SMALLEST_MOVE)
+        if len(moved) == 0:
+            moved = np.zeros(1, np.int64)  # a sparse accessor must hold at least one row
+        kept = np.zeros_like(value)
+        kept[moved] = value[moved]
+        self.accessors.append(
+            {
+                "componentType": _FLOAT, "count": len(value), "type": "VEC3",
+                "min": kept.min(0).tolist(), "max": kept.max(0).tolist(),
+                "sparse": {
+                    "count": len(moved),
+                    "indices": {
+                        "bufferView": self.view(moved.astype(index_type).tobytes()), "componentType": index_code,
+                    },
+                    "values": {"bufferView": self.view(value[moved].tobytes())},
+                },
+            }
+        )  # fmt: skip
+        return len(self.accessors) - 1

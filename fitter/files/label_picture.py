@@ -1,0 +1,34 @@
+"""Pictures of labels, read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+
+
+def read_label_picture(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
+    """(H, W) uint8 of an 8-bit grey or palette picture.
+
+    Args:
+        size: width and height that it must have.
+    Raises:
+        InputError: it cannot be read, has colours, or another size.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            if picture.mode not in ("L", "P"):
+                raise InputError(f"{path}: a picture of mode {picture.mode}; labels are 8-bit grey or palette")
+            labels = np.asarray(picture, np.uint8)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: cannot be read as a picture ({error})") from None
+    if size is not None and labels.shape != (size[1], size[0]):
+        height, width = labels.shape
+        raise InputError(f"{path}: is {width} x {height} pixels; the photo was {size[0]} x {size[1]}")
+    return labels

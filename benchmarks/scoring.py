@@ -12,7 +12,8 @@ import torch
 from benchmarks.dataset import Case, Scan, read_labels, read_scan
 from facefit.anatomy.landmarks import LANDMARKS7
 from facefit.anatomy.parts import LABEL, MERGED, PARTS
-from facefit.metrics import part_iou, scan_error
+from facefit.metrics.part_iou import part_iou
+from facefit.metrics.scan_distance import scan_error
 from facefit.model.face_model import FaceModel
 from facefit.report import render_labels
 from facefit.result import FitResult

@@ -17,7 +17,7 @@ from .geometry.camera import Camera
 from .geometry.closest_point import ClosestPoint
 from .geometry.similarity import Similarity
 from .geometry.triangles import vertex_normals
-from .metrics import scan_distances
+from .metrics.scan_distance import scan_distances
 from .model.face_model import FaceModel
 
 
@@ -69,7 +69,7 @@ def compare_to_scan(
     mesh: Mesh, landmarks7: np.ndarray, scan: Mesh, scan_landmarks7: np.ndarray, region: np.ndarray, *,
     align: str = "rigid", metric: str = "point", samples: int = 20_000, seed: int = 0,
 ) -> ScanComparison:  # fmt: skip
-    """Scan-to-mesh distances after alignment by seven points and ICP; see facefit.metrics.scan_error.
+    """Scan-to-mesh distances after alignment by seven points and ICP; see facefit.metrics.scan_distance.scan_error.
 
     Args:
         metric: "point": distance to the closest point of the mesh (NoW). "plane": to the plane of the triangle it lies

@@ -14,7 +14,8 @@ from .anatomy.parts import LABEL, MASKS, PARTS
 from .energies.prdl import above_brows as points_above_brows
 from .geometry.camera import WindowTransform, project, window_camera
 from .image import Photo
-from .metrics import landmark_error, part_iou
+from .metrics.landmark_error import landmark_error
+from .metrics.part_iou import part_iou
 from .model.face_model import FaceModel
 from .objective import Objective
 from .observation import Observation

@@ -20,7 +20,7 @@ from facefit.export import reproject, write_result
 from facefit.files.read_mesh import read_mesh
 from facefit.files.read_points import read_points
 from facefit.geometry.closest_point import ClosestPoint
-from facefit.metrics import part_iou
+from facefit.metrics.part_iou import part_iou
 from facefit.model.face_model import load_model, save_arrays
 from facefit.report import render_labels
 

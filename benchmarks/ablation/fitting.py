@@ -19,7 +19,9 @@ from facefit.compute.threads import only_kernels
 from facefit.config import FitConfig, Stage, Steps, Weights
 from facefit.energies.prior import activation_prior, gaussian_prior
 from facefit.geometry.camera import project, to_camera_space, to_clip_space, window_camera
-from facefit.metrics import landmark_error, mean_iou, part_iou, scan_error
+from facefit.metrics.landmark_error import landmark_error
+from facefit.metrics.part_iou import mean_iou, part_iou
+from facefit.metrics.scan_distance import scan_error
 from facefit.model.face_model import FaceModel
 from facefit.observation import Observation
 from facefit.optimize import minimize

@@ -12,7 +12,7 @@ from benchmarks.dataset import Case, read_labels
 from benchmarks.report.eyes import closing_eyes, eye_polygons
 from benchmarks.scoring import INNER
 from facefit.anatomy.parts import LABEL, MERGED, PARTS
-from facefit.metrics import part_iou
+from facefit.metrics.part_iou import part_iou
 from facefit.observation import Observation
 from facefit.report import render_labels
 from facefit.result import FitResult

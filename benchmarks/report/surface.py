@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.dataset import Scan
-from facefit.metrics import scan_distances
+from facefit.metrics.scan_distance import scan_distances
 from facefit.result import FitResult
 
 ZONES = ("forehead", "eyes", "nose", "cheeks", "mouth", "chin", "jaw")

@@ -8,7 +8,9 @@ from facefit.anatomy.parts import LABEL, MASKS
 from facefit.geometry.closest_point import ClosestPoint
 from facefit.geometry.similarity import fit_similarity
 from facefit.geometry.triangles import sample_surface
-from facefit.metrics import landmark_error, mean_iou, part_iou, scan_error
+from facefit.metrics.landmark_error import landmark_error
+from facefit.metrics.part_iou import mean_iou, part_iou
+from facefit.metrics.scan_distance import scan_error
 
 
 def rotation(angle: float) -> np.ndarray:

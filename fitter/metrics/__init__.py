@@ -1,0 +1,1 @@
+"""Figures of merit: part IoU, landmark error, distance to a scan."""

@@ -37,8 +37,10 @@ from benchmarks.summary import text_table
 from facefit.anatomy.parts import PARTS
 from facefit.batch_stages import stack
 from facefit.config import FitConfig
-from facefit.energies.prdl import PrdlSelection, prdl_energy, prdl_energy_naive, prdl_targets
-from facefit.energies.prdl_rows import fused, group_rows
+from facefit.energies.prdl.contract import PrdlSelection
+from facefit.energies.prdl.prdl import prdl_energy, prdl_energy_naive
+from facefit.energies.prdl.rows import fused, group_rows
+from facefit.energies.prdl.targets import prdl_targets
 from facefit.fit import fit_batch, observe
 from facefit.geometry.camera import Camera, to_camera_space, to_clip_space
 from facefit.image import read_photo

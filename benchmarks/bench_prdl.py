@@ -22,8 +22,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from facefit.anatomy.parts import PARTS
-from facefit.energies.prdl import STATISTICS, PrdlSelection, prdl_energy, prdl_energy_naive, prdl_targets
-from facefit.energies.prdl_chunked import PrdlChunked
+from facefit.energies.prdl.chunked import PrdlChunked
+from facefit.energies.prdl.contract import STATISTICS, PrdlSelection
+from facefit.energies.prdl.prdl import prdl_energy, prdl_energy_naive
+from facefit.energies.prdl.targets import prdl_targets
 
 SIZE = 224
 # Middle x, y and half axes in pixels, and number of vertices.

@@ -20,7 +20,8 @@ from torch import Tensor
 from benchmarks.ablation.losses import make_loss
 from benchmarks.ablation.scene import Scene, Stage
 from facefit.anatomy.parts import LABEL, MASKS, PARTS
-from facefit.energies.prdl import STATISTICS, prdl_targets
+from facefit.energies.prdl.contract import STATISTICS
+from facefit.energies.prdl.targets import prdl_targets
 from facefit.geometry.camera import Camera, WindowTransform, to_camera_space, to_clip_space
 from facefit.lighting import shade, vertex_normals
 from facefit.model.face_model import FaceModel, load_model

@@ -23,7 +23,7 @@ from facefit.compute.threads import only_kernels
 from facefit.config import FitConfig
 from facefit.energies.landmark import landmark_energy
 from facefit.energies.photometric import photometric_energy
-from facefit.energies.prdl import prdl_energy
+from facefit.energies.prdl.prdl import prdl_energy
 from facefit.energies.symmetry import albedo_symmetry
 from facefit.fit import first_guess, observe
 from facefit.geometry.camera import project, to_clip_space

@@ -20,16 +20,11 @@ from .config import FitConfig
 from .energies.eye_closure import relative_offset_energy
 from .energies.landmark import calibrated_precision, landmark_energy
 from .energies.photometric import photometric_energy
-from .energies.prdl import (
-    PrdlSelection,
-    PrdlTargets,
-    group_points,
-    part_of_label,
-    prdl_energy,
-    prdl_targets,
-    select_points,
-)
-from .energies.prdl_rows import PrdlRows, fused, group_rows
+from .energies.prdl.contract import PrdlSelection, PrdlTargets
+from .energies.prdl.prdl import prdl_energy
+from .energies.prdl.rows import PrdlRows, fused, group_rows
+from .energies.prdl.select import group_points, part_of_label, select_points
+from .energies.prdl.targets import prdl_targets
 from .energies.prior import activation_prior, gaussian_prior, gaze_prior, joint_prior
 from .energies.symmetry import albedo_symmetry
 from .geometry.camera import project, to_clip_space, window_camera

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .anatomy.parts import LABEL, MASKS, PARTS
-from .energies.prdl import above_brows as points_above_brows
+from .energies.prdl.select import above_brows as points_above_brows
 from .geometry.camera import WindowTransform, project, window_camera
 from .image import Photo
 from .metrics.landmark_error import landmark_error

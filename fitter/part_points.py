@@ -11,8 +11,8 @@ from torch import Tensor
 from .anatomy.landmarks import LEFT_LOWER_LID, LEFT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_UPPER_LID
 from .anatomy.parts import LABEL
 from .compute.sparse_map import SparseMap
-from .energies.farthest_point import farthest_points
-from .energies.prdl_rows import GRID
+from .energies.prdl.farthest_point import farthest_points
+from .energies.prdl.rows import GRID
 from .model.face_model import FaceModel
 
 # Candidates per part, evenly over the surface; `thin_evenly` takes those that lie evenly in the picture.

@@ -314,7 +314,7 @@ def brow_tangents(labels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 
 
 def above_brows(shape: tuple[int, int], brow_line: np.ndarray) -> np.ndarray:
-    """(S, S) bool: pixels above both tangents, as facefit.energies.prdl.above_brows leaves vertices out."""
+    """(S, S) bool: pixels above both tangents, as facefit.energies.prdl.select.above_brows leaves vertices out."""
     y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
     return np.all([a * x + b * y + c > 0 for a, b, c in brow_line], axis=0)
 

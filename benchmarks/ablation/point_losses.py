@@ -10,8 +10,10 @@ from torch import Tensor
 
 from benchmarks.ablation.scene import Scene
 from facefit.anatomy.parts import PARTS
-from facefit.energies.farthest_point import farthest_points
-from facefit.energies.prdl import SKIN_POINTS, PrdlTargets, prdl_part_energies, prdl_targets
+from facefit.energies.prdl.contract import SKIN_POINTS, PrdlTargets
+from facefit.energies.prdl.farthest_point import farthest_points
+from facefit.energies.prdl.prdl import prdl_part_energies
+from facefit.energies.prdl.targets import prdl_targets
 from facefit.observation import Observation
 
 UNIT = 224.0  # pixels on a side of the window that distances are told in, whatever the window is
@@ -27,7 +29,7 @@ class TargetPoints:
 
 
 class Prdl:
-    """facefit.energies.prdl, each part by itself, in pixels^2 of a window of UNIT."""
+    """facefit.energies.prdl.prdl, each part by itself, in pixels^2 of a window of UNIT."""
 
     triangles = False
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from benchmarks.ablation.part_mesh import PartMesh, part_mesh
 from facefit.anatomy.parts import MASKS
-from facefit.energies.prdl import PrdlSelection, group_points, select_points
+from facefit.energies.prdl.contract import PrdlSelection
+from facefit.energies.prdl.select import group_points, select_points
 from facefit.geometry.camera import project, to_camera_space, to_clip_space, window_camera
 from facefit.geometry.rotation import rotation_matrix
 from facefit.model.face_model import FaceModel

@@ -21,7 +21,7 @@ from benchmarks.ablation.table import main as tables
 from benchmarks.ablation.tuning import BUDGET, search
 from benchmarks.dataset import Case
 from facefit.anatomy.parts import LABEL, MASKS, PARTS
-from facefit.energies.prdl import group_points
+from facefit.energies.prdl.select import group_points
 from facefit.render import load_renderer
 
 SIZE = 40

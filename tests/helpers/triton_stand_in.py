@@ -11,7 +11,7 @@ import types
 import numpy as np
 import torch
 
-MODULES = ("facefit.energies.prdl_triton", "facefit.energies.farthest_triton")
+MODULES = ("facefit.energies.prdl.triton", "facefit.energies.prdl.farthest_triton")
 
 
 class Value(np.ndarray):

@@ -10,7 +10,7 @@ from helpers.rendered_face import person, photograph, together
 
 from facefit.compute.mailbox import LAG, Mailbox, device_index
 from facefit.config import FitConfig, override
-from facefit.energies import prdl_rows
+from facefit.energies.prdl import rows as prdl_rows
 from facefit.model.face_model import load_model
 from facefit.objective import Objective
 from facefit.optimize import minimize

@@ -6,7 +6,7 @@ from helpers.rendered_face import person, photograph, together
 from helpers.triton_stand_in import stand_in
 
 from facefit.config import FitConfig
-from facefit.energies.prdl_rows import PrdlRows
+from facefit.energies.prdl.rows import PrdlRows
 from facefit.model.face_model import load_model
 from facefit.objective import Objective
 from facefit.parameters import Parameters
@@ -35,7 +35,7 @@ def test_rows_and_kernels_give_the_cpus_energy(pair, monkeypatch):
     cpu = Objective(observation, model, load_renderer("cpu"), FitConfig(energies=("prdl",)))
     expected, direction = slopes(cpu, at, 0)
     monkeypatch.setattr("facefit.objective.fused", lambda device: True)
-    monkeypatch.setattr("facefit.energies.prdl.fused", lambda device: True)
+    monkeypatch.setattr("facefit.energies.prdl.prdl.fused", lambda device: True)
     with stand_in():
         device = Objective(observation, model, load_renderer("cpu"), FitConfig(energies=("prdl",)))
         found, slope = slopes(device, at, 0)

@@ -8,18 +8,13 @@ import torch
 from helpers.triton_stand_in import stand_in
 
 from facefit.anatomy.parts import LABEL, PARTS
-from facefit.energies.prdl import (
-    STATISTICS,
-    PrdlSelection,
-    group_points,
-    part_of_label,
-    prdl_energy_naive,
-    prdl_part_energies,
-    prdl_targets,
-)
-from facefit.energies.prdl_chunked import PrdlChunked
-from facefit.energies.prdl_rows import PrdlRows, group_rows
-from facefit.energies.prdl_targets_device import device_targets
+from facefit.energies.prdl.chunked import PrdlChunked
+from facefit.energies.prdl.contract import STATISTICS, PrdlSelection
+from facefit.energies.prdl.prdl import prdl_energy_naive, prdl_part_energies
+from facefit.energies.prdl.rows import PrdlRows, group_rows
+from facefit.energies.prdl.select import group_points, part_of_label
+from facefit.energies.prdl.targets import prdl_targets
+from facefit.energies.prdl.targets_device import device_targets
 from facefit.part_points import thin_evenly
 
 FLAGS = {"min": (True, False, False), "max": (False, True, False), "mean": (False, False, True), "all": (True,) * 3}

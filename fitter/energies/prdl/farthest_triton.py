@@ -1,4 +1,4 @@
-"""Farthest point sampling of many groups of points at once on a GPU; twin: facefit.energies.farthest_point."""
+"""Farthest point sampling of many groups of points at once on a GPU; twin: facefit.energies.prdl.farthest_point."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from ..compute.threads import run_chunks
+from ...compute.threads import run_chunks
 from .convex_hull import hull_corners
 
 FINE, CELL, BLOCK = 3, 9, 27  # pixels; each divides the next
@@ -80,7 +80,7 @@ def energy_and_gradient(
         descriptors: (T, 3, S, S) float32; cell_mean: (T, G, G) float32, of `cell_means`.
         present: (T,) bool: the target is not empty.
         wanted: (3,) bool: least, greatest, mean.
-        huber: pixels, as in facefit.energies.prdl.prdl_energy.
+        huber: pixels, as in facefit.energies.prdl.prdl.prdl_energy.
     """
     limit = points.dtype.type(min(huber, NEVER))
     size, parts, strips = descriptors.shape[2], len(present), -(-descriptors.shape[2] // BLOCK)

@@ -5,21 +5,14 @@ import pytest
 import torch
 
 from facefit.anatomy.parts import LABEL, PARTS
-from facefit.energies.convex_hull import hull_corners
-from facefit.energies.farthest_point import farthest_points
-from facefit.energies.mask_distance import mask_extremes, mask_means
-from facefit.energies.prdl import (
-    STATISTICS,
-    PrdlSelection,
-    above_brows,
-    group_points,
-    prdl_energy,
-    prdl_energy_naive,
-    prdl_part_energies,
-    prdl_targets,
-    select_points,
-)
-from facefit.energies.prdl_chunked import PrdlChunked
+from facefit.energies.prdl.chunked import PrdlChunked
+from facefit.energies.prdl.contract import STATISTICS, PrdlSelection
+from facefit.energies.prdl.convex_hull import hull_corners
+from facefit.energies.prdl.farthest_point import farthest_points
+from facefit.energies.prdl.mask_distance import mask_extremes, mask_means
+from facefit.energies.prdl.prdl import prdl_energy, prdl_energy_naive, prdl_part_energies
+from facefit.energies.prdl.select import above_brows, group_points, select_points
+from facefit.energies.prdl.targets import prdl_targets
 
 # Middle x, y and half axes, as parts of the side, of a face's parts.
 ELLIPSES = {

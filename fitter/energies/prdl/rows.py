@@ -1,6 +1,6 @@
 """The points of PRDL's parts on a GPU, chosen and sorted without a question to the device.
 
-On the CPU lists are as long as they need to be (facefit.energies.prdl.PrdlSelection). Here every face has a row of fixed
+On the CPU lists are as long as they need to be (facefit.energies.prdl.contract.PrdlSelection). Here every face has a row of fixed
 length with its points in front, part by part, and the device alone knows where each part ends.
 """
 
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..anatomy.parts import PARTS
-from ..compute.mailbox import device_index
+from ...anatomy.parts import PARTS
+from ...compute.mailbox import device_index
 
 COUNT = len(PARTS)
 CELL = 8  # pixels; points are sorted by cells of this side, so that blocks of points lie close together

@@ -1,6 +1,6 @@
 """PRDL on a GPU: one pass over the points of a part for each tile of anchors, and never anchors x points in memory.
 
-As on the CPU (facefit.energies.prdl_cpu) the structure of each statistic saves nearly all of the work:
+As on the CPU (facefit.energies.prdl.cpu) the structure of each statistic saves nearly all of the work:
 
 * min and max: a tile of TILE x TILE anchors finds the points extreme for its middle, then looks again at the blocks of
   points of which any can be extreme for any of its anchors (the bisector bound of `prdl_cpu`). Points come sorted by
@@ -26,8 +26,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..anatomy.parts import PARTS
-from .prdl_cpu import CELL, NEVER
+from ...anatomy.parts import PARTS
+from .cpu import CELL, NEVER
 
 TILE = 16  # pixels; side of a tile of anchors
 SCAN = 256  # points looked at together when a tile's extremes are sought
@@ -78,7 +78,7 @@ def energy_and_gradient(
     Args:
         points: (B, P, 2) float32; bound: (B, 9) int32.
         descriptors: (B, 8, 3, S, S) float32; cell_mean: (B, 8, G, G) float32; present: (B, 8) bool.
-        wanted: least, greatest, mean. huber: pixels, as in facefit.energies.prdl.prdl_energy.
+        wanted: least, greatest, mean. huber: pixels, as in facefit.energies.prdl.prdl.prdl_energy.
     """
     limit = min(huber, NEVER)
     batch, count = points.shape[:2]

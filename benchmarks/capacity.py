@@ -27,7 +27,8 @@ from benchmarks.dataset import Scan, read_scan
 from facefit.anatomy.landmarks import LANDMARKS7
 from facefit.geometry.triangles import sample_surface
 from facefit.metrics.scan_distance import scan_distances, scan_error
-from facefit.model.face_model import FaceModel, load_model
+from facefit.model.face_model import FaceModel
+from facefit.model.model_file import load_model
 from facefit.model.surface_fit import Samples, SurfaceFit, fit_surface, near_face
 
 SCANS = ("lps", "james")

@@ -61,7 +61,7 @@ class Worker:
 
     def __init__(self, task: Task) -> None:
         from facefit.landmarks import load_detector
-        from facefit.model.face_model import load_model
+        from facefit.model.model_file import load_model
         from facefit.render import load_renderer
         from facefit.segmentation import load_segmenter
 
@@ -201,7 +201,7 @@ def _mean_face(task: Task, photos: list[Case]) -> dict[Path, dict[str, float]]:
     if not scans:
         return {}
     from benchmarks.scoring import mean_face_figures
-    from facefit.model.face_model import load_model
+    from facefit.model.model_file import load_model
 
     model = load_model(task.model)
     found = {}

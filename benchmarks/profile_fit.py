@@ -31,7 +31,7 @@ from facefit.geometry.rotation import rotation_matrix
 from facefit.image import Photo, read_photo
 from facefit.landmarks import load_detector
 from facefit.lighting import shade, vertex_normals
-from facefit.model.face_model import load_model
+from facefit.model.model_file import load_model
 from facefit.objective import Objective
 from facefit.optimize import minimize
 from facefit.parameters import Parameters

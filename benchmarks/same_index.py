@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, metavar="N")
     options = parser.parse_args(arguments)
     from facefit.landmarks import load_detector
-    from facefit.model.face_model import load_model
+    from facefit.model.model_file import load_model
     from facefit.render import load_renderer
     from facefit.segmentation import load_segmenter
 

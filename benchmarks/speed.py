@@ -21,7 +21,7 @@ from facefit.geometry.camera import window_camera
 from facefit.image import Photo
 from facefit.initialize import landmark_solver
 from facefit.landmarks import load_detector
-from facefit.model.face_model import load_model
+from facefit.model.model_file import load_model
 from facefit.objective import Objective
 from facefit.optimize import minimize
 from facefit.render import load_renderer

@@ -47,8 +47,8 @@ def convert(
     from .export import output_paths
     from .files.outputs import check_outputs, write_files
     from .fits import load_result
-    from .model.face_model import load_model
-    from .model.registry import BUNDLED, resolve
+    from .model.catalogue import BUNDLED, resolve
+    from .model.model_file import load_model
 
     wanted = load_model(target)
     inputs = [*source_files(fit), *(Path(resolve(name)) for name in (target, model) if name not in (None, BUNDLED))]

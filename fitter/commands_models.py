@@ -33,7 +33,7 @@ def list_models(as_json: bool, debug: bool) -> None:
     """Installed models, and those that can be added, with their licences and sizes."""
     from .bundled import model_path
     from .commands_shared import print_table
-    from .model.registry import BUNDLED, KINDS, installed, models_folder
+    from .model.catalogue import BUNDLED, KINDS, installed, models_folder
 
     here = {BUNDLED: model_path(), **installed()}
     rows = {name: _summary(path) for name, path in here.items()}
@@ -84,7 +84,7 @@ def add(
       facefit models add gnm --download
       facefit models add generic head.obj --with blendshapes=shapes/ --as mine
     """
-    from .model.registry import check_name, installed
+    from .model.catalogue import check_name, installed
 
     kind = _kind(name)
     options = _extras(kind, extras)
@@ -133,7 +133,7 @@ def show(name: str, output: Path | None, debug: bool) -> None:
       facefit models show ict -o ict.png
     """
     _check_picture(output)
-    from .model.face_model import load_model
+    from .model.model_file import load_model
 
     model = load_model(name)
     output = output or Path(f"{Path(name).stem}_model.png")
@@ -167,7 +167,7 @@ def remove(name: str, debug: bool) -> None:
 
 
 def _kind(name: str):
-    from .model.registry import KINDS
+    from .model.catalogue import KINDS
 
     if name not in KINDS:
         import difflib

@@ -27,7 +27,7 @@ def load_fits(paths: Iterable[Path], model):
 
 def model_of(fits, model):
     from .fits import check_model
-    from .model.face_model import load_model
+    from .model.model_file import load_model
 
     loaded = load_model(model)
     check_model(fits, loaded)
@@ -37,7 +37,7 @@ def model_of(fits, model):
 def maybe_model(model):
     """The face model, when there is one: meshes of other makers do not need it."""
     from .errors import ModelError
-    from .model.face_model import load_model
+    from .model.model_file import load_model
 
     try:
         return load_model(model)

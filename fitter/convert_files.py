@@ -31,9 +31,10 @@ from .export import finite, mesh_contents, output_paths
 from .export_gltf import morph_glb, morph_targets
 from .fits import Fit, check_model
 from .geometry.triangles import vertex_normals
-from .model.face_model import FaceModel, load_model
+from .model.catalogue import BUNDLED, installed
+from .model.face_model import FaceModel
+from .model.model_file import load_model
 from .model.regions import regions
-from .model.registry import BUNDLED, installed
 from .texture import texels
 from .texture_transfer import albedo_texture, painted, transfer
 from .version import facefit_version

@@ -156,7 +156,7 @@ def _parser() -> Check:
 def _model(path: str | None) -> Check:
     from .bundled import model_path
     from .errors import ModelError
-    from .model.face_model import load_model
+    from .model.model_file import load_model
 
     place = model_path() if path is None else Path(path)
     try:

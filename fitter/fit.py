@@ -18,7 +18,8 @@ from .image import Photo, crop_window, photo_camera
 from .initialize import landmark_solver
 from .landmarks import DetectedFace, LandmarkDetector, load_detector, select_faces
 from .lids import lids_by_masks
-from .model.face_model import FaceModel, load_model
+from .model.face_model import FaceModel
+from .model.model_file import load_model
 from .objective import Objective
 from .observation import Observation
 from .optimize import Report, minimize

@@ -144,7 +144,7 @@ def load_job(options: JobOptions) -> Job:
     """
     # imported here: each of them is patched or replaced on its own in tests and by users
     from .landmarks import load_detector
-    from .model.face_model import load_model
+    from .model.model_file import load_model
     from .render import load_renderer
     from .segmentation import load_segmenter
 

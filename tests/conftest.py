@@ -3,7 +3,8 @@
 import pytest
 from helpers.toy_model import toy_arrays
 
-from facefit.model.face_model import FaceModel, from_arrays
+from facefit.model.face_model import FaceModel
+from facefit.model.model_file import from_arrays
 
 
 @pytest.fixture(scope="session")

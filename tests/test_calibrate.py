@@ -11,7 +11,7 @@ from facefit.landmarks import DetectedFace
 from facefit.model import calibrate
 from facefit.model.annotate import FOCAL, PICTURE
 from facefit.model.calibrate import YAW_BINS, calibrate_detector, random_expression
-from facefit.model.face_model import from_arrays, load_model
+from facefit.model.model_file import from_arrays, load_model
 
 NAMES = load_model().expression_names
 
@@ -136,7 +136,7 @@ def test_statistical_expressions_and_jaws_vary_too():
     from helpers.toy_model import jointed_arrays
 
     from facefit.model.calibrate import _expression, random_joints
-    from facefit.model.face_model import from_arrays
+    from facefit.model.model_file import from_arrays
 
     model = from_arrays(jointed_arrays() | {"expression_kind": np.str_("gaussian")})
     rng = np.random.default_rng(0)

@@ -16,7 +16,7 @@ from facefit.export import reproject, write_result
 from facefit.files.read_mesh import read_mesh
 from facefit.files.read_points import read_points
 from facefit.geometry.similarity import fit_similarity
-from facefit.model.face_model import load_model, save_arrays
+from facefit.model.model_file import load_model, save_arrays
 
 
 def picture(path):

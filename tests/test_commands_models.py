@@ -13,8 +13,8 @@ from PIL import Image
 
 import cli
 from facefit.errors import ModelError
-from facefit.model.face_model import load_model
-from facefit.model.registry import KINDS
+from facefit.model.catalogue import KINDS
+from facefit.model.model_file import load_model
 
 
 def facefit(*args):

@@ -16,7 +16,7 @@ from facefit.convert import _Shown as Shown
 from facefit.geometry.closest_point import ClosestPoint
 from facefit.geometry.polygon import inside
 from facefit.geometry.triangles import vertex_normals
-from facefit.model.face_model import from_arrays
+from facefit.model.model_file import from_arrays
 from facefit.model.regions import LEFT_BALL, LOWER_LIP, NONE, NOSE, RIGHT_LID, SKIN, UPPER_LIP, oval, regions
 from facefit.model.residual import FADE, folded_vertices, graph_laplacian, surface_offsets
 from facefit.model.surface_fit import GroupedSurface

@@ -8,8 +8,8 @@ import pytest
 
 from facefit.errors import ModelError
 from facefit.model import download as module
+from facefit.model.catalogue import KINDS, Download
 from facefit.model.download import checksum, expected_files, fetch
-from facefit.model.registry import KINDS, Download
 
 CONTENT = {"a.obj": bytes(range(256)) * 900, "b.obj": b"v 1 2 3\n" * 5000}
 

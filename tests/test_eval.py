@@ -21,7 +21,7 @@ from facefit.files.read_mesh import read_mesh
 from facefit.files.read_points import read_points
 from facefit.geometry.closest_point import ClosestPoint
 from facefit.metrics.part_iou import part_iou
-from facefit.model.face_model import load_model, save_arrays
+from facefit.model.model_file import load_model, save_arrays
 from facefit.report import render_labels
 
 

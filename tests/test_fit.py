@@ -16,7 +16,7 @@ from facefit.geometry.rotation import rotation_matrix
 from facefit.image import Photo
 from facefit.landmarks import DetectedFace
 from facefit.metrics.part_iou import mean_iou
-from facefit.model.face_model import load_model
+from facefit.model.model_file import load_model
 from facefit.scene import contour_choice, head_yaw, project_landmarks
 from facefit.segmentation import load_segmenter
 

@@ -12,7 +12,7 @@ from facefit.compute.threads import only_kernels
 from facefit.config import FitConfig, override
 from facefit.errors import FitError
 from facefit.fit import fit_batch
-from facefit.model.face_model import load_model
+from facefit.model.model_file import load_model
 from facefit.objective import Objective
 from facefit.optimize import minimize
 from facefit.render import load_renderer

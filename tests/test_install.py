@@ -14,8 +14,8 @@ from facefit.anatomy.parts import LABEL, PARTS
 from facefit.errors import ModelError
 from facefit.model import install as module
 from facefit.model.appearance import Pieces, transferred_albedo
-from facefit.model.face_model import from_arrays, load_model
 from facefit.model.install import install_arrays, opened_mouth, without_eye_turns
+from facefit.model.model_file import from_arrays, load_model
 from facefit.model.source import Joints, SourceModel
 
 SHIFT = np.array([37.0, 1510.0, -12.0], np.float32)  # a head at the height it has on a body

@@ -15,7 +15,7 @@ from facefit.frames import Frame
 from facefit.geometry.camera import to_camera_space
 from facefit.image import Photo
 from facefit.landmarks import DetectedFace
-from facefit.model.face_model import load_model
+from facefit.model.model_file import load_model
 from facefit.render import load_renderer
 from facefit.segmentation import load_segmenter
 from facefit.sequence import SHARED, SequenceFitter

@@ -70,7 +70,7 @@ _writing = threading.Lock()
 def _begin(folder: Path, seed: int) -> None:
     import torch
 
-    from facefit.model.face_model import load_model
+    from facefit.model.model_file import load_model
     from facefit.render import load_renderer
 
     logging.basicConfig(level=logging.ERROR)

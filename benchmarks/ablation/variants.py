@@ -160,7 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--split", choices=SPLITS, default="tuning")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    from facefit.model.face_model import load_model
+    from facefit.model.model_file import load_model
     from facefit.render import load_renderer
 
     torch.set_num_threads(1)

@@ -129,7 +129,7 @@ def write_fits(chosen: list[Case], folder: Path) -> Iterator[tuple[Case, Path]]:
     from facefit.fit import fit_photo
     from facefit.image import read_photo
     from facefit.landmarks import load_detector
-    from facefit.model.face_model import load_model
+    from facefit.model.model_file import load_model
     from facefit.render import load_renderer
     from facefit.report import labels_png
     from facefit.segmentation import load_segmenter

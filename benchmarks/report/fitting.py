@@ -83,7 +83,7 @@ class Worker:
 
     def __init__(self, task: Task) -> None:
         from facefit.landmarks import load_detector
-        from facefit.model.face_model import load_model
+        from facefit.model.model_file import load_model
         from facefit.render import load_renderer
         from facefit.segmentation import load_segmenter
 

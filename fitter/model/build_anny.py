@@ -22,10 +22,10 @@ from . import skin
 from .annotate import annotate_landmarks, contour_rows, ears, neutral_looks, part_weights
 from .anthropometry import POINTS, SURVEYS, Ruler
 from .calibrate import calibrate_detector
-from .face_model import FORMAT, from_arrays, save_arrays
 from .head_geometry import Geometry, build_geometry
 from .identity import align_rigidly, principal_components, sample_people
 from .makehuman import BaseMesh, Macros, data_folder, read_face_units, read_head, read_sliders
+from .model_file import FORMAT, from_arrays, save_arrays
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..bundled import model_path
 from ..errors import ModelError
-from .registry import Download
+from .catalogue import Download
 
 TIMEOUT = 30.0  # seconds without a byte
 ATTEMPTS = 3

@@ -31,7 +31,8 @@ from .annotate import (
 from .appearance import Pieces, plain_colours, transferred_albedo
 from .atlas import texture_atlas
 from .calibrate import RENDERS, calibrate_detector
-from .face_model import FORMAT, FaceModel, from_arrays, load_model
+from .face_model import FaceModel
+from .model_file import FORMAT, from_arrays, load_model
 from .source import Joints, SourceModel
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
-from .face_model import FaceModel, from_arrays, save_arrays
-from .registry import BUNDLED, check_name, installed, models_folder
+from .catalogue import BUNDLED, check_name, installed, models_folder
+from .face_model import FaceModel
+from .model_file import from_arrays, save_arrays
 
 
 def install(name: str, arrays: dict[str, np.ndarray], picture: Path | None = None) -> tuple[Path, Path]:

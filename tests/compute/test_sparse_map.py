@@ -66,7 +66,7 @@ def test_the_transpose_of_the_transpose_is_the_map_itself():
 def test_a_subdivided_model_computes_with_its_control_vertices():
     from dataclasses import replace
 
-    from facefit.model.face_model import from_arrays
+    from facefit.model.model_file import from_arrays
 
     model = from_arrays(subdivided()[0])
     dense = replace(model)  # without what is kept beside the fields

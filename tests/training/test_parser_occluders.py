@@ -5,7 +5,7 @@ import pytest
 
 from facefit.anatomy.landmarks import LANDMARKS
 from facefit.anatomy.parts import LABEL
-from facefit.model.face_model import load_model
+from facefit.model.model_file import load_model
 from training.parser.occluder_layer import FaceFrame, Layer, fill, lay_over
 from training.parser.occluders import SHARES, draw_occluder
 

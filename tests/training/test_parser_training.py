@@ -72,7 +72,7 @@ def test_brows_that_nobody_labelled_say_nothing():
 
 
 def test_ears_and_neck_of_the_mean_head():
-    from facefit.model.face_model import load_model
+    from facefit.model.model_file import load_model
 
     model = load_model()
     label, verts = mesh_labels(model), model.verts.numpy()

@@ -11,7 +11,7 @@ from helpers.rendered_face import person, photograph, together
 from facefit.compute.mailbox import LAG, Mailbox, device_index
 from facefit.config import FitConfig, override
 from facefit.energies.prdl import rows as prdl_rows
-from facefit.model.face_model import load_model
+from facefit.model.model_file import load_model
 from facefit.objective import Objective
 from facefit.optimize import minimize
 from facefit.part_points import part_points

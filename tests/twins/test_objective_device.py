@@ -7,7 +7,7 @@ from helpers.triton_stand_in import stand_in
 
 from facefit.config import FitConfig
 from facefit.energies.prdl.rows import PrdlRows
-from facefit.model.face_model import load_model
+from facefit.model.model_file import load_model
 from facefit.objective import Objective
 from facefit.parameters import Parameters
 from facefit.render import load_renderer

@@ -282,7 +282,7 @@ class TestOtherFiles:
     def test_models(self, facefit, photo, tmp_path):
         from helpers.toy_model import toy_arrays
 
-        from facefit.model.face_model import save_arrays
+        from facefit.model.model_file import save_arrays
 
         save_arrays(tmp_path / "whole.npz", toy_arrays())
         data = (tmp_path / "whole.npz").read_bytes()

@@ -358,7 +358,7 @@ class TestDoctor:
         from helpers.toy_model import toy_arrays
 
         from facefit.doctor import BAD, GOOD, _model
-        from facefit.model.face_model import save_arrays
+        from facefit.model.model_file import save_arrays
 
         save_arrays(tmp_path / "toy.npz", toy_arrays())
         check = _model(str(tmp_path / "toy.npz"))

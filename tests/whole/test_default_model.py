@@ -19,7 +19,7 @@ from facefit.anatomy.landmarks import (
 )
 from facefit.anatomy.parts import LABEL
 from facefit.bundled import model_path
-from facefit.model.face_model import load_model
+from facefit.model.model_file import load_model
 
 ARKIT = """browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft
 cheekSquintRight eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight eyeLookInLeft eyeLookInRight eyeLookOutLeft

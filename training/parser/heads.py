@@ -18,7 +18,8 @@ import torch
 from facefit.anatomy.landmarks import LEFT_UPPER_LID, RIGHT_UPPER_LID
 from facefit.anatomy.parts import LABEL
 from facefit.lighting import vertex_normals
-from facefit.model.face_model import FaceModel, load_model
+from facefit.model.face_model import FaceModel
+from facefit.model.model_file import load_model
 from facefit.render import load_renderer
 
 # Kinds of surface.

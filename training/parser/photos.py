@@ -31,7 +31,8 @@ from facefit.fit import fit_batch, observe
 from facefit.geometry.camera import to_camera_space, to_clip_space, window_camera
 from facefit.image import crop_window, read_photo, sample_labels, sample_window
 from facefit.landmarks import MediaPipeDetector
-from facefit.model.face_model import FaceModel, load_model
+from facefit.model.face_model import FaceModel
+from facefit.model.model_file import load_model
 from facefit.parameters import Parameters
 from facefit.render import load_renderer
 from facefit.segmentation import LabelImageSegmenter, ellipse, fill_loop, remove_specks

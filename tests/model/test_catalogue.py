@@ -10,8 +10,8 @@ from helpers.toy_model import toy_arrays
 
 from facefit.bundled import model_path
 from facefit.errors import ModelError
-from facefit.model.face_model import load_model, save_arrays
-from facefit.model.registry import KINDS, check_name, installed, models_folder, resolve
+from facefit.model.catalogue import KINDS, check_name, installed, models_folder, resolve
+from facefit.model.model_file import load_model, save_arrays
 
 
 @pytest.fixture
@@ -66,5 +66,5 @@ def test_every_kind_says_what_a_user_needs():
 
 
 def test_the_list_needs_no_torch():
-    code = "import sys, facefit.model.registry; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    code = "import sys, facefit.model.catalogue; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0

@@ -10,7 +10,8 @@ import torch
 from helpers.toy_model import subdivided, toy_arrays
 
 from facefit.errors import ModelError
-from facefit.model.face_model import FaceModel, from_arrays, load_model, save_arrays, upsample
+from facefit.model.face_model import FaceModel
+from facefit.model.model_file import from_arrays, load_model, save_arrays, upsample
 
 ARRAYS = sorted(toy_arrays())
 NUMBERS = [name for name in ARRAYS if toy_arrays()[name].dtype.kind == "f"]

@@ -14,7 +14,7 @@ from facefit.errors import ModelError
 from facefit.geometry.camera import Camera, project
 from facefit.geometry.rotation import rotation_matrix
 from facefit.initialize import LandmarkSolver, joint_basis
-from facefit.model.face_model import from_arrays
+from facefit.model.model_file import from_arrays
 from facefit.model.skeleton import gaze_rotation
 from facefit.parameters import Parameters
 

@@ -1,0 +1,165 @@
+"""The face model's file: read, checked, written."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..anatomy.parts import LABEL
+from ..bundled import model_path
+from ..compute.sparse_map import SparseMap
+from ..errors import ModelError
+from .array_table import PART_LABELS, table_error
+from .catalogue import BUNDLED, resolve
+from .face_model import FaceModel, _Control
+from .skeleton import Skeleton
+
+FORMAT = 1
+
+
+def load_model(path: str | os.PathLike | None = None, device: torch.device | str = "cpu") -> FaceModel:
+    """Read a model file: a path, the name of an installed model, or None or "default" for the bundled one.
+
+    Raises:
+        ModelError: no such file or name, not an npz of this format, or arrays whose shapes do not fit.
+    """
+    path = model_path() if path is None or str(path) == BUNDLED else resolve(path)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"face model {path}: {error.strerror or error}; `make model` builds the default one") from None
+    try:
+        # from memory: the checksum is of what is read, and a damaged archive leaves no file open
+        with np.load(io.BytesIO(raw), allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except (ValueError, OSError, EOFError, KeyError) as error:
+        raise ModelError(f"face model {path}: not a NumPy .npz without pickled objects ({error})") from None
+    except Exception as error:  # zipfile and zlib raise their own types on a damaged archive
+        raise ModelError(f"face model {path}: damaged file ({type(error).__name__}: {error})") from None
+    return from_arrays(arrays, checksum=hashlib.sha256(raw).hexdigest(), where=str(path)).to(device)
+
+
+def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = "face model") -> FaceModel:
+    """Arrays of the module's table -> FaceModel on the CPU. Raises ModelError naming the array that does not fit."""
+    wrong = table_error(arrays)
+    if wrong is not None:
+        raise ModelError(f"{where}: {wrong}")
+    if int(arrays["format"]) != FORMAT:
+        raise ModelError(f"{where}: format {int(arrays['format'])}; this version reads format {FORMAT}")
+
+    subdivision = None
+    if "upsample_index" in arrays:
+        subdivision = SparseMap.from_rows(arrays["upsample_index"], arrays["upsample_weight"], len(arrays["verts"]))
+
+    def dense(key: str) -> Tensor:
+        value = real(key)
+        return value if subdivision is None else subdivision(value.reshape(-1, *value.shape[-2:])).reshape(
+            *value.shape[:-2], -1, 3
+        )
+
+    def integer(key: str) -> Tensor:
+        return torch.from_numpy(arrays[key].astype(np.int64))
+
+    def real(key: str) -> Tensor:
+        return torch.from_numpy(arrays[key].astype(np.float32))
+
+    kind = str(arrays["expression_kind"])
+    if kind not in ("activation", "gaussian"):
+        raise ModelError(f"{where}: expression_kind is {kind!r}; accepted: activation, gaussian")
+    try:
+        provenance = json.loads(str(arrays["provenance"]))
+    except json.JSONDecodeError as error:
+        raise ModelError(f"{where}: provenance is not JSON ({error})") from None
+    model = FaceModel(
+        name=str(arrays["name"]),
+        version=str(arrays["version"]),
+        license=str(arrays["license"]),
+        provenance=provenance,
+        verts=dense("verts"),
+        identity_basis=dense("identity_basis"),
+        expression_basis=dense("expression_basis"),
+        expression_names=tuple(str(n) for n in arrays["expression_names"]),
+        activation=kind == "activation",
+        albedo_mean=dense("albedo_mean"),
+        albedo_basis=dense("albedo_basis"),
+        faces=integer("faces"),
+        uv=real("uv"),
+        uv_faces=integer("uv_faces"),
+        symmetry=integer("symmetry"),
+        vertex_label=integer("vertex_label"),
+        part_weight=_part_weight(arrays),
+        eyeball=integer("eyeball"),
+        landmark_faces=integer("landmark_faces"),
+        landmark_bary=real("landmark_bary"),
+        landmark_yaw=real("landmark_yaw"),
+        landmark_bias=real("landmark_bias"),
+        landmark_covariance=real("landmark_covariance"),
+        contour_rows=integer("contour_rows"),
+        contour_landmarks=integer("contour_landmarks"),
+        checksum=checksum,
+        eyeball_weight=real("eyeball_weight") if "eyeball_weight" in arrays else None,
+        skeleton=_skeleton(arrays, real, dense) if "joint_names" in arrays else None,
+    )
+    if subdivision is not None:
+        basis = torch.cat([real("identity_basis"), real("expression_basis")]).flatten(1)
+        object.__setattr__(model, "_control", _Control(real("verts").reshape(1, -1), basis, subdivision))
+    return model
+
+
+def _skeleton(arrays: dict[str, np.ndarray], real: Callable[[str], Tensor], dense: Callable[[str], Tensor]) -> Skeleton:
+    weight = real("joint_weight")
+    nose = torch.from_numpy(arrays["vertex_label"] == LABEL["nose"])
+    return Skeleton(
+        names=tuple(str(name) for name in arrays["joint_names"]),
+        parent=tuple(arrays["joint_parent"].tolist()),
+        position=real("joint_position"),
+        position_basis=real("joint_position_basis"),
+        weight=weight,
+        pose_basis=dense("joint_pose_basis") if "joint_pose_basis" in arrays else None,
+        carrier=int((weight[nose] if nose.any() else weight).sum(0).argmax()),
+    )
+
+
+def _part_weight(arrays: dict[str, np.ndarray]) -> Tensor:
+    if "part_weight" in arrays:
+        return torch.from_numpy(arrays["part_weight"].astype(np.float32) / 255)
+    label = torch.from_numpy(arrays["vertex_label"].astype(np.int64)).clamp(0, PART_LABELS - 1)
+    return torch.nn.functional.one_hot(label, PART_LABELS).float()
+
+
+def upsample(value: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(..., C, 3) control values -> (..., V, 3) by (V, K) indices and weights."""
+    values = torch.from_numpy(np.asarray(value, np.float32).reshape(-1, *value.shape[-2:]))
+    out = SparseMap.from_rows(np.asarray(index), np.asarray(weight), value.shape[-2])(values)
+    return out.numpy().reshape(*value.shape[:-2], len(index), 3)
+
+
+def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
+    """Write a model file: checked first, to a temporary name, then renamed. The same arrays give the same bytes."""
+    import zipfile
+
+    from_arrays(arrays, where=str(path))
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            for key in sorted(arrays):
+                # numpy.savez stamps each member with the time of day; a fixed date keeps a rebuild identical
+                member = zipfile.ZipInfo(f"{key}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+                member.compress_type = zipfile.ZIP_DEFLATED
+                with archive.open(member, "w", force_zip64=True) as out:
+                    np.lib.format.write_array(out, np.asanyarray(arrays[key]), allow_pickle=False)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

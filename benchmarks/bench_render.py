@@ -16,9 +16,8 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from facefit import lighting
 from facefit.geometry.camera import Camera, to_clip_space
-from facefit.render import load_renderer
+from facefit.render import lighting, load_renderer
 
 
 def head(rows: int = 96, columns: int = 180) -> tuple[Tensor, Tensor]:

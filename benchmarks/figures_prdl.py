@@ -23,12 +23,12 @@ from facefit.anatomy.parts import LABEL, MASKS, PARTS
 from facefit.energies.prdl.contract import STATISTICS
 from facefit.energies.prdl.targets import prdl_targets
 from facefit.geometry.camera import Camera, WindowTransform, to_camera_space, to_clip_space
-from facefit.lighting import shade, vertex_normals
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
 from facefit.observation import Observation
 from facefit.parameters import Parameters
 from facefit.render import Renderer, load_renderer
+from facefit.render.lighting import shade, vertex_normals
 
 SIZE = 112  # pixels
 PART = PARTS.index("right_brow")

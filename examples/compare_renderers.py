@@ -18,8 +18,8 @@ from facefit import FaceModel, Parameters, load_model
 from facefit.errors import FaceFitError
 from facefit.geometry.camera import Camera, to_clip_space
 from facefit.geometry.rotation import rotation_matrix
-from facefit.lighting import shade, vertex_normals
 from facefit.render import Renderer, load_renderer
+from facefit.render.lighting import shade, vertex_normals
 
 SIZE = 224  # pixels
 FOCAL = 1015.0  # pixels of a picture of SIZE

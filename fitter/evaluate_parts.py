@@ -97,7 +97,7 @@ def parts_of_mesh(result: FitResult) -> np.ndarray:
 
 def parse_window(result: FitResult, size: int = 512) -> WindowTransform:
     """The window that was fitted, in `size` x `size` pixels: where a parser looks."""
-    from .view import make_window
+    from .render.view import make_window
 
     side = result.window.size / float(result.window.scale[0])
     return make_window(tuple(result.window.origin[0].tolist()), side, size)
@@ -110,8 +110,8 @@ def parsed_render(result: FitResult, segmenter, window: WindowTransform) -> np.n
         (S, S) uint8 labels as the segmenter gives them.
     Source: Wang et al. 2024, sec. 5.2.
     """
-    from .lighting import shade
-    from .view import mesh_faces, shading_normals, view
+    from .render.lighting import shade
+    from .render.view import mesh_faces, shading_normals, view
 
     faces = mesh_faces(result.model)
     seen = view(result.verts_in("camera"), faces, result.camera, window)

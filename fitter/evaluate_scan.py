@@ -159,7 +159,7 @@ def error_picture(scan: Mesh, comparison: ScanComparison, limit: float = 5.0, si
 
     The mesh must face +z, as facefit writes it in model space.
     """
-    from .view import make_window, view
+    from .render.view import make_window, view
 
     verts = comparison.motion.inverse(scan.verts)
     measured = np.isfinite(comparison.distances)

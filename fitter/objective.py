@@ -29,12 +29,12 @@ from .energies.prior import activation_prior, gaussian_prior, gaze_prior, joint_
 from .energies.symmetry import albedo_symmetry
 from .geometry.camera import project, to_clip_space, window_camera
 from .geometry.rotation import rotation_matrix
-from .lighting import estimate_sh, shade, vertex_normals
 from .model.face_model import FaceModel
 from .observation import Observation
 from .parameters import Parameters
 from .part_points import KEPT, part_points, rasterized_depth, thin_evenly, visible_points
 from .render import Renderer
+from .render.lighting import estimate_sh, shade, vertex_normals
 from .scene import contour_choice, head_yaw, landmark_trust, project_landmarks
 
 PAPER_WINDOW = 224  # PRDL's weights are for distances in pixels of this window

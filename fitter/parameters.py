@@ -18,7 +18,7 @@ class Parameters:
         expression: (B, E) activations in [0, 1], or standard deviations.
         albedo: (B, A) standard deviations.
         rotvec: (B, 3) radians; translation: (B, 3) mm: model space -> camera space.
-        sh: (B, 9, 3) RGB spherical-harmonics coefficients of bands 0 to 2 (facefit.lighting).
+        sh: (B, 9, 3) RGB spherical-harmonics coefficients of bands 0 to 2 (facefit.render.lighting).
         gaze: (B, 2, 2) radians, right and left eye, yaw and pitch.
         joints: (B, J, 3) radians, rotation vectors of the model's joints; None becomes J = 0, a model without. Neck and
             jaw are read; the root's turn is rotvec, the eyes' is gaze (facefit.model.skeleton).

@@ -13,8 +13,8 @@ from .files.outputs import write_files
 from .geometry.camera import Camera, WindowTransform
 from .image import sample_window
 from .model.face_model import FaceModel
+from .render.view import View, face_box, make_window, mesh_faces, part_labels, shading_normals, view
 from .result import FitResult
-from .view import View, face_box, make_window, mesh_faces, part_labels, shading_normals, view
 
 PANEL = 512  # pixels
 
@@ -142,7 +142,7 @@ def _clay(verts: np.ndarray, normals: np.ndarray) -> np.ndarray:
 
 def _lit(result: FitResult, normals: torch.Tensor) -> np.ndarray:
     """(V, 3) the fitted albedo under the fitted light."""
-    from .lighting import shade
+    from .render.lighting import shade
 
     with torch.no_grad():
         albedo = result.model.albedo(result.parameters.albedo.cpu()).float()

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from .energies.landmark import march_contour
 from .geometry.camera import Camera, project
-from .lighting import vertex_normals
 from .model.face_model import FaceModel
+from .render.lighting import vertex_normals
 
 
 def head_yaw(rotation: Tensor) -> Tensor:

@@ -20,11 +20,11 @@ from scipy.sparse.linalg import splu
 from . import texture_kernels as kernels
 from .anatomy.parts import LABEL, MASKS
 from .geometry.mesh_graph import _components
-from .lighting import shade
 from .model.face_model import FaceModel
 from .render import load_renderer
+from .render.lighting import shade
+from .render.view import View, face_box, make_window, mesh_faces, part_labels, shading_normals, view
 from .result import FitResult
-from .view import View, face_box, make_window, mesh_faces, part_labels, shading_normals, view
 
 _SILHOUETTE_FADE = 3.0  # mm from the background over which the photo fades in: about the error of a good fit
 

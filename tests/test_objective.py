@@ -8,11 +8,11 @@ from helpers.rendered_face import person, photograph, together
 
 from facefit.anatomy.parts import LABEL
 from facefit.config import ENERGIES, FitConfig, override
-from facefit.lighting import shade, vertex_normals
 from facefit.model.model_file import load_model
 from facefit.objective import Objective
 from facefit.parameters import Parameters
 from facefit.render import load_renderer
+from facefit.render.lighting import shade, vertex_normals
 
 
 @pytest.fixture(scope="module")

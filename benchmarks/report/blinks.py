@@ -19,7 +19,7 @@ import torch
 from benchmarks.dataset import Case
 from facefit.files.outputs import write_files
 from facefit.geometry.camera import Camera
-from facefit.view import View, make_window, view
+from facefit.render.view import View, make_window, view
 
 # Name -> how far the right and the left lid are closed. At 1 the model's lids touch and no eyeball shows: there is
 # nothing left that an overlap could be taken of.

@@ -9,11 +9,11 @@ from facefit.anatomy.parts import LABEL
 from facefit.energies.landmark import calibrated_precision
 from facefit.geometry.camera import Camera, WindowTransform, project, to_camera_space, to_clip_space
 from facefit.geometry.rotation import rotation_matrix
-from facefit.lighting import shade, vertex_normals
 from facefit.model.face_model import FaceModel
 from facefit.observation import Observation
 from facefit.parameters import Parameters
 from facefit.render import load_renderer
+from facefit.render.lighting import shade, vertex_normals
 from facefit.scene import contour_choice, head_yaw, project_landmarks
 from facefit.segmentation import Segmentation, post_process
 

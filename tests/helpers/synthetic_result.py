@@ -8,8 +8,8 @@ from facefit.geometry.camera import Camera, WindowTransform, project
 from facefit.model.face_model import FaceModel
 from facefit.observation import Observation
 from facefit.parameters import Parameters
+from facefit.render.view import make_window, view
 from facefit.result import FitResult
-from facefit.view import make_window, view
 
 GREEN = np.array([0, 255, 0], np.uint8)  # the background; nothing painted is green
 

@@ -17,10 +17,10 @@ import torch
 
 from facefit.anatomy.landmarks import LEFT_UPPER_LID, RIGHT_UPPER_LID
 from facefit.anatomy.parts import LABEL
-from facefit.lighting import vertex_normals
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
 from facefit.render import load_renderer
+from facefit.render.lighting import vertex_normals
 
 # Kinds of surface.
 SKIN, EYE_RIGHT, EYE_LEFT, MOUTH, TEETH = range(5)

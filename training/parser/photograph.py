@@ -9,8 +9,8 @@ import torch
 
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.camera import Camera, project, to_clip_space
-from facefit.lighting import sh_basis, vertex_normals
 from facefit.render import load_renderer
+from facefit.render.lighting import sh_basis, vertex_normals
 from training.parser.backgrounds import draw_background, image_noise
 from training.parser.heads import MOUTH, SKIN, TEETH, Head, lit_share, turn
 from training.parser.painted_hair import draw_wisps, hair_shell, paint_hair, random_hairstyle

@@ -1,4 +1,4 @@
-"""The fused CPU passes of facefit.lighting: vertex normals and SH shading with their gradients (numba).
+"""The fused CPU passes of facefit.render.lighting: vertex normals and SH shading with their gradients (numba).
 
 Each vertex gathers from its faces through a list made once per mesh, so nothing is scattered and the result does not
 depend on the number of threads.
@@ -14,11 +14,11 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from .compute.threads import run_chunks
+from ..compute.threads import run_chunks
 
 CHUNKS = 4
 
-# as in facefit.lighting; numba bakes globals into the compiled code
+# as in facefit.render.lighting; numba bakes globals into the compiled code
 _C0, _C1, _C2, _C3, _C4 = 0.282095, 0.488603, 1.092548, 0.315392, 0.546274
 
 
@@ -177,7 +177,7 @@ def _mesh(faces: Tensor, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 class VertexNormals(torch.autograd.Function):
-    """(B, V, 3), (F, 3) -> (B, V, 3); see facefit.lighting.vertex_normals."""
+    """(B, V, 3), (F, 3) -> (B, V, 3); see facefit.render.lighting.vertex_normals."""
 
     @staticmethod
     def forward(ctx, verts: Tensor, faces: Tensor) -> Tensor:
@@ -209,7 +209,7 @@ class VertexNormals(torch.autograd.Function):
 
 
 class Shade(torch.autograd.Function):
-    """(B, N, 3), (B, N, 3), (B, 9, 3) -> (B, N, 3); see facefit.lighting.shade."""
+    """(B, N, 3), (B, N, 3), (B, 9, 3) -> (B, N, 3); see facefit.render.lighting.shade."""
 
     @staticmethod
     def forward(ctx, albedo: Tensor, normals: Tensor, sh: Tensor) -> Tensor:

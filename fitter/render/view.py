@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .geometry.camera import Camera, WindowTransform, to_clip_space, window_camera
-from .model.face_model import FaceModel
-from .render import load_renderer
-from .result import FitResult
+from ..geometry.camera import Camera, WindowTransform, to_clip_space, window_camera
+from ..model.face_model import FaceModel
+from ..result import FitResult
+from . import load_renderer
 
 
 @dataclass(frozen=True)

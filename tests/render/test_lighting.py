@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from facefit import lighting
 from facefit.geometry.rotation import rotation_matrix
+from facefit.render import lighting
 
 
 def sphere_points(count: int, seed: int = 0, front: bool = False) -> torch.Tensor:

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from facefit.geometry.camera import Camera, to_camera_space, to_clip_space
-from facefit.lighting import shade, vertex_normals
 from facefit.model.model_file import load_model
 from facefit.parameters import Parameters
 from facefit.render import NVDIFFRAST_INSTALL, Renderer, load_renderer
+from facefit.render.lighting import shade, vertex_normals
 
 
 class FakeContext:

@@ -160,7 +160,7 @@ def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **
     start(options)
     began = time.perf_counter()
     # photo and paths before anything heavy is loaded: these are the errors people make
-    from facefit.image import read_photo
+    from facefit.photo.photo import read_photo
 
     picture = read_photo(photo)
     from facefit.job import Files, check_files

@@ -43,12 +43,12 @@ from facefit.energies.prdl.rows import fused, group_rows
 from facefit.energies.prdl.targets import prdl_targets
 from facefit.fit import fit_batch, observe
 from facefit.geometry.camera import Camera, to_camera_space, to_clip_space
-from facefit.image import read_photo
 from facefit.landmarks import load_detector
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
 from facefit.observation import Observation
 from facefit.parameters import Parameters
+from facefit.photo.photo import read_photo
 from facefit.render import load_renderer
 from facefit.render.lighting import shade, vertex_normals
 from facefit.segmentation import load_segmenter

@@ -25,9 +25,10 @@ import torch
 from facefit.anatomy.landmarks import FACE_OVAL
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.camera import WindowTransform
-from facefit.image import crop_window, read_photo, sample_window
 from facefit.landmarks import load_detector
 from facefit.parse import PARSE_WINDOW, to_photo
+from facefit.photo.photo import read_photo
+from facefit.photo.window import crop_window, sample_window
 from facefit.segmentation import ellipse, fill_loop, load_segmenter
 
 WINDOW = 224  # a fit's: what is timed

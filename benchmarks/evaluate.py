@@ -87,7 +87,7 @@ class Worker:
     def _run(self, case: Case, about: dict) -> tuple[dict, np.ndarray | None]:
         from benchmarks.scoring import score
         from facefit.fit import fit_photo
-        from facefit.image import read_photo
+        from facefit.photo.photo import read_photo
         from facefit.report import overlay
         from facefit.texture import unwrap
 

@@ -22,7 +22,7 @@ def fill(folder: Path, count: int, photos: Path | None = None, side: int | None 
     """
     folder.mkdir(parents=True, exist_ok=True)
     if photos is not None:
-        from facefit.photo_list import find_photos
+        from facefit.photo.photo_list import find_photos
 
         found = [path.resolve() for path in find_photos(photos)]
         for number in range(count):

@@ -28,12 +28,12 @@ from facefit.energies.symmetry import albedo_symmetry
 from facefit.fit import first_guess, observe
 from facefit.geometry.camera import project, to_clip_space
 from facefit.geometry.rotation import rotation_matrix
-from facefit.image import Photo, read_photo
 from facefit.landmarks import load_detector
 from facefit.model.model_file import load_model
 from facefit.objective import Objective
 from facefit.optimize import minimize
 from facefit.parameters import Parameters
+from facefit.photo.photo import Photo, read_photo
 from facefit.render import load_renderer
 from facefit.render.lighting import shade, vertex_normals
 from facefit.scene import project_landmarks

@@ -73,8 +73,8 @@ def _segmenter(data: Path, limit: int | None) -> list[Bar]:
     import cv2
 
     from benchmarks import bench_segmentation as bench
-    from facefit.image import read_photo
     from facefit.landmarks import load_detector
+    from facefit.photo.photo import read_photo
     from facefit.segmentation import load_segmenter
 
     detector, segmenter = load_detector(), load_segmenter("auto")

@@ -18,12 +18,12 @@ from benchmarks.bars import Bar
 from facefit.config import FitConfig
 from facefit.fit import first_guess, fit_batch, observe
 from facefit.geometry.camera import window_camera
-from facefit.image import Photo
 from facefit.initialize import landmark_solver
 from facefit.landmarks import load_detector
 from facefit.model.model_file import load_model
 from facefit.objective import Objective
 from facefit.optimize import minimize
+from facefit.photo.photo import Photo
 from facefit.render import load_renderer
 from facefit.segmentation import load_segmenter
 

@@ -22,7 +22,7 @@ _PUBLIC = {
     "FitResult": "facefit.result",
     "Observation": "facefit.observation",
     "Parameters": "facefit.parameters",
-    "read_photo": "facefit.image",
+    "read_photo": "facefit.photo.photo",
     "WarmStart": "facefit.warm_start",
     "write_result": "facefit.export",
 }

@@ -11,7 +11,7 @@ from .batch_names import mesh_names
 from .batch_store import FolderStore, Store
 from .errors import OutputError
 from .manifest import Record
-from .photo_list import ListedPhoto, list_photos
+from .photo.photo_list import ListedPhoto, list_photos
 
 
 @dataclass(frozen=True)

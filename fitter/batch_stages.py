@@ -32,11 +32,11 @@ from .files.outputs import numbered
 from .fit import fit_batch, observe
 from .fits import find_fits, load_result
 from .geometry.camera import Camera, WindowTransform
-from .image import Photo, read_photo
 from .job import Files, Job, load_job
 from .landmarks import select_faces
 from .manifest import Record
 from .observation import Observation
+from .photo.photo import Photo, read_photo
 from .result import FitFailure, FitResult
 from .sheet_pictures import photo_jpg, thumbnail_jpg
 

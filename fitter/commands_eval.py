@@ -80,7 +80,7 @@ def parts(fits, labels, suffix, label_map, ignore, skip_absent, parser, model, j
     )
     from .files.label_picture import read_label_picture
     from .fits import load_result
-    from .image import sample_labels
+    from .photo.window import sample_labels
 
     try:
         numbers_mean = parse_label_map(label_map)

@@ -87,7 +87,7 @@ def fit_frames(source: Path, output: Path, own: dict, options: dict[str, Any]) -
         raise click.UsageError("--segmentation with a picture of labels belongs to one photo")
     began = time.perf_counter()
     from .files.outputs import check_outputs, write_files
-    from .frames import open_frames
+    from .photo.frames import open_frames
     from .sequence_files import sequence_files, sequence_paths
 
     paths = sequence_paths(output)

@@ -124,7 +124,7 @@ def parsed_render(result: FitResult, segmenter, window: WindowTransform) -> np.n
 
 def parsed_photo(result: FitResult, segmenter, detector, window: WindowTransform) -> np.ndarray:
     """(S, S) uint8: what a parser sees in the photo itself, with the landmarks that the detector finds there."""
-    from .image import sample_window
+    from .photo.window import sample_window
 
     ours = _mesh_landmarks(result, window)
     theirs = [window.to_window(torch.from_numpy(f.landmarks)[None])[0].numpy() for f in detector.detect(result.photo)]

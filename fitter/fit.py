@@ -14,7 +14,6 @@ from .compute.threads import only_kernels
 from .config import FitConfig
 from .errors import FitError
 from .geometry.camera import window_camera
-from .image import Photo, crop_window, photo_camera
 from .initialize import landmark_solver
 from .landmarks import DetectedFace, LandmarkDetector, load_detector, select_faces
 from .lids import lids_by_masks
@@ -25,6 +24,9 @@ from .observation import Observation
 from .optimize import Report, minimize
 from .outcome import fit_results
 from .parameters import Parameters
+from .photo.camera import photo_camera
+from .photo.photo import Photo
+from .photo.window import crop_window
 from .render import Renderer, load_renderer
 from .result import FitFailure, FitResult
 from .segmentation import PartSegmenter, load_segmenter, part_confidence, post_process
@@ -57,7 +59,7 @@ def fit_photo(
 
     Args:
         faces: "largest", "all" (largest first), or N, the N-th largest.
-        focal: pixels of the photo; fov: degrees; see facefit.image.photo_camera for what holds without them.
+        focal: pixels of the photo; fov: degrees; see facefit.photo.camera.photo_camera for what holds without them.
         model, segmenter, detector, renderer: None loads the default one.
         warm: what an earlier fit knows of these faces; None: nothing.
         extra_energy: called with the parameters and the objective (which knows model, observation and camera); the

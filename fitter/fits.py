@@ -14,10 +14,10 @@ from .anatomy.parts import MASKS
 from .errors import InputError
 from .export import FORMAT, FORMAT_VERSION, SUFFIXES, load_parameters
 from .geometry.camera import Camera, WindowTransform
-from .image import read_photo
 from .model.face_model import FaceModel
 from .observation import Observation
 from .parameters import Parameters
+from .photo.photo import read_photo
 from .result import FitResult
 
 

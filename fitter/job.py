@@ -13,8 +13,8 @@ from .export import output_paths, result_files
 from .files.numbers import finite
 from .files.outputs import check_outputs, numbered, write_files
 from .fit import fit_photo
-from .image import Photo
 from .job_options import JobOptions
+from .photo.photo import Photo
 from .report import labels_png, overlay_png
 
 if TYPE_CHECKING:

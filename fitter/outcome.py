@@ -13,7 +13,6 @@ from torch import Tensor
 from .anatomy.parts import LABEL, MASKS, PARTS
 from .energies.prdl.select import above_brows as points_above_brows
 from .geometry.camera import WindowTransform, project, window_camera
-from .image import Photo
 from .metrics.landmark_error import landmark_error
 from .metrics.part_iou import part_iou
 from .model.face_model import FaceModel
@@ -21,6 +20,7 @@ from .objective import Objective
 from .observation import Observation
 from .optimize import Minimum
 from .parameters import Parameters
+from .photo.photo import Photo
 from .result import FitResult
 from .scene import contour_choice, project_landmarks
 from .segmentation import above_brows

@@ -10,8 +10,9 @@ import torch
 
 from .anatomy.parts import COLOURS, LABEL, LABELS
 from .geometry.camera import WindowTransform
-from .image import Photo, crop_window
 from .landmarks import LandmarkDetector, load_detector, select_faces
+from .photo.photo import Photo
+from .photo.window import crop_window
 from .segmentation import PartSegmenter, load_segmenter
 
 # A window that is finer than the fit's shows brows and lids as the photo has them.

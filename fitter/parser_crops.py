@@ -44,7 +44,7 @@ CHANNELS = 12
 # head is turned). The face's is that of a fit's window: it shows hair, ears and neck.
 FACE_SIDE, FACE_EXTENT = 128, 1.6
 DETAIL_SIDE, EYE_EXTENT, MOUTH_EXTENT = 96, 0.46, 0.56
-FACE_RISE = 0.05  # as facefit.image.WINDOW_RISE
+FACE_RISE = 0.05  # as facefit.photo.window.WINDOW_RISE
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from .anatomy.parts import PALETTE
 from .files.mesh_bytes import png_bytes
 from .files.outputs import write_files
 from .geometry.camera import Camera, WindowTransform
-from .image import sample_window
 from .model.face_model import FaceModel
+from .photo.window import sample_window
 from .render.view import View, face_box, make_window, mesh_faces, part_labels, shading_normals, view
 from .result import FitResult
 

@@ -250,7 +250,7 @@ class LabelImageSegmenter:
 
     def segment(self, image: np.ndarray, landmarks: np.ndarray, window: WindowTransform | None = None) -> Segmentation:
         """See PartSegmenter. Raises ValueError without `window`: the picture is in photo pixels."""
-        from .image import sample_labels
+        from .photo.window import sample_labels
 
         check_window(image, landmarks)
         if window is None:

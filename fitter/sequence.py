@@ -20,12 +20,12 @@ import torch
 from .config import FitConfig
 from .errors import FaceFitError, NoFaceError
 from .fit import fit_batch, observe
-from .frames import Frame
-from .image import Photo
 from .landmarks import DetectedFace, LandmarkDetector, select_faces
 from .model.face_model import FaceModel
 from .observation import Observation
 from .parameters import Parameters
+from .photo.frames import Frame
+from .photo.photo import Photo
 from .render import Renderer
 from .result import FitResult
 from .scene import head_yaw

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from .image import Photo
+from .photo.photo import Photo
 from .report import PANELS, overlay
 from .result import FitResult
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from .errors import InputError
 from .fits import Fit, check_model, find_fits, load_result
-from .image import Photo
 from .model.face_model import FaceModel
+from .photo.photo import Photo
 from .result import FitResult
 from .warm_start import WarmStart
 

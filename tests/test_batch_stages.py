@@ -19,8 +19,8 @@ from facefit.bundled import model_path
 from facefit.config import FitConfig, Stage
 from facefit.errors import NoFaceError
 from facefit.fit import fit_photo
-from facefit.image import read_photo
 from facefit.job_options import JobOptions
+from facefit.photo.photo import read_photo
 
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
 OPTIONS = JobOptions(

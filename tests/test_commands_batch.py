@@ -18,8 +18,8 @@ import cli
 from facefit.batch_stages import failure
 from facefit.batch_store import open_store
 from facefit.bundled import model_path
-from facefit.image import read_photo
 from facefit.manifest import Record
+from facefit.photo.photo import read_photo
 
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
 

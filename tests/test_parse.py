@@ -10,8 +10,8 @@ from PIL import Image
 from cli import cli
 from facefit.anatomy.parts import COLOURS, LABEL, LABELS
 from facefit.geometry.camera import WindowTransform
-from facefit.image import read_photo
 from facefit.parse import overlay, parse_photo, to_photo
+from facefit.photo.photo import read_photo
 from facefit.segmentation import LabelImageSegmenter, Segmentation
 
 

@@ -10,9 +10,9 @@ from facefit import segment_parser
 from facefit.anatomy.parts import LABEL
 from facefit.bundled import parser_path
 from facefit.errors import FaceFitError
-from facefit.image import crop_window, sample_window
 from facefit.landmarks import load_detector
 from facefit.parser_crops import CLASSES, DETAIL_SIDE, FACE_SIDE, face_crops
+from facefit.photo.window import crop_window, sample_window
 from facefit.segment_color import ColorSegmenter
 from facefit.segment_parser import ParserSegmenter, fuse, is_parser, load_networks
 from facefit.segment_polygons import polygon_labels

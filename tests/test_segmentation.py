@@ -8,8 +8,8 @@ from PIL import Image
 from facefit.anatomy.parts import LABEL, MASKS
 from facefit.errors import FaceFitError, ImageError
 from facefit.geometry.camera import WindowTransform
-from facefit.image import crop_window, sample_window
 from facefit.landmarks import load_detector
+from facefit.photo.window import crop_window, sample_window
 from facefit.segment_occluders import glasses_mask, hand_mask
 from facefit.segment_polygons import PolygonSegmenter, face_region, polygon_labels
 from facefit.segmentation import (

@@ -11,11 +11,11 @@ from helpers.rendered_face import person, photograph, together
 
 from facefit.config import FitConfig, override
 from facefit.errors import InputError, NoFaceError, OutputError
-from facefit.frames import Frame
 from facefit.geometry.camera import to_camera_space
-from facefit.image import Photo
 from facefit.landmarks import DetectedFace
 from facefit.model.model_file import load_model
+from facefit.photo.frames import Frame
+from facefit.photo.photo import Photo
 from facefit.render import load_renderer
 from facefit.segmentation import load_segmenter
 from facefit.sequence import SHARED, SequenceFitter

@@ -74,8 +74,8 @@ def split(data: Path, limit: int | None = None) -> dict[str, list[Case]]:
 def observe_case(case: Case) -> Observation:
     """Detect and segment one photo; the masks are the set's own labels where it has any."""
     from facefit.fit import observe
-    from facefit.image import read_photo
     from facefit.landmarks import load_detector, select_faces
+    from facefit.photo.photo import read_photo
     from facefit.segmentation import load_segmenter
 
     if case.set == "ict_synthetic":

@@ -127,9 +127,9 @@ def write_fits(chosen: list[Case], folder: Path) -> Iterator[tuple[Case, Path]]:
     from facefit.config import FitConfig, Stage
     from facefit.export import write_result
     from facefit.fit import fit_photo
-    from facefit.image import read_photo
     from facefit.landmarks import load_detector
     from facefit.model.model_file import load_model
+    from facefit.photo.photo import read_photo
     from facefit.render import load_renderer
     from facefit.report import labels_png
     from facefit.segmentation import load_segmenter

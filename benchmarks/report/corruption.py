@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from facefit.anatomy.parts import MASKS, PARTS
-from facefit.image import Photo
 from facefit.observation import Observation
+from facefit.photo.photo import Photo
 
 SHARE = 0.5  # of the landmarks
 OFFSET = 0.05  # of the face's size, the mean of the landmarks' width and height

@@ -150,8 +150,8 @@ class Worker:
     def _observation(self, case: Case, corruption: str):
         """Photo, observation and seconds, made once per photo and change of the photo."""
         from facefit.fit import observe
-        from facefit.image import read_photo
         from facefit.landmarks import select_faces
+        from facefit.photo.photo import read_photo
 
         if corruption not in self._seen:
             began = time.perf_counter()

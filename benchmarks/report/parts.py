@@ -48,7 +48,7 @@ def part_figures(case: Case, result: FitResult, clean: Observation) -> dict[str,
 
 def _clean_iou(result: FitResult, seen: np.ndarray, clean: Observation) -> float:
     """The mean over the seven inner parts, in the fitted window."""
-    from facefit.image import sample_labels
+    from facefit.photo.window import sample_labels
 
     scores = part_iou(sample_labels(seen, clean.window), _mask_labels(clean), target_only=True)
     found = [scores[name] for name in INNER if scores[name] is not None]
@@ -66,7 +66,7 @@ def mask_figures(case: Case, result: FitResult) -> dict[str, float]:
     """`mask_PART`: the segmenter's part against the truth; `fit_PART`: the mesh against the segmenter's part, both in
     the fitted window; `outline_PART`: the detector's outlines of the part against the truth; `hidden`: the share of
     the face that hair, glasses or something else covers."""
-    from facefit.image import sample_labels
+    from facefit.photo.window import sample_labels
     from facefit.segment_polygons import PolygonSegmenter
 
     observation = result.observation

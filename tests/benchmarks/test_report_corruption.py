@@ -21,8 +21,8 @@ from benchmarks.report.corruption import (
 )
 from facefit.anatomy.parts import MASKS
 from facefit.geometry.camera import Camera, WindowTransform
-from facefit.image import Photo
 from facefit.observation import Observation
+from facefit.photo.photo import Photo
 
 SIZE = 64
 

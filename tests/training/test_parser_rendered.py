@@ -7,7 +7,7 @@ from helpers.places import EVAL_DATA
 
 from facefit.anatomy.landmarks import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
 from facefit.anatomy.parts import LABEL
-from facefit.image import crop_window
+from facefit.photo.window import crop_window
 from training.parser import rendered_people as module
 from training.parser.heads import SKIN, ict_head, own_head
 from training.parser.painted_skin import Brows, Surface, brow_band, label_surface

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from facefit.errors import ImageError
-from facefit.image import FORMATS
-from facefit.photo_list import PHOTO_SUFFIXES, find_photos, list_photos, photo_key, read_list
+from facefit.photo.photo import FORMATS
+from facefit.photo.photo_list import PHOTO_SUFFIXES, find_photos, list_photos, photo_key, read_list
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_folder_in_any_case_and_depth(folder):
 
 def test_what_cannot_be_read_is_named(folder, caplog):
     (folder / "phone.HEIC").write_bytes(b"x")
-    with caplog.at_level(logging.WARNING, "facefit.photo_list"):
+    with caplog.at_level(logging.WARNING, "facefit.photo.photo_list"):
         assert len(find_photos(folder)) == 4
     assert "1 .heic" in caplog.text
 

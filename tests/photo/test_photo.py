@@ -13,7 +13,9 @@ from PIL import Image, ImageCms
 
 from facefit.errors import ImageError
 from facefit.geometry.camera import WindowTransform
-from facefit.image import Photo, crop_window, photo_camera, read_photo, sample_labels, sample_window
+from facefit.photo.camera import photo_camera
+from facefit.photo.photo import Photo, read_photo
+from facefit.photo.window import crop_window, sample_labels, sample_window
 
 RNG = np.random.default_rng(0)
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from facefit.errors import InputError
-from facefit.frames import open_frames
+from facefit.photo.frames import open_frames
 
 # imageio-ffmpeg leaves the pipes of its child process to the garbage collector
 pytestmark = pytest.mark.filterwarnings(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import ImageError, InputError
-from .image import Photo, read_photo
+from ..errors import ImageError, InputError
+from .photo import Photo, read_photo
 from .photo_list import PHOTO_SUFFIXES
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts", ".ogv", ".3gp")

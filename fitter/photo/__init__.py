@@ -1,0 +1,1 @@
+"""From a picture file to pixels, focal length and window."""

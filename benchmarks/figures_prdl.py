@@ -26,9 +26,9 @@ from facefit.geometry.camera import Camera, WindowTransform, to_camera_space, to
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
 from facefit.observation import Observation
-from facefit.parameters import Parameters
 from facefit.render import Renderer, load_renderer
 from facefit.render.lighting import shade, vertex_normals
+from facefit.scene.parameters import Parameters
 
 SIZE = 112  # pixels
 PART = PARTS.index("right_brow")

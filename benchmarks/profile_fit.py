@@ -32,11 +32,11 @@ from facefit.landmarks import load_detector
 from facefit.model.model_file import load_model
 from facefit.objective import Objective
 from facefit.optimize import minimize
-from facefit.parameters import Parameters
 from facefit.photo.photo import Photo, read_photo
 from facefit.render import load_renderer
 from facefit.render.lighting import shade, vertex_normals
-from facefit.scene import project_landmarks
+from facefit.scene.landmarks import project_landmarks
+from facefit.scene.parameters import Parameters
 from facefit.segmentation import load_segmenter
 
 

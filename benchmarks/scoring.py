@@ -15,8 +15,8 @@ from facefit.anatomy.parts import LABEL, MERGED, PARTS
 from facefit.metrics.part_iou import part_iou
 from facefit.metrics.scan_distance import scan_error
 from facefit.model.face_model import FaceModel
-from facefit.report import render_labels
 from facefit.result import FitResult
+from facefit.scene.part_picture import render_labels
 
 INNER = tuple(name for name in PARTS if name != "skin")
 FASSEG_PARTS = ("nose", "eyes", "mouth", "brows", "skin")

@@ -10,7 +10,7 @@ import sys
 
 from facefit import fit_photo, read_photo, write_result
 from facefit.objective import Objective
-from facefit.parameters import Parameters
+from facefit.scene.parameters import Parameters
 
 UPPER_LIP, LOWER_LIP = 13, 14  # MediaPipe's landmarks in the middle of the inner lips
 WEIGHT = 5.0  # 1 / mm^2: an opening of 2 mm costs as much as 20 identity coefficients at one standard deviation

@@ -21,7 +21,7 @@ _PUBLIC = {
     "FitFailure": "facefit.result",
     "FitResult": "facefit.result",
     "Observation": "facefit.observation",
-    "Parameters": "facefit.parameters",
+    "Parameters": "facefit.scene.parameters",
     "read_photo": "facefit.photo.photo",
     "WarmStart": "facefit.warm_start",
     "write_result": "facefit.export",

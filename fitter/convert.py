@@ -30,8 +30,8 @@ from .model.face_model import FaceModel
 from .model.regions import BALLS, FINE, NONE, Regions, oval, regions
 from .model.residual import surface_offsets
 from .model.surface_fit import GroupedSurface, Samples, SurfaceFit, fit_surface
-from .parameters import Parameters
 from .result import FitResult
+from .scene.parameters import Parameters
 
 FACE_POINTS, HEAD_POINTS = 4000, 1000  # sampled on the source
 NOISE = 0.7  # mm; half of it would fit 0.02 mm better, with components twice as far from the mean

@@ -20,7 +20,7 @@ from .anatomy.landmarks import (
 )
 from .geometry.camera import Camera, project
 from .result import FitResult
-from .scene import contour_choice, project_landmarks
+from .scene.landmarks import contour_choice, project_landmarks
 
 _SETS = {478: tuple(range(478)), 468: tuple(range(468)), 68: IBUG68, 7: LANDMARKS7}
 

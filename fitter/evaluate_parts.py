@@ -90,7 +90,7 @@ def find_labels(fit: Fit, folder: Path, suffix: str | None = None) -> Path:
 
 def parts_of_mesh(result: FitResult) -> np.ndarray:
     """(H, W) uint8: the visible parts of the fitted mesh in the photo's pixels, labels 0 to 10."""
-    from .report import render_labels
+    from .scene.part_picture import render_labels
 
     return render_labels(result.model, result.verts_in("camera"), result.camera, *result.photo_size)
 
@@ -111,7 +111,8 @@ def parsed_render(result: FitResult, segmenter, window: WindowTransform) -> np.n
     Source: Wang et al. 2024, sec. 5.2.
     """
     from .render.lighting import shade
-    from .render.view import mesh_faces, shading_normals, view
+    from .render.view import shading_normals, view
+    from .scene.part_picture import mesh_faces
 
     faces = mesh_faces(result.model)
     seen = view(result.verts_in("camera"), faces, result.camera, window)
@@ -135,7 +136,7 @@ def parsed_photo(result: FitResult, segmenter, detector, window: WindowTransform
 
 def _mesh_landmarks(result: FitResult, window: WindowTransform) -> np.ndarray:
     """(478, 2) window pixels."""
-    from .scene import contour_choice, project_landmarks
+    from .scene.landmarks import contour_choice, project_landmarks
 
     camera = window_camera(result.camera, window)
     points = torch.from_numpy(result.verts_in("camera")).float()[None]

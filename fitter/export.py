@@ -29,8 +29,8 @@ from .files.mesh_bytes import mtl_bytes, obj_bytes, ply_bytes, png_bytes
 from .files.outputs import write_files
 from .geometry.camera import Camera
 from .model.face_model import FaceModel
-from .parameters import Parameters
 from .result import SPACES, FitResult
+from .scene.parameters import Parameters
 
 logger = logging.getLogger(__name__)
 

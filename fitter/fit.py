@@ -23,12 +23,12 @@ from .objective import Objective
 from .observation import Observation
 from .optimize import Report, minimize
 from .outcome import fit_results
-from .parameters import Parameters
 from .photo.camera import photo_camera
 from .photo.photo import Photo
 from .photo.window import crop_window
 from .render import Renderer, load_renderer
 from .result import FitFailure, FitResult
+from .scene.parameters import Parameters
 from .segmentation import PartSegmenter, load_segmenter, part_confidence, post_process
 from .warm_start import WarmStart
 

@@ -16,9 +16,9 @@ from .export import FORMAT, FORMAT_VERSION, SUFFIXES, load_parameters
 from .geometry.camera import Camera, WindowTransform
 from .model.face_model import FaceModel
 from .observation import Observation
-from .parameters import Parameters
 from .photo.photo import read_photo
 from .result import FitResult
+from .scene.parameters import Parameters
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from .errors import FitError
 from .geometry.camera import Camera, project
 from .geometry.rotation import rotation_matrix, rotation_vector
 from .model.face_model import FaceModel
-from .parameters import Parameters
-from .scene import contour_stop, head_yaw, landmark_trust
+from .scene.joint_basis import joint_basis
+from .scene.landmarks import contour_stop, head_yaw, landmark_trust
+from .scene.parameters import Parameters
 
 IRISES = slice(468, 478)
 
@@ -322,25 +323,6 @@ class LandmarkSolver:
             step = torch.where(held, bound, self._solve(reduced, right))
         wanted = (activation + step[:, first:]).clamp(0, 1)
         return torch.cat([step[:, :first], wanted - activation], 1)
-
-
-@torch.no_grad()
-def joint_basis(model: FaceModel, step: float = 0.05, at: Parameters | None = None) -> Tensor:
-    """(3 T, V, 3) mm per radian: what a turn of each of the T turned joints about x, y and z does to the face `at`
-    (B = 1; default: the mean face at rest), by central differences over `step` radians; T = 0 for a model without
-    joints."""
-    if model.skeleton is None or not model.skeleton.turned:
-        return model.verts.new_zeros(0, *model.verts.shape)
-    turned, at = model.skeleton.turned, at or Parameters.zeros(model.sizes, device=model.device)
-    rows = []
-    for joint in turned:
-        for axis in range(3):
-            joints = at.joints.repeat(2, 1, 1)
-            joints[0, joint, axis] += step
-            joints[1, joint, axis] -= step
-            up, down = model.shape(at.identity.expand(2, -1), at.expression.expand(2, -1), joints=joints)
-            rows.append((up - down) / (2 * step))
-    return torch.stack(rows)
 
 
 def _with_rest(model: FaceModel, turns: Tensor) -> Tensor:

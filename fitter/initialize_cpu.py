@@ -15,7 +15,7 @@ from numba import njit
 from .config import FitConfig
 from .errors import FitError
 from .initialize import IMMOVABLE, POSE, LandmarkSolver
-from .scene import landmark_trust
+from .scene.landmarks import landmark_trust
 
 # A step below both ends the iteration: what would follow is a tenth of it, and the full stage moves more in one step.
 STILL_COEFFICIENT, STILL_MILLIMETRE = 3e-3, 0.1

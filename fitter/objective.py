@@ -31,11 +31,11 @@ from .geometry.camera import project, to_clip_space, window_camera
 from .geometry.rotation import rotation_matrix
 from .model.face_model import FaceModel
 from .observation import Observation
-from .parameters import Parameters
-from .part_points import KEPT, part_points, rasterized_depth, thin_evenly, visible_points
 from .render import Renderer
 from .render.lighting import estimate_sh, shade, vertex_normals
-from .scene import contour_choice, head_yaw, landmark_trust, project_landmarks
+from .scene.landmarks import contour_choice, head_yaw, landmark_trust, project_landmarks
+from .scene.parameters import Parameters
+from .scene.part_points import KEPT, part_points, rasterized_depth, thin_evenly, visible_points
 
 PAPER_WINDOW = 224  # PRDL's weights are for distances in pixels of this window
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from .compute.mailbox import Mailbox, device_index
 from .compute.threads import only_kernels
 from .config import Stage, Steps
-from .parameters import Parameters
+from .scene.parameters import Parameters
 
 logger = logging.getLogger(__name__)
 

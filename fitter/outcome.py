@@ -19,10 +19,10 @@ from .model.face_model import FaceModel
 from .objective import Objective
 from .observation import Observation
 from .optimize import Minimum
-from .parameters import Parameters
 from .photo.photo import Photo
 from .result import FitResult
-from .scene import contour_choice, project_landmarks
+from .scene.landmarks import contour_choice, project_landmarks
+from .scene.parameters import Parameters
 from .segmentation import above_brows
 from .version import facefit_version
 

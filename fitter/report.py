@@ -11,41 +11,14 @@ from .anatomy.parts import PALETTE
 from .files.mesh_bytes import png_bytes
 from .files.outputs import write_files
 from .geometry.camera import Camera, WindowTransform
-from .model.face_model import FaceModel
 from .photo.window import sample_window
-from .render.view import View, face_box, make_window, mesh_faces, part_labels, shading_normals, view
+from .render.view import View, face_box, make_window, shading_normals, view
 from .result import FitResult
+from .scene.part_picture import mesh_faces, part_labels, render_labels
 
 PANEL = 512  # pixels
 
 PANELS = ("photo", "mesh over photo", "geometry", "render", "parts")
-
-_TILE = 1024  # pixels: what is rendered at once, so that a giant photo costs no more memory than a small one
-
-
-def render_labels(model: FaceModel, verts_camera: np.ndarray, camera: Camera, width: int, height: int) -> np.ndarray:
-    """The visible parts of a mesh in the photo's pixels, each pixel centre looked at exactly.
-
-    Args:
-        verts_camera: (V, 3) mm, camera space; camera: of the photo (B = 1).
-        width, height: of the photo in pixels.
-    Returns:
-        (height, width) uint8, labels 0 to 10 of facefit.anatomy.parts.LABELS. Parts that the mesh itself hides are hidden.
-    Raises:
-        ValueError: the mesh lies behind the camera.
-    """
-    labels = np.zeros((height, width), np.uint8)
-    faces, vertex_label = mesh_faces(model), model.vertex_label.cpu().numpy()
-    left, top, right, bottom = face_box(verts_camera, camera)
-    x0, y0 = max(0, int(np.floor(left))), max(0, int(np.floor(top)))
-    x1, y1 = min(width, int(np.ceil(right))), min(height, int(np.ceil(bottom)))
-    for y in range(y0, y1, _TILE):
-        for x in range(x0, x1, _TILE):
-            size = min(_TILE, max(x1 - x, y1 - y))
-            tile = part_labels(view(verts_camera, faces, camera, make_window((x, y), size, size)), faces, vertex_label)
-            rows, columns = min(size, height - y), min(size, width - x)
-            labels[y : y + rows, x : x + columns] = tile[:rows, :columns]
-    return labels
 
 
 def write_labels(result: FitResult, path: Path) -> None:

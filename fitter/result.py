@@ -13,7 +13,7 @@ from .geometry.camera import Camera, WindowTransform
 from .geometry.rotation import rotation_matrix
 from .model.face_model import FaceModel
 from .observation import Observation
-from .parameters import Parameters
+from .scene.parameters import Parameters
 
 SPACES = ("model", "camera")
 

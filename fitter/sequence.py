@@ -23,12 +23,12 @@ from .fit import fit_batch, observe
 from .landmarks import DetectedFace, LandmarkDetector, select_faces
 from .model.face_model import FaceModel
 from .observation import Observation
-from .parameters import Parameters
 from .photo.frames import Frame
 from .photo.photo import Photo
 from .render import Renderer
 from .result import FitResult
-from .scene import head_yaw
+from .scene.landmarks import head_yaw
+from .scene.parameters import Parameters
 from .segmentation import PartSegmenter
 from .warm_start import WarmStart
 

@@ -29,7 +29,7 @@ from .files.mesh_bytes import png_bytes
 from .geometry.rotation import rotation_matrix
 from .geometry.triangles import vertex_normals
 from .model.face_model import FaceModel
-from .parameters import Parameters
+from .scene.parameters import Parameters
 from .sequence import SHARED, FittedFrame, FittedSequence
 
 FORMAT, FORMAT_VERSION = "facefit-sequence", 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 
 from .config import Steps
-from .parameters import Parameters
+from .scene.parameters import Parameters
 
 
 @dataclass(frozen=True)

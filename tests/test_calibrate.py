@@ -70,7 +70,7 @@ class FaultyDetector:
         monkeypatch.setattr(calibrate, "photograph", photograph)
 
     def detect(self, image):
-        from facefit.scene import contour_choice, project_landmarks
+        from facefit.scene.landmarks import contour_choice, project_landmarks
 
         camera = Camera(torch.full((1, 2), FOCAL * PICTURE), torch.full((1, 2), PICTURE / 2))
         points = torch.from_numpy(self.picture.points).float()[None]

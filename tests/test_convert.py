@@ -20,7 +20,7 @@ from facefit.model.model_file import from_arrays
 from facefit.model.regions import LEFT_BALL, LOWER_LIP, NONE, NOSE, RIGHT_LID, SKIN, UPPER_LIP, oval, regions
 from facefit.model.residual import FADE, folded_vertices, graph_laplacian, surface_offsets
 from facefit.model.surface_fit import GroupedSurface
-from facefit.parameters import Parameters
+from facefit.scene.parameters import Parameters
 from facefit.texture_transfer import transfer
 
 GAZE = torch.tensor([[[0.2, -0.1], [0.15, 0.05]]])

@@ -22,7 +22,7 @@ from facefit.files.read_points import read_points
 from facefit.geometry.closest_point import ClosestPoint
 from facefit.metrics.part_iou import part_iou
 from facefit.model.model_file import load_model, save_arrays
-from facefit.report import render_labels
+from facefit.scene.part_picture import render_labels
 
 
 def run(*args, code=0):

@@ -14,7 +14,7 @@ from facefit.geometry.camera import Camera, project, to_camera_space
 from facefit.geometry.rotation import rotation_matrix, rotation_vector
 from facefit.initialize import first_pose, landmark_solver
 from facefit.model.model_file import load_model
-from facefit.scene import contour_choice, head_yaw, project_landmarks
+from facefit.scene.landmarks import contour_choice, head_yaw, project_landmarks
 
 CAMERA = Camera(torch.tensor([[1015.0, 1015.0]]), torch.tensor([[112.0, 112.0]]))
 # nothing but the landmarks counts: what is recovered, is recovered from them

@@ -10,9 +10,9 @@ from facefit.anatomy.parts import LABEL
 from facefit.config import ENERGIES, FitConfig, override
 from facefit.model.model_file import load_model
 from facefit.objective import Objective
-from facefit.parameters import Parameters
 from facefit.render import load_renderer
 from facefit.render.lighting import shade, vertex_normals
+from facefit.scene.parameters import Parameters
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 
 from facefit.config import Stage, Steps
 from facefit.optimize import BETAS, Adam, minimize
-from facefit.parameters import Parameters
+from facefit.scene.parameters import Parameters
 
 SIZES = {"identity": 5, "expression": 4, "albedo": 3}
 SCALE = torch.tensor([1.0, 2.0, 0.5, 4.0, 1.5])

@@ -11,7 +11,8 @@ from PIL import Image
 import facefit.report
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.camera import Camera, project
-from facefit.report import PANELS, overlay, overlay_window, render_labels, write_labels, write_overlay
+from facefit.report import PANELS, overlay, overlay_window, write_labels, write_overlay
+from facefit.scene.part_picture import render_labels
 
 
 @pytest.fixture(scope="module")

@@ -25,9 +25,9 @@ from facefit.metrics.scan_distance import scan_error
 from facefit.model.face_model import FaceModel
 from facefit.observation import Observation
 from facefit.optimize import minimize
-from facefit.parameters import Parameters
 from facefit.render import Renderer
-from facefit.scene import contour_choice, project_landmarks
+from facefit.scene.landmarks import contour_choice, project_landmarks
+from facefit.scene.parameters import Parameters
 from facefit.segmentation import above_brows
 
 INNER = tuple(name for name in PARTS if name != "skin")

@@ -2,7 +2,7 @@
 
 A model's triangles are smaller than the pixels of a small window, and its parts end between its vertices. Here each
 part is meshed anew: vertices on its exact border and over its inside, a few millimetres apart, joined by Delaunay over
-the cylinder around the head. An eye is the opening between its lids, as in facefit.part_points.
+the cylinder around the head. An eye is the opening between its lids, as in facefit.scene.part_points.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from facefit.anatomy.landmarks import LEFT_LOWER_LID, LEFT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_UPPER_LID
 from facefit.anatomy.parts import LABEL, PARTS
 from facefit.model.face_model import FaceModel
-from facefit.part_points import BEYOND, PartPoints
+from facefit.scene.part_points import BEYOND, PartPoints
 
 SPACING = {"nose": 4.0, "upper_lip": 3.0, "lower_lip": 3.0, "right_brow": 3.0, "left_brow": 3.0, "skin": 7.0}  # mm
 AXIS = 60.0  # mm behind the face's front: where the cylinder's axis stands

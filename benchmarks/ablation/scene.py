@@ -15,9 +15,9 @@ from facefit.geometry.camera import project, to_camera_space, to_clip_space, win
 from facefit.geometry.rotation import rotation_matrix
 from facefit.model.face_model import FaceModel
 from facefit.observation import Observation
-from facefit.parameters import Parameters
-from facefit.part_points import PartPoints, part_points, rasterized_depth, thin_evenly, visible_points
 from facefit.render import Renderer
+from facefit.scene.parameters import Parameters
+from facefit.scene.part_points import PartPoints, part_points, rasterized_depth, thin_evenly, visible_points
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from benchmarks.ablation.starts import STARTS, start_parameters
 from benchmarks.dataset import DATA_VARIABLE
 from facefit.anatomy.parts import PARTS
 from facefit.observation import Observation
-from facefit.parameters import Parameters
+from facefit.scene.parameters import Parameters
 
 
 class GridPrdl:

@@ -14,8 +14,8 @@ from benchmarks.scoring import INNER
 from facefit.anatomy.parts import LABEL, MERGED, PARTS
 from facefit.metrics.part_iou import part_iou
 from facefit.observation import Observation
-from facefit.report import render_labels
 from facefit.result import FitResult
+from facefit.scene.part_picture import render_labels
 
 MEASURED = (*PARTS, *MERGED)
 

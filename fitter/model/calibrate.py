@@ -10,7 +10,7 @@ import torch
 
 from ..anatomy.landmarks import MIRROR
 from ..geometry.camera import Camera, project
-from ..scene import contour_choice, project_landmarks
+from ..scene.landmarks import contour_choice, project_landmarks
 from .annotate import DISTANCE, FOCAL, PICTURE, Subject, photograph
 from .face_model import FaceModel
 

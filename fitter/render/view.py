@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from ..geometry.camera import Camera, WindowTransform, to_clip_space, window_camera
-from ..model.face_model import FaceModel
 from ..result import FitResult
 from . import load_renderer
 
@@ -78,30 +77,8 @@ def face_box(verts: np.ndarray, camera: Camera) -> tuple[float, float, float, fl
     return (*pixels.min(0).tolist(), *pixels.max(0).tolist())
 
 
-def mesh_faces(model: FaceModel) -> np.ndarray:
-    """(F, 3) int64."""
-    return model.faces.cpu().numpy()
-
-
 def shading_normals(result: FitResult) -> torch.Tensor:
     """(1, V, 3) unit vertex normals in camera space."""
     from .lighting import vertex_normals
 
     return vertex_normals(torch.from_numpy(result.verts_in("camera")).float()[None], result.model.faces.cpu())
-
-
-def part_labels(seen: View, faces: np.ndarray, vertex_label: np.ndarray) -> np.ndarray:
-    """Which part each pixel of a view shows: the label with the largest barycentric weight, so borders are smooth.
-
-    Args:
-        vertex_label: (V,) facefit.anatomy.parts.LABELS, 0 to 10.
-    Returns:
-        (S, S) uint8, 0 where no face is seen.
-    """
-    label = vertex_label[faces[seen.face]]
-    score = np.zeros_like(seen.bary)
-    for corner in range(3):
-        same = label == label[..., corner, None]
-        score[..., corner] = (seen.bary * same).sum(-1)
-    best = np.take_along_axis(label, score.argmax(-1)[..., None], -1)[..., 0]
-    return np.where(seen.seen, best, 0).astype(np.uint8)

@@ -11,10 +11,10 @@ from facefit.geometry.camera import Camera, WindowTransform, project, to_camera_
 from facefit.geometry.rotation import rotation_matrix
 from facefit.model.face_model import FaceModel
 from facefit.observation import Observation
-from facefit.parameters import Parameters
 from facefit.render import load_renderer
 from facefit.render.lighting import shade, vertex_normals
-from facefit.scene import contour_choice, head_yaw, project_landmarks
+from facefit.scene.landmarks import contour_choice, head_yaw, project_landmarks
+from facefit.scene.parameters import Parameters
 from facefit.segmentation import Segmentation, post_process
 
 SIDE = 224

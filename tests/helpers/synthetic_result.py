@@ -7,9 +7,9 @@ from facefit.anatomy.parts import MASKS
 from facefit.geometry.camera import Camera, WindowTransform, project
 from facefit.model.face_model import FaceModel
 from facefit.observation import Observation
-from facefit.parameters import Parameters
 from facefit.render.view import make_window, view
 from facefit.result import FitResult
+from facefit.scene.parameters import Parameters
 
 GREEN = np.array([0, 255, 0], np.uint8)  # the background; nothing painted is green
 

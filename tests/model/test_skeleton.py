@@ -13,10 +13,11 @@ from facefit.config import FitConfig
 from facefit.errors import ModelError
 from facefit.geometry.camera import Camera, project
 from facefit.geometry.rotation import rotation_matrix
-from facefit.initialize import LandmarkSolver, joint_basis
+from facefit.initialize import LandmarkSolver
 from facefit.model.model_file import from_arrays
 from facefit.model.skeleton import gaze_rotation
-from facefit.parameters import Parameters
+from facefit.scene.joint_basis import joint_basis
+from facefit.scene.parameters import Parameters
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import torch
 
 from facefit.geometry.camera import Camera, to_camera_space, to_clip_space
 from facefit.model.model_file import load_model
-from facefit.parameters import Parameters
 from facefit.render import NVDIFFRAST_INSTALL, Renderer, load_renderer
 from facefit.render.lighting import shade, vertex_normals
+from facefit.scene.parameters import Parameters
 
 
 class FakeContext:

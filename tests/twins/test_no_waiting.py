@@ -14,9 +14,9 @@ from facefit.energies.prdl import rows as prdl_rows
 from facefit.model.model_file import load_model
 from facefit.objective import Objective
 from facefit.optimize import minimize
-from facefit.part_points import part_points
 from facefit.render import load_renderer
-from facefit.scene import contour_stop, landmark_trust
+from facefit.scene.landmarks import contour_stop, landmark_trust
+from facefit.scene.part_points import part_points
 
 META = torch.device("meta")
 

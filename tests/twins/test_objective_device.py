@@ -9,8 +9,8 @@ from facefit.config import FitConfig
 from facefit.energies.prdl.rows import PrdlRows
 from facefit.model.model_file import load_model
 from facefit.objective import Objective
-from facefit.parameters import Parameters
 from facefit.render import load_renderer
+from facefit.scene.parameters import Parameters
 
 
 @pytest.fixture(scope="module")

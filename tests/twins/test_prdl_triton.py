@@ -15,7 +15,7 @@ from facefit.energies.prdl.rows import PrdlRows, group_rows
 from facefit.energies.prdl.select import group_points, part_of_label
 from facefit.energies.prdl.targets import prdl_targets
 from facefit.energies.prdl.targets_device import device_targets
-from facefit.part_points import thin_evenly
+from facefit.scene.part_points import thin_evenly
 
 FLAGS = {"min": (True, False, False), "max": (False, True, False), "mean": (False, False, True), "all": (True,) * 3}
 

@@ -32,10 +32,10 @@ from facefit.geometry.camera import to_camera_space, to_clip_space, window_camer
 from facefit.landmarks import MediaPipeDetector
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
-from facefit.parameters import Parameters
 from facefit.photo.photo import read_photo
 from facefit.photo.window import crop_window, sample_labels, sample_window
 from facefit.render import load_renderer
+from facefit.scene.parameters import Parameters
 from facefit.segmentation import LabelImageSegmenter, ellipse, fill_loop, remove_specks
 from training.parser.samples import IGNORE, MARGIN, SIDE, Samples
 

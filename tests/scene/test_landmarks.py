@@ -7,7 +7,7 @@ import torch
 
 from facefit.geometry.camera import Camera, project, to_camera_space
 from facefit.geometry.rotation import rotation_matrix
-from facefit.scene import contour_choice, contour_stop, head_yaw, project_landmarks
+from facefit.scene.landmarks import contour_choice, contour_stop, head_yaw, project_landmarks
 
 CAMERA = Camera(torch.tensor([[1000.0, 1000.0]]), torch.tensor([[112.0, 112.0]]))
 

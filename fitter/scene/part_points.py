@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .anatomy.landmarks import LEFT_LOWER_LID, LEFT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_UPPER_LID
-from .anatomy.parts import LABEL
-from .compute.sparse_map import SparseMap
-from .energies.prdl.farthest_point import farthest_points
-from .energies.prdl.rows import GRID
-from .model.face_model import FaceModel
+from ..anatomy.landmarks import LEFT_LOWER_LID, LEFT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_UPPER_LID
+from ..anatomy.parts import LABEL
+from ..compute.sparse_map import SparseMap
+from ..energies.prdl.farthest_point import farthest_points
+from ..energies.prdl.rows import GRID
+from ..model.face_model import FaceModel
 
 # Candidates per part, evenly over the surface; `thin_evenly` takes those that lie evenly in the picture.
 POINTS = {"nose": 600, "upper_lip": 350, "lower_lip": 350, "right_brow": 250, "left_brow": 250, "skin": 4000}

@@ -6,8 +6,15 @@ import torch
 from facefit.anatomy.landmarks import LEFT_LOWER_LID, LEFT_UPPER_LID
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.camera import Camera, project, to_clip_space
-from facefit.part_points import BEYOND, DEPTH_TOLERANCE, part_points, rasterized_depth, thin_evenly, visible_points
 from facefit.render import load_renderer
+from facefit.scene.part_points import (
+    BEYOND,
+    DEPTH_TOLERANCE,
+    part_points,
+    rasterized_depth,
+    thin_evenly,
+    visible_points,
+)
 
 SIZE = 64
 CAMERA = Camera(torch.full((1, 2), 4.5 * SIZE), torch.full((1, 2), SIZE / 2))
@@ -34,7 +41,7 @@ def test_every_part_has_points_and_they_lie_on_it(toy_model, points):
 
 
 def test_made_once_and_always_the_same(toy_model, points):
-    from facefit.part_points import _make
+    from facefit.scene.part_points import _make
 
     assert part_points(toy_model) is points
     again = _make(toy_model)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .energies.landmark import march_contour
-from .geometry.camera import Camera, project
-from .model.face_model import FaceModel
-from .render.lighting import vertex_normals
+from ..energies.landmark import march_contour
+from ..geometry.camera import Camera, project
+from ..model.face_model import FaceModel
+from ..render.lighting import vertex_normals
 
 
 def head_yaw(rotation: Tensor) -> Tensor:

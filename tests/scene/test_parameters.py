@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from facefit.parameters import Parameters
 from facefit.render.lighting import shade
+from facefit.scene.parameters import Parameters
 
 SIZES = {"identity": 4, "expression": 3, "albedo": 2}
 

@@ -1,0 +1,1 @@
+"""Model, parameters and camera together: surface, pixels, landmarks, part picture."""

@@ -47,11 +47,11 @@ from facefit.landmarks import load_detector
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
 from facefit.observation import Observation
+from facefit.observe.segment.load import load_segmenter
 from facefit.photo.photo import read_photo
 from facefit.render import load_renderer
 from facefit.render.lighting import shade, vertex_normals
 from facefit.scene.parameters import Parameters
-from facefit.segmentation import load_segmenter
 
 KINDS = ("single", "batch", "folder", "prdl", "render")
 DISTINCT = 16  # observed faces; a batch repeats them, which makes nothing easier: faces do not know each other

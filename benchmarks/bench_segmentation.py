@@ -26,10 +26,11 @@ from facefit.anatomy.landmarks import FACE_OVAL
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.camera import WindowTransform
 from facefit.landmarks import load_detector
+from facefit.observe.segment.load import load_segmenter
+from facefit.observe.segment.regions import ellipse, fill_loop
 from facefit.parse import PARSE_WINDOW, to_photo
 from facefit.photo.photo import read_photo
 from facefit.photo.window import crop_window, sample_window
-from facefit.segmentation import ellipse, fill_loop, load_segmenter
 
 WINDOW = 224  # a fit's: what is timed
 FASSEG = {"skin": 1, "hair": 2, "background": 0, "nose": 3, "eyes": 4, "mouth": 5, "brows": 6}

@@ -62,8 +62,8 @@ class Worker:
     def __init__(self, task: Task) -> None:
         from facefit.landmarks import load_detector
         from facefit.model.model_file import load_model
+        from facefit.observe.segment.load import load_segmenter
         from facefit.render import load_renderer
-        from facefit.segmentation import load_segmenter
 
         self.task = task
         self.model = load_model(task.model)

@@ -31,13 +31,13 @@ from facefit.geometry.rotation import rotation_matrix
 from facefit.landmarks import load_detector
 from facefit.model.model_file import load_model
 from facefit.objective import Objective
+from facefit.observe.segment.load import load_segmenter
 from facefit.optimize import minimize
 from facefit.photo.photo import Photo, read_photo
 from facefit.render import load_renderer
 from facefit.render.lighting import shade, vertex_normals
 from facefit.scene.landmarks import project_landmarks
 from facefit.scene.parameters import Parameters
-from facefit.segmentation import load_segmenter
 
 
 def best(call: Callable[[], object], repeats: int = 20) -> float:

@@ -74,8 +74,8 @@ def _segmenter(data: Path, limit: int | None) -> list[Bar]:
 
     from benchmarks import bench_segmentation as bench
     from facefit.landmarks import load_detector
+    from facefit.observe.segment.load import load_segmenter
     from facefit.photo.photo import read_photo
-    from facefit.segmentation import load_segmenter
 
     detector, segmenter = load_detector(), load_segmenter("auto")
     table = np.array([bench.TO_FASSEG[name] for name in bench.LABEL], np.uint8)

@@ -77,8 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     from facefit.landmarks import load_detector
     from facefit.model.model_file import load_model
+    from facefit.observe.segment.load import load_segmenter
     from facefit.render import load_renderer
-    from facefit.segmentation import load_segmenter
 
     model = load_model(options.model)
     tools = {"detector": load_detector(), "segmenter": load_segmenter("auto"), "renderer": load_renderer("cpu")}

@@ -22,10 +22,10 @@ from facefit.initialize import landmark_solver
 from facefit.landmarks import load_detector
 from facefit.model.model_file import load_model
 from facefit.objective import Objective
+from facefit.observe.segment.load import load_segmenter
 from facefit.optimize import minimize
 from facefit.photo.photo import Photo
 from facefit.render import load_renderer
-from facefit.segmentation import load_segmenter
 
 ROOT = Path(__file__).resolve().parent.parent
 

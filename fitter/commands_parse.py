@@ -43,9 +43,9 @@ def parse(photo, output, overlay_file, confidence_file, faces, segmentation, lab
     from .anatomy.parts import LABELS
     from .files.mesh_bytes import png_bytes
     from .files.outputs import write_files
+    from .observe.segment.load import load_segmenter
     from .parse import overlay, parse_photo
     from .photo.photo import read_photo
-    from .segmentation import load_segmenter
 
     try:
         segmenter = load_segmenter(segmentation, label_map)

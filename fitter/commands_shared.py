@@ -52,7 +52,7 @@ def named_segmenter(spec: str | None):
         return None
     if spec.lower().endswith(".png"):
         raise ValueError("--parser with a picture; give label pictures with --labels")
-    from .segmentation import load_segmenter
+    from .observe.segment.load import load_segmenter
 
     return load_segmenter(spec)
 

@@ -145,7 +145,7 @@ def _mediapipe() -> Check:
 
 def _parser() -> Check:
     from .bundled import parser_path
-    from .segment_parser import missing
+    from .observe.segment.face_parser import missing
 
     check, _ = _package("parser", "onnxruntime", "pip install onnxruntime; until then colours take its place", True)
     if check.state == GOOD and missing() is not None:

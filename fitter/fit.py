@@ -21,6 +21,9 @@ from .model.face_model import FaceModel
 from .model.model_file import load_model
 from .objective import Objective
 from .observation import Observation
+from .observe.segment.contract import PartSegmenter
+from .observe.segment.load import load_segmenter
+from .observe.segment.masks import part_confidence, post_process
 from .optimize import Report, minimize
 from .outcome import fit_results
 from .photo.camera import photo_camera
@@ -29,7 +32,6 @@ from .photo.window import crop_window
 from .render import Renderer, load_renderer
 from .result import FitFailure, FitResult
 from .scene.parameters import Parameters
-from .segmentation import PartSegmenter, load_segmenter, part_confidence, post_process
 from .warm_start import WarmStart
 
 logger = logging.getLogger(__name__)

@@ -145,8 +145,8 @@ def load_job(options: JobOptions) -> Job:
     # imported here: each of them is patched or replaced on its own in tests and by users
     from .landmarks import load_detector
     from .model.model_file import load_model
+    from .observe.segment.load import load_segmenter
     from .render import load_renderer
-    from .segmentation import load_segmenter
 
     config = options.config()
     device = usable_device(options.device, options.renderer)

@@ -18,12 +18,12 @@ from .metrics.part_iou import part_iou
 from .model.face_model import FaceModel
 from .objective import Objective
 from .observation import Observation
+from .observe.segment.masks import above_brows
 from .optimize import Minimum
 from .photo.photo import Photo
 from .result import FitResult
 from .scene.landmarks import contour_choice, project_landmarks
 from .scene.parameters import Parameters
-from .segmentation import above_brows
 from .version import facefit_version
 
 

@@ -11,9 +11,10 @@ import torch
 from .anatomy.parts import COLOURS, LABEL, LABELS
 from .geometry.camera import WindowTransform
 from .landmarks import LandmarkDetector, load_detector, select_faces
+from .observe.segment.contract import PartSegmenter
+from .observe.segment.load import load_segmenter
 from .photo.photo import Photo
 from .photo.window import crop_window
-from .segmentation import PartSegmenter, load_segmenter
 
 # A window that is finer than the fit's shows brows and lids as the photo has them.
 PARSE_WINDOW = 384

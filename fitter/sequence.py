@@ -23,13 +23,13 @@ from .fit import fit_batch, observe
 from .landmarks import DetectedFace, LandmarkDetector, select_faces
 from .model.face_model import FaceModel
 from .observation import Observation
+from .observe.segment.contract import PartSegmenter
 from .photo.frames import Frame
 from .photo.photo import Photo
 from .render import Renderer
 from .result import FitResult
 from .scene.landmarks import head_yaw
 from .scene.parameters import Parameters
-from .segmentation import PartSegmenter
 from .warm_start import WarmStart
 
 logger = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from facefit.model.annotate import (
     turned,
     vertex_normals,
 )
-from facefit.segmentation import Segmentation
+from facefit.observe.segment.contract import Segmentation
 
 ARRAYS = toy_arrays(rows=33, columns=33)
 VERTS, FACES = ARRAYS["verts"].astype(float), ARRAYS["faces"].astype(int)

@@ -129,7 +129,7 @@ def test_label_maps():
 
 def test_the_papers_protocol_parses_the_render(folder, toy, monkeypatch):
     """A parser that knows only colours: what it sees in the render against what it sees in the photo."""
-    from facefit.segmentation import Segmentation
+    from facefit.observe.segment.contract import Segmentation
 
     seen = []
 
@@ -146,7 +146,7 @@ def test_the_papers_protocol_parses_the_render(folder, toy, monkeypatch):
             return []
 
     found = []
-    monkeypatch.setattr("facefit.segmentation.load_segmenter", lambda spec: Parser())
+    monkeypatch.setattr("facefit.observe.segment.load.load_segmenter", lambda spec: Parser())
     monkeypatch.setattr("facefit.landmarks.load_detector", Detector)
     one = folder / "fits" / "s1" / "front" / "7.json"
     result = numbers("parts", one, "--parser", "auto", "--model", toy)

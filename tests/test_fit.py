@@ -16,9 +16,9 @@ from facefit.geometry.rotation import rotation_matrix
 from facefit.landmarks import DetectedFace
 from facefit.metrics.part_iou import mean_iou
 from facefit.model.model_file import load_model
+from facefit.observe.segment.load import load_segmenter
 from facefit.photo.photo import Photo
 from facefit.scene.landmarks import contour_choice, head_yaw, project_landmarks
-from facefit.segmentation import load_segmenter
 
 INNER = tuple(name for name in PARTS if name != "skin")
 

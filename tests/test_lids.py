@@ -12,7 +12,7 @@ from facefit.geometry.camera import Camera, WindowTransform
 from facefit.geometry.polygon import polygon_area
 from facefit.lids import lids_by_masks
 from facefit.observation import Observation
-from facefit.segmentation import fill_loop
+from facefit.observe.segment.regions import fill_loop
 
 SIZE = 128
 CENTRES = {"right_eye": (40.0, 60.0), "left_eye": (88.0, 60.0)}

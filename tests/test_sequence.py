@@ -14,10 +14,10 @@ from facefit.errors import InputError, NoFaceError, OutputError
 from facefit.geometry.camera import to_camera_space
 from facefit.landmarks import DetectedFace
 from facefit.model.model_file import load_model
+from facefit.observe.segment.load import load_segmenter
 from facefit.photo.frames import Frame
 from facefit.photo.photo import Photo
 from facefit.render import load_renderer
-from facefit.segmentation import load_segmenter
 from facefit.sequence import SHARED, SequenceFitter
 from facefit.sequence_files import (
     GAZE_STEP,

@@ -75,8 +75,8 @@ def observe_case(case: Case) -> Observation:
     """Detect and segment one photo; the masks are the set's own labels where it has any."""
     from facefit.fit import observe
     from facefit.landmarks import load_detector, select_faces
+    from facefit.observe.segment.load import load_segmenter
     from facefit.photo.photo import read_photo
-    from facefit.segmentation import load_segmenter
 
     if case.set == "ict_synthetic":
         segmenter = _RenderedLabels(case.labels)
@@ -98,15 +98,15 @@ class _RenderedLabels:
     ours."""
 
     def __init__(self, path: Path) -> None:
-        from facefit.segmentation import LabelImageSegmenter
+        from facefit.observe.segment.label_picture import LabelImageSegmenter
 
         self.picture = LabelImageSegmenter(path, "facefit")
         raw = self.picture.photo_labels
         self.picture.photo_labels = np.where(raw == LABEL["ear"], LABEL["hair"], raw).astype(np.uint8)
 
     def segment(self, image: np.ndarray, landmarks: np.ndarray, window: WindowTransform | None = None):
-        """See facefit.segmentation.PartSegmenter."""
-        from facefit.segmentation import separate_ears_and_neck
+        """See facefit.observe.segment.contract.PartSegmenter."""
+        from facefit.observe.segment.regions import separate_ears_and_neck
 
         seen = self.picture.segment(image, landmarks, window)
         return replace(seen, labels=separate_ears_and_neck(seen.labels, landmarks))

@@ -24,11 +24,11 @@ from facefit.metrics.part_iou import mean_iou, part_iou
 from facefit.metrics.scan_distance import scan_error
 from facefit.model.face_model import FaceModel
 from facefit.observation import Observation
+from facefit.observe.segment.masks import above_brows
 from facefit.optimize import minimize
 from facefit.render import Renderer
 from facefit.scene.landmarks import contour_choice, project_landmarks
 from facefit.scene.parameters import Parameters
-from facefit.segmentation import above_brows
 
 INNER = tuple(name for name in PARTS if name != "skin")
 ITERATIONS = 40

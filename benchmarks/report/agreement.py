@@ -129,10 +129,10 @@ def write_fits(chosen: list[Case], folder: Path) -> Iterator[tuple[Case, Path]]:
     from facefit.fit import fit_photo
     from facefit.landmarks import load_detector
     from facefit.model.model_file import load_model
+    from facefit.observe.segment.load import load_segmenter
     from facefit.photo.photo import read_photo
     from facefit.render import load_renderer
     from facefit.report import labels_png
-    from facefit.segmentation import load_segmenter
 
     config = replace(FitConfig(), stage=Stage(iterations=4))
     tools = {

@@ -66,8 +66,8 @@ def mask_figures(case: Case, result: FitResult) -> dict[str, float]:
     """`mask_PART`: the segmenter's part against the truth; `fit_PART`: the mesh against the segmenter's part, both in
     the fitted window; `outline_PART`: the detector's outlines of the part against the truth; `hidden`: the share of
     the face that hair, glasses or something else covers."""
+    from facefit.observe.segment.polygons import PolygonSegmenter
     from facefit.photo.window import sample_labels
-    from facefit.segment_polygons import PolygonSegmenter
 
     observation = result.observation
     seen = _mask_labels(observation)

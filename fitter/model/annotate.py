@@ -264,7 +264,7 @@ def annotate_parts(
 
     Args:
         count: number of vertices V.
-        segmenter: facefit.segmentation.PartSegmenter, run on the whole render.
+        segmenter: facefit.observe.segment.contract.PartSegmenter, run on the whole render.
         labels: label numbers that are counted. swap: label -> label of its mirror image.
     Returns:
         (V, len(labels)) share of a vertex's votes that each label got; rows of zeros where it was never seen.

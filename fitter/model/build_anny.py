@@ -138,7 +138,7 @@ def plain_colours(base: BaseMesh, geometry: Geometry, verts: np.ndarray) -> np.n
 
 def build(detector=None, segmenter=None) -> tuple[dict[str, np.ndarray], str]:
     """-> arrays of the model file and the table of anthropometry as text."""
-    from ..segmentation import load_segmenter
+    from ..observe.segment.load import load_segmenter
 
     detector = detector or load_detector()
     # renders show no hair, hands or glasses: the landmark polygons say all there is to say, and where skin ends

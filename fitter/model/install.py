@@ -77,14 +77,14 @@ def install_arrays(
     """Arrays of the model file.
 
     Args:
-        detector, segmenter: as facefit.landmarks and facefit.segmentation; None: the default detector, the polygons.
+        detector, segmenter: as facefit.landmarks and facefit.observe.segment.load; None: the default detector, the polygons.
         donor: the model whose colours a model without takes; None: the default one.
         renders: random people on whom the detector is calibrated.
         report: called with a line of words at each step.
     Raises:
         ModelError: no face is found on the renders, or the model cannot be made to fit the format.
     """
-    from ..segmentation import load_segmenter
+    from ..observe.segment.load import load_segmenter
 
     report = report or (lambda line: logger.info("%s", line))
     detector, segmenter = detector or load_detector(), segmenter or load_segmenter("polygons")

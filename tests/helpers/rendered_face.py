@@ -11,11 +11,12 @@ from facefit.geometry.camera import Camera, WindowTransform, project, to_camera_
 from facefit.geometry.rotation import rotation_matrix
 from facefit.model.face_model import FaceModel
 from facefit.observation import Observation
+from facefit.observe.segment.contract import Segmentation
+from facefit.observe.segment.masks import post_process
 from facefit.render import load_renderer
 from facefit.render.lighting import shade, vertex_normals
 from facefit.scene.landmarks import contour_choice, head_yaw, project_landmarks
 from facefit.scene.parameters import Parameters
-from facefit.segmentation import Segmentation, post_process
 
 SIDE = 224
 BACKGROUND = (0.25, 0.45, 0.55)

@@ -6,7 +6,7 @@ import torch
 
 from facefit.anatomy.parts import LABEL
 from facefit.landmarks import load_detector
-from facefit.parser_crops import CHANNELS, CLASSES, DETAIL_SIDE, FACE_SIDE
+from facefit.observe.segment.face_crops import CHANNELS, CLASSES, DETAIL_SIDE, FACE_SIDE
 from training.parser.augment import CLASS_OF_LABEL, MIRROR_LABEL, NONE, Augmentation, disturbed, example
 from training.parser.network import Parser
 from training.parser.photos import BROWS, EYES, HAIR, MOUTH, NOSE, SKIN, mesh_labels, nearest, refine
@@ -162,7 +162,7 @@ def test_samples_survive_their_file(samples, tmp_path):
 def test_the_exported_file_answers_as_the_networks(tmp_path):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    from facefit.segment_parser import is_parser, load_networks
+    from facefit.observe.segment.face_parser import is_parser, load_networks
     from training.parser.export import export
 
     torch.manual_seed(0)

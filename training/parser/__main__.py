@@ -29,7 +29,7 @@ import facefit  # noqa: F401  before torch and numpy: it sets their threads
 
 import torch  # isort: skip
 
-from facefit.segment_parser import ParserSegmenter
+from facefit.observe.segment.face_parser import ParserSegmenter
 from training.parser.augment import Augmentation
 from training.parser.evaluate import GROUPS, Scored, look, means, score
 from training.parser.export import export

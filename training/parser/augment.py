@@ -10,7 +10,15 @@ import numpy as np
 
 from facefit.anatomy.landmarks import FACE_OVAL, LEFT_BROW, LEFT_EYE, LIPS_OUTER, MIRROR, NOSE, RIGHT_BROW, RIGHT_EYE
 from facefit.anatomy.parts import LABEL, LABELS
-from facefit.parser_crops import CLASS_LABEL, CLASSES, MIRROR_CLASS, Crop, crop_input, exposure, face_crops
+from facefit.observe.segment.face_crops import (
+    CLASS_LABEL,
+    CLASSES,
+    MIRROR_CLASS,
+    Crop,
+    crop_input,
+    exposure,
+    face_crops,
+)
 from training.parser.backgrounds import draw_background
 from training.parser.occluders import draw_occluder
 from training.parser.recolour import complexion, dyed
@@ -131,7 +139,7 @@ def example(
         rendered: the window has its background already.
     Returns:
         face (12, 128, 128), face classes (128, 128), details (2, 12, 96, 96): one eye and the mouth, and their classes
-        (2, 96, 96); classes are places in facefit.parser_crops.CLASSES or IGNORE; in a mirrored crop the left is called
+        (2, 96, 96); classes are places in facefit.observe.segment.face_crops.CLASSES or IGNORE; in a mirrored crop the left is called
         right.
     """
     image = image.astype(np.float32) / 255

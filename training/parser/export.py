@@ -12,7 +12,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from facefit.parser_crops import CHANNELS, CLASSES, DETAIL_SIDE, FACE_SIDE
+from facefit.observe.segment.face_crops import CHANNELS, CLASSES, DETAIL_SIDE, FACE_SIDE
 from training.parser.network import Parser, UNet
 
 OPSET, IR_VERSION = 17, 8
@@ -85,7 +85,7 @@ def export(parser: Parser, path: Path) -> float:
     Returns:
         The largest difference of a probability between the file and the networks on random input.
     """
-    from facefit.segment_parser import load_networks
+    from facefit.observe.segment.face_parser import load_networks
 
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".onnx")
     try:

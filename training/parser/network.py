@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facefit.parser_crops import CHANNELS, CLASSES
+from facefit.observe.segment.face_crops import CHANNELS, CLASSES
 
 FACE_WIDTHS = (16, 32, 48, 64, 96)
 DETAIL_WIDTHS = (16, 32, 48, 64)

@@ -32,11 +32,13 @@ from facefit.geometry.camera import to_camera_space, to_clip_space, window_camer
 from facefit.landmarks import MediaPipeDetector
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
+from facefit.observe.segment.label_picture import LabelImageSegmenter
+from facefit.observe.segment.masks import remove_specks
+from facefit.observe.segment.regions import ellipse, fill_loop
 from facefit.photo.photo import read_photo
 from facefit.photo.window import crop_window, sample_labels, sample_window
 from facefit.render import load_renderer
 from facefit.scene.parameters import Parameters
-from facefit.segmentation import LabelImageSegmenter, ellipse, fill_loop, remove_specks
 from training.parser.samples import IGNORE, MARGIN, SIDE, Samples
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import numpy as np
 
 from facefit.anatomy.landmarks import FACE_OVAL
 from facefit.anatomy.parts import LABEL
-from facefit.segmentation import fill_loop
+from facefit.observe.segment.regions import fill_loop
 from training.parser.samples import IGNORE
 
 # Mean colours of hair and skin as cameras show them, from dark to light; a person's lies between two neighbours.

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from facefit.parser_crops import CLASSES
+from facefit.observe.segment.face_crops import CLASSES
 from training.parser.augment import Augmentation, example
 from training.parser.network import Parser
 from training.parser.samples import IGNORE, Samples
@@ -135,7 +135,7 @@ def unweight(parser: Parser) -> None:
 
 
 def torch_networks(parser: Parser):
-    """The networks as facefit.segment_parser wants them, without an ONNX file."""
+    """The networks as facefit.observe.segment.face_parser wants them, without an ONNX file."""
 
     @torch.no_grad()
     def run(face: np.ndarray, detail: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from facefit import segment_parser
 from facefit.anatomy.parts import LABEL
 from facefit.bundled import parser_path
 from facefit.errors import FaceFitError
 from facefit.landmarks import load_detector
-from facefit.parser_crops import CLASSES, DETAIL_SIDE, FACE_SIDE, face_crops
+from facefit.observe.segment import face_parser as segment_parser
+from facefit.observe.segment.colour import ColorSegmenter
+from facefit.observe.segment.face_crops import CLASSES, DETAIL_SIDE, FACE_SIDE, face_crops
+from facefit.observe.segment.face_parser import ParserSegmenter, fuse, is_parser, load_networks
+from facefit.observe.segment.load import load_segmenter
+from facefit.observe.segment.polygons import polygon_labels
+from facefit.observe.segment.regions import separate_sides
 from facefit.photo.window import crop_window, sample_window
-from facefit.segment_color import ColorSegmenter
-from facefit.segment_parser import ParserSegmenter, fuse, is_parser, load_networks
-from facefit.segment_polygons import polygon_labels
-from facefit.segmentation import load_segmenter, separate_sides
 
 SIZE = 224
 
@@ -126,7 +127,7 @@ def test_a_covered_mouth_is_not_skin(window, parser):
 
 def test_without_onnxruntime_colours_take_over_and_say_so(monkeypatch, caplog):
     monkeypatch.setattr(segment_parser, "missing", lambda: "onnxruntime is not installed: pip install onnxruntime")
-    with caplog.at_level(logging.WARNING, "facefit.segmentation"):
+    with caplog.at_level(logging.WARNING, "facefit.observe.segment.load"):
         assert isinstance(load_segmenter("auto"), ColorSegmenter)
     assert "pip install onnxruntime" in caplog.text
 

@@ -9,20 +9,14 @@ from facefit.anatomy.parts import LABEL, MASKS
 from facefit.errors import FaceFitError, ImageError
 from facefit.geometry.camera import WindowTransform
 from facefit.landmarks import load_detector
+from facefit.observe.segment.contract import Segmentation
+from facefit.observe.segment.label_picture import LabelImageSegmenter
+from facefit.observe.segment.load import load_segmenter
+from facefit.observe.segment.masks import above_brows, brow_tangents, post_process, remove_specks
+from facefit.observe.segment.occluders import glasses_mask, hand_mask
+from facefit.observe.segment.polygons import PolygonSegmenter, face_region, polygon_labels
+from facefit.observe.segment.regions import separate_ears_and_neck, separate_sides
 from facefit.photo.window import crop_window, sample_window
-from facefit.segment_occluders import glasses_mask, hand_mask
-from facefit.segment_polygons import PolygonSegmenter, face_region, polygon_labels
-from facefit.segmentation import (
-    LabelImageSegmenter,
-    Segmentation,
-    above_brows,
-    brow_tangents,
-    load_segmenter,
-    post_process,
-    remove_specks,
-    separate_ears_and_neck,
-    separate_sides,
-)
 
 SIZE = 224
 
@@ -325,7 +319,7 @@ def colour_parser(path, classes: int, side: int = SIZE) -> np.ndarray:
 def test_onnx_parser(tmp_path, landmarks, name):
     pytest.importorskip("onnxruntime")
     from facefit.anatomy.label_maps import LABEL_MAPS
-    from facefit.segment_onnx import OnnxSegmenter
+    from facefit.observe.segment.any_parser import OnnxSegmenter
 
     names = LABEL_MAPS[name]
     path = tmp_path / "parser.onnx"
@@ -358,7 +352,7 @@ def test_onnx_parser_of_another_size(tmp_path, landmarks):
 
 def test_onnx_parsers_that_do_not_fit(tmp_path, landmarks, monkeypatch):
     pytest.importorskip("onnxruntime")
-    from facefit.segment_onnx import OnnxSegmenter
+    from facefit.observe.segment.any_parser import OnnxSegmenter
 
     image = np.zeros((SIZE, SIZE, 3), np.float32)
     path = tmp_path / "parser.onnx"

@@ -12,12 +12,13 @@ import functools
 import cv2
 import numpy as np
 
-from .anatomy.parts import LABEL
-from .geometry.camera import WindowTransform
-from .landmarks import silence
-from .segment_occluders import glasses_mask, hand_mask
-from .segment_polygons import face_region, polygon_labels
-from .segmentation import Segmentation, check_window, ellipse
+from ...anatomy.parts import LABEL
+from ...geometry.camera import WindowTransform
+from ...landmarks import silence
+from .contract import Segmentation, check_window
+from .occluders import glasses_mask, hand_mask
+from .polygons import face_region, polygon_labels
+from .regions import ellipse
 
 SKIN, HAIR, BACKGROUND = 0, 1, 2
 BINS = (24, 16, 16)  # of lightness and the two colour axes

@@ -7,9 +7,9 @@ import functools
 import cv2
 import numpy as np
 
-from .anatomy.landmarks import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE
-from .landmarks import silence
-from .segmentation import ellipse, fill_loop
+from ...anatomy.landmarks import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE
+from ...landmarks import silence
+from .regions import ellipse, fill_loop
 
 HAND_SCORE = 0.5
 HAND_SIDE = 448  # pixels the hand detector sees the window in; it misses the hands of a 224 px picture

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .anatomy.landmarks import (
+from ...anatomy.landmarks import (
     FACE_OVAL,
     LEFT_BROW,
     LEFT_EYE,
@@ -24,9 +24,9 @@ from .anatomy.landmarks import (
     RIGHT_EYE,
     UPPER_LIP,
 )
-from .anatomy.parts import LABEL, LABELS
-from .segment_polygons import eye_polygon, face_region
-from .segmentation import fill_loop
+from ...anatomy.parts import LABEL, LABELS
+from .polygons import eye_polygon, face_region
+from .regions import fill_loop
 
 # What the parser tells apart, in the order of its output: LABELS without the mesh's "head".
 CLASSES = tuple(name for name in LABELS if name != "head")

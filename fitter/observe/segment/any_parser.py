@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 import torch
 
-from .anatomy.label_maps import LABEL_MAPS
-from .anatomy.parts import LABEL
-from .errors import FaceFitError
-from .geometry.camera import WindowTransform
-from .segment_polygons import polygon_labels
-from .segmentation import Segmentation, check_window, separate_ears_and_neck, separate_sides
+from ...anatomy.label_maps import LABEL_MAPS
+from ...anatomy.parts import LABEL
+from ...errors import FaceFitError
+from ...geometry.camera import WindowTransform
+from .contract import Segmentation, check_window
+from .polygons import polygon_labels
+from .regions import separate_ears_and_neck, separate_sides
 
 # What nearly all of these networks were trained with (ImageNet).
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .anatomy.landmarks import (
+from ...anatomy.landmarks import (
     FACE_OVAL,
     LEFT_BROW,
     LEFT_BROW_LOWER,
@@ -22,9 +22,10 @@ from .anatomy.landmarks import (
     UPPER_LIP,
     mirrored,
 )
-from .anatomy.parts import LABEL
-from .geometry.camera import WindowTransform
-from .segmentation import Segmentation, check_window, fill_loop
+from ...anatomy.parts import LABEL
+from ...geometry.camera import WindowTransform
+from .contract import Segmentation, check_window
+from .regions import fill_loop
 
 # The oval folds over itself on a profile; these hulls keep the near cheek whole.
 RIGHT_CHEEK = (127, 234, 93, 132, 58, 61, 98, 129, 133, 33, 70)

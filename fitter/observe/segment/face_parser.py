@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .bundled import parser_path
-from .errors import FaceFitError
-from .geometry.camera import WindowTransform
-from .parser_crops import (
+from ...bundled import parser_path
+from ...errors import FaceFitError
+from ...geometry.camera import WindowTransform
+from .contract import Segmentation, check_window
+from .face_crops import (
     CHANNELS,
     CLASS_LABEL,
     CLASSES,
@@ -26,7 +27,7 @@ from .parser_crops import (
     exposure,
     face_crops,
 )
-from .segmentation import Segmentation, check_window, separate_sides
+from .regions import separate_sides
 
 # How much a fine look counts against the look at the whole face, in its middle; towards its border it fades out over
 # this share of its side, where it sees its own parts cut off.
@@ -62,8 +63,8 @@ def fuse(face: np.ndarray, details: np.ndarray, crops: tuple[Crop, ...], size: i
     """The looks at face, eyes and mouth as one answer for the window.
 
     Args:
-        face: (C, 128, 128) and details: (3, C, 96, 96) float32 probabilities of facefit.parser_crops.CLASSES.
-        crops: what they were seen through, see facefit.parser_crops.face_crops.
+        face: (C, 128, 128) and details: (3, C, 96, 96) float32 probabilities of facefit.observe.segment.face_crops.CLASSES.
+        crops: what they were seen through, see facefit.observe.segment.face_crops.face_crops.
     Returns:
         (C, size, size) float32 probabilities. What no crop reached is background.
     """
@@ -99,7 +100,7 @@ class ParserSegmenter:
         self._networks = networks or load_networks(Path(path) if path is not None else parser_path(), threads)
 
     def probabilities(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """(S, S, 3) float32 RGB in [0, 1], (478, 2) window pixels -> (C, S, S) of facefit.parser_crops.CLASSES."""
+        """(S, S, 3) float32 RGB in [0, 1], (478, 2) window pixels -> (C, S, S) of facefit.observe.segment.face_crops.CLASSES."""
         check_window(image, landmarks)
         crops, light = face_crops(landmarks), exposure(image, landmarks)
         inputs = [crop_input(image.astype(np.float32), landmarks, crop, light) for crop in crops]

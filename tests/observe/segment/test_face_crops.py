@@ -6,7 +6,7 @@ import pytest
 
 from facefit.anatomy.landmarks import MIRROR
 from facefit.landmarks import load_detector
-from facefit.parser_crops import (
+from facefit.observe.segment.face_crops import (
     CHANNELS,
     CLASS_LABEL,
     CLASSES,

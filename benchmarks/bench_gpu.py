@@ -41,12 +41,13 @@ from facefit.energies.prdl.contract import PrdlSelection
 from facefit.energies.prdl.prdl import prdl_energy, prdl_energy_naive
 from facefit.energies.prdl.rows import fused, group_rows
 from facefit.energies.prdl.targets import prdl_targets
-from facefit.fit import fit_batch, observe
+from facefit.fit import fit_batch
 from facefit.geometry.camera import Camera, to_camera_space, to_clip_space
-from facefit.landmarks import load_detector
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
-from facefit.observation import Observation
+from facefit.observe.mediapipe_detector import load_detector
+from facefit.observe.observation import Observation
+from facefit.observe.observe import observe
 from facefit.observe.segment.load import load_segmenter
 from facefit.photo.photo import read_photo
 from facefit.render import load_renderer

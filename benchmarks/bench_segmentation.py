@@ -25,10 +25,10 @@ import torch
 from facefit.anatomy.landmarks import FACE_OVAL
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.camera import WindowTransform
-from facefit.landmarks import load_detector
+from facefit.observe.mediapipe_detector import load_detector
+from facefit.observe.parse import PARSE_WINDOW, to_photo
 from facefit.observe.segment.load import load_segmenter
 from facefit.observe.segment.regions import ellipse, fill_loop
-from facefit.parse import PARSE_WINDOW, to_photo
 from facefit.photo.photo import read_photo
 from facefit.photo.window import crop_window, sample_window
 

@@ -60,8 +60,8 @@ class Worker:
     """Everything that is loaded once per process."""
 
     def __init__(self, task: Task) -> None:
-        from facefit.landmarks import load_detector
         from facefit.model.model_file import load_model
+        from facefit.observe.mediapipe_detector import load_detector
         from facefit.observe.segment.load import load_segmenter
         from facefit.render import load_renderer
 

@@ -25,7 +25,7 @@ from facefit.energies.prdl.targets import prdl_targets
 from facefit.geometry.camera import Camera, WindowTransform, to_camera_space, to_clip_space
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
-from facefit.observation import Observation
+from facefit.observe.observation import Observation
 from facefit.render import Renderer, load_renderer
 from facefit.render.lighting import shade, vertex_normals
 from facefit.scene.parameters import Parameters

@@ -25,12 +25,13 @@ from facefit.energies.landmark import landmark_energy
 from facefit.energies.photometric import photometric_energy
 from facefit.energies.prdl.prdl import prdl_energy
 from facefit.energies.symmetry import albedo_symmetry
-from facefit.fit import first_guess, observe
+from facefit.fit import first_guess
 from facefit.geometry.camera import project, to_clip_space
 from facefit.geometry.rotation import rotation_matrix
-from facefit.landmarks import load_detector
 from facefit.model.model_file import load_model
 from facefit.objective import Objective
+from facefit.observe.mediapipe_detector import load_detector
+from facefit.observe.observe import observe
 from facefit.observe.segment.load import load_segmenter
 from facefit.optimize import minimize
 from facefit.photo.photo import Photo, read_photo

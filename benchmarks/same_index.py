@@ -75,8 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", required=True, metavar="NAME|FILE")
     parser.add_argument("--limit", type=int, metavar="N")
     options = parser.parse_args(arguments)
-    from facefit.landmarks import load_detector
     from facefit.model.model_file import load_model
+    from facefit.observe.mediapipe_detector import load_detector
     from facefit.observe.segment.load import load_segmenter
     from facefit.render import load_renderer
 

@@ -16,12 +16,13 @@ from PIL import Image
 
 from benchmarks.bars import Bar
 from facefit.config import FitConfig
-from facefit.fit import first_guess, fit_batch, observe
+from facefit.fit import first_guess, fit_batch
 from facefit.geometry.camera import window_camera
 from facefit.initialize import landmark_solver
-from facefit.landmarks import load_detector
 from facefit.model.model_file import load_model
 from facefit.objective import Objective
+from facefit.observe.mediapipe_detector import load_detector
+from facefit.observe.observe import observe
 from facefit.observe.segment.load import load_segmenter
 from facefit.optimize import minimize
 from facefit.photo.photo import Photo

@@ -20,7 +20,7 @@ _PUBLIC = {
     "FitConfig": "facefit.config",
     "FitFailure": "facefit.result",
     "FitResult": "facefit.result",
-    "Observation": "facefit.observation",
+    "Observation": "facefit.observe.observation",
     "Parameters": "facefit.scene.parameters",
     "read_photo": "facefit.photo.photo",
     "WarmStart": "facefit.warm_start",

@@ -29,13 +29,14 @@ from .batch_store import Store, open_store
 from .errors import FaceFitError, ImageError
 from .files.numbers import finite
 from .files.outputs import numbered
-from .fit import fit_batch, observe
+from .fit import fit_batch
 from .fits import find_fits, load_result
 from .geometry.camera import Camera, WindowTransform
 from .job import Files, Job, load_job
-from .landmarks import select_faces
 from .manifest import Record
-from .observation import Observation
+from .observe.faces import select_faces
+from .observe.observation import Observation
+from .observe.observe import observe
 from .photo.photo import Photo, read_photo
 from .result import FitFailure, FitResult
 from .sheet_pictures import photo_jpg, thumbnail_jpg

@@ -43,8 +43,8 @@ def parse(photo, output, overlay_file, confidence_file, faces, segmentation, lab
     from .anatomy.parts import LABELS
     from .files.mesh_bytes import png_bytes
     from .files.outputs import write_files
+    from .observe.parse import overlay, parse_photo
     from .observe.segment.load import load_segmenter
-    from .parse import overlay, parse_photo
     from .photo.photo import read_photo
 
     try:

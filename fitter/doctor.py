@@ -132,7 +132,9 @@ def _opencv() -> Check:
 
 def _mediapipe() -> Check:
     try:
-        from .landmarks import load_detector  # its own import keeps mediapipe's chatter away from the terminal
+        from .observe.mediapipe_detector import (
+            load_detector,  # its own import keeps mediapipe's chatter away from the terminal
+        )
     except ImportError:
         pass  # what is missing is told below
 

@@ -15,20 +15,19 @@ from .config import FitConfig
 from .errors import FitError
 from .geometry.camera import window_camera
 from .initialize import landmark_solver
-from .landmarks import DetectedFace, LandmarkDetector, load_detector, select_faces
-from .lids import lids_by_masks
 from .model.face_model import FaceModel
 from .model.model_file import load_model
 from .objective import Objective
-from .observation import Observation
+from .observe.faces import LandmarkDetector, select_faces
+from .observe.lids import lids_by_masks
+from .observe.mediapipe_detector import load_detector
+from .observe.observation import Observation
+from .observe.observe import observe
 from .observe.segment.contract import PartSegmenter
 from .observe.segment.load import load_segmenter
-from .observe.segment.masks import part_confidence, post_process
 from .optimize import Report, minimize
 from .outcome import fit_results
-from .photo.camera import photo_camera
 from .photo.photo import Photo
-from .photo.window import crop_window
 from .render import Renderer, load_renderer
 from .result import FitFailure, FitResult
 from .scene.parameters import Parameters
@@ -37,6 +36,7 @@ from .warm_start import WarmStart
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
+
 ExtraEnergy = Callable[[Parameters, Objective], dict[str, torch.Tensor]]
 
 
@@ -89,34 +89,6 @@ def fit_photo(
             extra_energy=extra_energy, progress=progress,
         )  # fmt: skip
     return results
-
-
-def observe(
-    photo: Photo, face: DetectedFace, segmenter: PartSegmenter, config: FitConfig, focal: float | None = None,
-    fov: float | None = None,
-) -> Observation:  # fmt: skip
-    """What is known of one detected face (B = 1, on the CPU)."""
-    window = crop_window(face.landmarks, config.window)
-    image, inside = photo.window_image(window)
-    landmarks = window.to_window(torch.from_numpy(face.landmarks)[None])
-    segmentation = segmenter.segment(image, landmarks[0].numpy(), window)
-    masks, valid, brow_line = post_process(segmentation, landmarks[0].numpy())
-    side = float(config.window / window.scale[0])
-    outside = (landmarks < 0).any(-1) | (landmarks > config.window).any(-1)
-    photo_size = torch.tensor([photo.width, photo.height], dtype=torch.float32)
-    in_photo = torch.from_numpy(face.landmarks)[None]
-    outside |= (in_photo < 0).any(-1) | (in_photo > photo_size).any(-1)
-    return Observation(
-        image=torch.from_numpy(image)[None],
-        landmarks=landmarks,
-        landmark_confidence=(~outside).float(),
-        part_masks=torch.from_numpy(masks)[None],
-        valid=torch.from_numpy(valid * (inside > 0.99))[None].float(),
-        brow_line=torch.from_numpy(brow_line)[None],
-        camera=photo_camera(photo, focal, fov, side),
-        window=window,
-        part_confidence=torch.from_numpy(part_confidence(segmentation, masks))[None],
-    )
 
 
 @only_kernels()

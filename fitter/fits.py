@@ -15,7 +15,7 @@ from .errors import InputError
 from .export import FORMAT, FORMAT_VERSION, SUFFIXES, load_parameters
 from .geometry.camera import Camera, WindowTransform
 from .model.face_model import FaceModel
-from .observation import Observation
+from .observe.observation import Observation
 from .photo.photo import read_photo
 from .result import FitResult
 from .scene.parameters import Parameters

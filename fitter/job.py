@@ -143,8 +143,8 @@ def load_job(options: JobOptions) -> Job:
         ValueError: an option's value is not accepted, or there is no such device. ModelError: as `load_model`.
     """
     # imported here: each of them is patched or replaced on its own in tests and by users
-    from .landmarks import load_detector
     from .model.model_file import load_model
+    from .observe.mediapipe_detector import load_detector
     from .observe.segment.load import load_segmenter
     from .render import load_renderer
 

@@ -30,7 +30,7 @@ from .energies.symmetry import albedo_symmetry
 from .geometry.camera import project, to_clip_space, window_camera
 from .geometry.rotation import rotation_matrix
 from .model.face_model import FaceModel
-from .observation import Observation
+from .observe.observation import Observation
 from .render import Renderer
 from .render.lighting import estimate_sh, shade, vertex_normals
 from .scene.landmarks import contour_choice, head_yaw, landmark_trust, project_landmarks

@@ -17,7 +17,7 @@ from .metrics.landmark_error import landmark_error
 from .metrics.part_iou import part_iou
 from .model.face_model import FaceModel
 from .objective import Objective
-from .observation import Observation
+from .observe.observation import Observation
 from .observe.segment.masks import above_brows
 from .optimize import Minimum
 from .photo.photo import Photo

@@ -12,7 +12,7 @@ from .errors import FitError
 from .geometry.camera import Camera, WindowTransform
 from .geometry.rotation import rotation_matrix
 from .model.face_model import FaceModel
-from .observation import Observation
+from .observe.observation import Observation
 from .scene.parameters import Parameters
 
 SPACES = ("model", "camera")

@@ -19,10 +19,11 @@ import torch
 
 from .config import FitConfig
 from .errors import FaceFitError, NoFaceError
-from .fit import fit_batch, observe
-from .landmarks import DetectedFace, LandmarkDetector, select_faces
+from .fit import fit_batch
 from .model.face_model import FaceModel
-from .observation import Observation
+from .observe.faces import DetectedFace, LandmarkDetector, select_faces
+from .observe.observation import Observation
+from .observe.observe import observe
 from .observe.segment.contract import PartSegmenter
 from .photo.frames import Frame
 from .photo.photo import Photo

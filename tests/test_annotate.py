@@ -8,7 +8,6 @@ from helpers.toy_model import toy_arrays
 from facefit.anatomy.landmarks import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.rotation import rotation_matrix
-from facefit.landmarks import DetectedFace
 from facefit.model.annotate import (
     BACKGROUND,
     DISTANCE,
@@ -24,6 +23,7 @@ from facefit.model.annotate import (
     turned,
     vertex_normals,
 )
+from facefit.observe.faces import DetectedFace
 from facefit.observe.segment.contract import Segmentation
 
 ARRAYS = toy_arrays(rows=33, columns=33)

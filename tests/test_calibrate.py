@@ -7,11 +7,11 @@ from helpers.toy_model import toy_arrays
 
 from facefit.anatomy.landmarks import LANDMARKS, MIRROR
 from facefit.geometry.camera import Camera, project
-from facefit.landmarks import DetectedFace
 from facefit.model import calibrate
 from facefit.model.annotate import FOCAL, PICTURE
 from facefit.model.calibrate import YAW_BINS, calibrate_detector, random_expression
 from facefit.model.model_file import from_arrays, load_model
+from facefit.observe.faces import DetectedFace
 
 NAMES = load_model().expression_names
 

@@ -13,9 +13,9 @@ from facefit.errors import FitError, NoFaceError
 from facefit.fit import fit_batch, fit_photo
 from facefit.geometry.camera import project
 from facefit.geometry.rotation import rotation_matrix
-from facefit.landmarks import DetectedFace
 from facefit.metrics.part_iou import mean_iou
 from facefit.model.model_file import load_model
+from facefit.observe.faces import DetectedFace
 from facefit.observe.segment.load import load_segmenter
 from facefit.photo.photo import Photo
 from facefit.scene.landmarks import contour_choice, head_yaw, project_landmarks

@@ -12,8 +12,8 @@ from helpers.rendered_face import person, photograph, together
 from facefit.config import FitConfig, override
 from facefit.errors import InputError, NoFaceError, OutputError
 from facefit.geometry.camera import to_camera_space
-from facefit.landmarks import DetectedFace
 from facefit.model.model_file import load_model
+from facefit.observe.faces import DetectedFace
 from facefit.observe.segment.load import load_segmenter
 from facefit.photo.frames import Frame
 from facefit.photo.photo import Photo

@@ -14,7 +14,7 @@ from facefit.anatomy.parts import LABEL, PARTS
 from facefit.config import FitConfig
 from facefit.files.outputs import write_files
 from facefit.geometry.camera import Camera, WindowTransform
-from facefit.observation import Observation
+from facefit.observe.observation import Observation
 
 JUDGED = 224  # side of the window in which the masks are kept and the results are judged
 FITTED = 112  # side of the window that the methods see; PRDL's anchors are its pixels
@@ -73,8 +73,9 @@ def split(data: Path, limit: int | None = None) -> dict[str, list[Case]]:
 
 def observe_case(case: Case) -> Observation:
     """Detect and segment one photo; the masks are the set's own labels where it has any."""
-    from facefit.fit import observe
-    from facefit.landmarks import load_detector, select_faces
+    from facefit.observe.faces import select_faces
+    from facefit.observe.mediapipe_detector import load_detector
+    from facefit.observe.observe import observe
     from facefit.observe.segment.load import load_segmenter
     from facefit.photo.photo import read_photo
 

@@ -23,7 +23,7 @@ from facefit.metrics.landmark_error import landmark_error
 from facefit.metrics.part_iou import mean_iou, part_iou
 from facefit.metrics.scan_distance import scan_error
 from facefit.model.face_model import FaceModel
-from facefit.observation import Observation
+from facefit.observe.observation import Observation
 from facefit.observe.segment.masks import above_brows
 from facefit.optimize import minimize
 from facefit.render import Renderer

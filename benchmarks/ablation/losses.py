@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from benchmarks.ablation.scene import Scene
-from facefit.observation import Observation
+from facefit.observe.observation import Observation
 from facefit.render import Renderer
 
 

@@ -14,7 +14,7 @@ from facefit.energies.prdl.contract import SKIN_POINTS, PrdlTargets
 from facefit.energies.prdl.farthest_point import farthest_points
 from facefit.energies.prdl.prdl import prdl_part_energies
 from facefit.energies.prdl.targets import prdl_targets
-from facefit.observation import Observation
+from facefit.observe.observation import Observation
 
 UNIT = 224.0  # pixels on a side of the window that distances are told in, whatever the window is
 DCD_ALPHA = 1000.0  # Wu et al. 2021, for clouds of about unit size

@@ -14,7 +14,7 @@ from facefit.energies.prdl.select import group_points, select_points
 from facefit.geometry.camera import project, to_camera_space, to_clip_space, window_camera
 from facefit.geometry.rotation import rotation_matrix
 from facefit.model.face_model import FaceModel
-from facefit.observation import Observation
+from facefit.observe.observation import Observation
 from facefit.render import Renderer
 from facefit.scene.parameters import Parameters
 from facefit.scene.part_points import PartPoints, part_points, rasterized_depth, thin_evenly, visible_points

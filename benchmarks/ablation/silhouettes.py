@@ -8,7 +8,7 @@ from torch import Tensor
 from benchmarks.ablation.coverage import SoftSilhouettes, sigma_pixels
 from benchmarks.ablation.scene import Scene
 from facefit.anatomy.parts import PARTS
-from facefit.observation import Observation
+from facefit.observe.observation import Observation
 from facefit.render import Renderer
 
 KERNELS = (0.01, 0.03, 0.09)  # of ReDA, standard deviations as parts of the window's side

@@ -13,7 +13,7 @@ from facefit.config import FitConfig
 from facefit.fit import first_guess
 from facefit.geometry.rotation import rotation_matrix, rotation_vector
 from facefit.model.face_model import FaceModel
-from facefit.observation import Observation
+from facefit.observe.observation import Observation
 from facefit.scene.parameters import Parameters
 
 CROWN, CHIN = 10, 152  # landmarks: the face is as high as they lie apart

@@ -27,7 +27,7 @@ from benchmarks.ablation.scene import Scene
 from benchmarks.ablation.starts import STARTS, start_parameters
 from benchmarks.dataset import DATA_VARIABLE
 from facefit.anatomy.parts import PARTS
-from facefit.observation import Observation
+from facefit.observe.observation import Observation
 from facefit.scene.parameters import Parameters
 
 

@@ -127,8 +127,8 @@ def write_fits(chosen: list[Case], folder: Path) -> Iterator[tuple[Case, Path]]:
     from facefit.config import FitConfig, Stage
     from facefit.export import write_result
     from facefit.fit import fit_photo
-    from facefit.landmarks import load_detector
     from facefit.model.model_file import load_model
+    from facefit.observe.mediapipe_detector import load_detector
     from facefit.observe.segment.load import load_segmenter
     from facefit.photo.photo import read_photo
     from facefit.render import load_renderer

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from facefit.anatomy.parts import MASKS, PARTS
-from facefit.observation import Observation
+from facefit.observe.observation import Observation
 from facefit.photo.photo import Photo
 
 SHARE = 0.5  # of the landmarks

@@ -82,8 +82,8 @@ class Worker:
     """Everything that is loaded once per process."""
 
     def __init__(self, task: Task) -> None:
-        from facefit.landmarks import load_detector
         from facefit.model.model_file import load_model
+        from facefit.observe.mediapipe_detector import load_detector
         from facefit.observe.segment.load import load_segmenter
         from facefit.render import load_renderer
 
@@ -149,8 +149,8 @@ class Worker:
 
     def _observation(self, case: Case, corruption: str):
         """Photo, observation and seconds, made once per photo and change of the photo."""
-        from facefit.fit import observe
-        from facefit.landmarks import select_faces
+        from facefit.observe.faces import select_faces
+        from facefit.observe.observe import observe
         from facefit.photo.photo import read_photo
 
         if corruption not in self._seen:

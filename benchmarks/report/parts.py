@@ -13,7 +13,7 @@ from benchmarks.report.eyes import closing_eyes, eye_polygons
 from benchmarks.scoring import INNER
 from facefit.anatomy.parts import LABEL, MERGED, PARTS
 from facefit.metrics.part_iou import part_iou
-from facefit.observation import Observation
+from facefit.observe.observation import Observation
 from facefit.result import FitResult
 from facefit.scene.part_picture import render_labels
 

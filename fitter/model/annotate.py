@@ -173,7 +173,7 @@ def annotate_landmarks(
         reference: (V, 3) neutral mesh, mm. faces: (F, 3).
         looks: subjects (same triangles) and the view's keyword arguments for `photograph`. Views with `opened` true
             count for the inner lips, the others for everything else.
-        detector: facefit.landmarks.LandmarkDetector.
+        detector: facefit.observe.faces.LandmarkDetector.
         symmetry: (V,) mirror map; given, the result is symmetric.
     Returns:
         (478,) face index and (478, 3) barycentric weights.

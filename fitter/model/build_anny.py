@@ -17,7 +17,7 @@ from ..anatomy.landmarks import LEFT_BROW, LIPS_OUTER, RIGHT_BROW
 from ..anatomy.parts import LABEL
 from ..bundled import model_path
 from ..geometry.subdivide import padded
-from ..landmarks import load_detector
+from ..observe.mediapipe_detector import load_detector
 from . import skin
 from .annotate import annotate_landmarks, contour_rows, ears, neutral_looks, part_weights
 from .anthropometry import POINTS, SURVEYS, Ruler

@@ -17,7 +17,7 @@ from ..anatomy.landmarks import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
 from ..anatomy.parts import LABEL
 from ..errors import ModelError
 from ..geometry.mirror import centre_weights, middle_x, mirrored_vertices, sphere_centre
-from ..landmarks import load_detector
+from ..observe.mediapipe_detector import load_detector
 from .annotate import (
     Subject,
     annotate_landmarks,
@@ -77,7 +77,7 @@ def install_arrays(
     """Arrays of the model file.
 
     Args:
-        detector, segmenter: as facefit.landmarks and facefit.observe.segment.load; None: the default detector, the polygons.
+        detector, segmenter: as facefit.observe.mediapipe_detector and facefit.observe.segment.load; None: the default detector, the polygons.
         donor: the model whose colours a model without takes; None: the default one.
         renders: random people on whom the detector is calibrated.
         report: called with a line of words at each step.

@@ -21,7 +21,7 @@ from benchmarks.report.corruption import (
 )
 from facefit.anatomy.parts import MASKS
 from facefit.geometry.camera import Camera, WindowTransform
-from facefit.observation import Observation
+from facefit.observe.observation import Observation
 from facefit.photo.photo import Photo
 
 SIZE = 64

@@ -10,7 +10,7 @@ from facefit.energies.landmark import calibrated_precision
 from facefit.geometry.camera import Camera, WindowTransform, project, to_camera_space, to_clip_space
 from facefit.geometry.rotation import rotation_matrix
 from facefit.model.face_model import FaceModel
-from facefit.observation import Observation
+from facefit.observe.observation import Observation
 from facefit.observe.segment.contract import Segmentation
 from facefit.observe.segment.masks import post_process
 from facefit.render import load_renderer

@@ -6,7 +6,7 @@ import torch
 from facefit.anatomy.parts import MASKS
 from facefit.geometry.camera import Camera, WindowTransform, project
 from facefit.model.face_model import FaceModel
-from facefit.observation import Observation
+from facefit.observe.observation import Observation
 from facefit.render.view import make_window, view
 from facefit.result import FitResult
 from facefit.scene.parameters import Parameters

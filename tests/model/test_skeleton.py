@@ -182,7 +182,7 @@ def test_a_whole_fit_turns_the_jaw_and_writes_it_down(tmp_path):
     from facefit.export import load_parameters, write_result
     from facefit.fit import fit_batch
     from facefit.geometry.camera import WindowTransform
-    from facefit.observation import Observation
+    from facefit.observe.observation import Observation
     from facefit.render import load_renderer
 
     model = from_arrays(jointed_arrays(pose=False))

@@ -92,7 +92,7 @@ class _TrueDetector:
         self.landmarks = landmarks
 
     def detect(self, image: np.ndarray) -> list:
-        from facefit.landmarks import DetectedFace
+        from facefit.observe.faces import DetectedFace
 
         return [DetectedFace(self.landmarks.astype(np.float32), np.zeros(478, np.float32), 0.9)]
 

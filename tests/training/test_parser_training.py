@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from facefit.anatomy.parts import LABEL
-from facefit.landmarks import load_detector
+from facefit.observe.mediapipe_detector import load_detector
 from facefit.observe.segment.face_crops import CHANNELS, CLASSES, DETAIL_SIDE, FACE_SIDE
 from training.parser.augment import CLASS_OF_LABEL, MIRROR_LABEL, NONE, Augmentation, disturbed, example
 from training.parser.network import Parser

@@ -78,8 +78,8 @@ def fake(monkeypatch):
         return {output: f"{space} {texture_size}".encode(), output.with_suffix(".json"): b"{}"}
 
     import facefit.job
-    import facefit.landmarks
     import facefit.model.face_model
+    import facefit.observe.mediapipe_detector
     import facefit.render
 
     monkeypatch.setattr(facefit.job, "fit_photo", fit_photo)
@@ -87,7 +87,7 @@ def fake(monkeypatch):
     monkeypatch.setattr(facefit.job, "overlay_png", lambda result: b"picture")
     monkeypatch.setattr(facefit.job, "labels_png", lambda result: b"picture")
     monkeypatch.setattr(facefit.model.face_model, "load_model", lambda path, device: f"model {path}")
-    monkeypatch.setattr(facefit.landmarks, "load_detector", lambda: "detector")
+    monkeypatch.setattr(facefit.observe.mediapipe_detector, "load_detector", lambda: "detector")
     monkeypatch.setattr(facefit.render, "load_renderer", lambda name, device: f"{name} {device}")
     return state
 

@@ -18,9 +18,9 @@ import numpy as np
 
 from benchmarks.bench_segmentation import RENDERED, TO_FASSEG, overlap, score_fasseg, seen_in
 from facefit.anatomy.parts import LABEL
-from facefit.landmarks import MediaPipeDetector
+from facefit.observe.mediapipe_detector import MediaPipeDetector
+from facefit.observe.parse import PARSE_WINDOW, to_photo
 from facefit.observe.segment.contract import PartSegmenter
-from facefit.parse import PARSE_WINDOW, to_photo
 from facefit.photo.photo import read_photo
 
 _LOOKUP = np.array([TO_FASSEG[name] for name in LABEL], np.uint8)

@@ -27,11 +27,12 @@ import torch
 from facefit.anatomy.landmarks import LEFT_BROW, RIGHT_BROW
 from facefit.anatomy.parts import LABEL
 from facefit.config import preset
-from facefit.fit import fit_batch, observe
+from facefit.fit import fit_batch
 from facefit.geometry.camera import to_camera_space, to_clip_space, window_camera
-from facefit.landmarks import MediaPipeDetector
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
+from facefit.observe.mediapipe_detector import MediaPipeDetector
+from facefit.observe.observe import observe
 from facefit.observe.segment.label_picture import LabelImageSegmenter
 from facefit.observe.segment.masks import remove_specks
 from facefit.observe.segment.regions import ellipse, fill_loop

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from facefit.landmarks import LandmarkDetector, MediaPipeDetector
+from facefit.observe.faces import LandmarkDetector
+from facefit.observe.mediapipe_detector import MediaPipeDetector
 from facefit.photo.window import WINDOW_MARGIN, crop_window, sample_labels, sample_window
 from training.parser.camera_effects import degrade
 from training.parser.heads import Head, ict_head, own_head

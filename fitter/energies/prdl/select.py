@@ -18,7 +18,7 @@ def above_brows(points: Tensor, brow_line: Tensor) -> Tensor:
 
     Args:
         points: (B, N, 2) window pixels.
-        brow_line: (B, 2, 3) a, b, c with a x + b y + c > 0 above the line (facefit.observation).
+        brow_line: (B, 2, 3) a, b, c with a x + b y + c > 0 above the line (facefit.observe.observation).
     Returns:
         (B, N) bool.
     Source: Wang et al. 2024, supplement B and fig. 12.

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...anatomy.parts import LABEL
 from ...geometry.camera import WindowTransform
-from ...landmarks import silence
+from ..quiet import silence
 from .contract import Segmentation, check_window
 from .occluders import glasses_mask, hand_mask
 from .polygons import face_region, polygon_labels

@@ -5,12 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ...anatomy.landmarks import (
-    LEFT_BROW,
-    LEFT_BROW_UPPER,
-    RIGHT_BROW,
-    RIGHT_BROW_UPPER,
-)
+from ...anatomy.landmarks import LEFT_BROW, LEFT_BROW_UPPER, RIGHT_BROW, RIGHT_BROW_UPPER
 from ...anatomy.parts import LABEL, MASKS, PARTS
 from .contract import Segmentation
 from .regions import ellipse

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ...anatomy.landmarks import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE
-from ...landmarks import silence
+from ..quiet import silence
 from .regions import ellipse, fill_loop
 
 HAND_SCORE = 0.5

@@ -5,16 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ...anatomy.landmarks import (
-    FACE_OVAL,
-    LEFT_BROW,
-    LEFT_EYE,
-    LIPS_INNER,
-    LOWER_LIP,
-    RIGHT_BROW,
-    RIGHT_EYE,
-    UPPER_LIP,
-)
+from ...anatomy.landmarks import FACE_OVAL, LEFT_BROW, LEFT_EYE, LIPS_INNER, LOWER_LIP, RIGHT_BROW, RIGHT_EYE, UPPER_LIP
 from ...anatomy.parts import LABEL
 
 

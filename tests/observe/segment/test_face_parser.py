@@ -9,7 +9,7 @@ import torch
 from facefit.anatomy.parts import LABEL
 from facefit.bundled import parser_path
 from facefit.errors import FaceFitError
-from facefit.landmarks import load_detector
+from facefit.observe.mediapipe_detector import load_detector
 from facefit.observe.segment import face_parser as segment_parser
 from facefit.observe.segment.colour import ColorSegmenter
 from facefit.observe.segment.face_crops import CLASSES, DETAIL_SIDE, FACE_SIDE, face_crops

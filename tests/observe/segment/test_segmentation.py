@@ -8,7 +8,7 @@ from PIL import Image
 from facefit.anatomy.parts import LABEL, MASKS
 from facefit.errors import FaceFitError, ImageError
 from facefit.geometry.camera import WindowTransform
-from facefit.landmarks import load_detector
+from facefit.observe.mediapipe_detector import load_detector
 from facefit.observe.segment.contract import Segmentation
 from facefit.observe.segment.label_picture import LabelImageSegmenter
 from facefit.observe.segment.load import load_segmenter

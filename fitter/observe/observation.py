@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from .anatomy.parts import MASKS, PARTS
-from .geometry.camera import Camera, WindowTransform
+from ..anatomy.parts import MASKS, PARTS
+from ..geometry.camera import Camera, WindowTransform
 
 
 @dataclass(frozen=True)

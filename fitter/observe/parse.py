@@ -8,13 +8,14 @@ import cv2
 import numpy as np
 import torch
 
-from .anatomy.parts import COLOURS, LABEL, LABELS
-from .geometry.camera import WindowTransform
-from .landmarks import LandmarkDetector, load_detector, select_faces
-from .observe.segment.contract import PartSegmenter
-from .observe.segment.load import load_segmenter
-from .photo.photo import Photo
-from .photo.window import crop_window
+from ..anatomy.parts import COLOURS, LABEL, LABELS
+from ..geometry.camera import WindowTransform
+from ..photo.photo import Photo
+from ..photo.window import crop_window
+from .faces import LandmarkDetector, select_faces
+from .mediapipe_detector import load_detector
+from .segment.contract import PartSegmenter
+from .segment.load import load_segmenter
 
 # A window that is finer than the fit's shows brows and lids as the photo has them.
 PARSE_WINDOW = 384

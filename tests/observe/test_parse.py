@@ -10,9 +10,9 @@ from PIL import Image
 from cli import cli
 from facefit.anatomy.parts import COLOURS, LABEL, LABELS
 from facefit.geometry.camera import WindowTransform
+from facefit.observe.parse import overlay, parse_photo, to_photo
 from facefit.observe.segment.contract import Segmentation
 from facefit.observe.segment.label_picture import LabelImageSegmenter
-from facefit.parse import overlay, parse_photo, to_photo
 from facefit.photo.photo import read_photo
 
 

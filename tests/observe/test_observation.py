@@ -7,7 +7,7 @@ import torch
 
 from facefit.anatomy.parts import LABEL, LABELS, MASKS, PARTS
 from facefit.geometry.camera import Camera, WindowTransform
-from facefit.observation import Observation
+from facefit.observe.observation import Observation
 
 
 def observation(batch=2, size=8):

@@ -7,208 +7,38 @@ is an affine map, and landmarks come back in photo pixels.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
-import os
-import sys
-import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
 
-import cv2
 import numpy as np
 
-from .anatomy.landmarks import LANDMARKS, LEFT_EYE, LIPS_OUTER, MIRROR, RIGHT_EYE
-from .errors import NoFaceError
+from ..anatomy.landmarks import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
+from .faces import DetectedFace
+from .quiet import silence
+from .views import _bounds, _flip, _overlap, _Pyramid, _square, _View, _whole
 
 logger = logging.getLogger(__name__)
 
-# FaceMesh shrinks what it sees to 128 px to find faces; more than this only costs time to copy.
-DETECTION_SIDE = 1280
 # The window of the second look: its side over the face's longest extent, and its pixels. Margins of 1.6 to 2.6 were
 # measured against true landmarks; the widest was best, because the detector knows faces with their surroundings.
 CROP_MARGIN = 2.6
+
 CROP_SIDE = 512
+
 # Passes that differ by more than this share of the face's size have found something else.
 CONSISTENT = 0.06
+
 # Eyes and mouth of the face detector lie within this share of the face's size of the mesh's, or it is another face.
 AGREEMENT = 0.15
+
 # FaceMesh reports no score; each face it returns has passed this threshold.
 PRESENCE = 0.5
-
-
-@dataclass(frozen=True)
-class DetectedFace:
-    """One face of a photo.
-
-    Attributes:
-        landmarks: (478, 2) float32 photo pixels, y down, the centre of the top left pixel is (0.5, 0.5).
-        depth: (478,) float32 in about the scale of the pixels, smaller is nearer to the camera; relative to the head.
-        score: in [0, 1], how sure the face detector is; 0.5 where only the mesh saw the face.
-    """
-
-    landmarks: np.ndarray
-    depth: np.ndarray
-    score: float
-
-    @property
-    def box(self) -> tuple[float, float, float, float]:
-        """Left, top, right, bottom in photo pixels."""
-        low, high = self.landmarks.min(0), self.landmarks.max(0)
-        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
-
-    @property
-    def size(self) -> float:
-        """Longer side of the box in photo pixels."""
-        left, top, right, bottom = self.box
-        return max(right - left, bottom - top)
-
-
-class LandmarkDetector(Protocol):
-    """Finds faces. The same photo gives the same answer, whatever was seen before."""
-
-    def detect(self, image: np.ndarray) -> list[DetectedFace]:
-        """(H, W, 3) uint8 RGB -> faces, the largest first; an empty list where there is none."""
-        ...
-
-
-def select_faces(faces: list[DetectedFace], which: str | int = "largest") -> list[DetectedFace]:
-    """The faces asked for by `--faces`.
-
-    Args:
-        faces: sorted, the largest first.
-        which: "largest", "all", or N for the N-th largest (counted from 1).
-    Raises:
-        NoFaceError: there is no face, or fewer than N.
-        ValueError: `which` is none of these.
-    """
-    text = str(which).strip().lower()
-    if text not in ("largest", "all") and not (text.isdigit() and int(text) >= 1):
-        raise ValueError(f"faces is {which!r}; expected 'largest', 'all' or a number from 1")
-    if not faces:
-        raise NoFaceError("no face found; the photo should show a face of some 30 pixels or more, eyes and mouth in it")
-    if text == "all":
-        return list(faces)
-    number = 1 if text == "largest" else int(text)
-    if number > len(faces):
-        found = "1 face" if len(faces) == 1 else f"{len(faces)} faces"
-        raise NoFaceError(f"face {number} was asked for but the photo shows {found}")
-    return [faces[number - 1]]
-
-
-@contextlib.contextmanager
-def silence() -> Iterator[None]:
-    """Keep what TensorFlow Lite, absl and glog write to file descriptor 2 away from the terminal."""
-    os.environ.setdefault("GLOG_minloglevel", "3")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    try:
-        saved = os.dup(2)
-    except OSError:  # a process without stderr has nothing to keep clean
-        saved = None
-    sink = os.open(os.devnull, os.O_WRONLY)
-    try:
-        if saved is not None:
-            os.dup2(sink, 2)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        if saved is not None:
-            os.dup2(saved, 2)
-            os.close(saved)
-        os.close(sink)
 
 
 def _points(face, width: int, height: int) -> np.ndarray:
     points = np.array([(p.x, p.y, p.z) for p in face.landmark], np.float64)
     return points * (width, height, width)
-
-
-@dataclass(frozen=True)
-class _View:
-    """A picture made from the photo by the affine map `matrix` (2, 3): photo pixels -> view pixels."""
-
-    matrix: np.ndarray
-    width: int
-    height: int
-    mirror: bool = False
-
-    def render(self, pyramid: _Pyramid) -> np.ndarray:
-        return pyramid.warp(self.matrix, self.width, self.height)
-
-    def to_photo(self, points: np.ndarray) -> np.ndarray:
-        """(N, 3) view pixels and depth -> photo pixels and depth."""
-        inverse = cv2.invertAffineTransform(self.matrix)
-        if self.mirror and len(points) == LANDMARKS:
-            points = points[MIRROR]
-        scale = np.sqrt(abs(np.linalg.det(inverse[:, :2])))
-        return np.concatenate([points[:, :2] @ inverse[:, :2].T + inverse[:, 2], points[:, 2:] * scale], 1)
-
-
-class _Pyramid:
-    """The photo at halved sizes, so that a shrunken view of a large photo is not aliased."""
-
-    def __init__(self, image: np.ndarray) -> None:
-        self.levels = [np.ascontiguousarray(image)]
-
-    def warp(self, matrix: np.ndarray, width: int, height: int) -> np.ndarray:
-        scale = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-        level = 0
-        while scale < 0.6 and min(self.levels[level].shape[:2]) >= 32:
-            level, scale = level + 1, scale * 2
-            if level == len(self.levels):
-                last = self.levels[-1]
-                half = (max(1, last.shape[1] // 2), max(1, last.shape[0] // 2))
-                self.levels.append(cv2.resize(last, half, interpolation=cv2.INTER_AREA))
-        source = self.levels[level]
-        shrink = np.array(self.levels[0].shape[1::-1]) / source.shape[1::-1]
-        matrix = np.concatenate([matrix[:, :2] * shrink, matrix[:, 2:]], 1)
-        # OpenCV puts the centre of the first pixel at 0, this house at 0.5.
-        matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
-        return cv2.warpAffine(source, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-
-
-def _similarity(scale: float, degrees: float, centre: np.ndarray, to: tuple[float, float]) -> np.ndarray:
-    """The (2, 3) map that turns by `degrees` clockwise as seen, scales, and brings `centre` to `to`."""
-    c, s = scale * np.cos(np.radians(degrees)), scale * np.sin(np.radians(degrees))
-    linear = np.array([[c, -s], [s, c]])
-    return np.concatenate([linear, (np.asarray(to) - linear @ centre)[:, None]], 1)
-
-
-def _whole(width: int, height: int, degrees: float = 0.0, margin: float = 0.0, side: float = DETECTION_SIDE) -> _View:
-    """The whole photo turned by `degrees`, with a border of `margin` of its size, at most `side` pixels."""
-    c, s = abs(np.cos(np.radians(degrees))), abs(np.sin(np.radians(degrees)))
-    across = np.array([width * c + height * s, width * s + height * c]) * (1 + 2 * margin)
-    scale = min(side / across.max(), max(1.0, 448 / across.max()))
-    view_width, view_height = (max(16, int(np.ceil(n * scale))) for n in across)
-    matrix = _similarity(scale, degrees, np.array([width / 2, height / 2]), (view_width / 2, view_height / 2))
-    return _View(matrix, view_width, view_height)
-
-
-def _square(centre: np.ndarray, side: float, pixels: int, degrees: float = 0.0) -> _View:
-    """A square crop of the photo, upright for a face that is rolled by -`degrees`."""
-    return _View(_similarity(pixels / side, degrees, centre, (pixels / 2, pixels / 2)), pixels, pixels)
-
-
-def _flip(view: _View) -> _View:
-    flipped = view.matrix * np.array([[-1.0], [1.0]])
-    flipped[0, 2] += view.width
-    return _View(flipped, view.width, view.height, not view.mirror)
-
-
-def _overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over the smaller of two boxes (left, top, right, bottom)."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
-    return max(width, 0) * max(height, 0) / max(smaller, 1e-9)
-
-
-def _bounds(points: np.ndarray) -> np.ndarray:
-    return np.concatenate([points[:, :2].min(0), points[:, :2].max(0)])
 
 
 class MediaPipeDetector:

@@ -8,16 +8,9 @@ import pytest
 
 from facefit.anatomy import landmarks as topology
 from facefit.errors import NoFaceError
-from facefit.landmarks import (
-    DetectedFace,
-    MediaPipeDetector,
-    _flip,
-    _Pyramid,
-    _square,
-    _whole,
-    load_detector,
-    select_faces,
-)
+from facefit.observe.faces import DetectedFace, select_faces
+from facefit.observe.mediapipe_detector import MediaPipeDetector, load_detector
+from facefit.observe.views import _flip, _Pyramid, _square, _whole
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +163,7 @@ def test_refuses_what_is_no_photo():
 
 def test_writes_nothing_to_the_terminal():
     program = (
-        "import numpy as np; from facefit.landmarks import load_detector as l; l().detect(np.zeros((64, 64, 3), 'u1'))"
+        "import numpy as np; from facefit.observe.mediapipe_detector import load_detector as l; l().detect(np.zeros((64, 64, 3), 'u1'))"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -10,8 +10,8 @@ from facefit.anatomy.landmarks import LEFT_EYE, LEFT_LID_PAIRS, RIGHT_EYE, RIGHT
 from facefit.anatomy.parts import MASKS
 from facefit.geometry.camera import Camera, WindowTransform
 from facefit.geometry.polygon import polygon_area
-from facefit.lids import lids_by_masks
-from facefit.observation import Observation
+from facefit.observe.lids import lids_by_masks
+from facefit.observe.observation import Observation
 from facefit.observe.segment.regions import fill_loop
 
 SIZE = 128

@@ -12,9 +12,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from .anatomy.landmarks import LEFT_EYE, LEFT_LID_PAIRS, RIGHT_EYE, RIGHT_LID_PAIRS
-from .anatomy.parts import MASKS
-from .geometry.polygon import polygon_area
+from ..anatomy.landmarks import LEFT_EYE, LEFT_LID_PAIRS, RIGHT_EYE, RIGHT_LID_PAIRS
+from ..anatomy.parts import MASKS
+from ..geometry.polygon import polygon_area
 from .observation import Observation
 
 # Mean distance of the lids by the distance of the eye's corners. Wider open than OPEN, the detector is right about the

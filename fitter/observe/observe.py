@@ -1,0 +1,42 @@
+"""From a photo to an Observation: landmarks, parts, confidences."""
+
+from __future__ import annotations
+
+import torch
+
+from ..config import FitConfig
+from ..photo.camera import photo_camera
+from ..photo.photo import Photo
+from ..photo.window import crop_window
+from .faces import DetectedFace
+from .observation import Observation
+from .segment.contract import PartSegmenter
+from .segment.masks import part_confidence, post_process
+
+
+def observe(
+    photo: Photo, face: DetectedFace, segmenter: PartSegmenter, config: FitConfig, focal: float | None = None,
+    fov: float | None = None,
+) -> Observation:  # fmt: skip
+    """What is known of one detected face (B = 1, on the CPU)."""
+    window = crop_window(face.landmarks, config.window)
+    image, inside = photo.window_image(window)
+    landmarks = window.to_window(torch.from_numpy(face.landmarks)[None])
+    segmentation = segmenter.segment(image, landmarks[0].numpy(), window)
+    masks, valid, brow_line = post_process(segmentation, landmarks[0].numpy())
+    side = float(config.window / window.scale[0])
+    outside = (landmarks < 0).any(-1) | (landmarks > config.window).any(-1)
+    photo_size = torch.tensor([photo.width, photo.height], dtype=torch.float32)
+    in_photo = torch.from_numpy(face.landmarks)[None]
+    outside |= (in_photo < 0).any(-1) | (in_photo > photo_size).any(-1)
+    return Observation(
+        image=torch.from_numpy(image)[None],
+        landmarks=landmarks,
+        landmark_confidence=(~outside).float(),
+        part_masks=torch.from_numpy(masks)[None],
+        valid=torch.from_numpy(valid * (inside > 0.99))[None].float(),
+        brow_line=torch.from_numpy(brow_line)[None],
+        camera=photo_camera(photo, focal, fov, side),
+        window=window,
+        part_confidence=torch.from_numpy(part_confidence(segmentation, masks))[None],
+    )

@@ -132,9 +132,7 @@ def _opencv() -> Check:
 
 def _mediapipe() -> Check:
     try:
-        from .observe.mediapipe_detector import (
-            load_detector,  # its own import keeps mediapipe's chatter away from the terminal
-        )
+        from .observe.mediapipe_detector import load_detector
     except ImportError:
         pass  # what is missing is told below
 

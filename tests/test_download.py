@@ -97,7 +97,7 @@ def test_gits_name_of_a_file(tmp_path):
 
 
 def test_what_can_be_downloaded_is_what_the_reader_reads():
-    from facefit.model.read_ict import published_files
+    from facefit.importers.readers.ict import published_files
 
     files = expected_files(KINDS["ict"].download)
     assert tuple(files) == published_files() and all(len(value) == 64 + 7 for value in files.values())

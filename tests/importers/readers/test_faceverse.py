@@ -8,7 +8,7 @@ import pytest
 from helpers.original_files import MARKER, RunsCode, check_refused, deformed, head, outward_volume
 
 from facefit.errors import ModelError
-from facefit.model.read_faceverse import read_faceverse
+from facefit.importers.readers.faceverse import read_faceverse
 
 ARKIT = [f"blendshape{k:02d}" for k in range(52)]
 

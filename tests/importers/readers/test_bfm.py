@@ -8,7 +8,7 @@ from helpers.original_files import check_refused, deformed, head, outward_volume
 from scipy.io import loadmat, savemat
 
 from facefit.errors import ModelError
-from facefit.model.read_bfm import read_bfm
+from facefit.importers.readers.bfm import read_bfm
 
 H5PY = pytest.importorskip("h5py", reason="HDF5 models need the extra facefit[models]")
 EXTRA = 12  # vertices of the whole head that have no expressions, as 275 of BFM 2009's do

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ModelError
-from ..files.untrusted import array, basis, check_size, read_bytes, reading, require, sha256, text_lines
-from ..geometry.winding import outward
-from .source import SourceModel
+from ...errors import ModelError
+from ...files.untrusted import array, basis, check_size, read_bytes, reading, require, sha256, text_lines
+from ...geometry.winding import outward
+from ...model.source import SourceModel
 
 KIND = "a BFM 2009 (01_MorphableModel.mat or BFM_model_front.mat)"
 PUBLISHED, CROPPED = "01_MorphableModel.mat", "BFM_model_front.mat"

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ModelError
-from ..files.safe_pickle import load_pickle
-from ..files.untrusted import array, read_bytes, read_npz, reading, require, sha256
-from ..geometry.winding import outward
-from .source import Joints, SourceModel
+from ...errors import ModelError
+from ...files.safe_pickle import load_pickle
+from ...files.untrusted import array, read_bytes, read_npz, reading, require, sha256
+from ...geometry.winding import outward
+from ...model.source import Joints, SourceModel
 
 KIND = "a FLAME model (.pkl or .npz)"
 MM_PER_UNIT = 1000.0

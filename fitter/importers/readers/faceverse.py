@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ModelError
-from ..files.safe_pickle import load_object_npy
-from ..files.untrusted import array, basis, read_bytes, read_npz, reading, require, sha256
-from ..geometry.winding import outward
-from .source import SourceModel
+from ...errors import ModelError
+from ...files.safe_pickle import load_object_npy
+from ...files.untrusted import array, basis, read_bytes, read_npz, reading, require, sha256
+from ...geometry.winding import outward
+from ...model.source import SourceModel
 
 KIND = "a FaceVerse model (.npy or .npz)"
 OUTER_EYE_CORNERS_MM = 90.0

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ModelError
-from .source import SourceModel
+from ...errors import ModelError
+from ...model.source import SourceModel
 
 MM_PER_UNIT = 10.0
 VERTICES = 26719  # of an OBJ as published
@@ -218,7 +218,7 @@ def _faces(lines: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
 
 def _triangles(quads: np.ndarray, uv_quads: np.ndarray, verts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(F, 3) triangles, (F, 3) texture triangles, (F,) row each came from; quads are cut along the shorter diagonal."""
-    from ..geometry.subdivide import triangulate
+    from ...geometry.subdivide import triangulate
 
     whole = quads[:, 3] >= 0
     cut, corner = triangulate(quads[whole], verts)

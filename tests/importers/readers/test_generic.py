@@ -8,7 +8,7 @@ from helpers.original_files import MARKER, RunsCode, check_refused, deformed, he
 
 from facefit.errors import ModelError
 from facefit.files.read_obj import read_obj
-from facefit.model.read_generic import NPZ_KEYS, read_generic
+from facefit.importers.readers.generic import NPZ_KEYS, read_generic
 
 
 def _write_obj(path, verts, faces=None, lines: str = "") -> None:

@@ -5,7 +5,7 @@ import pytest
 from helpers.original_files import check_refused, deformed, head, outward_volume, posed, rotation
 
 from facefit.errors import ModelError
-from facefit.model.read_gnm import read_gnm
+from facefit.importers.readers.gnm import read_gnm
 
 GROUPS = (
     "skin", "left_eye", "right_eye", "upper_teeth_and_gums", "lower_teeth_and_gums", "tongue", "eye_exteriors",

@@ -7,7 +7,7 @@ import pytest
 from helpers.original_files import check_refused, deformed, head, outward_volume
 
 from facefit.errors import ModelError
-from facefit.model.read_surrey import read_surrey
+from facefit.importers.readers.surrey import read_surrey
 
 
 def _matrix(values: np.ndarray) -> bytes:

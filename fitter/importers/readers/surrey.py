@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ModelError
-from ..files.cereal_archive import Archive
-from ..files.untrusted import read_bytes, reading, sha256
-from ..geometry.winding import outward
-from .source import SourceModel
+from ...errors import ModelError
+from ...files.cereal_archive import Archive
+from ...files.untrusted import read_bytes, reading, sha256
+from ...geometry.winding import outward
+from ...model.source import SourceModel
 
 KIND = "a model of eos (.bin, such as sfm_shape_3448.bin)"
 VERSIONS = (1, 2, 3, 4)

@@ -9,7 +9,7 @@ from helpers.original_files import MARKER, RunsCode, check_refused, deformed, he
 from scipy import sparse
 
 from facefit.errors import ModelError
-from facefit.model.read_flame import read_flame
+from facefit.importers.readers.flame import read_flame
 
 
 def flame_arrays(seed: int = 0) -> dict:

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ModelError
-from ..files.read_obj import ObjMesh, read_obj, read_obj_verts
-from ..files.untrusted import array, read_bytes, read_npz, reading, sha256
-from ..geometry.winding import outward
-from .source import SourceModel
+from ...errors import ModelError
+from ...files.read_obj import ObjMesh, read_obj, read_obj_verts
+from ...files.untrusted import array, read_bytes, read_npz, reading, sha256
+from ...geometry.winding import outward
+from ...model.source import SourceModel
 
 KIND = "a model of one's own (folder of .obj, or .npz)"
 TEMPLATES = ("template.obj", "neutral.obj", "mean.obj")

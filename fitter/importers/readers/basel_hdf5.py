@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ModelError
-from ..files.untrusted import array, basis, check_size, read_bytes, reading, sha256
-from ..geometry.winding import outward
-from .source import SourceModel
+from ...errors import ModelError
+from ...files.untrusted import array, basis, check_size, read_bytes, reading, sha256
+from ...geometry.winding import outward
+from ...model.source import SourceModel
 
 KIND = "a Basel Face Model 2017 or 2019 (.h5)"
 _PART = ("model/mean", "model/pcaBasis", "model/pcaVariance")

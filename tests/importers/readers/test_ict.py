@@ -9,8 +9,8 @@ import pytest
 from helpers.places import EVAL_DATA
 
 from facefit.errors import ModelError
-from facefit.model import read_ict as module
-from facefit.model.read_ict import EXPRESSIONS, arkit_name, published_files, read_ict
+from facefit.importers.readers import ict as module
+from facefit.importers.readers.ict import EXPRESSIONS, arkit_name, published_files, read_ict
 
 DATA = EVAL_DATA
 REAL = DATA / "ict_facekit.npz"

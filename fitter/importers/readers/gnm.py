@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ModelError
-from ..files.untrusted import array, read_bytes, read_npz, reading, sha256
-from ..geometry.winding import outward
-from .source import Joints, SourceModel
+from ...errors import ModelError
+from ...files.untrusted import array, read_bytes, read_npz, reading, sha256
+from ...geometry.winding import outward
+from ...model.source import Joints, SourceModel
 
 KIND = "GNM Head v3 (gnm_head.npz)"
 MM_PER_UNIT = 1000.0

@@ -57,7 +57,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
 
 model: $(INSTALLED_MODEL)
-	$(BIN)/python -m facefit.model.build_anny
+	$(BIN)/python -m facefit.importers.default_head.build
 	$(BIN)/facefit doctor
 
 eval: $(INSTALLED)

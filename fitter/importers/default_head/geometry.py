@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from ..geometry.subdivide import catmull_clark, linear, triangulate
-from ..geometry.unwrap import boundary_loops, unwrap_disc
+from ...geometry.subdivide import catmull_clark, linear, triangulate
+from ...geometry.unwrap import boundary_loops, unwrap_disc
 from .makehuman import BaseMesh
 
 SMALL_PIECES = ("mouth", "tongue", "upper_teeth", "lower_teeth", "right_eye", "left_eye")

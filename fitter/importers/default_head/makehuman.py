@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ModelError
+from ...errors import ModelError
 
 MM_PER_UNIT = 100.0  # MakeHuman works in decimetres
 NECK_CUT = 5.93  # decimetres, in the base mesh: where the neck is narrowest, above the shoulders

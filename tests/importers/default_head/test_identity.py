@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from facefit.geometry.rotation import rotation_matrix
-from facefit.model.identity import _draw, _shapes, align_rigidly, calibrate, principal_components
-from facefit.model.makehuman import Slider
+from facefit.importers.default_head.identity import _draw, _shapes, align_rigidly, calibrate, principal_components
+from facefit.importers.default_head.makehuman import Slider
 
 RNG = np.random.default_rng(0)
 MEAN = RNG.normal(0, 50, (40, 3))

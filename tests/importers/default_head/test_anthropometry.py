@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from facefit.anatomy.landmarks import LANDMARKS, MIRROR
-from facefit.model.anthropometry import POINTS, SURVEYS, Ruler
+from facefit.importers.default_head.anthropometry import POINTS, SURVEYS, Ruler
 
 # a face of points, mm: y up, x to its left, z out
 PLACES = {

@@ -13,28 +13,31 @@ from pathlib import Path
 
 import numpy as np
 
-from ..anatomy.landmarks import LEFT_BROW, LIPS_OUTER, RIGHT_BROW
-from ..anatomy.parts import LABEL
-from ..bundled import model_path
-from ..geometry.subdivide import padded
-from ..observe.mediapipe_detector import load_detector
-from . import skin
-from .annotate import annotate_landmarks, contour_rows, ears, neutral_looks, part_weights
+from ...anatomy.parts import LABEL
+from ...bundled import model_path
+from ...geometry.subdivide import padded
+from ...model import skin
+from ...model.annotate import annotate_landmarks, contour_rows, ears, neutral_looks, part_weights
+from ...model.calibrate import calibrate_detector
+from ...model.model_file import FORMAT, from_arrays, save_arrays
+from ...observe.mediapipe_detector import load_detector
 from .anthropometry import POINTS, SURVEYS, Ruler
-from .calibrate import calibrate_detector
-from .head_geometry import Geometry, build_geometry
+from .geometry import Geometry, build_geometry
 from .identity import align_rigidly, principal_components, sample_people
 from .makehuman import BaseMesh, Macros, data_folder, read_face_units, read_head, read_sliders
-from .model_file import FORMAT, from_arrays, save_arrays
+from .paint import EYE_GROUPS, eye_angles, paint_masks, plain_colours
 
 logger = logging.getLogger(__name__)
 
 SEED = 20261
+
 PEOPLE_PER_SEX = 1500
+
 IDENTITY = 100
+
 SMOOTH_MODES = 20
+
 GAZE_UNITS = ("eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp")
-EYE_GROUPS = ("right_eye", "left_eye")
 
 
 def control_weights(geometry: Geometry, face: np.ndarray, bary: np.ndarray) -> np.ndarray:
@@ -45,100 +48,9 @@ def control_weights(geometry: Geometry, face: np.ndarray, bary: np.ndarray) -> n
     return weights.toarray()
 
 
-def eye_angles(base: BaseMesh, geometry: Geometry, verts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(V,) which eyeball (0, 1 right, 2 left) and (V,) angle to the optical axis in degrees, 180 elsewhere."""
-    eyeball, angle = np.zeros(len(verts), np.uint8), np.full(len(verts), 180.0)
-    for number, name in enumerate(EYE_GROUPS, 1):
-        index = np.flatnonzero(geometry.vertex_group == name)
-        offset = verts[index] - verts[index].mean(0)
-        eyeball[index] = number
-        angle[index] = np.degrees(np.arccos(np.clip(offset[:, 2] / np.linalg.norm(offset, axis=1), -1, 1)))
-    return eyeball, angle
-
-
-def soft(distance: np.ndarray, width: float) -> np.ndarray:
-    """1 inside (distance < 0), 0 outside, a smooth step of `width` between."""
-    return 1 / (1 + np.exp(np.clip(distance / (width / 4), -40, 40)))
-
-
-def inside_loop(points: np.ndarray, loop: np.ndarray) -> np.ndarray:
-    """Signed distance in mm of (V, 2) points to a closed polygon (N, 2), negative inside."""
-    a, b = loop, np.roll(loop, -1, 0)
-    ab = b - a
-    t = np.clip(((points[:, None] - a) * ab).sum(-1) / (ab**2).sum(-1), 0, 1)
-    distance = np.linalg.norm(points[:, None] - (a + t[..., None] * ab), axis=-1).min(1)
-    crosses = (a[None, :, 1] > points[:, None, 1]) != (b[None, :, 1] > points[:, None, 1])
-    x = a[:, 0] + (points[:, None, 1] - a[:, 1]) / np.where(ab[:, 1] == 0, 1e-9, ab[:, 1]) * ab[:, 0]
-    inside = (crosses & (points[:, None, 0] < x)).sum(1) % 2 == 1
-    return np.where(inside, -distance, distance)
-
-
-def paint_masks(base: BaseMesh, geometry: Geometry, verts: np.ndarray, points: np.ndarray) -> dict[str, np.ndarray]:
-    """(V,) weights of each painted thing, from the landmarks (478, 3) on the mean face and the mesh's pieces."""
-    group = geometry.vertex_group
-    shell = np.isin(group, ("skin", "neck"))
-    _, angle = eye_angles(base, geometry, verts)
-    front = shell & (verts[:, 2] > points[[234, 454], 2].mean() - 15)
-
-    def region(loop: tuple[int, ...], grow: float, width: float) -> np.ndarray:
-        distance = inside_loop(verts[:, :2], points[list(loop), :2])
-        near = np.linalg.norm(verts[:, None] - points[list(loop)][None], axis=2).min(1) < 25
-        return np.where(front & near, soft(distance - grow, width), 0)
-
-    lips = region(LIPS_OUTER, 0.3, 1.5)
-    lip_groove = np.linalg.norm(verts - points[[13, 14]].mean(0), axis=1)
-    # inside the mouth opening the skin turns into the lips' wet side: the mouth piece near the lips keeps their colour
-    mouth_piece = group == "mouth"
-    depth = points[[13, 14], 2].mean() - verts[:, 2]
-    wet = np.where(mouth_piece, soft(depth - 7.0, 4.0) * (lip_groove < 40), 0)
-    lips = np.maximum(lips, wet)
-    mouth_y = points[[13, 14], 1].mean()
-    chin, nose_base = points[152, 1], points[2, 1]
-    beard = np.where(front, soft(verts[:, 1] - (nose_base - 3), 6) * soft(-(verts[:, 1] - (chin - 18)), 8), 0)
-    sides = np.abs(verts[:, 0]) / (abs(points[234, 0]) * 0.9)
-    cheek_line = mouth_y + 22 * np.clip(sides, 0, 1) ** 2 + 4
-    beard *= np.where(np.abs(verts[:, 0]) > 32, soft(verts[:, 1] - cheek_line, 10), 1) * (1 - lips)
-    cheeks = [points[[50, 205]].mean(0), points[[280, 425]].mean(0), points[4]]
-    blush = sum(
-        np.exp(-((np.linalg.norm(verts - c, axis=1) / r) ** 2)) for c, r in zip(cheeks, (22, 22, 14), strict=True)
-    )
-    # the corners of the mouth are dark: lips and cheeks shade the outer teeth
-    lit = soft(np.abs(verts[:, 0]) - 15.0, 8.0)
-    teeth = np.isin(group, ("upper_teeth", "lower_teeth"))
-    lids = [points[[159, 145]].mean(0), points[[386, 374]].mean(0)]
-    eyelid = sum(np.exp(-((np.linalg.norm((verts - c) * [0.7, 1.1, 0.5], axis=1) / 13) ** 2)) for c in lids)
-    return {
-        "skin": (shell * (1 - lips)).astype(float),
-        "lips": lips,
-        "right_brow": region(RIGHT_BROW, 0.5, 3.0),
-        "left_brow": region(LEFT_BROW, 0.5, 3.0),
-        "beard": beard,
-        "blush": np.where(shell, np.clip(blush, 0, 1), 0),
-        "eyelid": np.where(shell, np.clip(eyelid, 0, 1), 0),
-        "right_iris": np.where(group == "right_eye", soft(angle - 26.0, 4), 0),
-        "left_iris": np.where(group == "left_eye", soft(angle - 26.0, 4), 0),
-        "pupil": np.where(np.isin(group, EYE_GROUPS), soft(angle - 10.0, 4), 0),
-        "sclera": np.isin(group, EYE_GROUPS).astype(float),
-        "mouth": np.where(mouth_piece, 1 - wet, teeth * (1 - lit)),
-        "tongue": (group == "tongue").astype(float),
-        "teeth": teeth * lit,
-    }
-
-
-def plain_colours(base: BaseMesh, geometry: Geometry, verts: np.ndarray) -> np.ndarray:
-    """Skin, dark irises, dark mouth: enough for the detector to find a face."""
-    colours = np.tile([0.75, 0.60, 0.50], (len(verts), 1))
-    _, angle = eye_angles(base, geometry, verts)
-    colours[np.isin(geometry.vertex_group, EYE_GROUPS)] = skin.SCLERA
-    colours[angle < 26] = skin.IRIS
-    colours[angle < 10] = skin.PUPIL
-    colours[geometry.vertex_group == "mouth"] = skin.MOUTH
-    return colours
-
-
 def build(detector=None, segmenter=None) -> tuple[dict[str, np.ndarray], str]:
     """-> arrays of the model file and the table of anthropometry as text."""
-    from ..observe.segment.load import load_segmenter
+    from ...observe.segment.load import load_segmenter
 
     detector = detector or load_detector()
     # renders show no hair, hands or glasses: the landmark polygons say all there is to say, and where skin ends

@@ -93,7 +93,7 @@ def table(rows: dict[str, dict], scans: tuple[str, ...]) -> str:
 def picture(model: FaceModel, fits: dict[str, SurfaceFit], scans: dict[str, Scan], side: int = 300) -> np.ndarray:
     """Each scan's face coloured by its distance to the directly fitted model, blue 0 to red SHOWN mm, and that fit.
     (side, 2 n side, 3) uint8."""
-    from facefit.model.annotate import Subject, photograph
+    from facefit.importers.photograph import Subject, photograph
 
     tiles = []
     for name, scan in scans.items():

@@ -103,13 +103,13 @@ def add(
 
     say = _silent if quiet else lambda line: click.echo(line, err=True)
     if download:
-        from .model.download import download_folder
+        from .importers.download import download_folder
 
         path = _fetch(kind, download_folder(kind.name), quiet)
     say(f"reading {path}")
     source = kind.read(path, **options)
-    from .model.install import install_arrays
-    from .model.installed import install
+    from .importers.install import install_arrays
+    from .importers.installed import install
 
     arrays = install_arrays(source, renders=renders, report=say)
     file, picture = install(target, arrays, output)
@@ -137,7 +137,7 @@ def show(name: str, output: Path | None, debug: bool) -> None:
 
     model = load_model(name)
     output = output or Path(f"{Path(name).stem}_model.png")
-    from .model.installed import write_sheet
+    from .importers.installed import write_sheet
 
     write_sheet(model, output)
     counts = ", ".join(f"{count} {what}" for what, count in model.sizes.items())
@@ -160,7 +160,7 @@ def show(name: str, output: Path | None, debug: bool) -> None:
 @DEBUG
 def remove(name: str, debug: bool) -> None:
     """Delete the installed model NAME. The original it was made from is not touched."""
-    from .model.installed import uninstall
+    from .importers.installed import uninstall
 
     for path in uninstall(name):
         click.echo(f"removed {path}")
@@ -201,7 +201,7 @@ def _check_picture(output: Path | None) -> None:
 
 def _fetch(kind, folder: Path, quiet: bool) -> Path:
     """Download with a bar of megabytes on a terminal, silently elsewhere."""
-    from .model.download import fetch
+    from .importers.download import fetch
 
     if quiet or not sys.stderr.isatty():
         return fetch(kind.download, folder)
@@ -222,7 +222,7 @@ def _fetch(kind, folder: Path, quiet: bool) -> Path:
 
 def _summary(path: Path) -> dict:
     """What a table says of a model file, without reading its bases."""
-    from .model.installed import glance
+    from .importers.installed import glance
 
     return glance(path)
 

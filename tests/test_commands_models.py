@@ -45,7 +45,7 @@ def toy(monkeypatch):
     module = types.ModuleType("toy_reader")
     module.read = read
     monkeypatch.setitem(sys.modules, "toy_reader", module)
-    monkeypatch.setattr("facefit.model.install.install_arrays", lambda source, **options: toy_arrays())
+    monkeypatch.setattr("facefit.importers.install.install_arrays", lambda source, **options: toy_arrays())
     return asked
 
 
@@ -95,10 +95,10 @@ def test_nothing_is_half_installed(toy, folder, tmp_path, monkeypatch):
     (tmp_path / "head.obj").write_text("")
     damaged = toy_arrays()
     damaged["verts"] = damaged["verts"] * np.nan
-    monkeypatch.setattr("facefit.model.install.install_arrays", lambda source, **options: damaged)
+    monkeypatch.setattr("facefit.importers.install.install_arrays", lambda source, **options: damaged)
     result = facefit("add", "generic", tmp_path / "head.obj")
     assert isinstance(result.exception, ModelError) and not folder.exists()
-    monkeypatch.setattr("facefit.model.install.install_arrays", lambda source, **options: toy_arrays())
+    monkeypatch.setattr("facefit.importers.install.install_arrays", lambda source, **options: toy_arrays())
 
     def full(*args, **options):
         raise OSError(28, "No space left on device")

@@ -1,5 +1,5 @@
 """SourceModel: a head model as its publisher describes it, in facefit's units and axes. Readers make it, the installer
-(facefit.model.install) turns it into a model file.
+(facefit.importers.install) turns it into a model file.
 
 A reader answers one question: what is in the original file. It converts units (mm), axes (x to the subject's left, y
 up, z out of the face) and scales (components per standard deviation), and leaves out what the file does not say:

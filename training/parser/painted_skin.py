@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facefit.anatomy.parts import LABEL
-from facefit.model.skin import BLOOD_RANGE, MELANIN_RANGE, encode_srgb, skin_reflectance
+from facefit.importers.skin import BLOOD_RANGE, MELANIN_RANGE, encode_srgb, skin_reflectance
 from training.parser.backgrounds import noise_texture, random_color, sample_noise
 from training.parser.heads import EYE_LEFT, EYE_RIGHT, MOUTH, SKIN, TEETH
 

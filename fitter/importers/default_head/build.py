@@ -16,11 +16,12 @@ import numpy as np
 from ...anatomy.parts import LABEL
 from ...bundled import model_path
 from ...geometry.subdivide import padded
-from ...model import skin
-from ...model.annotate import annotate_landmarks, contour_rows, ears, neutral_looks, part_weights
-from ...model.calibrate import calibrate_detector
 from ...model.model_file import FORMAT, from_arrays, save_arrays
 from ...observe.mediapipe_detector import load_detector
+from .. import skin
+from ..annotate import annotate_landmarks, neutral_looks, part_weights
+from ..calibrate import calibrate_detector
+from ..contour import contour_rows, ears
 from .anthropometry import POINTS, SURVEYS, Ruler
 from .geometry import Geometry, build_geometry
 from .identity import align_rigidly, principal_components, sample_people

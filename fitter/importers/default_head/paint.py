@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...anatomy.landmarks import LEFT_BROW, LIPS_OUTER, RIGHT_BROW
-from ...model import skin
+from .. import skin
 from .geometry import Geometry
 from .makehuman import BaseMesh
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
-from .catalogue import BUNDLED, check_name, installed, models_folder
-from .face_model import FaceModel
-from .model_file import from_arrays, save_arrays
+from ..model.catalogue import BUNDLED, check_name, installed, models_folder
+from ..model.face_model import FaceModel
+from ..model.model_file import from_arrays, save_arrays
 
 
 def install(name: str, arrays: dict[str, np.ndarray], picture: Path | None = None) -> tuple[Path, Path]:

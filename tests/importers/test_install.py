@@ -12,9 +12,9 @@ import torch
 from facefit.anatomy.landmarks import FACE_OVAL, LIPS_INNER
 from facefit.anatomy.parts import LABEL, PARTS
 from facefit.errors import ModelError
-from facefit.model import install as module
-from facefit.model.appearance import Pieces, transferred_albedo
-from facefit.model.install import install_arrays, opened_mouth, without_eye_turns
+from facefit.importers import install as module
+from facefit.importers.appearance import Pieces, transferred_albedo
+from facefit.importers.install import install_arrays, opened_mouth, without_eye_turns
 from facefit.model.model_file import from_arrays, load_model
 from facefit.model.source import Joints, SourceModel
 

@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from facefit.errors import ModelError
-from facefit.model import download as module
+from facefit.importers import download as module
+from facefit.importers.download import checksum, expected_files, fetch
 from facefit.model.catalogue import KINDS, Download
-from facefit.model.download import checksum, expected_files, fetch
 
 CONTENT = {"a.obj": bytes(range(256)) * 900, "b.obj": b"v 1 2 3\n" * 5000}
 

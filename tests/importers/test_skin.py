@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from facefit.model import skin
-from facefit.model.skin import (
+from facefit.importers import skin
+from facefit.importers.skin import (
     BLOOD_RANGE,
     MELANIN_RANGE,
     albedo_model,

@@ -17,23 +17,16 @@ from ..anatomy.landmarks import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
 from ..anatomy.parts import LABEL
 from ..errors import ModelError
 from ..geometry.mirror import centre_weights, middle_x, mirrored_vertices, sphere_centre
+from ..model.face_model import FaceModel
+from ..model.model_file import FORMAT, from_arrays, load_model
+from ..model.source import Joints, SourceModel
 from ..observe.mediapipe_detector import load_detector
-from .annotate import (
-    Subject,
-    annotate_landmarks,
-    contour_rows,
-    ears,
-    neutral_looks,
-    part_weights,
-    photograph,
-    surface_points,
-)
+from .annotate import annotate_landmarks, neutral_looks, part_weights
 from .appearance import Pieces, plain_colours, transferred_albedo
 from .atlas import texture_atlas
 from .calibrate import RENDERS, calibrate_detector
-from .face_model import FaceModel
-from .model_file import FORMAT, from_arrays, load_model
-from .source import Joints, SourceModel
+from .contour import contour_rows, ears
+from .photograph import Subject, photograph, surface_points
 
 logger = logging.getLogger(__name__)
 
@@ -210,7 +203,7 @@ def opened_mouth(source: SourceModel, stage: Stage | None) -> np.ndarray | None:
 
 
 def _turned_jaw(source: SourceModel, joints: Joints) -> np.ndarray:
-    from .annotate import turned
+    from .photograph import turned
 
     jaw = joints.names.index("jaw")
     at = joints.position[jaw]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facefit.errors import ModelError
-from facefit.model.atlas import texture_atlas
+from facefit.importers.atlas import texture_atlas
 
 
 def area(points, triangles):

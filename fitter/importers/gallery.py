@@ -7,8 +7,8 @@ import torch
 from PIL import Image, ImageDraw
 
 from ..anatomy.parts import PALETTE
-from .annotate import Subject, photograph
-from .face_model import FaceModel
+from ..model.face_model import FaceModel
+from .photograph import Subject, photograph
 
 FOCAL = 2.1  # of the tile's side: the head fills it
 CAPTION = 14  # pixels

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..bundled import model_path
 from ..errors import ModelError
-from .catalogue import Download
+from ..model.catalogue import Download
 
 TIMEOUT = 30.0  # seconds without a byte
 ATTEMPTS = 3

@@ -15,8 +15,8 @@ from scipy.spatial import cKDTree
 from ..anatomy.parts import LABEL
 from ..geometry.closest_point import ClosestPoint
 from ..geometry.mirror import sphere_centre
+from ..model.face_model import FaceModel
 from . import skin
-from .face_model import FaceModel
 
 IRISES = 468  # the first landmark that lies on an eyeball
 IRIS, PUPIL = 26.0, 10.0  # degrees from the optical axis

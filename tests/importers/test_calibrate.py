@@ -7,9 +7,9 @@ from helpers.toy_model import toy_arrays
 
 from facefit.anatomy.landmarks import LANDMARKS, MIRROR
 from facefit.geometry.camera import Camera, project
-from facefit.model import calibrate
-from facefit.model.annotate import FOCAL, PICTURE
-from facefit.model.calibrate import YAW_BINS, calibrate_detector, random_expression
+from facefit.importers import calibrate
+from facefit.importers.calibrate import YAW_BINS, calibrate_detector, random_expression
+from facefit.importers.photograph import FOCAL, PICTURE
 from facefit.model.model_file import from_arrays, load_model
 from facefit.observe.faces import DetectedFace
 
@@ -135,7 +135,7 @@ def test_the_same_seed_gives_the_same_numbers(toy, monkeypatch):
 def test_statistical_expressions_and_jaws_vary_too():
     from helpers.toy_model import jointed_arrays
 
-    from facefit.model.calibrate import _expression, random_joints
+    from facefit.importers.calibrate import _expression, random_joints
     from facefit.model.model_file import from_arrays
 
     model = from_arrays(jointed_arrays() | {"expression_kind": np.str_("gaussian")})

@@ -8,18 +8,16 @@ from helpers.toy_model import toy_arrays
 from facefit.anatomy.landmarks import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.rotation import rotation_matrix
-from facefit.model.annotate import (
+from facefit.importers.annotate import annotate_landmarks, annotate_parts, to_rims
+from facefit.importers.contour import contour_rows
+from facefit.importers.photograph import (
     BACKGROUND,
     DISTANCE,
     FOCAL,
     PICTURE,
     Subject,
-    annotate_landmarks,
-    annotate_parts,
-    contour_rows,
     photograph,
     surface_points,
-    to_rims,
     turned,
     vertex_normals,
 )
@@ -224,7 +222,7 @@ class Always:
 @pytest.fixture
 def unlit(monkeypatch):
     """Colours as they are: the light is taken out, so that the fake segmenter can read them."""
-    from facefit.model import annotate
+    from facefit.importers import annotate
 
     monkeypatch.setattr(annotate, "vertex_normals", lambda verts, faces: np.full_like(verts, -1.0))
     return annotate

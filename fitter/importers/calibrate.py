@@ -10,9 +10,9 @@ import torch
 
 from ..anatomy.landmarks import MIRROR
 from ..geometry.camera import Camera, project
+from ..model.face_model import FaceModel
 from ..scene.landmarks import contour_choice, project_landmarks
-from .annotate import DISTANCE, FOCAL, PICTURE, Subject, photograph
-from .face_model import FaceModel
+from .photograph import DISTANCE, FOCAL, PICTURE, Subject, photograph
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Published head models, brought into facefit's format."""

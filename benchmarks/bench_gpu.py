@@ -36,12 +36,12 @@ from benchmarks.photo_folder import FACEFIT, environment, fill
 from benchmarks.summary import text_table
 from facefit.anatomy.parts import PARTS
 from facefit.batch_stages import stack
-from facefit.config import FitConfig
 from facefit.energies.prdl.contract import PrdlSelection
 from facefit.energies.prdl.prdl import prdl_energy, prdl_energy_naive
 from facefit.energies.prdl.rows import fused, group_rows
 from facefit.energies.prdl.targets import prdl_targets
-from facefit.fit import fit_batch
+from facefit.fit.config import FitConfig
+from facefit.fit.fit import fit_batch
 from facefit.geometry.camera import Camera, to_camera_space, to_clip_space
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model

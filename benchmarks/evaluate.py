@@ -31,7 +31,7 @@ import numpy as np
 from benchmarks.dataset import DATA_VARIABLE, SETS, Case, cases, read_scan, spread
 from benchmarks.overrides import apply_overrides
 from benchmarks.summary import HEADLINE, summarise, tables
-from facefit.config import PRESETS, FitConfig, preset
+from facefit.fit.config import PRESETS, FitConfig, preset
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Worker:
 
     def _run(self, case: Case, about: dict) -> tuple[dict, np.ndarray | None]:
         from benchmarks.scoring import score
-        from facefit.fit import fit_photo
+        from facefit.fit.fit import fit_photo
         from facefit.photo.photo import read_photo
         from facefit.report import overlay
         from facefit.texture import unwrap

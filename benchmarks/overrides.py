@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 
-from facefit.config import FitConfig
+from facefit.fit.config import FitConfig
 
 
 def apply_overrides(config: FitConfig, assignments: Iterable[str]) -> FitConfig:

@@ -20,20 +20,20 @@ from torch import Tensor
 
 from benchmarks.speed import ROOT, portrait
 from facefit.compute.threads import only_kernels
-from facefit.config import FitConfig
 from facefit.energies.landmark import landmark_energy
 from facefit.energies.photometric import photometric_energy
 from facefit.energies.prdl.prdl import prdl_energy
 from facefit.energies.symmetry import albedo_symmetry
-from facefit.fit import first_guess
+from facefit.fit.config import FitConfig
+from facefit.fit.first_guess import first_guess
+from facefit.fit.objective import Objective
+from facefit.fit.optimize import minimize
 from facefit.geometry.camera import project, to_clip_space
 from facefit.geometry.rotation import rotation_matrix
 from facefit.model.model_file import load_model
-from facefit.objective import Objective
 from facefit.observe.mediapipe_detector import load_detector
 from facefit.observe.observe import observe
 from facefit.observe.segment.load import load_segmenter
-from facefit.optimize import minimize
 from facefit.photo.photo import Photo, read_photo
 from facefit.render import load_renderer
 from facefit.render.lighting import shade, vertex_normals

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.bars import Bar
 from benchmarks.evaluate import Task, evaluate, select
 from benchmarks.summary import tables
-from facefit.config import FitConfig
+from facefit.fit.config import FitConfig
 
 
 def quality(data: Path, jobs: int, limit: int | None = None, out: Path | None = None) -> tuple[list[Bar], str]:

@@ -51,7 +51,7 @@ def same_index_errors(
 
 def measure(case: Case, model, tools: dict) -> Errors:
     """Fit one photo, knowing its focal length, and compare."""
-    from facefit.fit import fit_photo
+    from facefit.fit.fit import fit_photo
     from facefit.photo.photo import read_photo
 
     result = fit_photo(read_photo(case.photo), model=model, focal=case.focal, **tools)[0]

@@ -15,16 +15,17 @@ import torch
 from PIL import Image
 
 from benchmarks.bars import Bar
-from facefit.config import FitConfig
-from facefit.fit import first_guess, fit_batch
+from facefit.fit.config import FitConfig
+from facefit.fit.first_guess import first_guess
+from facefit.fit.fit import fit_batch
+from facefit.fit.landmark_stage import landmark_solver
+from facefit.fit.objective import Objective
+from facefit.fit.optimize import minimize
 from facefit.geometry.camera import window_camera
-from facefit.initialize import landmark_solver
 from facefit.model.model_file import load_model
-from facefit.objective import Objective
 from facefit.observe.mediapipe_detector import load_detector
 from facefit.observe.observe import observe
 from facefit.observe.segment.load import load_segmenter
-from facefit.optimize import minimize
 from facefit.photo.photo import Photo
 from facefit.render import load_renderer
 

@@ -9,7 +9,7 @@ that the objective knows: `objective.model`, `.observation`, `.camera`, `.config
 import sys
 
 from facefit import fit_photo, read_photo, write_result
-from facefit.objective import Objective
+from facefit.fit.objective import Objective
 from facefit.scene.parameters import Parameters
 
 UPPER_LIP, LOWER_LIP = 13, 14  # MediaPipe's landmarks in the middle of the inner lips

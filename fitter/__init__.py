@@ -1,4 +1,4 @@
-"""facefit: fits a 3D morphable face model to one photo. See facefit.fit for the page that does it."""
+"""facefit: fits a 3D morphable face model to one photo. See facefit.fit.fit for the page that does it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 _PUBLIC = {
-    "fit_batch": "facefit.fit",
-    "fit_photo": "facefit.fit",
+    "fit_batch": "facefit.fit.fit",
+    "fit_photo": "facefit.fit.fit",
     "FaceModel": "facefit.model.face_model",
     "load_model": "facefit.model.face_model",
-    "FitConfig": "facefit.config",
-    "FitFailure": "facefit.result",
-    "FitResult": "facefit.result",
+    "FitConfig": "facefit.fit.config",
+    "FitFailure": "facefit.fit.result",
+    "FitResult": "facefit.fit.result",
     "Observation": "facefit.observe.observation",
     "Parameters": "facefit.scene.parameters",
     "read_photo": "facefit.photo.photo",
-    "WarmStart": "facefit.warm_start",
+    "WarmStart": "facefit.fit.warm_start",
     "write_result": "facefit.export",
 }
 __all__ = sorted(_PUBLIC)

@@ -29,7 +29,8 @@ from .batch_store import Store, open_store
 from .errors import FaceFitError, ImageError
 from .files.numbers import finite
 from .files.outputs import numbered
-from .fit import fit_batch
+from .fit.fit import fit_batch
+from .fit.result import FitFailure, FitResult
 from .fits import find_fits, load_result
 from .geometry.camera import Camera, WindowTransform
 from .job import Files, Job, load_job
@@ -38,7 +39,6 @@ from .observe.faces import select_faces
 from .observe.observation import Observation
 from .observe.observe import observe
 from .photo.photo import Photo, read_photo
-from .result import FitFailure, FitResult
 from .sheet_pictures import photo_jpg, thumbnail_jpg
 
 log = logging.getLogger(__name__)

@@ -21,6 +21,7 @@ from scipy.spatial import cKDTree
 
 from .anatomy.landmarks import FACE_OVAL
 from .anatomy.parts import LABEL
+from .fit.result import FitResult
 from .geometry.closest_point import ClosestPoint
 from .geometry.polygon import inside
 from .geometry.rotation import rotation_vector
@@ -30,7 +31,6 @@ from .model.face_model import FaceModel
 from .model.regions import BALLS, FINE, NONE, Regions, oval, regions
 from .model.residual import surface_offsets
 from .model.surface_fit import GroupedSurface, Samples, SurfaceFit, fit_surface
-from .result import FitResult
 from .scene.parameters import Parameters
 
 FACE_POINTS, HEAD_POINTS = 4000, 1000  # sampled on the source

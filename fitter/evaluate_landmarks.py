@@ -18,8 +18,8 @@ from .anatomy.landmarks import (
     RIGHT_BROW,
     RIGHT_EYE,
 )
+from .fit.result import FitResult
 from .geometry.camera import Camera, project
-from .result import FitResult
 from .scene.landmarks import contour_choice, project_landmarks
 
 _SETS = {478: tuple(range(478)), 468: tuple(range(468)), 68: IBUG68, 7: LANDMARKS7}

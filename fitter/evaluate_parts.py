@@ -10,10 +10,10 @@ import torch
 
 from .anatomy.parts import LABEL, LABELS, MERGED, PARTS
 from .errors import InputError
+from .fit.result import FitResult
 from .fits import Fit
 from .geometry.camera import WindowTransform, project, window_camera
 from .metrics.part_iou import part_iou
-from .result import FitResult
 
 # What the numbers of a label picture mean. `eyes`, `brows`, `lips`, `mouth`: what the data do not tell apart.
 LABEL_MAPS: dict[str, dict[int, str]] = {

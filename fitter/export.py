@@ -27,9 +27,9 @@ from .errors import OutputError
 from .export_gltf import glb_bytes
 from .files.mesh_bytes import mtl_bytes, obj_bytes, ply_bytes, png_bytes
 from .files.outputs import write_files
+from .fit.result import SPACES, FitResult
 from .geometry.camera import Camera
 from .model.face_model import FaceModel
-from .result import SPACES, FitResult
 from .scene.parameters import Parameters
 
 logger = logging.getLogger(__name__)

@@ -13,11 +13,11 @@ import torch
 from .anatomy.parts import MASKS
 from .errors import InputError
 from .export import FORMAT, FORMAT_VERSION, SUFFIXES, load_parameters
+from .fit.result import FitResult
 from .geometry.camera import Camera, WindowTransform
 from .model.face_model import FaceModel
 from .observe.observation import Observation
 from .photo.photo import read_photo
-from .result import FitResult
 from .scene.parameters import Parameters
 
 

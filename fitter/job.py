@@ -12,13 +12,13 @@ from .errors import ImageError
 from .export import output_paths, result_files
 from .files.numbers import finite
 from .files.outputs import check_outputs, numbered, write_files
-from .fit import fit_photo
+from .fit.fit import fit_photo
 from .job_options import JobOptions
 from .photo.photo import Photo
 from .report import labels_png, overlay_png
 
 if TYPE_CHECKING:
-    from .result import FitResult
+    from .fit.result import FitResult
 
 ProgressCall = Callable[[str, int, int, dict], None]
 
@@ -85,7 +85,7 @@ class Job:
     space: str = "model"
     texture_size: int = 1024
     inputs: tuple[Path, ...] = ()
-    warm: Any = None  # facefit.warm_start.WarmStart
+    warm: Any = None  # facefit.fit.warm_start.WarmStart
 
     def run(self, photo: Photo, files: Files, progress: ProgressCall | None = None) -> list[Fitted]:
         """Fit one photo and write its results; with faces "all" each face under its number, from the largest.

@@ -10,10 +10,10 @@ import torch
 from .anatomy.parts import PALETTE
 from .files.mesh_bytes import png_bytes
 from .files.outputs import write_files
+from .fit.result import FitResult
 from .geometry.camera import Camera, WindowTransform
 from .photo.window import sample_window
 from .render.view import View, face_box, make_window, shading_normals, view
-from .result import FitResult
 from .scene.part_picture import mesh_faces, part_labels, render_labels
 
 PANEL = 512  # pixels

@@ -17,9 +17,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from .config import FitConfig
 from .errors import FaceFitError, NoFaceError
-from .fit import fit_batch
+from .fit.config import FitConfig
+from .fit.fit import fit_batch
+from .fit.result import FitResult
+from .fit.warm_start import WarmStart
 from .model.face_model import FaceModel
 from .observe.faces import DetectedFace, LandmarkDetector, select_faces
 from .observe.observation import Observation
@@ -28,10 +30,8 @@ from .observe.segment.contract import PartSegmenter
 from .photo.frames import Frame
 from .photo.photo import Photo
 from .render import Renderer
-from .result import FitResult
 from .scene.landmarks import head_yaw
 from .scene.parameters import Parameters
-from .warm_start import WarmStart
 
 logger = logging.getLogger(__name__)
 

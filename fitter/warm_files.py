@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from .errors import InputError
+from .fit.result import FitResult
+from .fit.warm_start import WarmStart
 from .fits import Fit, check_model, find_fits, load_result
 from .model.face_model import FaceModel
 from .photo.photo import Photo
-from .result import FitResult
-from .warm_start import WarmStart
 
 
 def refined(path: Path, model: FaceModel, photo: Photo | None = None) -> tuple[WarmStart, float]:

@@ -16,9 +16,9 @@ from facefit.batch_stages import Prepared, Stages, failure, fit_result, load_sta
 from facefit.batch_store import FolderStore
 from facefit.batch_tasks import StageCalls
 from facefit.bundled import model_path
-from facefit.config import FitConfig, Stage
 from facefit.errors import NoFaceError
-from facefit.fit import fit_photo
+from facefit.fit.config import FitConfig, Stage
+from facefit.fit.fit import fit_photo
 from facefit.job_options import JobOptions
 from facefit.photo.photo import read_photo
 

@@ -11,9 +11,9 @@ from PIL import Image
 
 from facefit.errors import InputError
 from facefit.export import write_result
+from facefit.fit.warm_start import WarmStart
 from facefit.photo.photo import Photo
 from facefit.warm_files import refined, same_person
-from facefit.warm_start import WarmStart
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ import facefit.files.outputs
 from facefit.errors import OutputError
 from facefit.export import load_parameters, output_paths, reproject, write_result
 from facefit.export_gltf import look_gaze, morph_targets
+from facefit.fit.result import FitResult
 from facefit.geometry.camera import project
 from facefit.geometry.triangles import vertex_normals
-from facefit.result import FitResult
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,9 @@ import torch
 from helpers.gltf_reader import Glb
 from helpers.rendered_face import person, photograph, together
 
-from facefit.config import FitConfig, override
 from facefit.errors import InputError, NoFaceError, OutputError
+from facefit.fit.config import FitConfig, override
+from facefit.fit.warm_start import WarmStart
 from facefit.geometry.camera import to_camera_space
 from facefit.model.model_file import load_model
 from facefit.observe.faces import DetectedFace
@@ -28,7 +29,6 @@ from facefit.sequence_files import (
     sequence_json,
     sequence_paths,
 )
-from facefit.warm_start import WarmStart
 
 SIDE, COUNT = 128, 4
 

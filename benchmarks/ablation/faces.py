@@ -11,8 +11,8 @@ import torch
 
 from benchmarks.dataset import Case, cases, spread
 from facefit.anatomy.parts import LABEL, PARTS
-from facefit.config import FitConfig
 from facefit.files.outputs import write_files
+from facefit.fit.config import FitConfig
 from facefit.geometry.camera import Camera, WindowTransform
 from facefit.observe.observation import Observation
 

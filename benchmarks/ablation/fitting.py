@@ -16,8 +16,9 @@ from benchmarks.dataset import read_scan
 from facefit.anatomy.landmarks import LANDMARKS7
 from facefit.anatomy.parts import LABEL, MASKS, PARTS
 from facefit.compute.threads import only_kernels
-from facefit.config import FitConfig, Stage, Steps, Weights
 from facefit.energies.prior import activation_prior, gaussian_prior
+from facefit.fit.config import FitConfig, Stage, Steps, Weights
+from facefit.fit.optimize import minimize
 from facefit.geometry.camera import project, to_camera_space, to_clip_space, window_camera
 from facefit.metrics.landmark_error import landmark_error
 from facefit.metrics.part_iou import mean_iou, part_iou
@@ -25,7 +26,6 @@ from facefit.metrics.scan_distance import scan_error
 from facefit.model.face_model import FaceModel
 from facefit.observe.observation import Observation
 from facefit.observe.segment.masks import above_brows
-from facefit.optimize import minimize
 from facefit.render import Renderer
 from facefit.scene.landmarks import contour_choice, project_landmarks
 from facefit.scene.parameters import Parameters
@@ -43,7 +43,7 @@ class Settings:
     """What is searched for each method.
 
     Attributes:
-        step: times the product's steps of every parameter (facefit.config.Steps). weight: times the method's own.
+        step: times the product's steps of every parameter (facefit.fit.config.Steps). weight: times the method's own.
         scale: times the paper's reach, for methods that have one.
     """
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from facefit.config import FitConfig
-from facefit.fit import first_guess
+from facefit.fit.config import FitConfig
+from facefit.fit.first_guess import first_guess
 from facefit.geometry.rotation import rotation_matrix, rotation_vector
 from facefit.model.face_model import FaceModel
 from facefit.observe.observation import Observation

@@ -28,7 +28,7 @@ from benchmarks.report.page import Report, write_page
 from benchmarks.report.runs import plan
 from benchmarks.report.tables import bars
 from benchmarks.summary import text_table
-from facefit.config import FitConfig
+from facefit.fit.config import FitConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ("figures", "pictures", "sheets", "agreement.json", "seconds.json")

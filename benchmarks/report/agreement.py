@@ -124,9 +124,9 @@ def part_pairs(fit: Path, case: Case, metrics: Path) -> list[Pair]:
 
 def write_fits(chosen: list[Case], folder: Path) -> Iterator[tuple[Case, Path]]:
     """Fit each photo in a few iterations and write mesh, JSON and labels; yields the case and its mesh."""
-    from facefit.config import FitConfig, Stage
     from facefit.export import write_result
-    from facefit.fit import fit_photo
+    from facefit.fit.config import FitConfig, Stage
+    from facefit.fit.fit import fit_photo
     from facefit.model.model_file import load_model
     from facefit.observe.mediapipe_detector import load_detector
     from facefit.observe.segment.load import load_segmenter

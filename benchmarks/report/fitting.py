@@ -19,8 +19,8 @@ import numpy as np
 from benchmarks.dataset import Case, read_scan
 from benchmarks.report.corruption import CORRUPTIONS, generator
 from benchmarks.report.runs import Run, Work
-from facefit.config import FitConfig
 from facefit.files.outputs import write_files
+from facefit.fit.config import FitConfig
 
 logger = logging.getLogger(__name__)
 PANEL = 192  # pixels, of the pictures
@@ -117,7 +117,7 @@ class Worker:
         from benchmarks.report.parts import mask_figures, part_figures
         from benchmarks.report.surface import worst_zone
         from benchmarks.scoring import score
-        from facefit.fit import fit_batch
+        from facefit.fit.fit import fit_batch
         from facefit.report import overlay
 
         began = time.perf_counter()

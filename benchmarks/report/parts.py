@@ -12,9 +12,9 @@ from benchmarks.dataset import Case, read_labels
 from benchmarks.report.eyes import closing_eyes, eye_polygons
 from benchmarks.scoring import INNER
 from facefit.anatomy.parts import LABEL, MERGED, PARTS
+from facefit.fit.result import FitResult
 from facefit.metrics.part_iou import part_iou
 from facefit.observe.observation import Observation
-from facefit.result import FitResult
 from facefit.scene.part_picture import render_labels
 
 MEASURED = (*PARTS, *MERGED)

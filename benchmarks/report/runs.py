@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.dataset import SETS, Case, cases, spread
 from benchmarks.report.blinks import SET as BLINK_SET
 from benchmarks.report.blinks import make_blinks
-from facefit.config import FitConfig
+from facefit.fit.config import FitConfig
 
 # The product question: what each energy adds.
 VARIANTS = {

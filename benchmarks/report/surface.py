@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.dataset import Scan
+from facefit.fit.result import FitResult
 from facefit.metrics.scan_distance import scan_distances
-from facefit.result import FitResult
 
 ZONES = ("forehead", "eyes", "nose", "cheeks", "mouth", "chin", "jaw")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..config import FitConfig
+from ..fit.config import FitConfig
 from ..photo.camera import photo_camera
 from ..photo.photo import Photo
 from ..photo.window import crop_window

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..fit.result import FitResult
 from ..geometry.camera import Camera, WindowTransform, to_clip_space, window_camera
-from ..result import FitResult
 from . import load_renderer
 
 

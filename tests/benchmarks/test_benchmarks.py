@@ -16,7 +16,7 @@ from benchmarks.scoring import label_figures
 from benchmarks.sheet import write_sheets
 from benchmarks.summary import average, summarise, tables, text_table
 from facefit.anatomy.parts import LABEL
-from facefit.config import FitConfig
+from facefit.fit.config import FitConfig
 
 
 def row(group: str, iou: float, error: float = 0.02, **more) -> dict:

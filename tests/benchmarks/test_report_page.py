@@ -18,7 +18,7 @@ from benchmarks.report.pictures import best_median_worst, captioned, ranked
 from benchmarks.report.runs import CLEAN, SPOILT, VARIANTS, Run, Work, plan
 from benchmarks.report.surface import ZONES, zones
 from facefit.anatomy.parts import LABEL
-from facefit.config import FitConfig
+from facefit.fit.config import FitConfig
 
 
 def test_a_run_has_no_limit_on_time_and_one_name():

@@ -8,7 +8,7 @@ import pytest
 
 from facefit import commands_options
 from facefit.anatomy.parts import PARTS
-from facefit.config import ENERGIES, PRESETS, FitConfig, Stage, override, preset
+from facefit.fit.config import ENERGIES, PRESETS, FitConfig, Stage, override, preset
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -4,11 +4,11 @@ import numpy as np
 import torch
 
 from facefit.anatomy.parts import MASKS
+from facefit.fit.result import FitResult
 from facefit.geometry.camera import Camera, WindowTransform, project
 from facefit.model.face_model import FaceModel
 from facefit.observe.observation import Observation
 from facefit.render.view import make_window, view
-from facefit.result import FitResult
 from facefit.scene.parameters import Parameters
 
 GREEN = np.array([0, 255, 0], np.uint8)  # the background; nothing painted is green

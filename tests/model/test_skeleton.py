@@ -9,11 +9,11 @@ import pytest
 import torch
 from helpers.toy_model import NAMES, jointed_arrays
 
-from facefit.config import FitConfig
 from facefit.errors import ModelError
+from facefit.fit.config import FitConfig
+from facefit.fit.landmark_stage import LandmarkSolver
 from facefit.geometry.camera import Camera, project
 from facefit.geometry.rotation import rotation_matrix
-from facefit.initialize import LandmarkSolver
 from facefit.model.model_file import from_arrays
 from facefit.model.skeleton import gaze_rotation
 from facefit.scene.joint_basis import joint_basis
@@ -180,7 +180,7 @@ def test_a_whole_fit_turns_the_jaw_and_writes_it_down(tmp_path):
     """From landmarks alone, on a photo that says nothing else: the optimiser's joints, the JSON, and back."""
     from facefit.anatomy.parts import MASKS
     from facefit.export import load_parameters, write_result
-    from facefit.fit import fit_batch
+    from facefit.fit.fit import fit_batch
     from facefit.geometry.camera import WindowTransform
     from facefit.observe.observation import Observation
     from facefit.render import load_renderer

@@ -9,11 +9,11 @@ import torch
 from helpers.rendered_face import person, photograph, together
 
 from facefit.compute.mailbox import LAG, Mailbox, device_index
-from facefit.config import FitConfig, override
 from facefit.energies.prdl import rows as prdl_rows
+from facefit.fit.config import FitConfig, override
+from facefit.fit.objective import Objective
+from facefit.fit.optimize import minimize
 from facefit.model.model_file import load_model
-from facefit.objective import Objective
-from facefit.optimize import minimize
 from facefit.render import load_renderer
 from facefit.scene.landmarks import contour_stop, landmark_trust
 from facefit.scene.part_points import part_points
@@ -71,7 +71,7 @@ def objective(monkeypatch):
     moved = object.__new__(Objective)
     vars(moved).update({name: nowhere(value) for name, value in vars(whole).items()})
     moved._choices, moved.renderer = None, NowhereRenderer()
-    monkeypatch.setattr("facefit.objective.fused", lambda device: True)
+    monkeypatch.setattr("facefit.fit.objective.fused", lambda device: True)
     triton = types.SimpleNamespace(
         PrdlTriton=PrdlNowhere,
         farthest_of_rows=lambda places, bound, share: torch.empty(places.shape[:2], dtype=torch.bool, device=META),
@@ -116,7 +116,7 @@ def test_a_fit_never_waits_for_the_device(objective, monkeypatch):
     energy(start, 0)  # index tables are sent once, before the loop
     energy._choices = None
     deny_sending(monkeypatch)
-    monkeypatch.setattr("facefit.optimize.Mailbox", Unread)
+    monkeypatch.setattr("facefit.fit.optimize.Mailbox", Unread)
     config = override(FitConfig(), iterations=FitConfig().stage.refresh + 1)
     found = minimize(energy, start, config.stage, config.steps, activation=True)
     assert found.parameters.identity.device == META and found.status == ("budget", "budget")
@@ -128,7 +128,7 @@ def test_the_audit_sees_what_it_should(objective, monkeypatch):
     energy, start = objective
     energy(start, 0)
     deny_sending(monkeypatch)
-    monkeypatch.setattr("facefit.optimize.Mailbox", Unread)
+    monkeypatch.setattr("facefit.fit.optimize.Mailbox", Unread)
     stage, steps = FitConfig().stage, FitConfig().steps
     for question in (lambda p: float(p.rotvec.sum()), lambda p: bool((p.rotvec > 0).all()), lambda p: p.rotvec.cpu(),
                      lambda p: p.rotvec.nonzero(), lambda p: torch.tensor([1.0], device=p.rotvec.device)):  # fmt: skip

@@ -5,10 +5,10 @@ import torch
 from helpers.rendered_face import person, photograph, together
 from helpers.triton_stand_in import stand_in
 
-from facefit.config import FitConfig
 from facefit.energies.prdl.rows import PrdlRows
+from facefit.fit.config import FitConfig
+from facefit.fit.objective import Objective
 from facefit.model.model_file import load_model
-from facefit.objective import Objective
 from facefit.render import load_renderer
 from facefit.scene.parameters import Parameters
 
@@ -34,7 +34,7 @@ def test_rows_and_kernels_give_the_cpus_energy(pair, monkeypatch):
     model, observation, at = pair
     cpu = Objective(observation, model, load_renderer("cpu"), FitConfig(energies=("prdl",)))
     expected, direction = slopes(cpu, at, 0)
-    monkeypatch.setattr("facefit.objective.fused", lambda device: True)
+    monkeypatch.setattr("facefit.fit.objective.fused", lambda device: True)
     monkeypatch.setattr("facefit.energies.prdl.prdl.fused", lambda device: True)
     with stand_in():
         device = Objective(observation, model, load_renderer("cpu"), FitConfig(energies=("prdl",)))

@@ -110,7 +110,7 @@ class TestHelp:
             best = min(best, time.perf_counter() - start)
             assert result.returncode == 0 and "Examples:" in result.stdout and not result.stderr
         assert best < 0.5
-        heavy = "('torch', 'numpy', 'rich', 'facefit.fit', 'PIL')"
+        heavy = "('torch', 'numpy', 'rich', 'facefit.fit.fit', 'PIL')"
         code = f"import sys, cli; print([m for m in {heavy} if m in sys.modules])"
         listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
         assert listed.stdout.strip() == "[]"

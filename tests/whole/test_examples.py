@@ -7,7 +7,7 @@ from helpers.places import ROOT
 from PIL import Image
 
 from facefit.bundled import model_path
-from facefit.config import override, preset
+from facefit.fit.config import override, preset
 
 EXAMPLES = ROOT / "examples"
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")

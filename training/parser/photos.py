@@ -26,8 +26,8 @@ import torch
 
 from facefit.anatomy.landmarks import LEFT_BROW, RIGHT_BROW
 from facefit.anatomy.parts import LABEL
-from facefit.config import preset
-from facefit.fit import fit_batch
+from facefit.fit.config import preset
+from facefit.fit.fit import fit_batch
 from facefit.geometry.camera import to_camera_space, to_clip_space, window_camera
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model

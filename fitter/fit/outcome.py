@@ -10,21 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .anatomy.parts import LABEL, MASKS, PARTS
-from .energies.prdl.select import above_brows as points_above_brows
-from .geometry.camera import WindowTransform, project, window_camera
-from .metrics.landmark_error import landmark_error
-from .metrics.part_iou import part_iou
-from .model.face_model import FaceModel
+from ..anatomy.parts import LABEL, MASKS, PARTS
+from ..energies.prdl.select import above_brows as points_above_brows
+from ..geometry.camera import WindowTransform, project, window_camera
+from ..metrics.landmark_error import landmark_error
+from ..metrics.part_iou import part_iou
+from ..model.face_model import FaceModel
+from ..observe.observation import Observation
+from ..observe.segment.masks import above_brows
+from ..photo.photo import Photo
+from ..scene.landmarks import contour_choice, project_landmarks
+from ..scene.parameters import Parameters
+from ..version import facefit_version
 from .objective import Objective
-from .observe.observation import Observation
-from .observe.segment.masks import above_brows
 from .optimize import Minimum
-from .photo.photo import Photo
 from .result import FitResult
-from .scene.landmarks import contour_choice, project_landmarks
-from .scene.parameters import Parameters
-from .version import facefit_version
 
 
 @torch.no_grad()

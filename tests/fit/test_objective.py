@@ -7,9 +7,9 @@ import torch
 from helpers.rendered_face import person, photograph, together
 
 from facefit.anatomy.parts import LABEL
-from facefit.config import ENERGIES, FitConfig, override
+from facefit.fit.config import ENERGIES, FitConfig, override
+from facefit.fit.objective import Objective
 from facefit.model.model_file import load_model
-from facefit.objective import Objective
 from facefit.render import load_renderer
 from facefit.render.lighting import shade, vertex_normals
 from facefit.scene.parameters import Parameters

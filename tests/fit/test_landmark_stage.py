@@ -8,11 +8,12 @@ import torch
 from helpers import rendered_face
 
 from facefit.anatomy.landmarks import MIRROR
-from facefit.config import FitConfig, Weights
 from facefit.errors import FitError
+from facefit.fit.config import FitConfig, Weights
+from facefit.fit.first_pose import first_pose
+from facefit.fit.landmark_stage import landmark_solver
 from facefit.geometry.camera import Camera, project, to_camera_space
 from facefit.geometry.rotation import rotation_matrix, rotation_vector
-from facefit.initialize import first_pose, landmark_solver
 from facefit.model.model_file import load_model
 from facefit.scene.landmarks import contour_choice, head_yaw, project_landmarks
 
@@ -231,7 +232,7 @@ def test_the_solver_is_made_once_per_model(model):
 @pytest.mark.parametrize("config", [FitConfig(), dataclasses.replace(FitConfig(), calibrated=False)])
 def test_the_cpu_steps_equal_their_batched_twin(model, config, monkeypatch):
     """The same Gauss-Newton, so the same pose, identity and expression after any number of iterations."""
-    monkeypatch.setattr("facefit.initialize_cpu.STILL_COEFFICIENT", 0.0)  # the twin has no early end
+    monkeypatch.setattr("facefit.fit.landmark_stage_cpu.STILL_COEFFICIENT", 0.0)  # the twin has no early end
     identity, expression = person(model, batch=2, seed=6)
     expression[0] *= 2.5  # some activations come to their bounds
     rotvec = torch.tensor([[0.1, 0.6, 0.0], [0.0, -0.3, 0.4]])
@@ -258,7 +259,7 @@ def test_ending_early_changes_nothing_that_matters(model, monkeypatch):
     landmarks = seen(model, identity, expression, torch.tensor([[0.1, 0.2, 0.0]]), torch.tensor([[0.0, 0.0, -900.0]]))
     config, solver = dataclasses.replace(FitConfig(), landmark_iterations=20), landmark_solver(model)
     early = solver.solve(landmarks, torch.ones(1, 478), CAMERA, config)
-    monkeypatch.setattr("facefit.initialize_cpu.STILL_COEFFICIENT", 0.0)
+    monkeypatch.setattr("facefit.fit.landmark_stage_cpu.STILL_COEFFICIENT", 0.0)
     late = solver.solve(landmarks, torch.ones(1, 478), CAMERA, config)
     one, two = (model.shape(v.identity, v.expression) for v in (early, late))
     assert 0 < (one - two).abs().max() < 0.05  # mm

@@ -8,54 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .anatomy.landmarks import INNER_LIP_PAIRS, LID_PAIRS
-from .anatomy.parts import LABEL, MASKS
-from .compute.mailbox import device_index
+from ..anatomy.landmarks import INNER_LIP_PAIRS, LID_PAIRS
+from ..anatomy.parts import LABEL, MASKS
+from ..compute.mailbox import device_index
+from ..energies.eye_closure import relative_offset_energy
+from ..energies.landmark import calibrated_precision, landmark_energy
+from ..energies.photometric import photometric_energy
+from ..energies.prdl.contract import PrdlTargets
+from ..energies.prdl.prdl import prdl_energy
+from ..energies.prdl.rows import fused, group_rows
+from ..energies.prdl.select import group_points, part_of_label, select_points
+from ..energies.prdl.targets import prdl_targets
+from ..energies.prior import activation_prior, gaussian_prior, gaze_prior, joint_prior
+from ..energies.symmetry import albedo_symmetry
+from ..geometry.camera import project, to_clip_space, window_camera
+from ..geometry.rotation import rotation_matrix
+from ..model.face_model import FaceModel
+from ..observe.observation import Observation
+from ..render import Renderer
+from ..render.lighting import estimate_sh, shade, vertex_normals
+from ..scene.landmarks import contour_choice, head_yaw, landmark_trust, project_landmarks
+from ..scene.parameters import Parameters
+from ..scene.part_points import KEPT, part_points, rasterized_depth, thin_evenly, visible_points
+from .choices import _Choices
 from .config import FitConfig
-from .energies.eye_closure import relative_offset_energy
-from .energies.landmark import calibrated_precision, landmark_energy
-from .energies.photometric import photometric_energy
-from .energies.prdl.contract import PrdlSelection, PrdlTargets
-from .energies.prdl.prdl import prdl_energy
-from .energies.prdl.rows import PrdlRows, fused, group_rows
-from .energies.prdl.select import group_points, part_of_label, select_points
-from .energies.prdl.targets import prdl_targets
-from .energies.prior import activation_prior, gaussian_prior, gaze_prior, joint_prior
-from .energies.symmetry import albedo_symmetry
-from .geometry.camera import project, to_clip_space, window_camera
-from .geometry.rotation import rotation_matrix
-from .model.face_model import FaceModel
-from .observe.observation import Observation
-from .render import Renderer
-from .render.lighting import estimate_sh, shade, vertex_normals
-from .scene.landmarks import contour_choice, head_yaw, landmark_trust, project_landmarks
-from .scene.parameters import Parameters
-from .scene.part_points import KEPT, part_points, rasterized_depth, thin_evenly, visible_points
 
 PAPER_WINDOW = 224  # PRDL's weights are for distances in pixels of this window
-
-
-@dataclass
-class _Choices:
-    """What stays the same between two refreshes."""
-
-    contour: Tensor
-    confidence: Tensor
-    bias: Tensor
-    precision: Tensor | None
-    selection: PrdlSelection | PrdlRows | None
-
-    def keep(self, faces: Sequence[int], index: Tensor) -> _Choices:
-        return _Choices(
-            self.contour[index], self.confidence[index], self.bias[index],
-            None if self.precision is None else self.precision[index],
-            None if self.selection is None else self.selection[faces],
-        )  # fmt: skip
 
 
 class Objective:

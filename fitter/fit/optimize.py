@@ -12,7 +12,6 @@ Every other status ("converged", "budget", "failed") is reached at the same iter
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -21,17 +20,18 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from .compute.mailbox import Mailbox, device_index
-from .compute.threads import only_kernels
+from ..compute.mailbox import Mailbox, device_index
+from ..compute.threads import only_kernels
+from ..scene.parameters import Parameters
+from .adam import Adam
 from .config import Stage, Steps
-from .scene.parameters import Parameters
-
-logger = logging.getLogger(__name__)
 
 Energy = Callable[[Parameters, int], dict[str, Tensor]]
+
 Report = Callable[[int, dict[str, float]], None]
-BETAS = (0.9, 0.99)  # a fit is short: 0.999 would average over ten times its length
+
 RUNNING, CONVERGED, FAILED = 0, 1, 2  # states of a face on the device
+
 LEAVING_SHARE = 1 / 8  # of a batch on a GPU that must have stopped before it is worth shrinking
 
 
@@ -255,28 +255,6 @@ def _worth_shrinking(staying: int, members: int, device: torch.device, books: Se
 
 def _decay(stage: Stage, iteration: int) -> float:
     return stage.final_step + (1 - stage.final_step) * 0.5 * (1 + math.cos(math.pi * iteration / stage.iterations))
-
-
-class Adam:
-    """Steps on `values` (B, N) in place. torch.optim has the same, and 1.3 s of imports and a launch per parameter.
-
-    Source: Kingma and Ba 2015, algorithm 1.
-    """
-
-    def __init__(self, values: Tensor, rates: Tensor, epsilon: float = 1e-8) -> None:
-        """rates: (N,) step of each value; epsilon keeps a value without slope where it is."""
-        self.values, self.rates, self.epsilon, self.count = values, rates, epsilon, 0
-        self.mean, self.square = torch.zeros_like(values), torch.zeros_like(values)
-
-    @torch.no_grad()
-    def step(self, slope: Tensor, scale: float = 1.0, rows: Tensor | None = None) -> None:
-        """Against the `slope` (B, N), by the rates times `scale`; with `rows` (B,) bool only those move."""
-        self.count += 1
-        self.mean.lerp_(slope, 1 - BETAS[0])
-        self.square.mul_(BETAS[1]).addcmul_(slope, slope, value=1 - BETAS[1])
-        length = (self.square / (1 - BETAS[1] ** self.count)).sqrt_().add_(self.epsilon)
-        move = self.mean / length * (self.rates * (scale / (1 - BETAS[0] ** self.count)))
-        self.values.sub_(move if rows is None else torch.where(rows[:, None], move, 0.0))
 
 
 def _split(values: Tensor, layout: dict[str, torch.Size]) -> Parameters:

@@ -7,16 +7,16 @@ import pytest
 import torch
 from helpers.rendered_face import person, photograph, together
 
-import facefit.fit
+import facefit.fit.fit
 from facefit.compute.threads import only_kernels
-from facefit.config import FitConfig, override
 from facefit.errors import FitError
-from facefit.fit import fit_batch
+from facefit.fit.config import FitConfig, override
+from facefit.fit.fit import fit_batch
+from facefit.fit.objective import Objective
+from facefit.fit.optimize import minimize
+from facefit.fit.result import FitFailure
 from facefit.model.model_file import load_model
-from facefit.objective import Objective
-from facefit.optimize import minimize
 from facefit.render import load_renderer
-from facefit.result import FitFailure
 
 SIDE = 96  # pixels: a small window, for a fit of full length in a second
 
@@ -74,14 +74,14 @@ def test_a_failure_is_raised_unless_it_is_asked_for(model, crowd):
 
 
 def test_a_face_without_a_first_guess_is_left_out(model, crowd, monkeypatch):
-    real = facefit.fit.first_guess
+    real = facefit.fit.first_guess.first_guess
 
     def picky(observation, *rest):
         if observation.valid.sum() == 0:
             raise FitError("the landmark stage has no unique solution")
         return real(observation, *rest)
 
-    monkeypatch.setattr(facefit.fit, "first_guess", picky)
+    monkeypatch.setattr(facefit.fit.fit, "first_guess", picky)
     valid = crowd.valid.clone()
     valid[0] = 0
     config = override(FitConfig(), iterations=1)

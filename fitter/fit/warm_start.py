@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
+from ..scene.parameters import Parameters
 from .config import Steps
-from .scene.parameters import Parameters
 
 
 @dataclass(frozen=True)

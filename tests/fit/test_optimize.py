@@ -6,8 +6,9 @@ import types
 import pytest
 import torch
 
-from facefit.config import Stage, Steps
-from facefit.optimize import BETAS, Adam, minimize
+from facefit.fit.adam import BETAS, Adam
+from facefit.fit.config import Stage, Steps
+from facefit.fit.optimize import minimize
 from facefit.scene.parameters import Parameters
 
 SIZES = {"identity": 5, "expression": 4, "albedo": 3}
@@ -172,7 +173,7 @@ def test_a_face_that_fails_fails_alone(leaves):
 def test_seconds_are_shared_among_the_faces_that_are_fitted(monkeypatch):
     """Alone or with three others: as many iterations for a budget of seconds, where a face costs the same."""
     clock = types.SimpleNamespace(now=0.0)
-    monkeypatch.setattr("facefit.optimize.time", types.SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr("facefit.fit.optimize.time", types.SimpleNamespace(perf_counter=lambda: clock.now))
 
     class Slow(Bowls):
         def __call__(self, value, iteration):

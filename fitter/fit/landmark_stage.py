@@ -9,65 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..energies.landmark import calibrated_precision, march_contour
+from ..errors import FitError
+from ..geometry.camera import Camera, project
+from ..geometry.rotation import rotation_matrix, rotation_vector
+from ..model.face_model import FaceModel
+from ..scene.joint_basis import joint_basis
+from ..scene.landmarks import contour_stop, head_yaw, landmark_trust
+from ..scene.parameters import Parameters
 from .config import FitConfig
-from .energies.landmark import calibrated_precision, march_contour
-from .errors import FitError
-from .geometry.camera import Camera, project
-from .geometry.rotation import rotation_matrix, rotation_vector
-from .model.face_model import FaceModel
-from .scene.joint_basis import joint_basis
-from .scene.landmarks import contour_stop, head_yaw, landmark_trust
-from .scene.parameters import Parameters
-
-IRISES = slice(468, 478)
-
-POSE = 6  # unknowns
-
-IMMOVABLE = 1e9  # precision of what is fixed; landmarks give some 1e5
-
-POSE_ITERATIONS = 3  # of the pose alone, before anything else moves
-
-
-def first_pose(model: FaceModel, landmarks: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-    """Pose of the mean face by scaled orthography.
-
-    Args:
-        landmarks: (B, L, 2) pixels of `camera`.
-    Returns:
-        (B, 3) rotation vector, (B, 3) translation in mm.
-    Source: DeMenthon and Davis 1995 (POS), with an SVD for the nearest rotation.
-    """
-    rotation, translation = _first_pose(model, landmarks, camera)
-    return rotation_vector(rotation).float(), translation.float()
-
-
-def _first_pose(model: FaceModel, landmarks: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-    """The same as a rotation (B, 3, 3) and a translation (B, 3), float64."""
-    centre, inverse = _orthography(model)
-    rays = (landmarks.double()[:, : IRISES.start] - camera.centre[:, None]) / camera.focal[:, None]
-    rays = rays * torch.tensor([1.0, -1.0], dtype=torch.float64, device=rays.device)
-    mean_ray = rays.mean(1)
-    affine = inverse @ (rays - mean_ray[:, None])
-    rows = affine.transpose(1, 2)  # (B, 2, 3)
-    scale = torch.linalg.svdvals(rows).mean(1).clamp_min(1e-9)
-    third = torch.linalg.cross(rows[:, 0], rows[:, 1]) / scale[:, None] ** 2
-    u, _, vt = torch.linalg.svd(torch.cat([rows / scale[:, None, None], third[:, None]], 1))
-    u = u * torch.stack([torch.ones_like(scale), torch.ones_like(scale), torch.linalg.det(u @ vt)], -1)[:, None]
-    rotation = u @ vt
-    distance = 1 / scale
-    at = torch.cat([mean_ray * distance[:, None], -distance[:, None]], 1)
-    return rotation, at - (rotation @ centre)
-
-
-def _orthography(model: FaceModel) -> tuple[Tensor, Tensor]:
-    """Centre (3,) of the mean face's landmarks and pseudoinverse (3, L - 10) of their places around it, made once."""
-    cached = model.__dict__.get("_orthography")
-    if cached is None:
-        shape = model.landmarks(model.verts[None])[0, : IRISES.start].double()
-        centre = shape.mean(0)
-        cached = centre, torch.linalg.pinv(shape - centre)
-        object.__setattr__(model, "_orthography", cached)
-    return cached
+from .first_pose import IRISES, _first_pose
+from .landmark_basis import IMMOVABLE, POSE, POSE_ITERATIONS, _with_rest
 
 
 class LandmarkSolver:
@@ -173,7 +125,7 @@ class LandmarkSolver:
         camera: Camera, config: FitConfig, fixed: Sequence[str],
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         """`_run` face by face in NumPy: a quarter of the time."""
-        from .initialize_cpu import FaceSolver
+        from .landmark_stage_cpu import FaceSolver
 
         given = [value.double().numpy() for value in (landmarks, confidence, camera.focal, camera.centre)]
         found = [
@@ -323,14 +275,6 @@ class LandmarkSolver:
             step = torch.where(held, bound, self._solve(reduced, right))
         wanted = (activation + step[:, first:]).clamp(0, 1)
         return torch.cat([step[:, :first], wanted - activation], 1)
-
-
-def _with_rest(model: FaceModel, turns: Tensor) -> Tensor:
-    """(B, 3 T) turns of the turned joints -> (B, J, 3) of all, the others at rest."""
-    joints = turns.new_zeros(len(turns), model.sizes["joints"], 3)
-    if model.skeleton is not None:
-        joints[:, model.skeleton.turned] = turns.reshape(len(turns), -1, 3)
-    return joints
 
 
 def landmark_solver(model: FaceModel) -> LandmarkSolver:

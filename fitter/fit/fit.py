@@ -10,27 +10,26 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .compute.threads import only_kernels
+from ..compute.threads import only_kernels
+from ..errors import FitError
+from ..model.face_model import FaceModel
+from ..model.model_file import load_model
+from ..observe.faces import LandmarkDetector, select_faces
+from ..observe.lids import lids_by_masks
+from ..observe.mediapipe_detector import load_detector
+from ..observe.observation import Observation
+from ..observe.observe import observe
+from ..observe.segment.contract import PartSegmenter
+from ..observe.segment.load import load_segmenter
+from ..photo.photo import Photo
+from ..render import Renderer, load_renderer
+from ..scene.parameters import Parameters
 from .config import FitConfig
-from .errors import FitError
-from .geometry.camera import window_camera
-from .initialize import landmark_solver
-from .model.face_model import FaceModel
-from .model.model_file import load_model
+from .first_guess import first_guesses
 from .objective import Objective
-from .observe.faces import LandmarkDetector, select_faces
-from .observe.lids import lids_by_masks
-from .observe.mediapipe_detector import load_detector
-from .observe.observation import Observation
-from .observe.observe import observe
-from .observe.segment.contract import PartSegmenter
-from .observe.segment.load import load_segmenter
 from .optimize import Report, minimize
 from .outcome import fit_results
-from .photo.photo import Photo
-from .render import Renderer, load_renderer
 from .result import FitFailure, FitResult
-from .scene.parameters import Parameters
 from .warm_start import WarmStart
 
 logger = logging.getLogger(__name__)
@@ -108,7 +107,7 @@ def fit_batch(
     """Fit B observed faces at once; one result each, in their order. See `fit_photo` for the rest.
 
     A face's result does not depend on its neighbours nor on its place: it converges, stops and fails on its own. The
-    one exception are results with the status "seconds" (facefit.optimize says how time is shared).
+    one exception are results with the status "seconds" (facefit.fit.optimize says how time is shared).
 
     Args:
         photo: what the faces were seen in, all in one or each in its own; None: the windows are all there is.
@@ -183,46 +182,3 @@ def _reporter(progress: Progress | None, config: FitConfig) -> Report | None:
     if progress is None:
         return None
     return lambda iteration, energies: progress("full", iteration, config.stage.iterations, energies)
-
-
-def first_guess(
-    observation: Observation, model: FaceModel, config: FitConfig, warm: WarmStart | None = None
-) -> Parameters:
-    """Parameters from landmarks (rigid and landmark stage). Without the landmark energy only the pose is taken from
-    them and the face is the mean one: then segmentation and colours must do the rest.
-
-    Raises:
-        FitError: the landmarks are not those of a face.
-    """
-    if warm is not None and not warm.landmarks:
-        return warm.parameters.to(model.device)
-    camera = window_camera(observation.camera, observation.window)
-    if "landmark" not in config.energies:
-        config = replace(config, landmark_iterations=0)
-    solver = landmark_solver(model)
-    if warm is None:
-        return solver.solve(observation.landmarks, observation.landmark_confidence, camera, config)
-    known = warm.parameters.to(model.device)
-    found = solver.solve(
-        observation.landmarks, observation.landmark_confidence, camera, config, start=known, fixed=warm.fixed
-    )
-    return replace(found, albedo=known.albedo, sh=known.sh, gaze=known.gaze)
-
-
-def first_guesses(
-    observation: Observation, model: FaceModel, config: FitConfig, warm: WarmStart | None = None
-) -> tuple[Parameters | None, dict[int, FitError]]:
-    """`first_guess` of each face on its own: the parameters of those that have one, and the errors of the others."""
-    if model.device.type != "cpu":
-        try:
-            return first_guess(observation, model, config, warm), {}
-        except FitError:
-            pass  # of which face, the next lines find out
-    found, failed = [], {}
-    # on the CPU always one by one: products of several are rounded differently, and nothing is gained by them
-    for face in range(observation.batch):
-        try:
-            found.append(first_guess(observation[face], model, config, None if warm is None else warm[face]))
-        except FitError as error:
-            failed[face] = error
-    return (Parameters.cat(found) if found else None), failed

@@ -1,4 +1,4 @@
-"""The landmark stage of one face on the CPU: the steps of facefit.initialize.LandmarkSolver without torch's overhead,
+"""The landmark stage of one face on the CPU: the steps of facefit.fit.landmark_stage.LandmarkSolver without torch's overhead,
 which is most of the time of its batched twin on systems so small. Products of large matrices go to torch, whose number
 of threads is the caller's choice.
 """
@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from numba import njit
 
+from ..errors import FitError
+from ..scene.landmarks import landmark_trust
 from .config import FitConfig
-from .errors import FitError
-from .initialize import IMMOVABLE, POSE, LandmarkSolver
-from .scene.landmarks import landmark_trust
+from .landmark_basis import IMMOVABLE, POSE
+from .landmark_stage import LandmarkSolver
 
 # A step below both ends the iteration: what would follow is a tenth of it, and the full stage moves more in one step.
 STILL_COEFFICIENT, STILL_MILLIMETRE = 3e-3, 0.1

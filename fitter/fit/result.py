@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from .anatomy.landmarks import LANDMARKS7
-from .errors import FitError
-from .geometry.camera import Camera, WindowTransform
-from .geometry.rotation import rotation_matrix
-from .model.face_model import FaceModel
-from .observe.observation import Observation
-from .scene.parameters import Parameters
+from ..anatomy.landmarks import LANDMARKS7
+from ..errors import FitError
+from ..geometry.camera import Camera, WindowTransform
+from ..geometry.rotation import rotation_matrix
+from ..model.face_model import FaceModel
+from ..observe.observation import Observation
+from ..scene.parameters import Parameters
 
 SPACES = ("model", "camera")
 

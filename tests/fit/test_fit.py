@@ -8,9 +8,9 @@ import torch
 from helpers.rendered_face import person, photograph, together
 
 from facefit.anatomy.parts import PARTS
-from facefit.config import FitConfig, Weights, override
 from facefit.errors import FitError, NoFaceError
-from facefit.fit import fit_batch, fit_photo
+from facefit.fit.config import FitConfig, Weights, override
+from facefit.fit.fit import fit_batch, fit_photo
 from facefit.geometry.camera import project
 from facefit.geometry.rotation import rotation_matrix
 from facefit.metrics.part_iou import mean_iou

@@ -1,0 +1,1 @@
+"""The descent: from an observation to the parameters that explain it."""

@@ -87,9 +87,9 @@ class Worker:
     def _run(self, case: Case, about: dict) -> tuple[dict, np.ndarray | None]:
         from benchmarks.scoring import score
         from facefit.fit.fit import fit_photo
+        from facefit.output.overlay import overlay
+        from facefit.output.texture import unwrap
         from facefit.photo.photo import read_photo
-        from facefit.report import overlay
-        from facefit.texture import unwrap
 
         began = time.perf_counter()
         photo = read_photo(case.photo)

@@ -24,7 +24,7 @@ _PUBLIC = {
     "Parameters": "facefit.scene.parameters",
     "read_photo": "facefit.photo.photo",
     "WarmStart": "facefit.fit.warm_start",
-    "write_result": "facefit.export",
+    "write_result": "facefit.output.write",
 }
 __all__ = sorted(_PUBLIC)
 

@@ -31,13 +31,13 @@ from .files.numbers import finite
 from .files.outputs import numbered
 from .fit.fit import fit_batch
 from .fit.result import FitFailure, FitResult
-from .fits import find_fits, load_result
 from .geometry.camera import Camera, WindowTransform
 from .job import Files, Job, load_job
 from .manifest import Record
 from .observe.faces import select_faces
 from .observe.observation import Observation
 from .observe.observe import observe
+from .output.read_back import find_fits, load_result
 from .photo.photo import Photo, read_photo
 from .sheet_pictures import photo_jpg, thumbnail_jpg
 

@@ -17,9 +17,9 @@ from .errors import InputError
 from .files.mesh_bytes import plain_obj
 from .files.outputs import write_files
 from .fit.result import FitResult
-from .fits import Fit, load_result
 from .geometry.closest_point import ClosestPoint
 from .model.face_model import FaceModel
+from .output.read_back import Fit, load_result
 
 # REALY's 85 points (Chai et al. 2022) are iBug's 68 and 17 on cheeks and chin, here as blends of MediaPipe's landmarks:
 # those that come closest to the points of the templates published with the benchmark (HIFI3D, FLAME), laid over the

@@ -44,11 +44,11 @@ def convert(
 
     fit = one_fit(result)
     from .convert_files import conversion_files, source_files, source_model
-    from .export import output_paths
     from .files.outputs import check_outputs, write_files
-    from .fits import load_result
     from .model.catalogue import BUNDLED, resolve
     from .model.model_file import load_model
+    from .output.read_back import load_result
+    from .output.write import output_paths
 
     wanted = load_model(target)
     inputs = [*source_files(fit), *(Path(resolve(name)) for name in (target, model) if name not in (None, BUNDLED))]

@@ -79,7 +79,7 @@ def parts(fits, labels, suffix, label_map, ignore, skip_absent, parser, model, j
         score_parts,
     )
     from .files.label_picture import read_label_picture
-    from .fits import load_result
+    from .output.read_back import load_result
     from .photo.window import sample_labels
 
     try:
@@ -135,7 +135,7 @@ def landmarks(fits, landmarks, model, json_file, debug) -> None:
     from .evaluate_compare import summarise
 
     if landmarks is None:
-        from .fits import find_fits
+        from .output.read_back import find_fits
 
         rows = [
             {"name": fit.name, "landmark_error": {"all": fit.document.get("landmark_error")}} for fit in find_fits(fits)
@@ -155,7 +155,7 @@ def _landmark_rows(fits, folder: Path, model) -> list[dict]:
     from .errors import InputError
     from .evaluate_landmarks import landmark_scores
     from .files.read_points import POINTS, read_points
-    from .fits import load_result
+    from .output.read_back import load_result
 
     if not folder.is_dir():
         raise click.UsageError(f"--landmarks {folder}: no such folder")
@@ -292,7 +292,7 @@ def compare(first, second, sheet_file, rows, model, json_file, debug) -> None:  
     if sheet_file is not None and sheet_file.suffix.lower() != ".png":
         raise click.UsageError(f"--sheet {sheet_file}: expected a name that ends in .png")
     from .evaluate_compare import compare_fits
-    from .fits import find_fits
+    from .output.read_back import find_fits
 
     sides = find_fits([first]), find_fits([second])
     result = compare_fits(*sides)
@@ -316,7 +316,7 @@ def _draw_sheet(sides, table: list[dict], path: Path, rows: int, model) -> None:
     from .evaluate_compare import sheet
     from .files.mesh_bytes import png_bytes
     from .files.outputs import check_outputs, write_files
-    from .fits import load_result
+    from .output.read_back import load_result
 
     check_outputs([path], [fit.path for side in sides for fit in side])
 

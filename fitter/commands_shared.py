@@ -19,15 +19,15 @@ DEBUG = click.option("--debug", is_flag=True, hidden=True)
 
 def load_fits(paths: Iterable[Path], model):
     """The fits that the paths name, and the face model they were made with."""
-    from .fits import find_fits
+    from .output.read_back import find_fits
 
     fits = find_fits(paths)
     return fits, model_of(fits, model)
 
 
 def model_of(fits, model):
-    from .fits import check_model
     from .model.model_file import load_model
+    from .output.read_back import check_model
 
     loaded = load_model(model)
     check_model(fits, loaded)

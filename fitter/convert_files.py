@@ -3,7 +3,7 @@
 The JSON (`format` "facefit-conversion", `format_version` 1) lies beside the mesh. The mesh lies where the source's mesh
 lies: in the source's coordinates, so that the two overlay each other.
 
-* `mesh`, `camera`, `landmarks7`, `photo`: as in a result (facefit.export), for this mesh; `mesh.space` is that of the
+* `mesh`, `camera`, `landmarks7`, `photo`: as in a result (facefit.output.write), for this mesh; `mesh.space` is that of the
   source.
 * `model`: the target; `source`: the file that was converted, and the model it was fitted with.
 * `parameters`: identity, expression, joints and gaze of the target model; `rotvec` and `translation` map its model
@@ -27,16 +27,18 @@ from .anatomy.landmarks import LANDMARK7_NAMES, LANDMARKS7
 from .bundled import model_path
 from .convert import Conversion
 from .errors import InputError
-from .export import finite, mesh_contents, output_paths
-from .export_gltf import morph_glb, morph_targets
-from .fits import Fit, check_model
 from .geometry.triangles import vertex_normals
 from .model.catalogue import BUNDLED, installed
 from .model.face_model import FaceModel
 from .model.model_file import load_model
 from .model.regions import regions
-from .texture import texels
-from .texture_transfer import albedo_texture, painted, transfer
+from .output.document import finite
+from .output.morph_targets import morph_glb, morph_targets
+from .output.read_back import Fit, check_model
+from .output.read_texture import painted
+from .output.texture import texels
+from .output.write import mesh_contents, output_paths
+from .texture_transfer import albedo_texture, transfer
 from .version import facefit_version
 
 FORMAT, FORMAT_VERSION = "facefit-conversion", 1

@@ -11,9 +11,9 @@ import torch
 from .anatomy.parts import LABEL, LABELS, MERGED, PARTS
 from .errors import InputError
 from .fit.result import FitResult
-from .fits import Fit
 from .geometry.camera import WindowTransform, project, window_camera
 from .metrics.part_iou import part_iou
+from .output.read_back import Fit
 
 # What the numbers of a label picture mean. `eyes`, `brows`, `lips`, `mouth`: what the data do not tell apart.
 LABEL_MAPS: dict[str, dict[int, str]] = {
@@ -110,8 +110,9 @@ def parsed_render(result: FitResult, segmenter, window: WindowTransform) -> np.n
         (S, S) uint8 labels as the segmenter gives them.
     Source: Wang et al. 2024, sec. 5.2.
     """
+    from .output.overlay import shading_normals
     from .render.lighting import shade
-    from .render.view import shading_normals, view
+    from .render.view import view
     from .scene.part_picture import mesh_faces
 
     faces = mesh_faces(result.model)

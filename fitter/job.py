@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from .compute.machine import usable_device
 from .errors import ImageError
-from .export import output_paths, result_files
 from .files.numbers import finite
 from .files.outputs import check_outputs, numbered, write_files
 from .fit.fit import fit_photo
 from .job_options import JobOptions
+from .output.overlay import labels_png, overlay_png
+from .output.write import output_paths, result_files
 from .photo.photo import Photo
-from .report import labels_png, overlay_png
 
 if TYPE_CHECKING:
     from .fit.result import FitResult

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from .fit.result import FitResult
+from .output.overlay import PANELS, overlay
 from .photo.photo import Photo
-from .report import PANELS, overlay
 
 SIDE = 192  # pixels of one panel
 SHOWN = ("photo", "mesh over photo", "geometry")

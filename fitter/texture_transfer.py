@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import json
-import struct
-from pathlib import Path
-
 import numpy as np
 
-from . import texture_kernels as kernels
 from .anatomy.parts import LABEL
-from .errors import InputError
 from .geometry.closest_point import ClosestPoint
 from .geometry.triangles import triangle_normals, triangle_weights
 from .model.face_model import FaceModel
 from .model.regions import BALLS, NONE, SKIN, Regions
 from .model.surface_fit import FACING, GroupedSurface
-from .texture import fill_gutter, texels
+from .output import texture_kernels as kernels
+from .output.texture import fill_gutter, texels
 
 NEAR, FAR = 4.0, 12.0  # mm to the other surface over which its colour gives way to the model's own skin
+
 FLAT = np.array([1.0, 1.0, 0.1])  # how much apart in depth counts inside the mouth
 
 
@@ -99,43 +94,3 @@ def _bilinear(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     columns, rows = (np.resize(v - 0.5, count).astype(np.float32).reshape(-1, wide) for v in (x, y))
     picked = cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return picked.reshape(-1, 3)[: len(x)] / 255.0
-
-
-def painted(mesh: Path, vertices: int) -> np.ndarray | None:
-    """What a mesh that facefit wrote is painted with: its texture (H, W, 3), its vertices' colours (V, 3) for PLY, or
-    None when the files are gone.
-
-    Raises:
-        InputError: they are damaged.
-    """
-    suffix = mesh.suffix.lower()
-    path = mesh.with_name(f"{mesh.stem}_texture.png") if suffix == ".obj" else mesh
-    if not path.is_file():
-        return None
-    try:
-        data = path.read_bytes()
-        if suffix == ".ply":
-            return _ply_colours(data, vertices)
-        if suffix == ".glb":
-            data = _glb_image(data)
-        from PIL import Image
-
-        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    except Exception as error:  # whatever a damaged file leads to
-        raise InputError(f"{path}: not a mesh or texture that facefit wrote ({error})") from None
-
-
-def _ply_colours(data: bytes, vertices: int) -> np.ndarray:
-    start = data.index(b"end_header\n") + len(b"end_header\n")
-    row = np.dtype([("xyz", "<f4", 3), ("normal", "<f4", 3), ("rgb", "u1", 3)])  # as facefit.files.mesh_bytes writes it
-    return np.frombuffer(data, row, vertices, start)["rgb"].copy()
-
-
-def _glb_image(data: bytes) -> bytes:
-    (length,) = struct.unpack_from("<I", data, 12)
-    document = json.loads(data[20 : 20 + length])
-    view = document["bufferViews"][document["images"][0]["bufferView"]]
-    start = 20 + length + 8 + view["byteOffset"]
-    return data[start : start + view["byteLength"]]

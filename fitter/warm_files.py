@@ -7,8 +7,8 @@ from pathlib import Path
 from .errors import InputError
 from .fit.result import FitResult
 from .fit.warm_start import WarmStart
-from .fits import Fit, check_model, find_fits, load_result
 from .model.face_model import FaceModel
+from .output.read_back import Fit, check_model, find_fits, load_result
 from .photo.photo import Photo
 
 

@@ -12,11 +12,12 @@ from helpers.toy_faces import toy_face
 from PIL import Image
 
 from facefit.anatomy.landmarks import LANDMARKS7
-from facefit.export import reproject, write_result
 from facefit.files.read_mesh import read_mesh
 from facefit.files.read_points import read_points
 from facefit.geometry.similarity import fit_similarity
 from facefit.model.model_file import load_model, save_arrays
+from facefit.output.document import reproject
+from facefit.output.write import write_result
 
 
 def picture(path):

@@ -10,8 +10,8 @@ from helpers.synthetic_result import synthetic_result
 from PIL import Image
 
 from facefit.errors import InputError
-from facefit.export import write_result
 from facefit.fit.warm_start import WarmStart
+from facefit.output.write import write_result
 from facefit.photo.photo import Photo
 from facefit.warm_files import refined, same_person
 

@@ -16,12 +16,13 @@ from facefit.anatomy.parts import LABEL
 from facefit.benchmark_files import barycentric, realy_keypoints
 from facefit.evaluate_parts import parse_label_map, scored_parts, to_labels
 from facefit.evaluate_scan import error_colours, face_region
-from facefit.export import reproject, write_result
 from facefit.files.read_mesh import read_mesh
 from facefit.files.read_points import read_points
 from facefit.geometry.closest_point import ClosestPoint
 from facefit.metrics.part_iou import part_iou
 from facefit.model.model_file import load_model, save_arrays
+from facefit.output.document import reproject
+from facefit.output.write import write_result
 from facefit.scene.part_picture import render_labels
 
 

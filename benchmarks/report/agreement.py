@@ -124,15 +124,15 @@ def part_pairs(fit: Path, case: Case, metrics: Path) -> list[Pair]:
 
 def write_fits(chosen: list[Case], folder: Path) -> Iterator[tuple[Case, Path]]:
     """Fit each photo in a few iterations and write mesh, JSON and labels; yields the case and its mesh."""
-    from facefit.export import write_result
     from facefit.fit.config import FitConfig, Stage
     from facefit.fit.fit import fit_photo
     from facefit.model.model_file import load_model
     from facefit.observe.mediapipe_detector import load_detector
     from facefit.observe.segment.load import load_segmenter
+    from facefit.output.overlay import labels_png
+    from facefit.output.write import write_result
     from facefit.photo.photo import read_photo
     from facefit.render import load_renderer
-    from facefit.report import labels_png
 
     config = replace(FitConfig(), stage=Stage(iterations=4))
     tools = {

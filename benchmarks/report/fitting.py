@@ -118,7 +118,7 @@ class Worker:
         from benchmarks.report.surface import worst_zone
         from benchmarks.scoring import score
         from facefit.fit.fit import fit_batch
-        from facefit.report import overlay
+        from facefit.output.overlay import overlay
 
         began = time.perf_counter()
         change = CORRUPTIONS[run.corruption]

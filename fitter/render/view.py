@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..fit.result import FitResult
 from ..geometry.camera import Camera, WindowTransform, to_clip_space, window_camera
 from . import load_renderer
 
@@ -75,10 +74,3 @@ def face_box(verts: np.ndarray, camera: Camera) -> tuple[float, float, float, fl
     focal, centre = (value[0].double().cpu().numpy() for value in (camera.focal, camera.centre))
     pixels = centre + focal * front[:, :2] / -front[:, 2:] * (1, -1)
     return (*pixels.min(0).tolist(), *pixels.max(0).tolist())
-
-
-def shading_normals(result: FitResult) -> torch.Tensor:
-    """(1, V, 3) unit vertex normals in camera space."""
-    from .lighting import vertex_normals
-
-    return vertex_normals(torch.from_numpy(result.verts_in("camera")).float()[None], result.model.faces.cpu())

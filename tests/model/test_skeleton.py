@@ -179,10 +179,11 @@ def test_a_wrong_file_is_one_line(change, message):
 def test_a_whole_fit_turns_the_jaw_and_writes_it_down(tmp_path):
     """From landmarks alone, on a photo that says nothing else: the optimiser's joints, the JSON, and back."""
     from facefit.anatomy.parts import MASKS
-    from facefit.export import load_parameters, write_result
     from facefit.fit.fit import fit_batch
     from facefit.geometry.camera import WindowTransform
     from facefit.observe.observation import Observation
+    from facefit.output.document import load_parameters
+    from facefit.output.write import write_result
     from facefit.render import load_renderer
 
     model = from_arrays(jointed_arrays(pose=False))

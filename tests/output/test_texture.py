@@ -8,7 +8,7 @@ import torch
 from helpers.synthetic_result import paint, synthetic_result
 
 from facefit.anatomy.parts import MASKS
-from facefit.texture import mirrored_corners, texels, unwrap
+from facefit.output.texture import mirrored_corners, texels, unwrap
 
 SIZE = 256
 

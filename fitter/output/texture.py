@@ -17,15 +17,16 @@ import torch
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
+from ..anatomy.parts import LABEL, MASKS
+from ..fit.result import FitResult
+from ..geometry.mesh_graph import _components
+from ..model.face_model import FaceModel
+from ..render import load_renderer
+from ..render.lighting import shade
+from ..render.view import View, face_box, make_window, view
+from ..scene.part_picture import mesh_faces, part_labels
 from . import texture_kernels as kernels
-from .anatomy.parts import LABEL, MASKS
-from .fit.result import FitResult
-from .geometry.mesh_graph import _components
-from .model.face_model import FaceModel
-from .render import load_renderer
-from .render.lighting import shade
-from .render.view import View, face_box, make_window, shading_normals, view
-from .scene.part_picture import mesh_faces, part_labels
+from .overlay import shading_normals
 
 _SILHOUETTE_FADE = 3.0  # mm from the background over which the photo fades in: about the error of a good fit
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from .files.glb import (
+from ..files.glb import (
     _ARRAY_BUFFER,
     _ELEMENT_ARRAY_BUFFER,
     _FLOAT,
@@ -22,9 +22,9 @@ from .files.glb import (
     _Buffer,
     _packed,
 )
-from .fit.result import FitResult
-from .geometry.triangles import vertex_normals
-from .model.face_model import FaceModel
+from ..fit.result import FitResult
+from ..geometry.triangles import vertex_normals
+from ..model.face_model import FaceModel
 
 # A full `eyeLook` activation turns the eyeball by this much: the comfortable range of the eye before the head follows.
 LOOK_RADIANS = {"In": np.radians(30.0), "Out": np.radians(30.0), "Up": np.radians(25.0), "Down": np.radians(30.0)}

@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .anatomy.parts import MASKS
-from .errors import InputError
-from .export import FORMAT, FORMAT_VERSION, SUFFIXES, load_parameters
-from .fit.result import FitResult
-from .geometry.camera import Camera, WindowTransform
-from .model.face_model import FaceModel
-from .observe.observation import Observation
-from .photo.photo import read_photo
-from .scene.parameters import Parameters
+from ..anatomy.parts import MASKS
+from ..errors import InputError
+from ..fit.result import FitResult
+from ..geometry.camera import Camera, WindowTransform
+from ..model.face_model import FaceModel
+from ..observe.observation import Observation
+from ..photo.photo import read_photo
+from ..scene.parameters import Parameters
+from .document import FORMAT, FORMAT_VERSION, load_parameters
+from .write import SUFFIXES
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .anatomy.parts import PALETTE
-from .files.mesh_bytes import png_bytes
-from .files.outputs import write_files
-from .fit.result import FitResult
-from .geometry.camera import Camera, WindowTransform
-from .photo.window import sample_window
-from .render.view import View, face_box, make_window, shading_normals, view
-from .scene.part_picture import mesh_faces, part_labels, render_labels
+from ..anatomy.parts import PALETTE
+from ..files.mesh_bytes import png_bytes
+from ..files.outputs import write_files
+from ..fit.result import FitResult
+from ..geometry.camera import Camera, WindowTransform
+from ..photo.window import sample_window
+from ..render.view import View, face_box, make_window, view
+from ..scene.part_picture import mesh_faces, part_labels, render_labels
 
 PANEL = 512  # pixels
 
@@ -115,7 +115,7 @@ def _clay(verts: np.ndarray, normals: np.ndarray) -> np.ndarray:
 
 def _lit(result: FitResult, normals: torch.Tensor) -> np.ndarray:
     """(V, 3) the fitted albedo under the fitted light."""
-    from .render.lighting import shade
+    from ..render.lighting import shade
 
     with torch.no_grad():
         albedo = result.model.albedo(result.parameters.albedo.cpu()).float()
@@ -130,3 +130,10 @@ def _grid(seen: View, mean: np.ndarray, faces: np.ndarray) -> np.ndarray:
     edge[:, 1:] |= (cell[:, 1:] != cell[:, :-1]).any(-1)
     edge[1:] |= (cell[1:] != cell[:-1]).any(-1)
     return edge
+
+
+def shading_normals(result: FitResult) -> torch.Tensor:
+    """(1, V, 3) unit vertex normals in camera space."""
+    from ..render.lighting import vertex_normals
+
+    return vertex_normals(torch.from_numpy(result.verts_in("camera")).float()[None], result.model.faces.cpu())

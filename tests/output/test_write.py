@@ -15,11 +15,12 @@ from PIL import Image
 
 import facefit.files.outputs
 from facefit.errors import OutputError
-from facefit.export import load_parameters, output_paths, reproject, write_result
-from facefit.export_gltf import look_gaze, morph_targets
 from facefit.fit.result import FitResult
 from facefit.geometry.camera import project
 from facefit.geometry.triangles import vertex_normals
+from facefit.output.document import load_parameters, reproject
+from facefit.output.morph_targets import look_gaze, morph_targets
+from facefit.output.write import output_paths, write_result
 
 
 @pytest.fixture(scope="module")

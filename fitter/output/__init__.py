@@ -1,0 +1,1 @@
+"""A fit as files, and back."""

@@ -1,0 +1,52 @@
+"""Colours of a mesh file, read."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+
+
+def painted(mesh: Path, vertices: int) -> np.ndarray | None:
+    """What a mesh that facefit wrote is painted with: its texture (H, W, 3), its vertices' colours (V, 3) for PLY, or
+    None when the files are gone.
+
+    Raises:
+        InputError: they are damaged.
+    """
+    suffix = mesh.suffix.lower()
+    path = mesh.with_name(f"{mesh.stem}_texture.png") if suffix == ".obj" else mesh
+    if not path.is_file():
+        return None
+    try:
+        data = path.read_bytes()
+        if suffix == ".ply":
+            return _ply_colours(data, vertices)
+        if suffix == ".glb":
+            data = _glb_image(data)
+        from PIL import Image
+
+        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except Exception as error:  # whatever a damaged file leads to
+        raise InputError(f"{path}: not a mesh or texture that facefit wrote ({error})") from None
+
+
+def _ply_colours(data: bytes, vertices: int) -> np.ndarray:
+    start = data.index(b"end_header\n") + len(b"end_header\n")
+    row = np.dtype([("xyz", "<f4", 3), ("normal", "<f4", 3), ("rgb", "u1", 3)])  # as facefit.files.mesh_bytes writes it
+    return np.frombuffer(data, row, vertices, start)["rgb"].copy()
+
+
+def _glb_image(data: bytes) -> bytes:
+    (length,) = struct.unpack_from("<I", data, 12)
+    document = json.loads(data[20 : 20 + length])
+    view = document["bufferViews"][document["images"][0]["bufferView"]]
+    start = 20 + length + 8 + view["byteOffset"]
+    return data[start : start + view["byteLength"]]

@@ -163,7 +163,7 @@ def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **
     from facefit.photo.photo import read_photo
 
     picture = read_photo(photo)
-    from facefit.job import Files, check_files
+    from facefit.job.job import Files, check_files
     from facefit.progress import Progress
 
     files = Files(output, overlay, labels)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .job_options import JobOptions
+from .job.options import JobOptions
 
 
 @dataclass(frozen=True)

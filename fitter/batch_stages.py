@@ -32,7 +32,7 @@ from .files.outputs import numbered
 from .fit.fit import fit_batch
 from .fit.result import FitFailure, FitResult
 from .geometry.camera import Camera, WindowTransform
-from .job import Files, Job, load_job
+from .job.job import Files, Job, load_job
 from .manifest import Record
 from .observe.faces import select_faces
 from .observe.observation import Observation

@@ -40,7 +40,7 @@ def convert(
     """
     check_mesh_suffix(output)
     from .errors import InputError
-    from .warm_files import one_fit
+    from .job.beginnings import one_fit
 
     fit = one_fit(result)
     from .convert_files import conversion_files, source_files, source_model

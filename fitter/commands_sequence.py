@@ -58,7 +58,7 @@ def beginnings(own: dict) -> list[Path]:
     """The files that --init and --like name. Raises InputError, before anything is loaded, for what is no fit."""
     paths = [own[name] for name in ("init", "like") if own[name] is not None]
     if paths:
-        from .warm_files import one_fit
+        from .job.beginnings import one_fit
 
         for path in paths:
             one_fit(path)
@@ -69,7 +69,7 @@ def warm_job(job, own: dict, photo):
     """The job with the beginning that --init or --like name."""
     from dataclasses import replace
 
-    from .warm_files import refined, same_person
+    from .job.beginnings import refined, same_person
 
     if own["init"] is not None:
         warm, focal = refined(own["init"], job.model, photo)
@@ -96,8 +96,8 @@ def fit_frames(source: Path, output: Path, own: dict, options: dict[str, Any]) -
     frames = open_frames(source, own["fps"], own["every"] or 1, own["frames"])
     job = load(options)
 
+    from .job.beginnings import same_person
     from .sequence import SHARE_AFTER, SequenceFitter
-    from .warm_files import same_person
 
     fitter = SequenceFitter(
         job.config, job.model, job.detector, job.segmenter, job.renderer, job.device, job.faces, job.focal, job.fov,

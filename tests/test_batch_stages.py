@@ -19,7 +19,7 @@ from facefit.bundled import model_path
 from facefit.errors import NoFaceError
 from facefit.fit.config import FitConfig, Stage
 from facefit.fit.fit import fit_photo
-from facefit.job_options import JobOptions
+from facefit.job.options import JobOptions
 from facefit.photo.photo import read_photo
 
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
@@ -40,7 +40,7 @@ def astronaut(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def job():
-    from facefit.job import load_job
+    from facefit.job.job import load_job
 
     return load_job(OPTIONS)
 

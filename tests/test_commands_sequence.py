@@ -11,9 +11,9 @@ from PIL import Image
 
 from facefit.errors import InputError
 from facefit.fit.warm_start import WarmStart
+from facefit.job.beginnings import refined, same_person
 from facefit.output.write import write_result
 from facefit.photo.photo import Photo
-from facefit.warm_files import refined, same_person
 
 
 @pytest.fixture

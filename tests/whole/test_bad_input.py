@@ -240,9 +240,9 @@ class TestOutput:
 
     def test_full_disk(self, facefit, photo, tmp_path, monkeypatch):
         """The system refuses to let a file grow, as on a full disk: the mesh is too long, nothing stays."""
-        import facefit.job
+        import facefit.job.job
 
-        real = facefit.job.write_files
+        real = facefit.job.job.write_files
 
         def write_files(*args):
             limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -252,7 +252,7 @@ class TestOutput:
             finally:
                 resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
-        monkeypatch.setattr(facefit.job, "write_files", write_files)
+        monkeypatch.setattr(facefit.job.job, "write_files", write_files)
         (tmp_path / "out").mkdir()
         refused(facefit(photo, "-o", tmp_path / "out" / "m.obj", "-q", *QUICK), 6, "m.obj", "too large")
         assert os.listdir(tmp_path / "out") == []

@@ -77,15 +77,15 @@ def fake(monkeypatch):
     def result_files(result, output, *, space, texture_size):
         return {output: f"{space} {texture_size}".encode(), output.with_suffix(".json"): b"{}"}
 
-    import facefit.job
+    import facefit.job.job
     import facefit.model.face_model
     import facefit.observe.mediapipe_detector
     import facefit.render
 
-    monkeypatch.setattr(facefit.job, "fit_photo", fit_photo)
-    monkeypatch.setattr(facefit.job, "result_files", result_files)
-    monkeypatch.setattr(facefit.job, "overlay_png", lambda result: b"picture")
-    monkeypatch.setattr(facefit.job, "labels_png", lambda result: b"picture")
+    monkeypatch.setattr(facefit.job.job, "fit_photo", fit_photo)
+    monkeypatch.setattr(facefit.job.job, "result_files", result_files)
+    monkeypatch.setattr(facefit.job.job, "overlay_png", lambda result: b"picture")
+    monkeypatch.setattr(facefit.job.job, "labels_png", lambda result: b"picture")
     monkeypatch.setattr(facefit.model.face_model, "load_model", lambda path, device: f"model {path}")
     monkeypatch.setattr(facefit.observe.mediapipe_detector, "load_detector", lambda: "detector")
     monkeypatch.setattr(facefit.render, "load_renderer", lambda name, device: f"{name} {device}")

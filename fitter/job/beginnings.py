@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .errors import InputError
-from .fit.result import FitResult
-from .fit.warm_start import WarmStart
-from .model.face_model import FaceModel
-from .output.read_back import Fit, check_model, find_fits, load_result
-from .photo.photo import Photo
+from ..errors import InputError
+from ..fit.result import FitResult
+from ..fit.warm_start import WarmStart
+from ..model.face_model import FaceModel
+from ..output.read_back import Fit, check_model, find_fits, load_result
+from ..photo.photo import Photo
 
 
 def refined(path: Path, model: FaceModel, photo: Photo | None = None) -> tuple[WarmStart, float]:

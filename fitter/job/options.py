@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .fit.config import FitConfig, override, preset
+from ..fit.config import FitConfig, override, preset
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .compute.machine import usable_device
-from .errors import ImageError
-from .files.numbers import finite
-from .files.outputs import check_outputs, numbered, write_files
-from .fit.fit import fit_photo
-from .job_options import JobOptions
-from .output.overlay import labels_png, overlay_png
-from .output.write import output_paths, result_files
-from .photo.photo import Photo
+from ..compute.machine import usable_device
+from ..errors import ImageError
+from ..files.numbers import finite
+from ..files.outputs import check_outputs, numbered, write_files
+from ..fit.fit import fit_photo
+from ..output.overlay import labels_png, overlay_png
+from ..output.write import output_paths, result_files
+from ..photo.photo import Photo
+from .options import JobOptions
 
 if TYPE_CHECKING:
-    from .fit.result import FitResult
+    from ..fit.result import FitResult
 
 ProgressCall = Callable[[str, int, int, dict], None]
 
@@ -143,10 +143,10 @@ def load_job(options: JobOptions) -> Job:
         ValueError: an option's value is not accepted, or there is no such device. ModelError: as `load_model`.
     """
     # imported here: each of them is patched or replaced on its own in tests and by users
-    from .model.model_file import load_model
-    from .observe.mediapipe_detector import load_detector
-    from .observe.segment.load import load_segmenter
-    from .render import load_renderer
+    from ..model.model_file import load_model
+    from ..observe.mediapipe_detector import load_detector
+    from ..observe.segment.load import load_segmenter
+    from ..render import load_renderer
 
     config = options.config()
     device = usable_device(options.device, options.renderer)

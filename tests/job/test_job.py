@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from facefit.compute.machine import usable_device
-from facefit.job_options import JobOptions
+from facefit.job.options import JobOptions
 
 
 def test_without_a_gpu():
@@ -22,7 +22,7 @@ def test_without_a_gpu():
 def test_a_gpu_without_its_renderer_is_left_alone(monkeypatch, caplog):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with caplog.at_level(logging.WARNING, "facefit.job"):
+    with caplog.at_level(logging.WARNING, "facefit.job.job"):
         assert usable_device("auto") == "cpu"
     assert "nvdiffrast" in caplog.text
     caplog.clear()

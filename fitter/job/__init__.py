@@ -1,0 +1,1 @@
+"""One photo with its instruments and its files."""

@@ -25,11 +25,11 @@ import torch
 
 from benchmarks.dataset import Scan, read_scan
 from facefit.anatomy.landmarks import LANDMARKS7
+from facefit.convert.surface_fit import Samples, SurfaceFit, fit_surface, near_face
 from facefit.geometry.triangles import sample_surface
 from facefit.metrics.scan_distance import scan_distances, scan_error
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
-from facefit.model.surface_fit import Samples, SurfaceFit, fit_surface, near_face
 
 SCANS = ("lps", "james")
 POINTS = 4000  # of a scan's face that are fitted

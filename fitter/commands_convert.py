@@ -43,7 +43,7 @@ def convert(
     from .job.beginnings import one_fit
 
     fit = one_fit(result)
-    from .convert_files import conversion_files, source_files, source_model
+    from .convert.conversion_files import conversion_files, source_files, source_model
     from .files.outputs import check_outputs, write_files
     from .model.catalogue import BUNDLED, resolve
     from .model.model_file import load_model
@@ -57,7 +57,7 @@ def convert(
     if used.checksum == wanted.checksum:
         raise click.UsageError(f"--to {target}: {fit.path} is in that model already")
     began = time.perf_counter()
-    from .convert import convert as run
+    from .convert.convert import convert as run
 
     try:
         conversion = run(load_result(fit, used), wanted, residual=not no_residual)

@@ -23,23 +23,23 @@ from pathlib import Path
 
 import numpy as np
 
-from .anatomy.landmarks import LANDMARK7_NAMES, LANDMARKS7
-from .bundled import model_path
+from ..anatomy.landmarks import LANDMARK7_NAMES, LANDMARKS7
+from ..bundled import model_path
+from ..errors import InputError
+from ..geometry.triangles import vertex_normals
+from ..model.catalogue import BUNDLED, installed
+from ..model.face_model import FaceModel
+from ..model.model_file import load_model
+from ..output.document import finite
+from ..output.morph_targets import morph_glb, morph_targets
+from ..output.read_back import Fit, check_model
+from ..output.read_texture import painted
+from ..output.texture import texels
+from ..output.write import mesh_contents, output_paths
+from ..version import facefit_version
 from .convert import Conversion
-from .errors import InputError
-from .geometry.triangles import vertex_normals
-from .model.catalogue import BUNDLED, installed
-from .model.face_model import FaceModel
-from .model.model_file import load_model
-from .model.regions import regions
-from .output.document import finite
-from .output.morph_targets import morph_glb, morph_targets
-from .output.read_back import Fit, check_model
-from .output.read_texture import painted
-from .output.texture import texels
-from .output.write import mesh_contents, output_paths
+from .regions import regions
 from .texture_transfer import albedo_texture, transfer
-from .version import facefit_version
 
 FORMAT, FORMAT_VERSION = "facefit-conversion", 1
 KEPT = ("identity", "expression", "joints", "gaze", "rotvec", "translation")  # parameters of the target

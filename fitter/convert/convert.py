@@ -1,10 +1,10 @@
 """The same face in another model's topology: its components fitted to the surface of a fit, then what they miss.
 
 1. The target model's identity, expression and joints are fitted to points of the source's surface, each compared with
-   the target's triangles of the same part (facefit.model.surface_fit). All 478 landmarks, which every model carries, are
+   the target's triangles of the same part (facefit.convert.surface_fit). All 478 landmarks, which every model carries, are
    the start and hold what may slide. Expressions of the same name start where the source has them.
 2. The gaze is that of the source: its eyeballs' turn, measured on the vertices.
-3. Smooth offsets of the vertices (facefit.model.residual) close what is left; eyeballs and teeth move rigidly.
+3. Smooth offsets of the vertices (facefit.convert.residual) close what is left; eyeballs and teeth move rigidly.
 
 Everything happens in the source's model space, in millimetres; sizes are never changed.
 """
@@ -19,19 +19,19 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
-from .anatomy.landmarks import FACE_OVAL
-from .anatomy.parts import LABEL
-from .fit.result import FitResult
-from .geometry.closest_point import ClosestPoint
-from .geometry.polygon import inside
-from .geometry.rotation import rotation_vector
-from .geometry.similarity import Similarity, fit_similarity
-from .geometry.triangles import triangle_normals
-from .model.face_model import FaceModel
-from .model.regions import BALLS, FINE, NONE, Regions, oval, regions
-from .model.residual import surface_offsets
-from .model.surface_fit import GroupedSurface, Samples, SurfaceFit, fit_surface
-from .scene.parameters import Parameters
+from ..anatomy.landmarks import FACE_OVAL
+from ..anatomy.parts import LABEL
+from ..fit.result import FitResult
+from ..geometry.closest_point import ClosestPoint
+from ..geometry.polygon import inside
+from ..geometry.rotation import rotation_vector
+from ..geometry.similarity import Similarity, fit_similarity
+from ..geometry.triangles import triangle_normals
+from ..model.face_model import FaceModel
+from ..scene.parameters import Parameters
+from .regions import BALLS, FINE, NONE, Regions, oval, regions
+from .residual import surface_offsets
+from .surface_fit import GroupedSurface, Samples, SurfaceFit, fit_surface
 
 FACE_POINTS, HEAD_POINTS = 4000, 1000  # sampled on the source
 NOISE = 0.7  # mm; half of it would fit 0.02 mm better, with components twice as far from the mean

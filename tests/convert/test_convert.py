@@ -11,17 +11,17 @@ from helpers.toy_model import jointed_arrays
 from scipy import sparse
 
 from facefit.anatomy.parts import LABEL
-from facefit.convert import DIRECTIONS, convert, rest_offsets, surface_errors
-from facefit.convert import _Shown as Shown
+from facefit.convert.convert import DIRECTIONS, convert, rest_offsets, surface_errors
+from facefit.convert.convert import _Shown as Shown
+from facefit.convert.regions import LEFT_BALL, LOWER_LIP, NONE, NOSE, RIGHT_LID, SKIN, UPPER_LIP, oval, regions
+from facefit.convert.residual import FADE, folded_vertices, graph_laplacian, surface_offsets
+from facefit.convert.surface_fit import GroupedSurface
+from facefit.convert.texture_transfer import transfer
 from facefit.geometry.closest_point import ClosestPoint
 from facefit.geometry.polygon import inside
 from facefit.geometry.triangles import vertex_normals
 from facefit.model.model_file import from_arrays
-from facefit.model.regions import LEFT_BALL, LOWER_LIP, NONE, NOSE, RIGHT_LID, SKIN, UPPER_LIP, oval, regions
-from facefit.model.residual import FADE, folded_vertices, graph_laplacian, surface_offsets
-from facefit.model.surface_fit import GroupedSurface
 from facefit.scene.parameters import Parameters
-from facefit.texture_transfer import transfer
 
 GAZE = torch.tensor([[[0.2, -0.1], [0.15, 0.05]]])
 

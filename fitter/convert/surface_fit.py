@@ -11,9 +11,9 @@ from ..anatomy.landmarks import LANDMARKS7
 from ..geometry.closest_point import ClosestPoint
 from ..geometry.similarity import Similarity, fit_similarity
 from ..geometry.triangles import triangle_normals, triangle_weights
+from ..model.face_model import FaceModel
 from ..scene.joint_basis import joint_basis
 from ..scene.parameters import Parameters
-from .face_model import FaceModel
 
 INDEPENDENT = 2000  # the surface counts as so many independent points ...
 

@@ -7,11 +7,11 @@ from helpers.toy_faces import toy_face
 from helpers.toy_model import jointed_arrays
 
 from facefit.anatomy.landmarks import LANDMARKS7
+from facefit.convert.surface_fit import GroupedSurface, Samples, fit_surface, near_face
 from facefit.geometry.closest_point import ClosestPoint
 from facefit.geometry.rotation import rotation_matrix
 from facefit.geometry.triangles import sample_surface, triangle_normals, triangle_weights
 from facefit.model.model_file import from_arrays
-from facefit.model.surface_fit import GroupedSurface, Samples, fit_surface, near_face
 
 IDENTITY = torch.tensor([[1.2, -0.8, 0.5, -1.5]])
 EXPRESSION = torch.tensor([[0.6, 0.0, 0.9]])

@@ -11,7 +11,7 @@ from scipy.sparse import csgraph
 
 from ..anatomy.landmarks import FACE_OVAL
 from ..anatomy.parts import LABEL
-from .face_model import FaceModel
+from ..model.face_model import FaceModel
 
 # Lips, lids and the nose are compared with their like alone; brows and the rest of the head are skin here, for where
 # models end the one and begin the other is a convention.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from .anatomy.parts import LABEL
-from .geometry.closest_point import ClosestPoint
-from .geometry.triangles import triangle_normals, triangle_weights
-from .model.face_model import FaceModel
-from .model.regions import BALLS, NONE, SKIN, Regions
-from .model.surface_fit import FACING, GroupedSurface
-from .output import texture_kernels as kernels
-from .output.texture import fill_gutter, texels
+from ..anatomy.parts import LABEL
+from ..geometry.closest_point import ClosestPoint
+from ..geometry.triangles import triangle_normals, triangle_weights
+from ..model.face_model import FaceModel
+from ..output import texture_kernels as kernels
+from ..output.texture import fill_gutter, texels
+from .regions import BALLS, NONE, SKIN, Regions
+from .surface_fit import FACING, GroupedSurface
 
 NEAR, FAR = 4.0, 12.0  # mm to the other surface over which its colour gives way to the model's own skin
 

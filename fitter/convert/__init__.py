@@ -1,0 +1,1 @@
+"""A fit or a mesh, carried onto another head model."""

@@ -68,8 +68,8 @@ def parts(fits, labels, suffix, label_map, ignore, skip_absent, parser, model, j
     """
     if labels is None and parser is None:
         raise click.UsageError("--labels DIR or --parser FILE is needed: what shall the parts be held against?")
-    from .evaluate_compare import summarise
-    from .evaluate_parts import (
+    from .evaluate.compare import summarise
+    from .evaluate.parts import (
         find_labels,
         parse_label_map,
         parse_window,
@@ -132,7 +132,7 @@ def landmarks(fits, landmarks, model, json_file, debug) -> None:
       facefit eval landmarks meshes/
       facefit eval landmarks meshes/ --landmarks clicked/ --json errors.json
     """
-    from .evaluate_compare import summarise
+    from .evaluate.compare import summarise
 
     if landmarks is None:
         from .output.read_back import find_fits
@@ -153,7 +153,7 @@ def landmarks(fits, landmarks, model, json_file, debug) -> None:
 
 def _landmark_rows(fits, folder: Path, model) -> list[dict]:
     from .errors import InputError
-    from .evaluate_landmarks import landmark_scores
+    from .evaluate.landmarks import landmark_scores
     from .files.read_points import POINTS, read_points
     from .output.read_back import load_result
 
@@ -223,7 +223,7 @@ def scan(
     import numpy as np
 
     from .errors import InputError
-    from .evaluate_scan import compare_to_scan, error_picture, error_ply, mesh_landmarks7, scan_region
+    from .evaluate.scan import compare_to_scan, error_picture, error_ply, mesh_landmarks7, scan_region
     from .files.mesh_bytes import png_bytes
     from .files.outputs import check_outputs, write_files
     from .files.read_mesh import Mesh, read_mesh
@@ -291,7 +291,7 @@ def compare(first, second, sheet_file, rows, model, json_file, debug) -> None:  
     """
     if sheet_file is not None and sheet_file.suffix.lower() != ".png":
         raise click.UsageError(f"--sheet {sheet_file}: expected a name that ends in .png")
-    from .evaluate_compare import compare_fits
+    from .evaluate.compare import compare_fits
     from .output.read_back import find_fits
 
     sides = find_fits([first]), find_fits([second])
@@ -313,7 +313,7 @@ def compare(first, second, sheet_file, rows, model, json_file, debug) -> None:  
 
 
 def _draw_sheet(sides, table: list[dict], path: Path, rows: int, model) -> None:
-    from .evaluate_compare import sheet
+    from .evaluate.compare import sheet
     from .files.mesh_bytes import png_bytes
     from .files.outputs import check_outputs, write_files
     from .output.read_back import load_result
@@ -347,7 +347,7 @@ def export_now(folder, output, list_file, expression, model, debug) -> None:  # 
       facefit batch NoW_Dataset/final_release_version/iphone_pictures -o fits/
       facefit eval export-now fits/ -o now/ --list imagepathsvalidation.txt
     """
-    from .benchmark_files import export_now as export
+    from .evaluate.benchmark_files import export_now as export
 
     wanted = lines_of(list_file) if list_file is not None else []
     fits, model = load_fits([folder], model)
@@ -370,7 +370,7 @@ def export_realy(folder, output, model, debug) -> None:  # fmt: skip
       facefit batch REALY_image/ -o fits/
       facefit eval export-realy fits/ -o realy/
     """
-    from .benchmark_files import export_realy as export
+    from .evaluate.benchmark_files import export_realy as export
 
     fits, model = load_fits([folder], model)
     written, data = export(fits, model, output)

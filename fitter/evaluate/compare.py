@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .anatomy.parts import PARTS
-from .errors import InputError
-from .output.read_back import Fit
+from ..anatomy.parts import PARTS
+from ..errors import InputError
+from ..output.read_back import Fit
 
 
 def summarise(rows: Sequence[dict[str, float | None]]) -> dict[str, dict[str, float | int | None]]:
@@ -86,7 +86,7 @@ def sheet(pairs: Sequence[tuple], panel: int = 256) -> np.ndarray:
     Args:
         pairs: (FitResult, FitResult) with their photos.
     """
-    from .output.overlay import overlay
+    from ..output.overlay import overlay
 
     rows = []
     for first, second in pairs:

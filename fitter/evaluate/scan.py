@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .anatomy.landmarks import LANDMARKS7
-from .errors import InputError
-from .files.mesh_bytes import ply_bytes
-from .files.read_mesh import Mesh
-from .files.read_points import read_points
-from .geometry.camera import Camera
-from .geometry.closest_point import ClosestPoint
-from .geometry.similarity import Similarity
-from .geometry.triangles import vertex_normals
-from .metrics.scan_distance import scan_distances
-from .model.face_model import FaceModel
+from ..anatomy.landmarks import LANDMARKS7
+from ..errors import InputError
+from ..files.mesh_bytes import ply_bytes
+from ..files.read_mesh import Mesh
+from ..files.read_points import read_points
+from ..geometry.camera import Camera
+from ..geometry.closest_point import ClosestPoint
+from ..geometry.similarity import Similarity
+from ..geometry.triangles import vertex_normals
+from ..metrics.scan_distance import scan_distances
+from ..model.face_model import FaceModel
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def error_picture(scan: Mesh, comparison: ScanComparison, limit: float = 5.0, si
 
     The mesh must face +z, as facefit writes it in model space.
     """
-    from .render.view import make_window, view
+    from ..render.view import make_window, view
 
     verts = comparison.motion.inverse(scan.verts)
     measured = np.isfinite(comparison.distances)

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .anatomy.parts import LABEL, LABELS, MERGED, PARTS
-from .errors import InputError
-from .fit.result import FitResult
-from .geometry.camera import WindowTransform, project, window_camera
-from .metrics.part_iou import part_iou
-from .output.read_back import Fit
+from ..anatomy.parts import LABEL, LABELS, MERGED, PARTS
+from ..errors import InputError
+from ..fit.result import FitResult
+from ..geometry.camera import WindowTransform, project, window_camera
+from ..metrics.part_iou import part_iou
+from ..output.read_back import Fit
 
 # What the numbers of a label picture mean. `eyes`, `brows`, `lips`, `mouth`: what the data do not tell apart.
 LABEL_MAPS: dict[str, dict[int, str]] = {
@@ -90,14 +90,14 @@ def find_labels(fit: Fit, folder: Path, suffix: str | None = None) -> Path:
 
 def parts_of_mesh(result: FitResult) -> np.ndarray:
     """(H, W) uint8: the visible parts of the fitted mesh in the photo's pixels, labels 0 to 10."""
-    from .scene.part_picture import render_labels
+    from ..scene.part_picture import render_labels
 
     return render_labels(result.model, result.verts_in("camera"), result.camera, *result.photo_size)
 
 
 def parse_window(result: FitResult, size: int = 512) -> WindowTransform:
     """The window that was fitted, in `size` x `size` pixels: where a parser looks."""
-    from .render.view import make_window
+    from ..render.view import make_window
 
     side = result.window.size / float(result.window.scale[0])
     return make_window(tuple(result.window.origin[0].tolist()), side, size)
@@ -110,10 +110,10 @@ def parsed_render(result: FitResult, segmenter, window: WindowTransform) -> np.n
         (S, S) uint8 labels as the segmenter gives them.
     Source: Wang et al. 2024, sec. 5.2.
     """
-    from .output.overlay import shading_normals
-    from .render.lighting import shade
-    from .render.view import view
-    from .scene.part_picture import mesh_faces
+    from ..output.overlay import shading_normals
+    from ..render.lighting import shade
+    from ..render.view import view
+    from ..scene.part_picture import mesh_faces
 
     faces = mesh_faces(result.model)
     seen = view(result.verts_in("camera"), faces, result.camera, window)
@@ -126,7 +126,7 @@ def parsed_render(result: FitResult, segmenter, window: WindowTransform) -> np.n
 
 def parsed_photo(result: FitResult, segmenter, detector, window: WindowTransform) -> np.ndarray:
     """(S, S) uint8: what a parser sees in the photo itself, with the landmarks that the detector finds there."""
-    from .photo.window import sample_window
+    from ..photo.window import sample_window
 
     ours = _mesh_landmarks(result, window)
     theirs = [window.to_window(torch.from_numpy(f.landmarks)[None])[0].numpy() for f in detector.detect(result.photo)]
@@ -137,7 +137,7 @@ def parsed_photo(result: FitResult, segmenter, detector, window: WindowTransform
 
 def _mesh_landmarks(result: FitResult, window: WindowTransform) -> np.ndarray:
     """(478, 2) window pixels."""
-    from .scene.landmarks import contour_choice, project_landmarks
+    from ..scene.landmarks import contour_choice, project_landmarks
 
     camera = window_camera(result.camera, window)
     points = torch.from_numpy(result.verts_in("camera")).float()[None]

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .anatomy.landmarks import IBUG68
-from .anatomy.parts import LABEL
-from .errors import InputError
-from .files.mesh_bytes import plain_obj
-from .files.outputs import write_files
-from .fit.result import FitResult
-from .geometry.closest_point import ClosestPoint
-from .model.face_model import FaceModel
-from .output.read_back import Fit, load_result
+from ..anatomy.landmarks import IBUG68
+from ..anatomy.parts import LABEL
+from ..errors import InputError
+from ..files.mesh_bytes import plain_obj
+from ..files.outputs import write_files
+from ..fit.result import FitResult
+from ..geometry.closest_point import ClosestPoint
+from ..model.face_model import FaceModel
+from ..output.read_back import Fit, load_result
 
 # REALY's 85 points (Chai et al. 2022) are iBug's 68 and 17 on cheeks and chin, here as blends of MediaPipe's landmarks:
 # those that come closest to the points of the templates published with the benchmark (HIFI3D, FLAME), laid over the
@@ -126,7 +126,7 @@ def export_realy(
 
 def realy_keypoints(model: FaceModel) -> tuple[np.ndarray, np.ndarray]:
     """REALY's 85 keypoints on a model: (85,) triangle and (85, 3) barycentric weights on the mean face."""
-    from .anatomy.landmarks import MIRROR
+    from ..anatomy.landmarks import MIRROR
 
     landmarks = model.landmarks(model.verts[None])[0].double().numpy()
     points = np.zeros((85, 3))

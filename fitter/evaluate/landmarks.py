@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .anatomy.landmarks import (
+from ..anatomy.landmarks import (
     FACE_OVAL,
     IBUG68,
     LANDMARKS7,
@@ -18,9 +18,9 @@ from .anatomy.landmarks import (
     RIGHT_BROW,
     RIGHT_EYE,
 )
-from .fit.result import FitResult
-from .geometry.camera import Camera, project
-from .scene.landmarks import contour_choice, project_landmarks
+from ..fit.result import FitResult
+from ..geometry.camera import Camera, project
+from ..scene.landmarks import contour_choice, project_landmarks
 
 _SETS = {478: tuple(range(478)), 468: tuple(range(468)), 68: IBUG68, 7: LANDMARKS7}
 

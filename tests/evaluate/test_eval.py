@@ -13,9 +13,9 @@ from PIL import Image
 import cli
 from facefit.anatomy.landmarks import IBUG68, LANDMARKS7
 from facefit.anatomy.parts import LABEL
-from facefit.benchmark_files import barycentric, realy_keypoints
-from facefit.evaluate_parts import parse_label_map, scored_parts, to_labels
-from facefit.evaluate_scan import error_colours, face_region
+from facefit.evaluate.benchmark_files import barycentric, realy_keypoints
+from facefit.evaluate.parts import parse_label_map, scored_parts, to_labels
+from facefit.evaluate.scan import error_colours, face_region
 from facefit.files.read_mesh import read_mesh
 from facefit.files.read_points import read_points
 from facefit.geometry.closest_point import ClosestPoint

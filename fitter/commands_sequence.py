@@ -88,7 +88,7 @@ def fit_frames(source: Path, output: Path, own: dict, options: dict[str, Any]) -
     began = time.perf_counter()
     from .files.outputs import check_outputs, write_files
     from .photo.frames import open_frames
-    from .sequence_files import sequence_files, sequence_paths
+    from .sequence.animation import sequence_files, sequence_paths
 
     paths = sequence_paths(output)
     inputs = [path for path in (source, *beginnings(own), *input_files(options)) if path.is_file()]
@@ -97,7 +97,7 @@ def fit_frames(source: Path, output: Path, own: dict, options: dict[str, Any]) -
     job = load(options)
 
     from .job.beginnings import same_person
-    from .sequence import SHARE_AFTER, SequenceFitter
+    from .sequence.sequence import SHARE_AFTER, SequenceFitter
 
     fitter = SequenceFitter(
         job.config, job.model, job.detector, job.segmenter, job.renderer, job.device, job.faces, job.focal, job.fov,

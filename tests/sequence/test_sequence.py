@@ -19,8 +19,7 @@ from facefit.observe.segment.load import load_segmenter
 from facefit.photo.frames import Frame
 from facefit.photo.photo import Photo
 from facefit.render import load_renderer
-from facefit.sequence import SHARED, SequenceFitter
-from facefit.sequence_files import (
+from facefit.sequence.animation import (
     GAZE_STEP,
     animated_glb,
     load_frames,
@@ -29,6 +28,7 @@ from facefit.sequence_files import (
     sequence_json,
     sequence_paths,
 )
+from facefit.sequence.sequence import SHARED, SequenceFitter
 
 SIDE, COUNT = 128, 4
 

@@ -22,14 +22,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import InputError, OutputError
-from .files.glb import Animation
-from .files.mesh_bytes import png_bytes
-from .geometry.rotation import rotation_matrix
-from .geometry.triangles import vertex_normals
-from .model.face_model import FaceModel
-from .output.morph_targets import morph_glb
-from .scene.parameters import Parameters
+from ..errors import InputError, OutputError
+from ..files.glb import Animation
+from ..files.mesh_bytes import png_bytes
+from ..geometry.rotation import rotation_matrix
+from ..geometry.triangles import vertex_normals
+from ..model.face_model import FaceModel
+from ..output.morph_targets import morph_glb
+from ..scene.parameters import Parameters
 from .sequence import SHARED, FittedFrame, FittedSequence
 
 FORMAT, FORMAT_VERSION = "facefit-sequence", 1
@@ -46,7 +46,7 @@ def sequence_paths(output: Path) -> list[Path]:
 
 def sequence_files(sequence: FittedSequence, output: Path, texture_size: int = 1024) -> dict[Path, bytes]:
     """Path -> content of the GLB and the JSON."""
-    from .output.texture import unwrap
+    from ..output.texture import unwrap
 
     mesh, document = sequence_paths(output)
     texture = png_bytes(unwrap(sequence.best, texture_size)[0])

@@ -17,21 +17,21 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from .errors import FaceFitError, NoFaceError
-from .fit.config import FitConfig
-from .fit.fit import fit_batch
-from .fit.result import FitResult
-from .fit.warm_start import WarmStart
-from .model.face_model import FaceModel
-from .observe.faces import DetectedFace, LandmarkDetector, select_faces
-from .observe.observation import Observation
-from .observe.observe import observe
-from .observe.segment.contract import PartSegmenter
-from .photo.frames import Frame
-from .photo.photo import Photo
-from .render import Renderer
-from .scene.landmarks import head_yaw
-from .scene.parameters import Parameters
+from ..errors import FaceFitError, NoFaceError
+from ..fit.config import FitConfig
+from ..fit.fit import fit_batch
+from ..fit.result import FitResult
+from ..fit.warm_start import WarmStart
+from ..model.face_model import FaceModel
+from ..observe.faces import DetectedFace, LandmarkDetector, select_faces
+from ..observe.observation import Observation
+from ..observe.observe import observe
+from ..observe.segment.contract import PartSegmenter
+from ..photo.frames import Frame
+from ..photo.photo import Photo
+from ..render import Renderer
+from ..scene.landmarks import head_yaw
+from ..scene.parameters import Parameters
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""A film of one person."""

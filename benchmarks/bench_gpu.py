@@ -35,7 +35,7 @@ from benchmarks.bench_prdl import by_matrix_product, cosine, scene
 from benchmarks.photo_folder import FACEFIT, environment, fill
 from benchmarks.summary import text_table
 from facefit.anatomy.parts import PARTS
-from facefit.batch_stages import stack
+from facefit.batch.travel import stack
 from facefit.energies.prdl.contract import PrdlSelection
 from facefit.energies.prdl.prdl import prdl_energy, prdl_energy_naive
 from facefit.energies.prdl.rows import fused, group_rows

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from .batch.run import GPU_BATCH, _conclude, _records
 from .commands_options import job_options, shared_options, start
-from .compute.machine import _cores, _nvidia
 
 SOME_FAILED, INTERRUPTED = 7, 130
 
@@ -23,8 +21,6 @@ RESULT_OPTIONS = (
     "faces", "focal", "fov", "preset", "energies", "iterations", "max_seconds", "seed", "segmentation", "label_map",
     "space", "texture_size", "model",
 )  # fmt: skip  (the options that decide what is written)
-
-GPU_BATCH = 64  # faces: an iteration of so many takes less than twice that of one
 
 
 @click.command()
@@ -75,10 +71,10 @@ def batch(
     if options["segmentation"].lower().endswith(".png"):
         raise click.UsageError("--segmentation with a picture of labels belongs to one photo; use `facefit fit`")
     start(options)
-    from .batch_options import BatchOptions
-    from .batch_plan import plan_batch
+    from .batch.options import BatchOptions
+    from .batch.plan import plan_batch
+    from .batch.store import open_store
     from .batch_progress import BatchProgress, print_table
-    from .batch_store import open_store
 
     job = job_options(options)
     try:
@@ -92,7 +88,7 @@ def batch(
         thumbnails=sheet is not None,
     )  # fmt: skip
     if sheet is not None:
-        from .sheet import check_sheet
+        from .batch.sheet import check_sheet
 
         check_sheet(store, Path(sheet))
     batch_options = BatchOptions(
@@ -120,65 +116,6 @@ def batch(
     return SOME_FAILED if progress.failed else 0
 
 
-def _records(tasks, options, store, stop, workers, batch_size, timeout, ray) -> Iterator:
-    """The records of all tasks as they are done, here or elsewhere."""
-    if workers == 0 and ray is None:
-        from .batch_stages import load_stages
-
-        return _here(tasks, load_stages(options), store, stop)
-    from .batch import Lead, Plan
-    from .batch_options import StageLoader
-    from .batch_workers import LocalWorkers
-
-    if ray is not None:
-        from .batch_ray import RayWorkers, resources
-
-        cores, gpus = resources(ray)
-        devices, tries = ["cuda"] * gpus, {"attempts": 3, "start_tries": 10}  # machines of a cluster come and go
-    else:
-        cores, devices, tries = _cores(), _devices(options.job), {}
-    batch_size = batch_size or (GPU_BATCH if devices else 1)
-    hosts = workers or max(1, cores - len(devices))
-    # what works on a CPU next to a device, or alone, has one thread, whatever else it could do
-    on_cpu = replace(options.job, device="cpu", renderer="cpu" if devices else options.job.renderer)
-    fits = [replace(options.job, device=name) for name in devices] or ([on_cpu] if batch_size > 1 else [])
-    plan = Plan(
-        hosts=min(hosts, len(tasks)), devices=len(fits), batch=batch_size, timeout=timeout or math.inf, **tries
-    )  # fmt: skip
-    host = StageLoader(replace(options, job=on_cpu, threads=1))
-    device = [StageLoader(replace(options, job=job)) for job in fits]
-    team = LocalWorkers() if ray is None else RayWorkers(ray)
-    return Lead(plan, team, host, device, store, options.settings, stop).run(tasks)
-
-
-def _here(tasks, stages, store, stop) -> Iterator:
-    """One photo after another in this process."""
-    for task in tasks:
-        if stop.is_set():
-            return
-        record = stages.whole(task)
-        if not store.workers_remember:
-            store.remember(record)
-        yield record
-
-
-def _devices(job) -> list[str]:
-    """The GPUs that are to be used, by torch's names."""
-    if job.device == "cpu" or (job.device == "auto" and (job.renderer == "cpu" or not _nvidia())):
-        return []
-    from .compute.machine import usable_device
-
-    try:
-        device = usable_device(job.device, job.renderer)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    if device != "cuda":
-        return [device] if device != "cpu" else []
-    import torch
-
-    return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-
-
 @contextlib.contextmanager
 def _interrupts(stop: threading.Event, progress) -> Iterator[None]:
     """The first Ctrl-C sets `stop`, the second is one."""
@@ -197,19 +134,3 @@ def _interrupts(stop: threading.Event, progress) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _conclude(store, sheet: str | None, progress) -> None:
-    """Write the table and the sheet of all that is known, also after an interrupt."""
-    from .manifest import TABLE, have_parquet, table_bytes
-
-    records = list(store.records().values())
-    if have_parquet():
-        store.write({TABLE: table_bytes(records)})
-    else:
-        progress.say(f"no {TABLE}: pip install 'facefit[batch]' brings pyarrow")
-    if sheet is not None:
-        from .sheet import write_sheet
-
-        write_sheet(records, store, Path(sheet))
-    store.collect(records)

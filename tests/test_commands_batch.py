@@ -15,10 +15,10 @@ from helpers.places import ROOT
 from PIL import Image
 
 import cli
-from facefit.batch_stages import failure
-from facefit.batch_store import open_store
+from facefit.batch.manifest import Record
+from facefit.batch.steps import failure
+from facefit.batch.store import open_store
 from facefit.bundled import model_path
-from facefit.manifest import Record
 from facefit.photo.photo import read_photo
 
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
@@ -77,7 +77,7 @@ def fake(monkeypatch):
             face = {"face": 1, "mesh": task.mesh, "energies": {"prdl": 1.0}, "part_iou": 0.8, "landmark_error": 0.0123}
             return replace(record, outputs=names, output_bytes=[7] * len(names), faces=[face])
 
-    monkeypatch.setattr("facefit.batch_stages.load_stages", FakeStages)
+    monkeypatch.setattr("facefit.batch.steps.load_stages", FakeStages)
     return FakeStages
 
 
@@ -109,7 +109,7 @@ def test_the_table_is_written(fake, photo, tmp_path):
 
 
 def test_without_pyarrow_it_says_so(fake, photo, tmp_path, monkeypatch):
-    monkeypatch.setattr("facefit.manifest.have_parquet", lambda: False)
+    monkeypatch.setattr("facefit.batch.manifest.have_parquet", lambda: False)
     result = batch(photo.parent, "-o", tmp_path / "out")
     assert result.exit_code == 0 and "pip install 'facefit[batch]'" in result.stderr
 
@@ -117,7 +117,7 @@ def test_without_pyarrow_it_says_so(fake, photo, tmp_path, monkeypatch):
 def test_again_loads_nothing(fake, photo, tmp_path, monkeypatch):
     out = tmp_path / "new" / "out"
     assert batch(photo.parent, "-o", out).exit_code == 0
-    monkeypatch.setattr("facefit.batch_stages.load_stages", None)
+    monkeypatch.setattr("facefit.batch.steps.load_stages", None)
     result = facefit(photo.parent, "-o", out)
     assert result.exit_code == 0 and "1 skipped" in result.stdout and len(fake.calls) == 1
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from benchmarks import bench_gpu, kill_resume
 from benchmarks.photo_folder import fill, processes_below
-from facefit.manifest import Record
+from facefit.batch.manifest import Record
 
 pytest.importorskip("skimage")
 

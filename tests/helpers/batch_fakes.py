@@ -7,10 +7,10 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from facefit.batch_options import Failure
-from facefit.batch_plan import Task
-from facefit.batch_store import open_store
-from facefit.manifest import Record
+from facefit.batch.manifest import Record
+from facefit.batch.options import Failure
+from facefit.batch.plan import Task
+from facefit.batch.store import open_store
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class FakeLoader:
 
 
 class FakeCalls:
-    """Answers as facefit.batch_tasks.StageCalls does. The text of a photo is a list of words, `STEP:WHAT`."""
+    """Answers as facefit.batch.calls.StageCalls does. The text of a photo is a list of words, `STEP:WHAT`."""
 
     def __init__(self, output: str) -> None:
         self.store = open_store(output)

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from .batch_names import mesh_names
-from .batch_store import FolderStore, Store
-from .errors import OutputError
+from ..errors import OutputError
+from ..photo.photo_list import ListedPhoto, list_photos
+from .folder_store import FolderStore
 from .manifest import Record
-from .photo.photo_list import ListedPhoto, list_photos
+from .names import mesh_names
+from .store import Store
 
 
 @dataclass(frozen=True)

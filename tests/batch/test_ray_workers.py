@@ -12,10 +12,10 @@ import pytest
 from helpers.batch_fakes import FakeLoader, photos
 from helpers.places import PYTHONPATH
 
-from facefit.batch import Lead, Plan
-from facefit.batch_plan import plan_batch
-from facefit.batch_store import open_store
-from facefit.manifest import MANIFEST, parse_manifest
+from facefit.batch.lead import Lead, Plan
+from facefit.batch.manifest import MANIFEST, parse_manifest
+from facefit.batch.plan import plan_batch
+from facefit.batch.store import open_store
 
 # in a process of its own: ray leaves sockets and child processes behind, which here are errors
 SCRIPT = Path(__file__).resolve()
@@ -53,7 +53,7 @@ def main(folder: str, out: str, plan: str) -> None:
     import ray
     from ray.cluster_utils import Cluster
 
-    from facefit.batch_ray import RayWorkers
+    from facefit.batch.ray_workers import RayWorkers
 
     class Watched(RayWorkers):
         deaths = 0

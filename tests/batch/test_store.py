@@ -5,9 +5,11 @@ import stat
 
 import pytest
 
-from facefit.batch_store import PARTIAL, RECORDS, FolderStore, FsspecStore, open_store
+from facefit.batch.folder_store import PARTIAL, FolderStore
+from facefit.batch.manifest import MANIFEST, Record, parse_manifest
+from facefit.batch.object_store import RECORDS, FsspecStore
+from facefit.batch.store import open_store
 from facefit.errors import OutputError
-from facefit.manifest import MANIFEST, Record, parse_manifest
 
 pytest.importorskip("fsspec")
 

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from facefit.batch.manifest import Record, append_record, parse_manifest, read_manifest, table_bytes, total_energy
 from facefit.errors import OutputError
-from facefit.manifest import Record, append_record, parse_manifest, read_manifest, table_bytes, total_energy
 
 
 def record(photo="a.jpg", status="done", **values):

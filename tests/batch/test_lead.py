@@ -12,11 +12,11 @@ import pytest
 from helpers.batch_fakes import FakeLoader, photos
 from helpers.places import ROOT, TESTS
 
-from facefit.batch import Lead, Plan, WorkerError
-from facefit.batch_plan import plan_batch
-from facefit.batch_store import FolderStore
-from facefit.batch_workers import LocalWorkers
-from facefit.manifest import MANIFEST, read_manifest
+from facefit.batch.folder_store import FolderStore
+from facefit.batch.lead import Lead, Plan, WorkerError
+from facefit.batch.manifest import MANIFEST, read_manifest
+from facefit.batch.plan import plan_batch
+from facefit.batch.workers import LocalWorkers
 
 WHOLE = Plan(hosts=2)
 STAGED = Plan(hosts=2, devices=1, batch=3)

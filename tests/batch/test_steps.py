@@ -10,11 +10,12 @@ import torch
 from helpers.rendered_face import person, photograph, together
 from PIL import Image
 
-from facefit.batch_options import BatchOptions, Failure
-from facefit.batch_plan import plan_batch
-from facefit.batch_stages import Prepared, Stages, failure, fit_result, load_stages, pack, stack, unpack
-from facefit.batch_store import FolderStore
-from facefit.batch_tasks import StageCalls
+from facefit.batch.calls import StageCalls
+from facefit.batch.folder_store import FolderStore
+from facefit.batch.options import BatchOptions, Failure
+from facefit.batch.plan import plan_batch
+from facefit.batch.steps import Prepared, Stages, failure, load_stages
+from facefit.batch.travel import fit_result, pack, stack, unpack
 from facefit.bundled import model_path
 from facefit.errors import NoFaceError
 from facefit.fit.config import FitConfig, Stage
@@ -100,7 +101,7 @@ class TestObservations:
                 raise torch.OutOfMemoryError("CUDA out of memory")
             raise MemoryError
 
-        monkeypatch.setattr("facefit.batch_stages.fit_batch", fit_batch)
+        monkeypatch.setattr("facefit.batch.steps.fit_batch", fit_batch)
         assert stages.fit([faces[0][0]] * 3) == [Failure(5, "not enough memory")] * 3
         assert sizes == [3, 1, 2, 1, 1]
 
@@ -151,7 +152,7 @@ class TestPhoto:
     def test_a_large_photo_is_read_again(self, stages, astronaut, tmp_path, monkeypatch):
         photo = tmp_path / "large.png"
         photo.write_bytes(astronaut.read_bytes())
-        monkeypatch.setattr("facefit.batch_stages.KEPT_PHOTO", 1000)
+        monkeypatch.setattr("facefit.batch.steps.KEPT_PHOTO", 1000)
         calls = StageCalls(stages)
         task = task_of(photo, stages)
         fits, _ = calls.fit(calls.prepare(7, task))

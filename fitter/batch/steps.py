@@ -12,54 +12,35 @@ from __future__ import annotations
 
 import itertools
 import logging
-import pickle
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import torch
-from torch import Tensor
 
-from .batch_names import beside
-from .batch_options import BatchOptions, Failure
-from .batch_plan import Task, stamp
-from .batch_store import Store, open_store
-from .errors import FaceFitError, ImageError
-from .files.numbers import finite
-from .files.outputs import numbered
-from .fit.fit import fit_batch
-from .fit.result import FitFailure, FitResult
-from .geometry.camera import Camera, WindowTransform
-from .job.job import Files, Job, load_job
+from ..errors import FaceFitError, ImageError
+from ..files.numbers import finite
+from ..files.outputs import numbered
+from ..fit.fit import fit_batch
+from ..fit.result import FitFailure
+from ..job.job import Files, Job, load_job
+from ..observe.faces import select_faces
+from ..observe.observation import Observation
+from ..observe.observe import observe
+from ..output.read_back import find_fits, load_result
+from ..photo.photo import Photo, read_photo
 from .manifest import Record
-from .observe.faces import select_faces
-from .observe.observation import Observation
-from .observe.observe import observe
-from .output.read_back import find_fits, load_result
-from .photo.photo import Photo, read_photo
-from .sheet_pictures import photo_jpg, thumbnail_jpg
+from .names import beside
+from .options import BatchOptions, Failure
+from .plan import Task, stamp
+from .store import Store, open_store
+from .thumbnails import photo_jpg, thumbnail_jpg
+from .travel import FaceFit, face_fit, fit_result, stack
 
 log = logging.getLogger(__name__)
 
 KEPT_PHOTO = 16_000_000  # bytes of pixels; a larger photo is read again instead of being kept during the fit
-
-
-_ELSEWHERE = ("model", "camera", "window", "observation", "photo", "photo_path", "trace")
-
-
-@dataclass(frozen=True)
-class FaceFit:
-    """What the fit adds to an observation (B = 1, on the CPU).
-
-    Attributes:
-        valid: (1, S, S), of the observation after the fit.
-        values: the fields of FitResult without those that other processes have anyway, and without the trace.
-    """
-
-    valid: Tensor
-    values: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -279,55 +260,3 @@ def failure(error: BaseException) -> Failure:
         return Failure(5, f"not enough memory {error}".strip())
     log.debug("unexpected", exc_info=error)
     return Failure(5, f"{type(error).__name__}: {text}")
-
-
-def face_fit(result: FitResult) -> FaceFit:
-    """What of a result is new."""
-    named = {f.name: getattr(result, f.name) for f in fields(FitResult) if f.name not in _ELSEWHERE}
-    return FaceFit(result.observation.valid, named)
-
-
-def fit_result(fit: FaceFit, observation: Observation, photo: Photo, job: Job) -> FitResult:
-    """The result, put together again from the fit and from what was kept of its photo."""
-    return FitResult(
-        model=job.model.to("cpu"), camera=observation.camera, window=observation.window,
-        observation=replace(observation, valid=fit.valid), photo=photo.pixels, photo_path=str(photo.path), **fit.values,
-    )  # fmt: skip
-
-
-def stack(faces: Sequence[Observation]) -> Observation:
-    """Observations as one batch. Raises ValueError when their windows differ in size."""
-    if len(faces) == 1:
-        return faces[0]
-    sizes = {face.size for face in faces}
-    if len(sizes) > 1:
-        raise ValueError(f"windows of {sorted(sizes)} px in one batch; they must be alike")
-    named = {
-        f.name: torch.cat([getattr(face, f.name) for face in faces])
-        for f in fields(Observation) if f.name not in ("camera", "window")
-    }  # fmt: skip
-    camera = Camera(
-        torch.cat([face.camera.focal for face in faces]), torch.cat([face.camera.centre for face in faces])
-    )
-    window = WindowTransform(
-        torch.cat([face.window.origin for face in faces]), torch.cat([face.window.scale for face in faces]),
-        faces[0].window.size,
-    )  # fmt: skip
-    return Observation(**named, camera=camera, window=window)
-
-
-def pack(face: Observation) -> bytes:
-    """An observation for a process of this same program; masks of zeros and ones as a byte a pixel."""
-    small = {
-        name: value.to(torch.uint8)
-        for name in ("part_masks", "valid")
-        if bool(((value := getattr(face, name)) == value.to(torch.uint8)).all())
-    }
-    named = {f.name: small.get(f.name, getattr(face, f.name)) for f in fields(Observation)}
-    return pickle.dumps(named, protocol=5)
-
-
-def unpack(data: bytes) -> Observation:
-    """What was packed by `pack`, in a process that this program started."""
-    named = pickle.loads(data)
-    return Observation(**{**named, **{name: named[name].float() for name in ("part_masks", "valid")}})

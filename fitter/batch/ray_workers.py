@@ -1,7 +1,7 @@
 """The workers of a batch on a Ray cluster: the same lead, plan and steps as on one machine, with actors as processes.
 
 Each actor loads the model once. Photos, and results that go to a folder, must lie where all machines see them under the
-same path; results may go to an object store instead (`facefit.batch_store`). facefit is installed on every machine.
+same path; results may go to an object store instead (`facefit.batch.store`). facefit is installed on every machine.
 
 When an actor or its machine dies, the lead starts another one wherever the cluster has room, and gives it the photos
 that were lost. Ray's own restarts would not do: they forget the photos that an actor had prepared. Until there is room
@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .batch_workers import Event, Loader, start_error
-from .errors import FaceFitError
+from ..errors import FaceFitError
+from .workers import Event, Loader, start_error
 
 
 class RayError(FaceFitError):
@@ -71,7 +71,7 @@ class _Actor:
 
 
 class RayWorkers:
-    """`facefit.batch_workers.Workers` as actors of a cluster."""
+    """`facefit.batch.workers.Workers` as actors of a cluster."""
 
     def __init__(self, address: str = "auto") -> None:
         self._ray = connect(address)

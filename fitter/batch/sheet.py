@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-from .batch_store import FolderStore, Store
-from .files.outputs import check_outputs, write_files
+from ..files.outputs import check_outputs, write_files
+from .folder_store import FolderStore
 from .manifest import Record, total_energy
+from .store import Store
 
 # Heading, key of the numbers below, digits, factor; sorted by the first one at the start, the worst on top.
 COLUMNS = (

@@ -1,4 +1,4 @@
-"""What the worker processes of a batch do, by name: the steps of `facefit.batch_stages`, with faces as bytes.
+"""What the worker processes of a batch do, by name: the steps of `facefit.batch.steps`, with faces as bytes.
 
 The leading process passes those bytes on without looking into them, so that it needs neither torch nor much memory.
 """
@@ -9,9 +9,10 @@ import pickle
 import time
 from typing import Any
 
-from .batch_plan import Task
-from .batch_stages import Prepared, Stages, pack, unpack
 from .manifest import Record
+from .plan import Task
+from .steps import Prepared, Stages
+from .travel import pack, unpack
 
 
 class StageCalls:

@@ -8,10 +8,10 @@ from urllib.parse import unquote
 
 import pytest
 
-from facefit.batch_store import FolderStore
+from facefit.batch.folder_store import FolderStore
+from facefit.batch.manifest import Record
+from facefit.batch.sheet import sheet_html, write_sheet
 from facefit.errors import OutputError
-from facefit.manifest import Record
-from facefit.sheet import sheet_html, write_sheet
 
 
 class Page(HTMLParser):

@@ -7,9 +7,9 @@ import io
 import numpy as np
 from PIL import Image
 
-from .fit.result import FitResult
-from .output.overlay import PANELS, overlay
-from .photo.photo import Photo
+from ..fit.result import FitResult
+from ..output.overlay import PANELS, overlay
+from ..photo.photo import Photo
 
 SIDE = 192  # pixels of one panel
 SHOWN = ("photo", "mesh over photo", "geometry")

@@ -2,7 +2,7 @@
 
 On a CPU each worker (a *host*) does whole photos, on one thread: all cores are busy and none waits for another. With a
 device, hosts prepare photos, one worker per device fits faces of many photos together, and the host that prepared a
-photo finishes it. Where the workers live is not known here (`facefit.batch_workers.Workers`).
+photo finishes it. Where the workers live is not known here (`facefit.batch.workers.Workers`).
 
 Nothing grows with the number of photos: at most `Plan.in_flight` of them are under way. A worker that dies costs the
 photo that it was working on, after a second try; photos that it only kept are prepared again. Faces that shared a batch
@@ -21,12 +21,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from .batch_options import Failure
-from .batch_plan import Task
-from .batch_store import Store
-from .batch_workers import Event, Loader, Workers
-from .errors import FaceFitError
+from ..errors import FaceFitError
 from .manifest import Record
+from .options import Failure
+from .plan import Task
+from .store import Store
+from .workers import Event, Loader, Workers
 
 log = logging.getLogger(__name__)
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from .job.options import JobOptions
+from ..job.options import JobOptions
 
 
 @dataclass(frozen=True)
@@ -39,22 +37,3 @@ class Failure:
 
     exit_code: int
     error: str
-
-
-@dataclass(frozen=True)
-class StageLoader:
-    """Called in a worker process: loads the model and all else there, once, and returns what answers its calls.
-
-    Attributes:
-        options: of the batch.
-        device: of this worker, in place of the options' one.
-    """
-
-    options: BatchOptions
-    device: str | None = None
-
-    def __call__(self) -> Callable[..., Any]:
-        from .batch_stages import load_stages
-        from .batch_tasks import StageCalls  # not before: the leading process does without torch
-
-        return StageCalls(load_stages(self.options, self.device))

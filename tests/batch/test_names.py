@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from facefit.batch_names import beside, mesh_names
+from facefit.batch.names import beside, mesh_names
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from facefit.batch_plan import plan_batch
-from facefit.batch_store import FolderStore
+from facefit.batch.folder_store import FolderStore
+from facefit.batch.manifest import Record
+from facefit.batch.plan import plan_batch
 from facefit.errors import ImageError, OutputError
-from facefit.manifest import Record
 
 
 @pytest.fixture

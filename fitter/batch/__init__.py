@@ -1,0 +1,1 @@
+"""Many photos, many workers, nothing lost."""

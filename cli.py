@@ -10,20 +10,16 @@ import difflib
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from facefit.commands_batch import batch
-from facefit.commands_convert import convert
-from facefit.commands_eval import evaluate
-from facefit.commands_models import models
-from facefit.commands_options import check_mesh_suffix, input_files, shared_options, start
-from facefit.commands_options import load as _job
-from facefit.commands_parse import parse
-from facefit.commands_sequence import beginnings, fit_frames, take_warm, warm_job, warm_options
+from facefit.commands.batch import batch
+from facefit.commands.convert import convert
+from facefit.commands.evaluate import evaluate
+from facefit.commands.models import models
+from facefit.commands.parse import parse
 
 USAGE, NO_FACE, BAD_IMAGE, FIT_FAILED, BAD_OUTPUT, SOME_FAILED, INTERRUPTED = 2, 3, 4, 5, 6, 7, 130
 
@@ -123,91 +119,14 @@ def cli(context: click.Context, version: bool) -> None:
         click.echo(context.get_help())
 
 
-@cli.command()
-@click.argument("photo", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="MESH",
-              help="Mesh to write: .obj (with .mtl and texture), .ply or .glb; a .json beside it.")  # fmt: skip
-@click.option("--overlay", type=click.Path(path_type=Path), metavar="PNG",
-              help="Also write a picture: photo, mesh over photo, geometry, render, parts.")  # fmt: skip
-@click.option("--labels", type=click.Path(path_type=Path), metavar="PNG",
-              help="Also write the mesh's visible parts as labels 0 to 10 in the photo's pixels.")  # fmt: skip
-@warm_options
-@shared_options
-def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **options: Any) -> None:
-    """Fit the face in PHOTO and write a mesh.
-
-    \b
-    Examples:
-      facefit portrait.jpg -o mesh.obj
-      facefit fit portrait.jpg -o mesh.obj --overlay overlay.png --labels parts.png
-      facefit group.jpg -o face.glb --faces all        writes face_1.glb, face_2.glb, ...
-      facefit portrait.jpg -o mesh.obj --energies prdl --iterations 200
-      facefit portrait.jpg -o mesh.obj --segmentation parser.onnx
-      facefit second.jpg -o second.obj --like mesh.json        the same person
-      facefit clip.mp4 --sequence -o clip.glb                  one animated mesh
-    """
-    warm = take_warm(options)
-    if warm["sequence"]:
-        for name, path in (("--overlay", overlay), ("--labels", labels)):
-            if path is not None:
-                raise click.UsageError(f"{name} belongs to one photo, not to --sequence")
-        fit_frames(photo, output, warm, options)
-        return
-    check_mesh_suffix(output)
-    for name, path in (("--overlay", overlay), ("--labels", labels)):
-        if path is not None and path.suffix.lower() != ".png":
-            raise click.UsageError(f"{name} {path}: expected a name that ends in .png")
-    start(options)
-    began = time.perf_counter()
-    # photo and paths before anything heavy is loaded: these are the errors people make
-    from facefit.photo.photo import read_photo
-
-    picture = read_photo(photo)
-    from facefit.job.job import Files, check_files
-    from facefit.progress import Progress
-
-    files = Files(output, overlay, labels)
-    check_files(files, [photo, *input_files(options), *beginnings(warm)], options["faces"])
-    job = warm_job(_job(options), warm, picture)
-    with Progress(photo.name, quiet=options["quiet"]) as progress:
-        fitted = job.run(picture, files, progress)
-    if options["quiet"]:
-        return
-    for face in fitted:
-        names = ", ".join(str(path) for path in face.paths)
-        click.echo(f"{names}: {face.vertices} vertices{_quality(face)}")
-    click.echo(f"{photo}: {len(fitted)} face{'s' * (len(fitted) != 1)} in {time.perf_counter() - began:.1f} s")
-
-
-@cli.command()
-@click.option("--model", type=click.Path(), metavar="FILE", help="Examine this face model instead of the default one.")
-@click.option("--debug", is_flag=True, hidden=True)
-def doctor(model: str | None, debug: bool) -> int:
-    """Say what this machine has and lacks, one line each with the fix. Exit code 1 when facefit cannot work here.
-
-    \b
-    Example:
-      facefit doctor
-    """
-    from facefit.doctor import BAD, examine
-
-    bad = 0
-    for check in examine(model):
-        click.echo(str(check))
-        bad += check.state == BAD
-    click.echo("all is well" if not bad else f"{bad} thing{'s' * (bad > 1)} to mend")
-    return 1 if bad else 0
-
-
-def _quality(face) -> str:
-    text = "" if face.landmark_error is None else f", landmark error {100 * face.landmark_error:.1f} %"
-    return text + ("" if face.part_iou is None else f", part IoU {face.part_iou:.2f}")
-
-
 cli.add_command(batch)
+
 cli.add_command(convert)
+
 cli.add_command(evaluate)
+
 cli.add_command(models)
+
 cli.add_command(parse)
 
 

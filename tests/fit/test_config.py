@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from facefit import commands_options
 from facefit.anatomy.parts import PARTS
+from facefit.commands import options as commands_options
 from facefit.fit.config import ENERGIES, PRESETS, FitConfig, Stage, override, preset
 
 

@@ -259,11 +259,11 @@ class TestOutput:
 
     def test_ctrl_c_in_the_middle_of_a_fit(self, photo, tmp_path):
         script = (
-            "import os, signal, cli, facefit.progress\n"
-            "class Stopped(facefit.progress.Progress):\n"
+            "import os, signal, cli, facefit.commands.fit_progress\n"
+            "class Stopped(facefit.commands.fit_progress.Progress):\n"
             "    def __call__(self, stage, iteration, *rest):\n"
             "        if iteration == 2: os.kill(os.getpid(), signal.SIGINT)\n"
-            "facefit.progress.Progress = Stopped\n"
+            "facefit.commands.fit_progress.Progress = Stopped\n"
             "cli.main()\n"
         )
         (tmp_path / "out").mkdir()

@@ -357,7 +357,7 @@ class TestDoctor:
     def test_good_model(self, tmp_path):
         from helpers.toy_model import toy_arrays
 
-        from facefit.doctor import BAD, GOOD, _model
+        from facefit.commands.doctor_checks import BAD, GOOD, _model
         from facefit.model.model_file import save_arrays
 
         save_arrays(tmp_path / "toy.npz", toy_arrays())
@@ -367,7 +367,7 @@ class TestDoctor:
         assert _model(str(tmp_path / "toy.npz")).state == BAD
 
     def test_missing_package_names_its_fix(self, monkeypatch):
-        from facefit import doctor
+        from facefit.commands import doctor_checks as doctor
 
         real = importlib.import_module
 
@@ -384,7 +384,7 @@ class TestDoctor:
         assert broken.state == doctor.BAD and "libgl1" in broken.fix
 
     def test_a_check_that_crashes_is_a_line(self, monkeypatch):
-        from facefit import doctor
+        from facefit.commands import doctor_checks as doctor
 
         def crash():
             raise RuntimeError("oh\nno")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from .commands_options import _check_faces
-from .commands_shared import is_dash, print_table, write_json
+from .options import _check_faces
+from .printing import is_dash, print_table, write_json
 
 _PNG = click.Path(path_type=Path, dir_okay=False)
 
@@ -40,12 +40,12 @@ def parse(photo, output, overlay_file, confidence_file, faces, segmentation, lab
 
     logging.basicConfig(format="facefit: %(levelname)s %(name)s: %(message)s", level=logging.WARNING, force=True)
 
-    from .anatomy.parts import LABELS
-    from .files.mesh_bytes import png_bytes
-    from .files.outputs import write_files
-    from .observe.parse import overlay, parse_photo
-    from .observe.segment.load import load_segmenter
-    from .photo.photo import read_photo
+    from ..anatomy.parts import LABELS
+    from ..files.mesh_bytes import png_bytes
+    from ..files.outputs import write_files
+    from ..observe.parse import overlay, parse_photo
+    from ..observe.segment.load import load_segmenter
+    from ..photo.photo import read_photo
 
     try:
         segmenter = load_segmenter(segmentation, label_map)

@@ -243,8 +243,8 @@ class TestReal:
 
 
 def test_every_option_that_changes_a_result_is_remembered():
-    from facefit.commands_batch import RESULT_OPTIONS
-    from facefit.commands_options import shared_options
+    from facefit.commands.batch import RESULT_OPTIONS
+    from facefit.commands.options import shared_options
     from facefit.job.options import JobOptions
 
     @shared_options

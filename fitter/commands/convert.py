@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .commands_options import check_mesh_suffix
+from .options import check_mesh_suffix
 
 
 @click.command("convert")
@@ -39,16 +39,16 @@ def convert(
       facefit convert ict.json --to default -o face.ply
     """
     check_mesh_suffix(output)
-    from .errors import InputError
-    from .job.beginnings import one_fit
+    from ..errors import InputError
+    from ..job.beginnings import one_fit
 
     fit = one_fit(result)
-    from .convert.conversion_files import conversion_files, source_files, source_model
-    from .files.outputs import check_outputs, write_files
-    from .model.catalogue import BUNDLED, resolve
-    from .model.model_file import load_model
-    from .output.read_back import load_result
-    from .output.write import output_paths
+    from ..convert.conversion_files import conversion_files, source_files, source_model
+    from ..files.outputs import check_outputs, write_files
+    from ..model.catalogue import BUNDLED, resolve
+    from ..model.model_file import load_model
+    from ..output.read_back import load_result
+    from ..output.write import output_paths
 
     wanted = load_model(target)
     inputs = [*source_files(fit), *(Path(resolve(name)) for name in (target, model) if name not in (None, BUNDLED))]
@@ -57,7 +57,7 @@ def convert(
     if used.checksum == wanted.checksum:
         raise click.UsageError(f"--to {target}: {fit.path} is in that model already")
     began = time.perf_counter()
-    from .convert.convert import convert as run
+    from ..convert.convert import convert as run
 
     try:
         conversion = run(load_result(fit, used), wanted, residual=not no_residual)

@@ -88,7 +88,7 @@ def input_files(options: dict) -> tuple[Path, ...]:
 
 def job_options(options: dict):
     """What of the command line decides a fit, as a value that travels to other processes."""
-    from .job.options import JobOptions
+    from ..job.options import JobOptions
 
     energies = options["energies"]
     named = {name: options[name] for name in JobOptions.__dataclass_fields__}
@@ -98,7 +98,7 @@ def job_options(options: dict):
 
 def load(options: dict):
     """The Job: everything that stays the same from photo to photo."""
-    from .job.job import load_job
+    from ..job.job import load_job
 
     try:
         return load_job(job_options(options))

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import deque
 
-from .batch.manifest import Record
+from ..batch.manifest import Record
 
 ROWS = 60  # a longer table shows its failures only
 RECENT = 200  # photos that the speed is taken over: the first ones wait for the workers to start

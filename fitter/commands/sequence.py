@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .commands_options import input_files, load, start
+from .options import input_files, load, start
 
 OPTIONS = ("init", "like", "sequence", "fps", "every", "frames", "share_after")
 OF_SEQUENCES = ("fps", "every", "frames", "share_after")
@@ -58,7 +58,7 @@ def beginnings(own: dict) -> list[Path]:
     """The files that --init and --like name. Raises InputError, before anything is loaded, for what is no fit."""
     paths = [own[name] for name in ("init", "like") if own[name] is not None]
     if paths:
-        from .job.beginnings import one_fit
+        from ..job.beginnings import one_fit
 
         for path in paths:
             one_fit(path)
@@ -69,7 +69,7 @@ def warm_job(job, own: dict, photo):
     """The job with the beginning that --init or --like name."""
     from dataclasses import replace
 
-    from .job.beginnings import refined, same_person
+    from ..job.beginnings import refined, same_person
 
     if own["init"] is not None:
         warm, focal = refined(own["init"], job.model, photo)
@@ -86,9 +86,9 @@ def fit_frames(source: Path, output: Path, own: dict, options: dict[str, Any]) -
     if options["segmentation"].lower().endswith(".png"):
         raise click.UsageError("--segmentation with a picture of labels belongs to one photo")
     began = time.perf_counter()
-    from .files.outputs import check_outputs, write_files
-    from .photo.frames import open_frames
-    from .sequence.animation import sequence_files, sequence_paths
+    from ..files.outputs import check_outputs, write_files
+    from ..photo.frames import open_frames
+    from ..sequence.animation import sequence_files, sequence_paths
 
     paths = sequence_paths(output)
     inputs = [path for path in (source, *beginnings(own), *input_files(options)) if path.is_file()]
@@ -96,8 +96,8 @@ def fit_frames(source: Path, output: Path, own: dict, options: dict[str, Any]) -
     frames = open_frames(source, own["fps"], own["every"] or 1, own["frames"])
     job = load(options)
 
-    from .job.beginnings import same_person
-    from .sequence.sequence import SHARE_AFTER, SequenceFitter
+    from ..job.beginnings import same_person
+    from ..sequence.sequence import SHARE_AFTER, SequenceFitter
 
     fitter = SequenceFitter(
         job.config, job.model, job.detector, job.segmenter, job.renderer, job.device, job.faces, job.focal, job.fov,

@@ -31,9 +31,9 @@ def models() -> None:
 @DEBUG
 def list_models(as_json: bool, debug: bool) -> None:
     """Installed models, and those that can be added, with their licences and sizes."""
-    from .bundled import model_path
-    from .commands_shared import print_table
-    from .model.catalogue import BUNDLED, KINDS, installed, models_folder
+    from ..bundled import model_path
+    from ..model.catalogue import BUNDLED, KINDS, installed, models_folder
+    from .printing import print_table
 
     here = {BUNDLED: model_path(), **installed()}
     rows = {name: _summary(path) for name, path in here.items()}
@@ -84,7 +84,7 @@ def add(
       facefit models add gnm --download
       facefit models add generic head.obj --with blendshapes=shapes/ --as mine
     """
-    from .model.catalogue import check_name, installed
+    from ..model.catalogue import check_name, installed
 
     kind = _kind(name)
     options = _extras(kind, extras)
@@ -103,13 +103,13 @@ def add(
 
     say = _silent if quiet else lambda line: click.echo(line, err=True)
     if download:
-        from .importers.download import download_folder
+        from ..importers.download import download_folder
 
         path = _fetch(kind, download_folder(kind.name), quiet)
     say(f"reading {path}")
     source = kind.read(path, **options)
-    from .importers.install import install_arrays
-    from .importers.installed import install
+    from ..importers.install import install_arrays
+    from ..importers.installed import install
 
     arrays = install_arrays(source, renders=renders, report=say)
     file, picture = install(target, arrays, output)
@@ -133,11 +133,11 @@ def show(name: str, output: Path | None, debug: bool) -> None:
       facefit models show ict -o ict.png
     """
     _check_picture(output)
-    from .model.model_file import load_model
+    from ..model.model_file import load_model
 
     model = load_model(name)
     output = output or Path(f"{Path(name).stem}_model.png")
-    from .importers.installed import write_sheet
+    from ..importers.installed import write_sheet
 
     write_sheet(model, output)
     counts = ", ".join(f"{count} {what}" for what, count in model.sizes.items())
@@ -160,14 +160,14 @@ def show(name: str, output: Path | None, debug: bool) -> None:
 @DEBUG
 def remove(name: str, debug: bool) -> None:
     """Delete the installed model NAME. The original it was made from is not touched."""
-    from .importers.installed import uninstall
+    from ..importers.installed import uninstall
 
     for path in uninstall(name):
         click.echo(f"removed {path}")
 
 
 def _kind(name: str):
-    from .model.catalogue import KINDS
+    from ..model.catalogue import KINDS
 
     if name not in KINDS:
         import difflib
@@ -194,14 +194,14 @@ def _check_picture(output: Path | None) -> None:
         return
     if output.suffix.lower() != ".png":
         raise click.UsageError(f"-o {output}: expected a name that ends in .png")
-    from .files.outputs import check_outputs
+    from ..files.outputs import check_outputs
 
     check_outputs([output], [])
 
 
 def _fetch(kind, folder: Path, quiet: bool) -> Path:
     """Download with a bar of megabytes on a terminal, silently elsewhere."""
-    from .importers.download import fetch
+    from ..importers.download import fetch
 
     if quiet or not sys.stderr.isatty():
         return fetch(kind.download, folder)
@@ -222,13 +222,13 @@ def _fetch(kind, folder: Path, quiet: bool) -> Path:
 
 def _summary(path: Path) -> dict:
     """What a table says of a model file, without reading its bases."""
-    from .importers.installed import glance
+    from ..importers.installed import glance
 
     return glance(path)
 
 
 def _parts(model) -> str:
-    from .anatomy.parts import LABELS
+    from ..anatomy.parts import LABELS
 
     label = model.vertex_label.cpu().numpy()
     return ", ".join(f"{LABELS[k]} {int((label == k).sum())}" for k in range(1, 11))

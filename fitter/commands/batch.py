@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from .batch.run import GPU_BATCH, _conclude, _records
-from .commands_options import job_options, shared_options, start
+from ..batch.run import GPU_BATCH, _conclude, _records
+from .options import job_options, shared_options, start
 
 SOME_FAILED, INTERRUPTED = 7, 130
 
@@ -71,9 +71,9 @@ def batch(
     if options["segmentation"].lower().endswith(".png"):
         raise click.UsageError("--segmentation with a picture of labels belongs to one photo; use `facefit fit`")
     start(options)
-    from .batch.options import BatchOptions
-    from .batch.plan import plan_batch
-    from .batch.store import open_store
+    from ..batch.options import BatchOptions
+    from ..batch.plan import plan_batch
+    from ..batch.store import open_store
     from .batch_progress import BatchProgress, print_table
 
     job = job_options(options)
@@ -88,7 +88,7 @@ def batch(
         thumbnails=sheet is not None,
     )  # fmt: skip
     if sheet is not None:
-        from .batch.sheet import check_sheet
+        from ..batch.sheet import check_sheet
 
         check_sheet(store, Path(sheet))
     batch_options = BatchOptions(

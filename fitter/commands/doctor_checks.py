@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from .compute.machine import free_memory
-from .version import facefit_version
+from ..compute.machine import free_memory
+from ..version import facefit_version
 
 GOOD, NOTE, BAD = "ok", "--", "NO"
 
@@ -114,7 +114,7 @@ def _cuda() -> Check:
 
 
 def _nvdiffrast() -> Check:
-    from .render import NVDIFFRAST_INSTALL
+    from ..render import NVDIFFRAST_INSTALL
 
     if importlib.util.find_spec("nvdiffrast") is None:
         return Check("nvdiffrast", NOTE, "not installed, the CPU renderer is used (optional)", NVDIFFRAST_INSTALL)
@@ -132,7 +132,7 @@ def _opencv() -> Check:
 
 def _mediapipe() -> Check:
     try:
-        from .observe.mediapipe_detector import load_detector
+        from ..observe.mediapipe_detector import load_detector
     except ImportError:
         pass  # what is missing is told below
 
@@ -144,8 +144,8 @@ def _mediapipe() -> Check:
 
 
 def _parser() -> Check:
-    from .bundled import parser_path
-    from .observe.segment.face_parser import missing
+    from ..bundled import parser_path
+    from ..observe.segment.face_parser import missing
 
     check, _ = _package("parser", "onnxruntime", "pip install onnxruntime; until then colours take its place", True)
     if check.state == GOOD and missing() is not None:
@@ -154,9 +154,9 @@ def _parser() -> Check:
 
 
 def _model(path: str | None) -> Check:
-    from .bundled import model_path
-    from .errors import ModelError
-    from .model.model_file import load_model
+    from ..bundled import model_path
+    from ..errors import ModelError
+    from ..model.model_file import load_model
 
     place = model_path() if path is None else Path(path)
     try:

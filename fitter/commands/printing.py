@@ -19,15 +19,15 @@ DEBUG = click.option("--debug", is_flag=True, hidden=True)
 
 def load_fits(paths: Iterable[Path], model):
     """The fits that the paths name, and the face model they were made with."""
-    from .output.read_back import find_fits
+    from ..output.read_back import find_fits
 
     fits = find_fits(paths)
     return fits, model_of(fits, model)
 
 
 def model_of(fits, model):
-    from .model.model_file import load_model
-    from .output.read_back import check_model
+    from ..model.model_file import load_model
+    from ..output.read_back import check_model
 
     loaded = load_model(model)
     check_model(fits, loaded)
@@ -36,8 +36,8 @@ def model_of(fits, model):
 
 def maybe_model(model):
     """The face model, when there is one: meshes of other makers do not need it."""
-    from .errors import ModelError
-    from .model.model_file import load_model
+    from ..errors import ModelError
+    from ..model.model_file import load_model
 
     try:
         return load_model(model)
@@ -52,13 +52,13 @@ def named_segmenter(spec: str | None):
         return None
     if spec.lower().endswith(".png"):
         raise ValueError("--parser with a picture; give label pictures with --labels")
-    from .observe.segment.load import load_segmenter
+    from ..observe.segment.load import load_segmenter
 
     return load_segmenter(spec)
 
 
 def lines_of(path: Path) -> list[str]:
-    from .errors import InputError
+    from ..errors import InputError
 
     try:
         return path.read_text(encoding="utf-8").splitlines()
@@ -82,7 +82,7 @@ def write_json(document: dict, path: Path | None) -> None:
     if is_dash(path):
         click.echo(text, nl=False)
         return
-    from .files.outputs import write_files
+    from ..files.outputs import write_files
 
     write_files({path: text.encode()})
 

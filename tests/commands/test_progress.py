@@ -2,7 +2,7 @@
 
 import io
 
-from facefit.progress import Progress, describe
+from facefit.commands.fit_progress import Progress, describe
 
 
 class Terminal(io.StringIO):

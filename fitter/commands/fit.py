@@ -1,0 +1,75 @@
+"""`facefit fit`: one photo, or a film."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...cli import cli
+from .options import check_mesh_suffix, input_files, shared_options, start
+from .options import load as _job
+from .sequence import beginnings, fit_frames, take_warm, warm_job, warm_options
+
+
+@cli.command()
+@click.argument("photo", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="MESH",
+              help="Mesh to write: .obj (with .mtl and texture), .ply or .glb; a .json beside it.")  # fmt: skip
+@click.option("--overlay", type=click.Path(path_type=Path), metavar="PNG",
+              help="Also write a picture: photo, mesh over photo, geometry, render, parts.")  # fmt: skip
+@click.option("--labels", type=click.Path(path_type=Path), metavar="PNG",
+              help="Also write the mesh's visible parts as labels 0 to 10 in the photo's pixels.")  # fmt: skip
+@warm_options
+@shared_options
+def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **options: Any) -> None:
+    """Fit the face in PHOTO and write a mesh.
+
+    \b
+    Examples:
+      facefit portrait.jpg -o mesh.obj
+      facefit fit portrait.jpg -o mesh.obj --overlay overlay.png --labels parts.png
+      facefit group.jpg -o face.glb --faces all        writes face_1.glb, face_2.glb, ...
+      facefit portrait.jpg -o mesh.obj --energies prdl --iterations 200
+      facefit portrait.jpg -o mesh.obj --segmentation parser.onnx
+      facefit second.jpg -o second.obj --like mesh.json        the same person
+      facefit clip.mp4 --sequence -o clip.glb                  one animated mesh
+    """
+    warm = take_warm(options)
+    if warm["sequence"]:
+        for name, path in (("--overlay", overlay), ("--labels", labels)):
+            if path is not None:
+                raise click.UsageError(f"{name} belongs to one photo, not to --sequence")
+        fit_frames(photo, output, warm, options)
+        return
+    check_mesh_suffix(output)
+    for name, path in (("--overlay", overlay), ("--labels", labels)):
+        if path is not None and path.suffix.lower() != ".png":
+            raise click.UsageError(f"{name} {path}: expected a name that ends in .png")
+    start(options)
+    began = time.perf_counter()
+    # photo and paths before anything heavy is loaded: these are the errors people make
+    from ..photo.photo import read_photo
+
+    picture = read_photo(photo)
+    from ..job.job import Files, check_files
+    from .fit_progress import Progress
+
+    files = Files(output, overlay, labels)
+    check_files(files, [photo, *input_files(options), *beginnings(warm)], options["faces"])
+    job = warm_job(_job(options), warm, picture)
+    with Progress(photo.name, quiet=options["quiet"]) as progress:
+        fitted = job.run(picture, files, progress)
+    if options["quiet"]:
+        return
+    for face in fitted:
+        names = ", ".join(str(path) for path in face.paths)
+        click.echo(f"{names}: {face.vertices} vertices{_quality(face)}")
+    click.echo(f"{photo}: {len(fitted)} face{'s' * (len(fitted) != 1)} in {time.perf_counter() - began:.1f} s")
+
+
+def _quality(face) -> str:
+    text = "" if face.landmark_error is None else f", landmark error {100 * face.landmark_error:.1f} %"
+    return text + ("" if face.part_iou is None else f", part IoU {face.part_iou:.2f}")

@@ -1,142 +1,29 @@
-"""The command line: parse, call facefit, write, print, exit codes. Nothing heavy is imported before a command runs.
+"""A checkout's doorstep: `python cli.py ...` is `facefit ...`, also where facefit is not installed.
 
-Exit codes: 0 done, 2 usage, 3 no face found, 4 unreadable or unusable image, 5 the fit failed, 6 output cannot be
-written, 7 some photos of a batch failed, 130 interrupted.
+The package lies in fitter/ and is called facefit; an install maps the one to the other, and so does this file.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
-import signal
+import importlib.util
 import sys
 from pathlib import Path
-from typing import Any
-
-import click
-
-from facefit.commands.batch import batch
-from facefit.commands.convert import convert
-from facefit.commands.evaluate import evaluate
-from facefit.commands.models import models
-from facefit.commands.parse import parse
-
-USAGE, NO_FACE, BAD_IMAGE, FIT_FAILED, BAD_OUTPUT, SOME_FAILED, INTERRUPTED = 2, 3, 4, 5, 6, 7, 130
 
 
-class FacefitGroup(click.Group):
-    """`facefit PHOTO ...` is `facefit fit PHOTO ...`, and every error is one line and an exit code."""
-
-    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in (*self.commands, "--help", "-h", "--version"):
-            first = args[0]
-            word = not first.startswith("-") and not Path(first).suffix and os.sep not in first
-            if word and not os.path.exists(first):
-                close = difflib.get_close_matches(first, self.commands, n=1)
-                hint = f"; did you mean {close[0]!r}?" if close else f"; commands: {', '.join(self.commands)}"
-                raise click.UsageError(f"no such photo or command: {first!r}{hint}", context)
-            args = ["fit", *args]
-        return super().parse_args(context, args)
-
-    def invoke(self, context: click.Context) -> Any:
-        try:
-            return super().invoke(context)
-        except KeyboardInterrupt:  # click itself would print an empty line
-            raise click.Abort from None
-
-    def main(self, args=None, prog_name=None, complete_var=None, standalone_mode=True, **extra):  # noqa: D102
-        args = list(sys.argv[1:] if args is None else args)
-        if not standalone_mode:
-            return super().main(args, prog_name or "facefit", complete_var, standalone_mode=False, **extra)
-        sys.exit(self._run(args, prog_name or "facefit", complete_var, extra))
-
-    def _run(self, args: list[str], prog_name: str, complete_var: str | None, extra: dict) -> int:
-        try:
-            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
-            return code if isinstance(code, int) else 0
-        except click.UsageError as error:
-            where = error.ctx.command_path if error.ctx is not None else prog_name
-            return _fail(f"{error.format_message()} (see `{where} --help`)", USAGE)
-        except click.ClickException as error:
-            return _fail(error.format_message(), USAGE)
-        except (click.Abort, KeyboardInterrupt):
-            if sys.stderr.isatty():
-                print(file=sys.stderr)  # the terminal has written ^C
-            return _fail("interrupted; nothing more was written", INTERRUPTED)
-        except BrokenPipeError:
-            # the reader of our output went away; python would complain once more while it flushes at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            return 0
-        except Exception as error:  # the one place where any failure becomes one line and an exit code
-            if "--debug" in args:
-                raise
-            return _fail(_message(error), getattr(error, "exit_code", FIT_FAILED))
-
-
-def _message(error: Exception) -> str:
-    text = str(error)
-    if isinstance(error, MemoryError):
-        return f"not enough memory {text}".strip()
-    if hasattr(error, "exit_code"):
-        return text
-    if isinstance(error, ImportError):
-        return f"{text}; `facefit doctor` says what is missing here"
-    return f"{type(error).__name__}: {text} (--debug shows where)"
-
-
-def _fail(text: str, code: int) -> int:
-    print("facefit: error:", " ".join(text.split()), file=sys.stderr)
-    return code
-
-
-@click.group(cls=FacefitGroup, no_args_is_help=False, invoke_without_command=True,
-             context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})  # fmt: skip
-@click.option("--version", is_flag=True, is_eager=True, help="Show the version and exit.")
-@click.pass_context
-def cli(context: click.Context, version: bool) -> None:
-    """Fit a 3D face model to one photo and write a textured mesh.
-
-    `facefit PHOTO -o MESH` is short for `facefit fit PHOTO -o MESH`.
-
-    \b
-    Examples:
-      facefit portrait.jpg -o mesh.obj
-      facefit portrait.jpg -o mesh.glb --overlay overlay.png
-      facefit batch photos/ -o meshes/
-      facefit doctor
-
-    \b
-    Exit codes: 0 done, 2 usage, 3 no face found, 4 unreadable or unusable
-    image, 5 the fit failed, 6 output cannot be written, 7 some photos of a
-    batch failed, 130 interrupted.
-    """
-    if version:
-        from facefit.version import facefit_version
-
-        click.echo(f"facefit {facefit_version()}")
-        context.exit()
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
-
-
-cli.add_command(batch)
-
-cli.add_command(convert)
-
-cli.add_command(evaluate)
-
-cli.add_command(models)
-
-cli.add_command(parse)
-
-
-def main() -> None:
-    """The console script `facefit`."""
-    if hasattr(signal, "SIGTERM"):
-        # stopped like Ctrl-C: temporary files go away
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    cli()
+def name_the_checkout() -> None:
+    """Let `import facefit` find the folder beside this file."""
+    folder = Path(__file__).resolve().parent / "fitter"
+    spec = importlib.util.spec_from_file_location(
+        "facefit", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    package = importlib.util.module_from_spec(spec)
+    sys.modules["facefit"] = package
+    spec.loader.exec_module(package)
 
 
 if __name__ == "__main__":
+    if importlib.util.find_spec("facefit") is None:
+        name_the_checkout()
+    from facefit.commands import main
+
     main()

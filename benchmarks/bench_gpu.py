@@ -63,7 +63,7 @@ def observations(count: int, config: FitConfig) -> Observation:
     detector, segmenter = load_detector(), load_segmenter("auto")
     with tempfile.TemporaryDirectory() as place:
         photos = [read_photo(path) for path in sorted(fill(Path(place), min(count, DISTINCT)).iterdir())]
-    faces = [observe(photo, detector.detect(photo.pixels)[0], segmenter, config) for photo in photos]
+    faces = [observe(photo, detector.detect(photo.pixels)[0], segmenter, config.window) for photo in photos]
     return stack([faces[number % len(faces)] for number in range(count)])
 
 

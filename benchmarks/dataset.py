@@ -118,7 +118,7 @@ def _wild(folder: Path) -> list[Case]:
 
 
 def read_labels(case: Case) -> np.ndarray:
-    """(H, W) uint8 in the numbers of facefit.anatomy.parts.LABELS; sides and lips as far as the set tells them apart."""
+    """(H, W) uint8 in the numbers of anatomy.parts.LABELS; sides and lips as far as the set tells them apart."""
     raw = np.asarray(Image.open(case.labels).convert("L"))
     table = np.zeros(256, np.uint8)
     if case.set == "fasseg":

@@ -133,7 +133,7 @@ def run(photo: Photo) -> None:
     model = timed("load the model", load_model)
     detector = timed("load the detector", load_detector)
     face = timed("detect", lambda: detector.detect(photo.pixels))[0]
-    observation = timed("segment", lambda: observe(photo, face, load_segmenter("auto"), config))
+    observation = timed("segment", lambda: observe(photo, face, load_segmenter("auto"), config.window))
     start = timed("landmark stage, first call", lambda: first_guess(observation, model, config))
     objective = timed("targets of the photo", lambda: Objective(observation, model, renderer, config))
     start = replace(start, sh=timed("first light", lambda: objective.first_light(start)))

@@ -44,7 +44,7 @@ def fit_times(iterations: int = 40) -> list[Bar]:
     pixels, config, model, renderer = portrait(), FitConfig(), load_model(), load_renderer("cpu")
     photo = Photo(pixels, Path("portrait.png"), None)
     face = load_detector().detect(pixels)[0]
-    observation = observe(photo, face, load_segmenter("auto"), config)
+    observation = observe(photo, face, load_segmenter("auto"), config.window)
     start = first_guess(observation, model, config)
 
     objective = Objective(observation, model, renderer, config)

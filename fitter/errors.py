@@ -1,43 +1,60 @@
-"""The errors a user can act on. `cli.py` alone turns them into one line and an exit code."""
+"""The errors a user can act on, and the exit codes. `commands.group` alone turns the one into the other."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What `facefit` returns to the shell."""
+
+    DONE = 0
+    USAGE = 2
+    NO_FACE = 3
+    BAD_IMAGE = 4
+    FIT_FAILED = 5
+    BAD_OUTPUT = 6
+    SOME_FAILED = 7
+    INTERRUPTED = 130
 
 
 class FaceFitError(Exception):
     """Something the user can mend; the message says what, where and what is accepted."""
 
-    exit_code = 5
+    exit_code = ExitCode.FIT_FAILED
 
 
 class NoFaceError(FaceFitError):
     """The detector found no face, or not the one that was asked for."""
 
-    exit_code = 3
+    exit_code = ExitCode.NO_FACE
 
 
 class ImageError(FaceFitError):
     """The photo cannot be read, or its size or content cannot be used."""
 
-    exit_code = 4
+    exit_code = ExitCode.BAD_IMAGE
 
 
 class FitError(FaceFitError):
     """The optimisation failed: a NaN energy, or no usable observation."""
 
-    exit_code = 5
+    exit_code = ExitCode.FIT_FAILED
 
 
 class OutputError(FaceFitError):
     """A result cannot be written where it was asked for."""
 
-    exit_code = 6
+    exit_code = ExitCode.BAD_OUTPUT
 
 
 class ModelError(FaceFitError):
     """A face model file is missing, damaged or not in the documented format."""
 
-    exit_code = 5
+    exit_code = ExitCode.FIT_FAILED
 
 
 class InputError(FaceFitError):
     """A file that is to be compared (a result, a mesh, a scan, points, labels) is missing, damaged or does not fit."""
 
-    exit_code = 4
+    exit_code = ExitCode.BAD_IMAGE

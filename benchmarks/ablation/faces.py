@@ -86,7 +86,7 @@ def observe_case(case: Case) -> Observation:
     photo = read_photo(case.photo)
     face = select_faces(load_detector().detect(photo.pixels), "largest")[0]
     config = replace(FitConfig(), window=JUDGED)
-    seen = observe(photo, face, segmenter, config, case.focal)
+    seen = observe(photo, face, segmenter, config.window, case.focal)
     if not case.brows:  # the labels do not have them, so they lie somewhere in the skin: then neither counts
         masks = seen.part_masks.clone()
         masks[:, [PARTS.index("left_brow"), PARTS.index("right_brow")]] = 0

@@ -163,7 +163,7 @@ class Worker:
                 began = time.perf_counter()
             face = select_faces(self.detector.detect(photo.pixels), "largest")[0]
             detected = time.perf_counter()
-            observation = observe(photo, face, self.segmenter, self.task.config)
+            observation = observe(photo, face, self.segmenter, self.task.config.window)
             seconds = {"detection": detected - began, "segmentation": time.perf_counter() - detected}
             self._seen[corruption] = photo, observation, seconds
         return self._seen[corruption]

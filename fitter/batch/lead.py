@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..errors import FaceFitError
+from ..errors import ExitCode, FaceFitError
 from .manifest import Record
 from .options import Failure
 from .plan import Task
@@ -64,7 +64,7 @@ class Plan:
 class WorkerError(FaceFitError):
     """No worker can start."""
 
-    def __init__(self, text: str, exit_code: int = 5) -> None:
+    def __init__(self, text: str, exit_code: int = ExitCode.FIT_FAILED) -> None:
         super().__init__(text)
         self.exit_code = exit_code
 

@@ -16,14 +16,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..errors import FaceFitError
+from ..errors import ExitCode, FaceFitError
 from .workers import Event, Loader, start_error
 
 
 class RayError(FaceFitError):
     """There is no Ray, or no cluster."""
 
-    exit_code = 5
+    exit_code = ExitCode.FIT_FAILED
 
 
 def resources(address: str) -> tuple[int, int]:
@@ -161,5 +161,7 @@ def _reason(error: Exception) -> str:
 
 
 def _python_path() -> str:
-    """Where facefit was imported from, in front of what is known: a checkout need not be installed to be tried."""
-    return os.pathsep.join(filter(None, [str(Path(__file__).resolve().parent.parent), os.environ.get("PYTHONPATH")]))
+    """The folder in which `facefit` stands, in front of what is known: where it is on the path, but not installed."""
+    package = Path(__file__).absolute().parents[1]
+    place = str(package.parent) if package.name == __name__.partition(".")[0] else ""
+    return os.pathsep.join(filter(None, [place, os.environ.get("PYTHONPATH")]))

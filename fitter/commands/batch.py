@@ -13,9 +13,8 @@ from typing import Any
 import click
 
 from ..batch.run import GPU_BATCH, _conclude, _records
+from ..errors import ExitCode
 from .options import job_options, shared_options, start
-
-SOME_FAILED, INTERRUPTED = 7, 130
 
 RESULT_OPTIONS = (
     "faces", "focal", "fov", "preset", "energies", "iterations", "max_seconds", "seed", "segmentation", "label_map",
@@ -112,8 +111,8 @@ def batch(
         print_table(progress)
     if stop.is_set() and progress.seen < len(tasks):
         click.echo(f"interrupted; {len(tasks) - progress.seen} photos are left, run again to go on", err=True)
-        return INTERRUPTED
-    return SOME_FAILED if progress.failed else 0
+        return ExitCode.INTERRUPTED
+    return ExitCode.SOME_FAILED if progress.failed else ExitCode.DONE
 
 
 @contextlib.contextmanager

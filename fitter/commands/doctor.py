@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ...cli import cli
 
-
-@cli.command()
+@click.command()
 @click.option("--model", type=click.Path(), metavar="FILE", help="Examine this face model instead of the default one.")
 @click.option("--debug", is_flag=True, hidden=True)
 def doctor(model: str | None, debug: bool) -> int:

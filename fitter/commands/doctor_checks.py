@@ -14,6 +14,7 @@ from pathlib import Path
 from ..compute.machine import free_memory
 from ..version import facefit_version
 
+PACKAGE = Path(__file__).resolve().parents[1]
 GOOD, NOTE, BAD = "ok", "--", "NO"
 
 MEMORY_NEEDED = 1.5e9  # bytes: what one fit may use
@@ -72,7 +73,7 @@ def _python() -> Check:
 
 
 def _facefit() -> Check:
-    return Check("facefit", GOOD, f"{facefit_version()} in {Path(__file__).resolve().parent}")
+    return Check("facefit", GOOD, f"{facefit_version()} in {PACKAGE}")
 
 
 def _package(name: str, module: str, install: str, optional: bool = False) -> tuple[Check, object | None]:
@@ -182,7 +183,7 @@ def _memory() -> Check:
 
 def _cache() -> Check:
     """Compiled kernels are kept beside the code, or in NUMBA_CACHE_DIR; without either each run compiles anew."""
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).resolve().parent)
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or PACKAGE)
     if os.access(folder, os.W_OK):
         return Check("cache", GOOD, f"compiled kernels are kept in {folder}")
     return Check("cache", NOTE, f"{folder} cannot be written", "set NUMBA_CACHE_DIR to a folder of yours")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from .evaluate_parts import parts
+from .evaluate_scan import scan
 from .printing import (
     DEBUG,
     FITS,
@@ -37,6 +39,10 @@ def evaluate(context: click.Context) -> None:
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
+
+
+evaluate.add_command(parts)
+evaluate.add_command(scan)
 
 
 @evaluate.command()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from .evaluate import evaluate
 from .printing import (
     DEBUG,
     FITS,
@@ -21,7 +20,7 @@ from .printing import (
 )
 
 
-@evaluate.command()
+@click.command()
 @FITS
 @click.option("--labels", type=click.Path(path_type=Path), metavar="DIR",
               help="Label pictures, 8-bit PNG of the photos' size: NAME.png, NAME_label.png, ... by the photo's name.")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from .evaluate import evaluate
 from .printing import (
     DEBUG,
     JSON,
@@ -19,7 +18,7 @@ from .printing import (
 )
 
 
-@evaluate.command()
+@click.command()
 @click.argument("mesh", type=click.Path(path_type=Path))
 @click.argument("scan", type=click.Path(path_type=Path))
 @click.option("--landmarks", type=click.Path(path_type=Path), metavar="FILE",

@@ -8,13 +8,11 @@ from typing import Any
 
 import click
 
-from ...cli import cli
-from .options import check_mesh_suffix, input_files, shared_options, start
-from .options import load as _job
+from .options import check_mesh_suffix, input_files, load, shared_options, start
 from .sequence import beginnings, fit_frames, take_warm, warm_job, warm_options
 
 
-@cli.command()
+@click.command()
 @click.argument("photo", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="MESH",
               help="Mesh to write: .obj (with .mtl and texture), .ply or .glb; a .json beside it.")  # fmt: skip
@@ -59,7 +57,7 @@ def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **
 
     files = Files(output, overlay, labels)
     check_files(files, [photo, *input_files(options), *beginnings(warm)], options["faces"])
-    job = warm_job(_job(options), warm, picture)
+    job = warm_job(load(options), warm, picture)
     with Progress(photo.name, quiet=options["quiet"]) as progress:
         fitted = job.run(picture, files, progress)
     if options["quiet"]:

@@ -3,7 +3,7 @@
 The JSON (`format` "facefit-conversion", `format_version` 1) lies beside the mesh. The mesh lies where the source's mesh
 lies: in the source's coordinates, so that the two overlay each other.
 
-* `mesh`, `camera`, `landmarks7`, `photo`: as in a result (facefit.output.write), for this mesh; `mesh.space` is that of the
+* `mesh`, `camera`, `landmarks7`, `photo`: as in a result (output.write), for this mesh; `mesh.space` is that of the
   source.
 * `model`: the target; `source`: the file that was converted, and the model it was fitted with.
 * `parameters`: identity, expression, joints and gaze of the target model; `rotvec` and `translation` map its model

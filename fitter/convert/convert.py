@@ -1,7 +1,7 @@
 """The same face in another model's topology: its components fitted to the surface of a fit, then what they miss.
 
 1. The target model's identity, expression and joints are fitted to points of the source's surface, each compared with
-   the target's triangles of the same part (facefit.convert.surface_fit). All 478 landmarks, which every model carries, are
+   the target's triangles of the same part (convert.surface_fit). All 478 landmarks, which every model carries, are
    the start and hold what may slide. Expressions of the same name start where the source has them.
 2. The gaze is that of the source: its eyeballs' turn, measured on the vertices.
 3. Smooth offsets of the vertices (facefit.convert.residual) close what is left; eyeballs and teeth move rigidly.

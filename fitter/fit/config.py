@@ -99,7 +99,7 @@ class FitConfig:
             noise that the calibration renders do not.
         robust: threshold in standard deviations beyond which a landmark counts less (Huber).
         calibrated: use the model file's bias and covariance of the detector; False: all landmarks alike.
-        part_weights: of PRDL's parts in the order of facefit.anatomy.parts.PARTS. Brows are hair, as thick and as high as
+        part_weights: of PRDL's parts in the order of anatomy.parts.PARTS. Brows are hair, as thick and as high as
             their owner likes: at full weight they cost .06 mm of scan error (1.08 against 1.01), at none they would not
             rise with an expression. Eyes are small: three times their weight raises the overlap of hand-labelled eyes
             from .77 to .78 and costs nothing in 3D; five times costs .02 mm.

@@ -81,7 +81,7 @@ def fit_photo(
     results = []
     for face in detected:
         began = time.perf_counter()
-        observation = observe(photo, face, segmenter, config, focal, fov)
+        observation = observe(photo, face, segmenter, config.window, focal, fov)
         stages = {**seconds, "segmentation": time.perf_counter() - began}
         results += fit_batch(
             observation.to(device), model, config, renderer, photo=photo, seconds=stages, warm=warm,

@@ -1,4 +1,4 @@
-"""The landmark stage of one face on the CPU: the steps of facefit.fit.landmark_stage.LandmarkSolver without torch's overhead,
+"""The landmark stage of one face on the CPU: the steps of fit.landmark_stage.LandmarkSolver without torch's overhead,
 which is most of the time of its batched twin on systems so small. Products of large matrices go to torch, whose number
 of threads is the caller's choice.
 """

@@ -212,7 +212,7 @@ def part_weights(
 
     Args:
         looks: as `annotate_landmarks`; what only the opened mouth shows is voted on in its views.
-        known: (V,) label of facefit.anatomy.parts.LABELS of what needs no vote (eyeballs, teeth, the mouth's lining), else
+        known: (V,) label of anatomy.parts.LABELS of what needs no vote (eyeballs, teeth, the mouth's lining), else
             0.
     Returns:
         (V, 11) share of each label 0 to 10.

@@ -70,7 +70,7 @@ def install_arrays(
     """Arrays of the model file.
 
     Args:
-        detector, segmenter: as facefit.observe.mediapipe_detector and facefit.observe.segment.load; None: the default detector, the polygons.
+        detector, segmenter: as observe.faces and observe.segment.contract; None: the default detector, the polygons.
         donor: the model whose colours a model without takes; None: the default one.
         renders: random people on whom the detector is calibrated.
         report: called with a line of words at each step.

@@ -114,7 +114,8 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "faceverse", "FaceVerse v2 / v3", "research, by request", "https://github.com/LizhenWangT/FaceVerse",
-            "facefit.importers.readers.faceverse:read_faceverse", "faceverse_simple_v2.npy or faceverse_v3_6_s.npy", "28,632",
+            "facefit.importers.readers.faceverse:read_faceverse", "faceverse_simple_v2.npy or faceverse_v3_6_s.npy",
+            "28,632",
             "150 identity, 52 expression, albedo",
         ),
         Kind(
@@ -124,7 +125,8 @@ KINDS: dict[str, Kind] = {
             options=("expressions",),
         ),
         Kind(
-            "generic", "a model of your own", "yours", "docs/own_model.md", "facefit.importers.readers.generic:read_generic",
+            "generic", "a model of your own", "yours", "docs/own_model.md",
+            "facefit.importers.readers.generic:read_generic",
             "a folder with template.obj and blendshapes, or an .npz of bases", "any", "any",
             options=("blendshapes",),
         ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from ..fit.config import FitConfig
 from ..photo.camera import photo_camera
 from ..photo.photo import Photo
 from ..photo.window import crop_window
@@ -15,17 +14,22 @@ from .segment.masks import part_confidence, post_process
 
 
 def observe(
-    photo: Photo, face: DetectedFace, segmenter: PartSegmenter, config: FitConfig, focal: float | None = None,
+    photo: Photo, face: DetectedFace, segmenter: PartSegmenter, size: int, focal: float | None = None,
     fov: float | None = None,
 ) -> Observation:  # fmt: skip
-    """What is known of one detected face (B = 1, on the CPU)."""
-    window = crop_window(face.landmarks, config.window)
+    """What is known of one detected face (B = 1, on the CPU).
+
+    Args:
+        size: side of the window in its own pixels.
+        focal: pixels of the photo; fov: degrees; see photo.camera.photo_camera for what holds without them.
+    """
+    window = crop_window(face.landmarks, size)
     image, inside = photo.window_image(window)
     landmarks = window.to_window(torch.from_numpy(face.landmarks)[None])
     segmentation = segmenter.segment(image, landmarks[0].numpy(), window)
     masks, valid, brow_line = post_process(segmentation, landmarks[0].numpy())
-    side = float(config.window / window.scale[0])
-    outside = (landmarks < 0).any(-1) | (landmarks > config.window).any(-1)
+    side = float(size / window.scale[0])
+    outside = (landmarks < 0).any(-1) | (landmarks > size).any(-1)
     photo_size = torch.tensor([photo.width, photo.height], dtype=torch.float32)
     in_photo = torch.from_numpy(face.landmarks)[None]
     outside |= (in_photo < 0).any(-1) | (in_photo > photo_size).any(-1)

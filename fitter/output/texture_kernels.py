@@ -1,4 +1,4 @@
-"""The per-texel passes of facefit.output.texture in numba. A texel is computed by itself, so threads do not change a bit.
+"""The per-texel passes of output.texture in numba. A texel is computed by itself, so threads do not change a bit.
 
 Passes that end in `chunk` do ROWS rows of texels and are shared out by `over_rows`.
 """

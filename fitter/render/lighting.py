@@ -3,7 +3,7 @@
 Normals are in **camera space**, so the light belongs to the photo and not to the head. Colours and albedo are
 sRGB-encoded values used as they are, as in all papers this builds on: shading is a multiplication of encoded values.
 
-`vertex_normals` and `shade` run as one fused pass on the CPU (facefit.render.lighting_kernels) and as plain torch elsewhere:
+`vertex_normals` and `shade` run as one fused pass on the CPU (render.lighting_kernels) and as plain torch elsewhere:
 their plain twins `vertex_normals_torch` and `shade_torch`.
 """
 

@@ -7,7 +7,7 @@ that cross the camera plane and faces of any size need no clipping. The two face
 coefficients for it (floating point is symmetric in sign), so a pixel centre belongs to exactly one of them: no cracks,
 no double coverage.
 
-Every kernel does one chunk of its work, a fixed band of rows, vertices or faces (facefit.compute.threads.run_chunks), and every
+Every kernel does one chunk of its work, a fixed band of rows, vertices or faces (compute.threads.run_chunks), and every
 sum over chunks runs in a fixed order, so results do not depend on the number of threads.
 """
 

@@ -1,4 +1,4 @@
-"""Parameters: what is optimised, as one immutable value. Their first guess from landmarks is in facefit.fit.landmark_stage."""
+"""Parameters: what is optimised, as one immutable value. Their first guess from landmarks is in fit.landmark_stage."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def render_labels(model: FaceModel, verts_camera: np.ndarray, camera: Camera, wi
         verts_camera: (V, 3) mm, camera space; camera: of the photo (B = 1).
         width, height: of the photo in pixels.
     Returns:
-        (height, width) uint8, labels 0 to 10 of facefit.anatomy.parts.LABELS. Parts that the mesh itself hides are hidden.
+        (height, width) uint8, labels 0 to 10 of anatomy.parts.LABELS. Parts that the mesh itself hides are hidden.
     Raises:
         ValueError: the mesh lies behind the camera.
     """

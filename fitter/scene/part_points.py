@@ -181,5 +181,5 @@ def visible_points(points: Tensor, pixels: Tensor, rast: Tensor, depth: Tensor) 
 
 
 def rasterized_depth(rast: Tensor, near: float = 10.0, far: float = 100_000.0) -> Tensor:
-    """(B, S, S, 4) rast of facefit.geometry.camera.to_clip_space -> (B, S, S) mm in front of the camera (junk where empty)."""
+    """(B, S, S, 4) rast of geometry.camera.to_clip_space -> (B, S, S) mm in front of the camera (junk where empty)."""
     return 2 * far * near / (far + near - rast[..., 2] * (far - near))

@@ -158,7 +158,7 @@ class SequenceFitter:
         found = self.detector.detect(photo.pixels)
         face = select_faces(found, self.faces)[0] if state.place is None else _nearest(found, state.place)
         observation = observe(
-            photo, face, self.segmenter, self.config, state.focal, self.fov if state.focal is None else None
+            photo, face, self.segmenter, self.config.window, state.focal, self.fov if state.focal is None else None
         )
         state.place, state.size = face.landmarks.mean(0), size
         # one camera for all: it must not breathe with the size of the face

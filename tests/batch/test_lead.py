@@ -139,7 +139,8 @@ def test_kill_9_and_again(tmp_path, plan):
     """Whenever the leading process is killed, its workers end, nothing half-written counts, nothing is done twice."""
     folder = photos(tmp_path / "in", **{f"p{k:02}": "" for k in range(60)})
     script = tmp_path / "run.py"
-    script.write_text(SCRIPT.format(path=[str(Path(__file__).parent), str(TESTS), str(ROOT)], module=Path(__file__).stem, place=str(tmp_path), plan=plan))
+    path = [str(Path(__file__).parent), str(TESTS), str(ROOT)]
+    script.write_text(SCRIPT.format(path=path, module=Path(__file__).stem, place=str(tmp_path), plan=plan))
     for lines in (3, 20):
         process = subprocess.Popen(
             [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env={**os.environ, MARK: str(tmp_path)}

@@ -11,27 +11,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers.places import ROOT
 from PIL import Image
 
-import cli
 from facefit.batch.manifest import Record
 from facefit.batch.steps import failure
 from facefit.batch.store import open_store
 from facefit.bundled import model_path
+from facefit.commands import cli
 from facefit.photo.photo import read_photo
 
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
 
 
 def facefit(*args):
-    return CliRunner().invoke(cli.cli, ["batch", *map(str, args)])
+    return CliRunner().invoke(cli, ["batch", *map(str, args)])
 
 
 def console(*args, **options):
-    command = [sys.executable, str(ROOT / "cli.py"), "batch", *map(str, args)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, **options)
+    command = [sys.executable, "-m", "facefit", "batch", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
 
 
 def error_line(result, code, *words):
@@ -224,7 +222,7 @@ class TestReal:
     def test_ctrl_c_finishes_what_is_under_way(self, portraits, tmp_path):
         for number in range(6):
             (portraits / f"more{number}.png").write_bytes((portraits / "one.png").read_bytes())
-        command = [sys.executable, str(ROOT / "cli.py"), "batch", str(portraits), "-o", str(tmp_path / "out"),
+        command = [sys.executable, "-m", "facefit", "batch", str(portraits), "-o", str(tmp_path / "out"),
                    "--workers", "1", *map(str, self.QUICK)]  # fmt: skip
         process = subprocess.Popen(
             command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True

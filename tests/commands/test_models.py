@@ -11,14 +11,14 @@ from click.testing import CliRunner
 from helpers.toy_model import toy_arrays
 from PIL import Image
 
-import cli
+from facefit.commands import cli
 from facefit.errors import ModelError
 from facefit.model.catalogue import KINDS
 from facefit.model.model_file import load_model
 
 
 def facefit(*args):
-    return CliRunner().invoke(cli.cli, ["models", *map(str, args)], standalone_mode=False)
+    return CliRunner().invoke(cli, ["models", *map(str, args)], standalone_mode=False)
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +83,7 @@ def test_a_model_is_not_replaced_unasked(toy, folder, tmp_path):
     (tmp_path / "head.obj").write_text("")
     assert facefit("add", "generic", tmp_path / "head.obj").exit_code == 0
     with pytest.raises(Exception, match="--overwrite replaces it"):
-        CliRunner().invoke(cli.cli, ["models", "add", "generic", str(tmp_path / "head.obj")],
+        CliRunner().invoke(cli, ["models", "add", "generic", str(tmp_path / "head.obj")],
                            standalone_mode=False, catch_exceptions=False)  # fmt: skip
     assert facefit("add", "generic", tmp_path / "head.obj", "--overwrite").exit_code == 0
 
@@ -127,6 +127,6 @@ def test_nothing_is_half_installed(toy, folder, tmp_path, monkeypatch):
 )
 def test_one_line_says_what_is_wrong(args, message, capfd):
     with pytest.raises(SystemExit) as end:
-        cli.cli.main(["models", *args])
+        cli.main(["models", *args])
     line = capfd.readouterr().err.strip()
     assert end.value.code in (2, 5) and message in line and "\n" not in line

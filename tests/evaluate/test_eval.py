@@ -10,9 +10,9 @@ from helpers.synthetic_result import synthetic_result
 from helpers.toy_model import toy_arrays
 from PIL import Image
 
-import cli
 from facefit.anatomy.landmarks import IBUG68, LANDMARKS7
 from facefit.anatomy.parts import LABEL
+from facefit.commands import cli
 from facefit.evaluate.benchmark_files import barycentric, realy_keypoints
 from facefit.evaluate.parts import parse_label_map, scored_parts, to_labels
 from facefit.evaluate.scan import error_colours, face_region
@@ -27,7 +27,7 @@ from facefit.scene.part_picture import render_labels
 
 
 def run(*args, code=0):
-    outcome = CliRunner().invoke(cli.cli, ["eval", *map(str, args)], catch_exceptions=True)
+    outcome = CliRunner().invoke(cli, ["eval", *map(str, args)], catch_exceptions=True)
     if outcome.exit_code != code:
         raise AssertionError(f"{outcome.exit_code}: {outcome.output} {outcome.stderr}") from outcome.exception
     if code:

@@ -2,11 +2,11 @@
 
 from click.testing import CliRunner
 
-import cli
+from facefit.commands import cli
 
 
 def facefit(*args):
-    return CliRunner().invoke(cli.cli, [str(arg) for arg in args])
+    return CliRunner().invoke(cli, [str(arg) for arg in args])
 
 
 def error_line(result, code, *words):

@@ -163,7 +163,8 @@ def test_refuses_what_is_no_photo():
 
 def test_writes_nothing_to_the_terminal():
     program = (
-        "import numpy as np; from facefit.observe.mediapipe_detector import load_detector as l; l().detect(np.zeros((64, 64, 3), 'u1'))"
+        "import numpy as np; from facefit.observe.mediapipe_detector import load_detector;"
+        "load_detector().detect(np.zeros((64, 64, 3), 'u1'))"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from cli import cli
 from facefit.anatomy.parts import COLOURS, LABEL, LABELS
+from facefit.commands import cli
 from facefit.geometry.camera import WindowTransform
 from facefit.observe.parse import overlay, parse_photo, to_photo
 from facefit.observe.segment.contract import Segmentation

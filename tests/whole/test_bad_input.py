@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from helpers.places import ROOT
 from PIL import Image, ImageDraw
 
-import cli
 from facefit.bundled import model_path
+from facefit.commands import cli
 
 QUICK = ("--iterations", "1", "--texture-size", "64")
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
@@ -51,7 +51,7 @@ def facefit(capfd):
     """Run the command line in this process -> exit code, stdout, stderr, with what C libraries wrote to stderr."""
 
     def run(*args):
-        result = CliRunner().invoke(cli.cli, [str(arg) for arg in args])
+        result = CliRunner().invoke(cli, [str(arg) for arg in args])
         written = capfd.readouterr()
         assert written.out == ""
         return result.exit_code, result.stdout, result.stderr + written.err
@@ -259,12 +259,12 @@ class TestOutput:
 
     def test_ctrl_c_in_the_middle_of_a_fit(self, photo, tmp_path):
         script = (
-            "import os, signal, cli, facefit.commands.fit_progress\n"
+            "import os, signal, facefit.commands, facefit.commands.fit_progress\n"
             "class Stopped(facefit.commands.fit_progress.Progress):\n"
             "    def __call__(self, stage, iteration, *rest):\n"
             "        if iteration == 2: os.kill(os.getpid(), signal.SIGINT)\n"
             "facefit.commands.fit_progress.Progress = Stopped\n"
-            "cli.main()\n"
+            "facefit.commands.main()\n"
         )
         (tmp_path / "out").mkdir()
         command = [sys.executable, "-c", script, photo, "-o", tmp_path / "out" / "m.obj", "--iterations", "50"]

@@ -16,21 +16,20 @@ from click.testing import CliRunner
 from helpers.places import ROOT
 from PIL import Image
 
-import cli
 from facefit.bundled import model_path
+from facefit.commands import cli
 from facefit.errors import FitError, NoFaceError
 
 
 def facefit(*args):
-    return CliRunner().invoke(cli.cli, [str(arg) for arg in args])
+    return CliRunner().invoke(cli, [str(arg) for arg in args])
 
 
 def console(*args, timeout=60, **options):
     """In a process of its own, as a user runs it."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [sys.executable, str(ROOT / "cli.py"), *map(str, args)],
-        capture_output=True, text=True, timeout=timeout, env=environment, **options,
+        [sys.executable, "-m", "facefit", *map(str, args)],
+        capture_output=True, text=True, timeout=timeout, **options,
     )  # fmt: skip
 
 
@@ -111,7 +110,7 @@ class TestHelp:
             assert result.returncode == 0 and "Examples:" in result.stdout and not result.stderr
         assert best < 0.5
         heavy = "('torch', 'numpy', 'rich', 'facefit.fit.fit', 'PIL')"
-        code = f"import sys, cli; print([m for m in {heavy} if m in sys.modules])"
+        code = f"import sys, facefit.commands; print([m for m in {heavy} if m in sys.modules])"
         listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
         assert listed.stdout.strip() == "[]"
 
@@ -293,12 +292,12 @@ class TestErrors:
     def test_a_process_can_be_stopped(self, photo, tmp_path, name, code):
         """Ctrl-C in the middle of a fit: one line, the code, no file."""
         script = (
-            "import time, types, cli\n"
+            "import sys, time, types, facefit.commands\n"
             "def run(*_):\n"
             "    print('fitting', flush=True)\n"
             "    time.sleep(60)\n"
-            "cli._job = lambda options: types.SimpleNamespace(run=run)\n"
-            "cli.main()\n"
+            "sys.modules['facefit.commands.fit'].load = lambda options: types.SimpleNamespace(run=run)\n"
+            "facefit.commands.main()\n"
         )
         command = [sys.executable, "-c", script, str(photo), "-o", str(tmp_path / "m.obj")]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)

@@ -139,7 +139,7 @@ def example(
         rendered: the window has its background already.
     Returns:
         face (12, 128, 128), face classes (128, 128), details (2, 12, 96, 96): one eye and the mouth, and their classes
-        (2, 96, 96); classes are places in facefit.observe.segment.face_crops.CLASSES or IGNORE; in a mirrored crop the left is called
+        (2, 96, 96); classes are places in face_crops.CLASSES or IGNORE; in a mirrored crop the left is called
         right.
     """
     image = image.astype(np.float32) / 255

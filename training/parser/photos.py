@@ -137,7 +137,7 @@ def build(folders: list[Path], limit: int | None = None) -> Samples:
                 log.warning("no face found: %s", item["name"])
                 continue
             label_file = folder / f"{item['name']}_label.png"
-            observation = observe(photo, faces[0], LabelImageSegmenter(label_file, "fasseg"), config)
+            observation = observe(photo, faces[0], LabelImageSegmenter(label_file, "fasseg"), config.window)
             result = fit_batch(observation, model, config)[0]
             window = crop_window(faces[0].landmarks, SIDE, MARGIN)
             image, inside = sample_window(photo.pixels, window)

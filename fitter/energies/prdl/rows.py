@@ -1,7 +1,7 @@
 """The points of PRDL's parts on a GPU, chosen and sorted without a question to the device.
 
-On the CPU lists are as long as they need to be (facefit.energies.prdl.contract.PrdlSelection). Here every face has a row of fixed
-length with its points in front, part by part, and the device alone knows where each part ends.
+On the CPU lists are as long as they need to be (contract.PrdlSelection). Here every face has a row of fixed length with
+its points in front, part by part, and the device alone knows where each part ends.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PRDL's targets of a whole batch where its masks lie; twin: the CPU's path in facefit.energies.prdl.targets.prdl_targets.
+"""PRDL's targets of a whole batch where its masks lie; twin: the CPU's path in energies.prdl.targets.prdl_targets.
 
 Masks live on the lattice of the anchors, which makes each statistic cheap: least and greatest distances go row by row
 (along a row by running extremes, then over all rows at once), mean distances are a convolution, and the coarse cells'

@@ -63,7 +63,7 @@ def fuse(face: np.ndarray, details: np.ndarray, crops: tuple[Crop, ...], size: i
     """The looks at face, eyes and mouth as one answer for the window.
 
     Args:
-        face: (C, 128, 128) and details: (3, C, 96, 96) float32 probabilities of facefit.observe.segment.face_crops.CLASSES.
+        face: (C, 128, 128) and details: (3, C, 96, 96) float32 probabilities of observe.segment.face_crops.CLASSES.
         crops: what they were seen through, see facefit.observe.segment.face_crops.face_crops.
     Returns:
         (C, size, size) float32 probabilities. What no crop reached is background.
@@ -100,7 +100,7 @@ class ParserSegmenter:
         self._networks = networks or load_networks(Path(path) if path is not None else parser_path(), threads)
 
     def probabilities(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """(S, S, 3) float32 RGB in [0, 1], (478, 2) window pixels -> (C, S, S) of facefit.observe.segment.face_crops.CLASSES."""
+        """(S, S, 3) float32 RGB in [0, 1], (478, 2) window pixels -> (C, S, S) of face_crops.CLASSES."""
         check_window(image, landmarks)
         crops, light = face_crops(landmarks), exposure(image, landmarks)
         inputs = [crop_input(image.astype(np.float32), landmarks, crop, light) for crop in crops]

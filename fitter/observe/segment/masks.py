@@ -116,7 +116,7 @@ def post_process(segmentation: Segmentation, landmarks: np.ndarray) -> tuple[np.
         segmentation: of one window.
         landmarks: (478, 2) window pixels.
     Returns:
-        part_masks (10, S, S) float32 in the order of facefit.anatomy.parts.MASKS, valid (S, S) float32, brow_line (2, 3)
+        part_masks (10, S, S) float32 in the order of anatomy.parts.MASKS, valid (S, S) float32, brow_line (2, 3)
         float32; see Observation.
     Source: Wang et al. 2024, supplement B and fig. 12.
     """

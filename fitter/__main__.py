@@ -1,0 +1,5 @@
+"""`python -m facefit` is `facefit`."""
+
+from .commands import main
+
+main()

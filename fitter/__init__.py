@@ -16,7 +16,7 @@ _PUBLIC = {
     "fit_batch": "facefit.fit.fit",
     "fit_photo": "facefit.fit.fit",
     "FaceModel": "facefit.model.face_model",
-    "load_model": "facefit.model.face_model",
+    "load_model": "facefit.model.model_file",
     "FitConfig": "facefit.fit.config",
     "FitFailure": "facefit.fit.result",
     "FitResult": "facefit.fit.result",

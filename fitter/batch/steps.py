@@ -88,7 +88,7 @@ class Stages:
             ends = [time.perf_counter()]
             faces = []
             for face in found:
-                faces.append(observe(photo, face, self.job.segmenter, self.job.config, self.job.focal, self.job.fov))
+                faces.append(observe(photo, face, self.job.segmenter, self.job.config.window, self.job.focal, self.job.fov))
                 ends.append(time.perf_counter())
         except Exception as error:  # whatever it is, the other photos are still to be done
             return self._failed(task, failure(error), time.perf_counter() - began, photo)

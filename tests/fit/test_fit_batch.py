@@ -7,7 +7,7 @@ import pytest
 import torch
 from helpers.rendered_face import person, photograph, together
 
-import facefit.fit.fit
+import facefit.fit.first_guess
 from facefit.compute.threads import only_kernels
 from facefit.errors import FitError
 from facefit.fit.config import FitConfig, override
@@ -81,7 +81,7 @@ def test_a_face_without_a_first_guess_is_left_out(model, crowd, monkeypatch):
             raise FitError("the landmark stage has no unique solution")
         return real(observation, *rest)
 
-    monkeypatch.setattr(facefit.fit.fit, "first_guess", picky)
+    monkeypatch.setattr(facefit.fit.first_guess, "first_guess", picky)
     valid = crowd.valid.clone()
     valid[0] = 0
     config = override(FitConfig(), iterations=1)

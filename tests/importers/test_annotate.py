@@ -222,9 +222,10 @@ class Always:
 @pytest.fixture
 def unlit(monkeypatch):
     """Colours as they are: the light is taken out, so that the fake segmenter can read them."""
-    from facefit.importers import annotate
+    from facefit.importers import annotate, photograph
 
-    monkeypatch.setattr(annotate, "vertex_normals", lambda verts, faces: np.full_like(verts, -1.0))
+    for module in (annotate, photograph):
+        monkeypatch.setattr(module, "vertex_normals", lambda verts, faces: np.full_like(verts, -1.0))
     return annotate
 
 

@@ -8,7 +8,7 @@ import torch
 from helpers.synthetic_result import GREEN, synthetic_result
 from PIL import Image
 
-import facefit.output.overlay
+import facefit.scene.part_picture
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.camera import Camera, project
 from facefit.output.overlay import PANELS, overlay, overlay_window, write_labels, write_overlay
@@ -65,7 +65,7 @@ def test_the_nearer_part_hides_the_other(toy_model):
 def test_tiles_make_no_difference(result, monkeypatch):
     verts = result.verts_in("camera")
     whole = render_labels(result.model, verts, result.camera, 500, 360)
-    monkeypatch.setattr(facefit.output.overlay, "_TILE", 77)
+    monkeypatch.setattr(facefit.scene.part_picture, "_TILE", 77)
     tiled = render_labels(result.model, verts, result.camera, 500, 360)
     assert (whole != tiled).mean() < 1e-4  # a pixel centre on an edge may round either way
 

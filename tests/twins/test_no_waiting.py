@@ -76,8 +76,8 @@ def objective(monkeypatch):
         PrdlTriton=PrdlNowhere,
         farthest_of_rows=lambda places, bound, share: torch.empty(places.shape[:2], dtype=torch.bool, device=META),
     )
-    for name in ("prdl_triton", "farthest_triton"):
-        monkeypatch.setitem(sys.modules, f"facefit.energies.{name}", triton)
+    for name in ("triton", "farthest_triton"):
+        monkeypatch.setitem(sys.modules, f"facefit.energies.prdl.{name}", triton)
     return moved, replace(two.truth, **{f.name: nowhere(getattr(two.truth, f.name)) for f in fields(two.truth)})
 
 

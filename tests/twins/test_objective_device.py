@@ -35,7 +35,7 @@ def test_rows_and_kernels_give_the_cpus_energy(pair, monkeypatch):
     cpu = Objective(observation, model, load_renderer("cpu"), FitConfig(energies=("prdl",)))
     expected, direction = slopes(cpu, at, 0)
     monkeypatch.setattr("facefit.fit.objective.fused", lambda device: True)
-    monkeypatch.setattr("facefit.energies.prdl.prdl.fused", lambda device: True)
+    monkeypatch.setattr("facefit.energies.prdl.targets.fused", lambda device: True)
     with stand_in():
         device = Objective(observation, model, load_renderer("cpu"), FitConfig(energies=("prdl",)))
         found, slope = slopes(device, at, 0)

@@ -35,14 +35,14 @@ def portrait():
 def loaded_once():
     """The model and the renderer are loaded for the first test alone."""
     with pytest.MonkeyPatch.context() as patch:
-        from facefit.model import face_model
+        from facefit.model import model_file
 
-        real, kept = face_model.load_model, {}
+        real, kept = model_file.load_model, {}
 
         def load_model(path=None, device="cpu"):
             return real(path, device) if path is not None else kept.setdefault(device, real(None, device))
 
-        patch.setattr(face_model, "load_model", load_model)
+        patch.setattr(model_file, "load_model", load_model)
         yield
 
 
@@ -240,9 +240,9 @@ class TestOutput:
 
     def test_full_disk(self, facefit, photo, tmp_path, monkeypatch):
         """The system refuses to let a file grow, as on a full disk: the mesh is too long, nothing stays."""
-        import facefit.job.job
+        from facefit.job import job
 
-        real = facefit.job.job.write_files
+        real = job.write_files
 
         def write_files(*args):
             limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -252,7 +252,7 @@ class TestOutput:
             finally:
                 resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
-        monkeypatch.setattr(facefit.job.job, "write_files", write_files)
+        monkeypatch.setattr(job, "write_files", write_files)
         (tmp_path / "out").mkdir()
         refused(facefit(photo, "-o", tmp_path / "out" / "m.obj", "-q", *QUICK), 6, "m.obj", "too large")
         assert os.listdir(tmp_path / "out") == []

@@ -77,7 +77,7 @@ def fake(monkeypatch):
         return {output: f"{space} {texture_size}".encode(), output.with_suffix(".json"): b"{}"}
 
     import facefit.job.job
-    import facefit.model.face_model
+    import facefit.model.model_file
     import facefit.observe.mediapipe_detector
     import facefit.render
 
@@ -85,7 +85,7 @@ def fake(monkeypatch):
     monkeypatch.setattr(facefit.job.job, "result_files", result_files)
     monkeypatch.setattr(facefit.job.job, "overlay_png", lambda result: b"picture")
     monkeypatch.setattr(facefit.job.job, "labels_png", lambda result: b"picture")
-    monkeypatch.setattr(facefit.model.face_model, "load_model", lambda path, device: f"model {path}")
+    monkeypatch.setattr(facefit.model.model_file, "load_model", lambda path, device: f"model {path}")
     monkeypatch.setattr(facefit.observe.mediapipe_detector, "load_detector", lambda: "detector")
     monkeypatch.setattr(facefit.render, "load_renderer", lambda name, device: f"{name} {device}")
     return state
@@ -259,7 +259,7 @@ class TestErrors:
             assert not (tmp_path / "m.obj").exists()
 
     def test_failure_of_writing_leaves_nothing(self, fake, photo, tmp_path, monkeypatch):
-        import facefit.files.outputs
+        from facefit.files import outputs
 
         real, calls = os.fdopen, []
 
@@ -271,7 +271,7 @@ class TestErrors:
             return real(handle, *args, **options)
 
         (tmp_path / "out").mkdir()
-        monkeypatch.setattr(facefit.files.outputs.os, "fdopen", full)
+        monkeypatch.setattr(outputs.os, "fdopen", full)
         args = [photo, "-o", tmp_path / "out" / "m.obj", "--quiet", "--overlay", tmp_path / "out" / "o.png"]
         error_line(facefit(*args), 6, "o.png", "No space left")
         assert os.listdir(tmp_path / "out") == []

@@ -28,7 +28,7 @@ from .plan import Task
 from .store import Store
 from .workers import Event, Loader, Workers
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 TICK = 0.25  # seconds between two looks at the clock and at the user's wish to stop
 LONGEST_PAUSE = 10.0  # seconds before another try to start a worker; the first tries follow sooner
@@ -158,7 +158,7 @@ class Lead:
         finally:
             self.workers.close()
             if (busy := self.device_share()) is not None:
-                log.info("devices were busy %.0f %% of the time from the first batch to the last", 100 * busy)
+                logger.info("devices were busy %.0f %% of the time from the first batch to the last", 100 * busy)
 
     def device_share(self) -> float | None:
         """How much of the time between the first batch and the last the devices were busy; None without any."""
@@ -280,7 +280,7 @@ class Lead:
         if not state.ready:
             self._lost_before_ready(state, how, 5, hopeless=False)
             return
-        log.info("worker %d: %s", worker, how)
+        logger.info("worker %d: %s", worker, how)
         if state.place is not None:
             self._bury_device(state, how)
         else:
@@ -317,7 +317,7 @@ class Lead:
         alike = [other for other in self._staff.values() if (other.place is None) == (state.place is None)]
         if not any(other.ready for other in alike) and (hopeless or self._failed_starts >= self.plan.start_tries):
             raise WorkerError(how, exit_code)
-        log.info("a worker could not start: %s", how)
+        logger.info("a worker could not start: %s", how)
         pause = min(LONGEST_PAUSE, TICK * 2 ** (self._failed_starts - 1))
         self._to_start.append((time.monotonic() + pause, state.place))
 

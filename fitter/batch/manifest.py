@@ -33,7 +33,7 @@ from pathlib import Path
 
 from ..errors import OutputError
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 MANIFEST, TABLE = "manifest.jsonl", "manifest.parquet"
 
@@ -86,7 +86,7 @@ def parse_manifest(text: str | None, where: str | Path = MANIFEST) -> dict[str, 
     for line in filter(None, (text or "").split("\n")):
         record = parse_record(line)
         if record is None:
-            log.warning("%s: a line that is no record was left aside", where)
+            logger.warning("%s: a line that is no record was left aside", where)
         else:
             records[record.photo] = record
     return records

@@ -38,7 +38,7 @@ from .store import Store, open_store
 from .thumbnails import photo_jpg, thumbnail_jpg
 from .travel import FaceFit, face_fit, fit_result, stack
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 KEPT_PHOTO = 16_000_000  # bytes of pixels; a larger photo is read again instead of being kept during the fit
 
@@ -108,7 +108,7 @@ class Stages:
         except Exception as error:  # say, not enough memory for so many
             if len(faces) == 1:
                 return [failure(error)]
-            log.info("%d faces together: %s; they are fitted in halves", len(faces), error)
+            logger.info("%d faces together: %s; they are fitted in halves", len(faces), error)
         half = len(faces) // 2
         return self.fit(faces[:half]) + self.fit(faces[half:])
 
@@ -200,7 +200,7 @@ class Stages:
                 faces.append(face)
             self.store.write(contents, [task.photo])
         except Exception as error:  # the fit is there; a sheet without its picture is no failure of it
-            log.warning("%s: no thumbnail: %s", task.key, error)
+            logger.warning("%s: no thumbnail: %s", task.key, error)
             return task.past
         return self._remembered(replace(task.past, faces=faces))
 
@@ -212,7 +212,7 @@ class Stages:
                 self.store.write({name: photo_jpg(photo)}, [task.photo])
                 record = replace(record, thumbnail=name)
             except FaceFitError as error:  # the failure itself is what counts
-                log.debug("%s: %s", name, error)
+                logger.debug("%s: %s", name, error)
         return self._remembered(record)
 
     def _record(self, task: Task, status: str, seconds: float) -> Record:
@@ -258,5 +258,5 @@ def failure(error: BaseException) -> Failure:
         return Failure(error.exit_code, text)
     if isinstance(error, MemoryError):
         return Failure(5, f"not enough memory {error}".strip())
-    log.debug("unexpected", exc_info=error)
+    logger.debug("unexpected", exc_info=error)
     return Failure(5, f"{type(error).__name__}: {text}")

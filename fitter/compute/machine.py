@@ -8,7 +8,7 @@ import logging
 import os
 from pathlib import Path
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 HOST_MEMORY = 1.2e9  # bytes that a worker may need
 
@@ -56,7 +56,7 @@ def usable_device(name: str, renderer: str = "auto") -> str:
         name = "cpu"
         if torch.cuda.is_available() and renderer != "cpu":
             if renderer == "auto" and importlib.util.find_spec("nvdiffrast") is None:
-                log.warning("there is a GPU but no nvdiffrast, which renders on it: fits run on the CPU")
+                logger.warning("there is a GPU but no nvdiffrast, which renders on it: fits run on the CPU")
             else:
                 name = "cuda"
     try:

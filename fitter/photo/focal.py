@@ -8,7 +8,7 @@ import struct
 
 from PIL import ExifTags, Image
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def _exif_focal(image: Image.Image) -> float | None:
@@ -27,7 +27,7 @@ def _exif_focal(image: Image.Image) -> float | None:
             ratio = (width / height) / (full_width / full_height)
             turned = (width / height) / (full_height / full_width)
             if min(abs(math.log(ratio)), abs(math.log(turned))) > 0.02:
-                log.info("EXIF is of a %g x %g photo, this one was cropped: its focal length is left aside",
+                logger.info("EXIF is of a %g x %g photo, this one was cropped: its focal length is left aside",
                          full_width, full_height)  # fmt: skip
                 return None
         focal = None

@@ -23,7 +23,7 @@ from ..geometry.camera import WindowTransform
 from .focal import _exif_focal
 from .window import sample_window
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 MAX_PIXELS = 100_000_000  # 100 megapixels decode to 0.4 GB; the check reads the header alone
 
@@ -140,7 +140,7 @@ def _decode(stream, path: Path, max_pixels: int) -> Photo:
         image.load()
         focal = _exif_focal(image)
         pixels = _upright_rgb(image)
-    log.debug("%s: %d x %d, focal by EXIF %s px", path, pixels.shape[1], pixels.shape[0], focal)
+    logger.debug("%s: %d x %d, focal by EXIF %s px", path, pixels.shape[1], pixels.shape[0], focal)
     return Photo(pixels, path, focal, stored)
 
 
@@ -190,5 +190,5 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
             return image
         return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB") or image
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-        log.info("the photo's colour profile is left aside: %s", error)
+        logger.info("the photo's colour profile is left aside: %s", error)
         return image

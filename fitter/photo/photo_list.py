@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..errors import ImageError
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 PHOTO_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo", ".png", ".apng", ".webp", ".tif",
@@ -88,7 +88,7 @@ def find_photos(folder: Path, leave_out: Path | None = None) -> list[Path]:
     def refuse(error: OSError) -> None:
         if Path(error.filename) == folder:
             raise ImageError(f"{folder}: {error.strerror}")
-        log.warning("%s: %s; left out", error.filename, error.strerror)
+        logger.warning("%s: %s; left out", error.filename, error.strerror)
 
     hidden = None if leave_out is None else leave_out.resolve()
     photos = []
@@ -219,4 +219,4 @@ def _common(roots: list[Path]) -> Path:
 def _warn(where: str | Path, foreign: Counter[str]) -> None:
     if foreign.total():
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(foreign.items()) if count)
-        log.warning("%s: left out what cannot be read here: %s", where, kinds)
+        logger.warning("%s: left out what cannot be read here: %s", where, kinds)

@@ -39,7 +39,7 @@ from training.parser.rendered import build as build_rendered
 from training.parser.samples import Samples, concatenate
 from training.parser.train import Schedule, torch_networks, train
 
-log = logging.getLogger("training.parser")
+logger = logging.getLogger("training.parser")
 
 RENDERED = 2000
 PRETRAINING = Schedule(steps=1500, rendered=1.0, seed=1)
@@ -52,7 +52,7 @@ PEOPLE = ("01", "02", "03", "04", "05", "06", "07")
 def kept(path: Path, make: Callable[[], Samples]) -> Samples:
     """The samples in `path`, made and written when they are not there."""
     if not path.is_file():
-        log.info("making %s", path)
+        logger.info("making %s", path)
         make().save(path)
     return Samples.load(path)
 
@@ -61,7 +61,7 @@ def trained(path: Path, samples: Samples, schedule: Schedule, start: Parser | No
     """The networks in `path`, trained and written when they are not there."""
     network = Parser()
     if not path.is_file():
-        log.info("training %s on %d windows", path, len(samples))
+        logger.info("training %s on %d windows", path, len(samples))
         made = train(samples, schedule, Augmentation(), start, workers)
         temporary = path.with_suffix(".part")
         torch.save(made.state_dict(), temporary)
@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
         network = trained(given.work / "parser.pt", everything, EVERYTHING, cross, given.workers)
         difference = export(network, given.out)
         size = given.out.stat().st_size
-        log.info("%s: %d bytes, differs from the networks by %.1e at most", given.out, size, difference)
+        logger.info("%s: %d bytes, differs from the networks by %.1e at most", given.out, size, difference)
     if given.folds:
         networks = {"v2": cross, **{name: without(name, FOLD) for name in PEOPLE}}
         write_scores(given.work / "scores.json", networks, look(given.data))
@@ -135,7 +135,7 @@ def write_scores(path: Path, networks: dict[str, Parser], photos: list[Scored]) 
         unseen = [one for one in photos if name in (one.source, one.person) or (name == "v2" and one.source == "ict")]
         results[name] = scores(network, unseen)
         for group, figures in results[name].items():
-            log.info("without %s: %s %s", name, group, {key: round(value, 3) for key, value in figures.items()})
+            logger.info("without %s: %s %s", name, group, {key: round(value, 3) for key, value in figures.items()})
     temporary = path.with_suffix(".part")
     temporary.write_text(json.dumps(results, indent=1))
     temporary.replace(path)

@@ -42,7 +42,7 @@ from facefit.render import load_renderer
 from facefit.scene.parameters import Parameters
 from training.parser.samples import IGNORE, MARGIN, SIDE, Samples
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # FASSEG's numbers.
 SKIN, HAIR, NOSE, EYES, MOUTH, BROWS = 1, 2, 3, 4, 5, 6
@@ -134,7 +134,7 @@ def build(folders: list[Path], limit: int | None = None) -> Samples:
             photo = read_photo(folder / f"{item['name']}.png")
             faces = detector.detect(photo.pixels)
             if not faces:
-                log.warning("no face found: %s", item["name"])
+                logger.warning("no face found: %s", item["name"])
                 continue
             label_file = folder / f"{item['name']}_label.png"
             observation = observe(photo, faces[0], LabelImageSegmenter(label_file, "fasseg"), config.window)
@@ -151,7 +151,7 @@ def build(folders: list[Path], limit: int | None = None) -> Samples:
             rows["people"].append(item.get("person", item["name"]))
             rows["names"].append(f"{folder.name}/{item['name']}")
             rows["yaw"].append(np.float32(item["yaw"]))
-            log.info("%s: landmark error %.3f", item["name"], result.landmark_error)
+            logger.info("%s: landmark error %.3f", item["name"], result.landmark_error)
     return Samples(**{name: np.stack(value) for name, value in rows.items()})
 
 

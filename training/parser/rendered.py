@@ -13,7 +13,7 @@ from training.parser.heads import Head, ict_head, own_head
 from training.parser.rendered_people import PortraitDetector, RenderedSample, render_sample
 from training.parser.samples import Samples
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _HEADS: list[Head] = []
 _DETECTOR: list[PortraitDetector] = []

@@ -18,7 +18,7 @@ from training.parser.augment import Augmentation, example
 from training.parser.network import Parser
 from training.parser.samples import IGNORE, Samples
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # Small parts are few pixels; without this the networks learn the borders of the large ones first.
 SMALL = ("right_eye", "left_eye", "right_brow", "left_brow", "upper_lip", "lower_lip", "mouth_inside", "glasses")
@@ -118,7 +118,7 @@ def train(
         average.update_parameters(network)
         running = loss.item() if step == 0 else 0.98 * running + 0.02 * loss.item()
         if (step + 1) % 50 == 0:
-            log.info("step %d of %d: loss %.3f, %.0f s", step + 1, schedule.steps, running, time.monotonic() - began)
+            logger.info("step %d of %d: loss %.3f, %.0f s", step + 1, schedule.steps, running, time.monotonic() - began)
     unweight(average.module)
     return average.module.eval()
 

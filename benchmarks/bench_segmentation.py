@@ -20,55 +20,15 @@ import facefit  # noqa: F401  before torch and numpy: it sets their threads
 
 import cv2  # isort: skip
 import numpy as np
-import torch
 
-from facefit.anatomy.landmarks import FACE_OVAL
-from facefit.anatomy.parts import LABEL
-from facefit.geometry.camera import WindowTransform
+from facefit.anatomy.label_maps import fasseg_numbers
+from facefit.evaluate.segmenter import face_window, score_fasseg, score_rendered
 from facefit.observe.mediapipe_detector import load_detector
 from facefit.observe.parse import PARSE_WINDOW, to_photo
 from facefit.observe.segment.load import load_segmenter
-from facefit.observe.segment.regions import ellipse, fill_loop
 from facefit.photo.photo import read_photo
-from facefit.photo.window import crop_window, sample_window
 
 WINDOW = 224  # a fit's: what is timed
-FASSEG = {"skin": 1, "hair": 2, "background": 0, "nose": 3, "eyes": 4, "mouth": 5, "brows": 6}
-TO_FASSEG = {
-    "background": 0, "skin": 1, "nose": 3, "right_eye": 4, "left_eye": 4, "right_brow": 6, "left_brow": 6,
-    "upper_lip": 5, "lower_lip": 5, "mouth_inside": 5, "head": 0, "ear": 1, "neck": 1, "hair": 2,
-    "glasses": 1,  # FASSEG has no glasses: the label below them goes on
-    "occluder": 0,
-}  # fmt: skip
-RENDERED = {
-    "nose": 2, "right eye": 3, "left eye": 4, "right brow": 5, "left brow": 6, "upper lip": 7, "lower lip": 8,
-}  # fmt: skip
-
-
-def seen_in(pixels: np.ndarray, landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, WindowTransform]:
-    """What a segmenter is given for a face: (S, S, 3) colours in [0, 1], (478, 2) window pixels, the window."""
-    window = crop_window(landmarks, size)
-    image = (sample_window(pixels, window)[0] / 255).astype(np.float32)
-    return image, window.to_window(torch.as_tensor(landmarks)[None])[0].numpy(), window
-
-
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two masks."""
-    return float((a & b).sum() / max((a | b).sum(), 1))
-
-
-def score_fasseg(predicted: np.ndarray, truth: np.ndarray, landmarks: np.ndarray, brows: bool) -> dict[str, float]:
-    """Accuracy in the grown oval and the overlap of every class that the hand labels have."""
-    oval = landmarks[list(FACE_OVAL)]
-    grown = cv2.dilate(fill_loop(truth.shape, oval).astype(np.uint8), ellipse(0.15 * np.ptp(oval[:, 1]))).astype(bool)
-    row = {"accuracy": float((predicted == truth)[grown].mean())}
-    for name, number in FASSEG.items():
-        a, b = predicted == number, truth == number
-        if number in (0, 1, 2):  # these have no end of their own
-            a, b = a & grown, b & grown
-        if b.any() and (name != "brows" or brows):
-            row[name] = overlap(a, b)
-    return row
 
 
 def table(title: str, rows: dict[str, list[dict[str, float]]]) -> None:
@@ -92,11 +52,11 @@ def main(folder: Path) -> int:
             print(f"no face found: {path.name}")
             return
         for name, segmenter in segmenters.items():
-            small = seen_in(photo.pixels, faces[0].landmarks, WINDOW)
+            small = face_window(photo.pixels, faces[0].landmarks, WINDOW)
             start = time.perf_counter()
             segmenter.segment(*small)
             seconds[name].append(time.perf_counter() - start)
-            seen = seen_in(photo.pixels, faces[0].landmarks, PARSE_WINDOW)
+            seen = face_window(photo.pixels, faces[0].landmarks, PARSE_WINDOW)
             labels = segmenter.segment(*seen).labels
             yield name, to_photo(labels, seen[2], photo.pixels.shape[:2]), faces[0].landmarks
 
@@ -104,7 +64,7 @@ def main(folder: Path) -> int:
     index = folder / "fasseg" / "index.json"
     if index.is_file():
         seen = True
-        lookup = np.array([TO_FASSEG[name] for name in LABEL], np.uint8)
+        lookup = fasseg_numbers()
         groups: dict[str, dict[str, list]] = {}
         for item in json.loads(index.read_text())["items"]:
             truth = cv2.imread(str(index.parent / f"{item['name']}_label.png"), cv2.IMREAD_GRAYSCALE)
@@ -123,8 +83,7 @@ def main(folder: Path) -> int:
         for path in parts:
             truth = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
             for name, labels, _ in look(path.with_name(path.name.replace("_parts", ""))):
-                row = {part: overlap(labels == k, truth == k) for part, k in RENDERED.items() if (truth == k).any()}
-                rows.setdefault(name, []).append({**row, "mean": float(np.mean(list(row.values())))})
+                rows.setdefault(name, []).append(score_rendered(labels, truth))
         table(f"rendered faces, {len(parts)} pictures", rows)
     else:
         print(f"skipped: {folder / 'ict_synthetic'} is absent")

@@ -16,13 +16,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from facefit.anatomy.label_maps import FASSEG, our_labels
 from facefit.anatomy.parts import LABEL
 
 SETS = ("synthetic", "fasseg", "wild", "ict_synthetic")
 DATA_VARIABLE = "FACEFIT_EVAL_DATA"
 
-# FASSEG does not tell sides or lips apart: the metrics merge both sides, so that either side will do here.
-_FASSEG = {2: "hair", 3: "nose", 4: "right_eye", 5: "upper_lip", 6: "right_brow", 1: "skin"}
 _ICT = {**{number: number for number in range(1, 11)}, 11: LABEL["hair"]}
 
 
@@ -122,9 +121,10 @@ def read_labels(case: Case) -> np.ndarray:
     raw = np.asarray(Image.open(case.labels).convert("L"))
     table = np.zeros(256, np.uint8)
     if case.set == "fasseg":
-        for number, part in _FASSEG.items():
-            if part != "right_brow" or case.brows:
-                table[number] = LABEL[part]
+        # it does not tell sides or lips apart: the metrics merge both sides, so that either side will do here
+        table[: len(FASSEG)] = our_labels(FASSEG)
+        if not case.brows:
+            table[FASSEG.index("brows")] = LABEL["background"]
     else:
         for number, label in _ICT.items():
             table[number] = label

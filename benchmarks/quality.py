@@ -72,20 +72,22 @@ def _segmenter(data: Path, limit: int | None) -> list[Bar]:
         return []
     import cv2
 
-    from benchmarks import bench_segmentation as bench
+    from facefit.anatomy.label_maps import fasseg_numbers
+    from facefit.evaluate.segmenter import face_window, score_fasseg
     from facefit.observe.mediapipe_detector import load_detector
+    from facefit.observe.parse import PARSE_WINDOW, to_photo
     from facefit.observe.segment.load import load_segmenter
     from facefit.photo.photo import read_photo
 
     detector, segmenter = load_detector(), load_segmenter("auto")
-    table = np.array([bench.TO_FASSEG[name] for name in bench.LABEL], np.uint8)
+    table = fasseg_numbers()
     scores = []
     for item in json.loads(index.read_text())["items"][:limit]:
         photo = read_photo(index.parent / f"{item['name']}.png")
         truth = cv2.imread(str(index.parent / f"{item['name']}_label.png"), cv2.IMREAD_GRAYSCALE)
         points = detector.detect(photo.pixels)[0].landmarks
-        image, inside, window = bench.seen_in(photo.pixels, points, bench.PARSE_WINDOW)
+        image, inside, window = face_window(photo.pixels, points, PARSE_WINDOW)
         labels = segmenter.segment(image, inside, window).labels
-        seen = table[bench.to_photo(labels, window, photo.pixels.shape[:2])]
-        scores.append(bench.score_fasseg(seen, truth, points, item["brows_found"] == 2)["accuracy"])
+        seen = table[to_photo(labels, window, photo.pixels.shape[:2])]
+        scores.append(score_fasseg(seen, truth, points, item["brows_found"] == 2)["accuracy"])
     return [Bar("fasseg: pixel accuracy of the default segmenter", float(np.mean(scores)), 0.75, True)]

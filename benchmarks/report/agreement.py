@@ -24,16 +24,16 @@ import numpy as np
 
 from benchmarks.bars import Bar
 from benchmarks.dataset import DATA_VARIABLE, Case, cases, spread
+from facefit.anatomy.label_maps import FASSEG, fasseg_numbers
+from facefit.anatomy.parts import LABEL, LABELS, PARTS
 
 SCAN_BAR, PARTS_BAR = 0.01, 0.002
 ALIGNMENTS = ("similarity", "rigid")
-# Number in the set's labels -> part, and facefit's labels -> the set's numbers.
+# Number in the set's labels -> part, and the set's number of each of facefit's labels.
 _CLASSES = {
-    "fasseg": ({3: "nose", 4: "eyes", 5: "mouth"}, {2: 3, 3: 4, 4: 4, 7: 5, 8: 5, 9: 5, 5: 6, 6: 6, 10: 0}),
-    "ict_synthetic": (
-        {2: "nose", 3: "right_eye", 4: "left_eye", 5: "right_brow", 6: "left_brow", 7: "upper_lip", 8: "lower_lip"}, {}
-    ),
-}  # fmt: skip
+    "fasseg": ({FASSEG.index(name): name for name in ("nose", "eyes", "mouth")}, fasseg_numbers()),
+    "ict_synthetic": ({LABEL[name]: name for name in PARTS if name != "skin"}, np.arange(len(LABELS))),
+}
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def facefit(*arguments: str) -> dict:
     Raises:
         RuntimeError: it ends with an error.
     """
-    from cli import cli
+    from facefit.commands import cli
 
     printed = io.StringIO()
     try:
@@ -105,17 +105,14 @@ def _scan_figure(printed: dict, align: str, figure: str) -> float:
 
 def part_pairs(fit: Path, case: Case, metrics: Path) -> list[Pair]:
     """Every part of one fit; the script compares the label pictures that facefit wrote and the set holds."""
-    classes, rename = _CLASSES[case.set]
+    classes, numbers = _CLASSES[case.set]
     meaning = ",".join(f"{number}:{part}" for number, part in classes.items())
     printed = facefit("eval", "parts", str(fit), "--labels", str(case.labels.parent), "--label-map", meaning,
                       "--skip-absent")  # fmt: skip
     ours = printed["fits"][0]["part_iou"]
     module = script(metrics, "part_iou")
     seen, truth = module.read(str(fit.with_name(f"{fit.stem}_mesh_labels.png"))), module.read(str(case.labels))
-    table = np.arange(256)
-    for number, other in rename.items():  # at once: a chain of renames would merge parts
-        table[number] = other
-    theirs = module.iou(module.compare(table[seen], truth, classes, gt_only=True)[0], True)[0]
+    theirs = module.iou(module.compare(numbers[seen], truth, classes, gt_only=True)[0], True)[0]
     return [
         Pair(f"{case.set}/{case.name}", part, float(ours[part]), float(theirs[number]))
         for number, part in classes.items() if theirs[number] is not None

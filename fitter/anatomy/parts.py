@@ -26,21 +26,12 @@ LABELS = (
 
 LABEL = {name: number for number, name in enumerate(LABELS)}
 
-# One colour for each of LABELS; what is no face stays as it is.
+# One colour for each of LABELS.
 COLOURS = np.array(
     [
         (0, 0, 0), (255, 205, 160), (255, 130, 30), (30, 110, 255), (20, 210, 240), (140, 20, 170), (215, 60, 225),
         (235, 20, 40), (170, 0, 70), (90, 0, 0), (128, 128, 128), (250, 240, 60), (0, 160, 125), (70, 140, 40),
         (0, 250, 80), (255, 0, 255),
-    ],
-    np.uint8,
-)  # fmt: skip
-
-# One colour per label 0 to 10 (facefit.anatomy.parts.LABELS); of a pair, the right one is darker.
-PALETTE = np.array(
-    [
-        (0, 0, 0), (236, 190, 150), (250, 220, 90), (40, 90, 200), (110, 170, 255), (20, 120, 70), (90, 200, 130),
-        (225, 60, 80), (255, 130, 150), (130, 20, 60), (150, 140, 170),
     ],
     np.uint8,
 )  # fmt: skip

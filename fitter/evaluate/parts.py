@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..anatomy.parts import LABEL, LABELS, MERGED, PARTS
+from ..anatomy.label_maps import CELEBAMASK19, FASSEG, our_labels
+from ..anatomy.parts import LABELS, MERGED, PARTS
 from ..errors import InputError
 from ..fit.result import FitResult
 from ..geometry.camera import WindowTransform, project, window_camera
 from ..metrics.part_iou import part_iou
 from ..output.read_back import Fit
 
-# What the numbers of a label picture mean. `eyes`, `brows`, `lips`, `mouth`: what the data do not tell apart.
+# What can be scored. `eyes`, `brows`, `lips`, `mouth`: what some data do not tell apart.
+_SCORED = (*LABELS[1:10], *MERGED, "hair")
+
+# What the numbers of a label picture mean.
 LABEL_MAPS: dict[str, dict[int, str]] = {
-    "facefit": {number: name for number, name in enumerate(LABELS[:10]) if number},
-    "fasseg": {1: "skin", 2: "hair", 3: "nose", 4: "eyes", 5: "mouth", 6: "brows"},
-    "celebamask19": {
-        1: "skin", 2: "nose", 4: "left_eye", 5: "right_eye", 6: "left_brow", 7: "right_brow", 10: "mouth_inside",
-        11: "upper_lip", 12: "lower_lip", 13: "hair",
-    },
-}  # fmt: skip
+    name: {number: part for number, part in enumerate(names) if part in _SCORED}
+    for name, names in (("facefit", LABELS[:10]), ("fasseg", FASSEG), ("celebamask19", CELEBAMASK19))
+}
 
 _LABEL_SUFFIXES = ("_label", "_labels", "_parts", "")  # the bare name last: it may be the photo
 
@@ -36,14 +36,13 @@ def parse_label_map(text: str) -> dict[int, str]:
     """
     if text in LABEL_MAPS:
         return LABEL_MAPS[text]
-    accepted = (*LABELS[1:10], *MERGED, "hair")
     out: dict[int, str] = {}
     for item in text.split(","):
         number, colon, name = item.strip().partition(":")
-        if not colon or not number.isdecimal() or int(number) > 255 or name not in accepted:
+        if not colon or not number.isdecimal() or int(number) > 255 or name not in _SCORED:
             raise ValueError(
                 f"label map {text!r}: {item!r}; accepted: {', '.join(LABEL_MAPS)}, or NUMBER:PART,... with the parts "
-                f"{', '.join(accepted)}"
+                f"{', '.join(_SCORED)}"
             )
         out[int(number)] = name
     return out
@@ -62,8 +61,7 @@ def to_labels(picture: np.ndarray, label_map: dict[int, str]) -> np.ndarray:
     A merged part becomes its first member, which is right for the merged score (and only for that: `scored_parts`).
     """
     table = np.zeros(256, np.uint8)
-    for number, name in label_map.items():
-        table[number] = LABEL[MERGED[name][0] if name in MERGED else name]
+    table[list(label_map)] = our_labels(tuple(label_map.values()))
     return table[picture]
 
 

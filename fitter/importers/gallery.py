@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from ..anatomy.parts import PALETTE
+from ..anatomy.parts import COLOURS
 from ..model.face_model import FaceModel
 from .photograph import Subject, photograph
 
@@ -23,7 +23,7 @@ def annotated(model: FaceModel, side: int = 320) -> np.ndarray:
         (2 side, 3 side, 3) uint8.
     """
     verts, colours = model.verts.cpu().numpy(), model.albedo_mean.cpu().numpy()
-    parts = PALETTE[model.vertex_label.cpu().numpy()] / 255.0
+    parts = COLOURS[model.vertex_label.cpu().numpy()] / 255.0
     opened = opened_mouth(model)
     rows = []
     for yaw in (0.0, 35.0):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..anatomy.parts import PALETTE
+from ..anatomy.parts import COLOURS
 from ..files.mesh_bytes import png_bytes
 from ..files.outputs import write_files
 from ..fit.result import FitResult
@@ -72,7 +72,7 @@ def overlay(result: FitResult, panel: int = PANEL) -> np.ndarray:
     geometry = 1 - (1 - grey) * coverage
     render = photo * (1 - coverage) + _smooth(sharp, _lit(result, normals), faces) * coverage
     labels = part_labels(sharp, faces, result.model.vertex_label.cpu().numpy())
-    parts = photo * (1 - 0.6 * coverage) + 0.6 * _half(PALETTE[labels].astype(np.float32) / 255)
+    parts = photo * (1 - 0.6 * coverage) + 0.6 * _half(COLOURS[labels].astype(np.float32) / 255)
     panels = np.concatenate([photo, mesh, geometry, render, parts], 1)
     return (np.clip(panels, 0, 1) * 255 + 0.5).astype(np.uint8)
 

@@ -1,6 +1,6 @@
 """What a parser scores against hand labels and exact ones, in the photos' own pixels.
 
-The figures are those of benchmarks/bench_segmentation.py, for networks that are not in a file yet and for photos of
+The figures of facefit.evaluate.segmenter, for networks that are not in a file yet and for photos of
 fasseg_train, whose people the networks have not seen.
 """
 
@@ -16,14 +16,14 @@ import facefit  # noqa: F401  before torch and numpy: it sets their threads
 import cv2  # isort: skip
 import numpy as np
 
-from benchmarks.bench_segmentation import RENDERED, TO_FASSEG, overlap, score_fasseg, seen_in
-from facefit.anatomy.parts import LABEL
+from facefit.anatomy.label_maps import fasseg_numbers
+from facefit.evaluate.segmenter import face_window, score_fasseg, score_rendered
 from facefit.observe.mediapipe_detector import MediaPipeDetector
 from facefit.observe.parse import PARSE_WINDOW, to_photo
 from facefit.observe.segment.contract import PartSegmenter
 from facefit.photo.photo import read_photo
 
-_LOOKUP = np.array([TO_FASSEG[name] for name in LABEL], np.uint8)
+_LOOKUP = fasseg_numbers()
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _look(photo_file: Path, label_file: Path, detector: MediaPipeDetector, **abo
     faces = detector.detect(photo.pixels)
     if not faces:
         return None
-    image, inside, window = seen_in(photo.pixels, faces[0].landmarks, PARSE_WINDOW)
+    image, inside, window = face_window(photo.pixels, faces[0].landmarks, PARSE_WINDOW)
     truth = cv2.imread(str(label_file), cv2.IMREAD_GRAYSCALE)
     return Scored(
         name=photo_file.stem, image=image, inside=inside, window=window, landmarks=faces[0].landmarks, truth=truth,
@@ -86,8 +86,7 @@ def score(segmenter: PartSegmenter, photo: Scored) -> dict[str, float]:
     labels = to_photo(labels, photo.window, photo.truth.shape)
     if photo.source != "ict":
         return score_fasseg(_LOOKUP[labels], photo.truth, photo.landmarks, photo.brows)
-    row = {part: overlap(labels == k, photo.truth == k) for part, k in RENDERED.items() if (photo.truth == k).any()}
-    return {**row, "mean": float(np.mean(list(row.values())))}
+    return score_rendered(labels, photo.truth)
 
 
 def means(rows: list[dict[str, float]]) -> dict[str, float]:

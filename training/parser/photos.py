@@ -24,6 +24,7 @@ import cv2  # isort: skip
 import numpy as np
 import torch
 
+from facefit.anatomy.label_maps import FASSEG
 from facefit.anatomy.landmarks import LEFT_BROW, RIGHT_BROW
 from facefit.anatomy.parts import LABEL
 from facefit.fit.config import preset
@@ -44,8 +45,7 @@ from training.parser.samples import IGNORE, MARGIN, SIDE, Samples
 
 logger = logging.getLogger(__name__)
 
-# FASSEG's numbers.
-SKIN, HAIR, NOSE, EYES, MOUTH, BROWS = 1, 2, 3, 4, 5, 6
+SKIN, HAIR, NOSE, EYES, MOUTH, BROWS = (FASSEG.index(n) for n in ("skin", "hair", "nose", "eyes", "mouth", "brows"))
 # The ears of the mean head, mm in model space: beside the head between brow and earlobe, behind the jaw's joint.
 EAR_LOW, EAR_HIGH = (70.0, -58.0, -104.0), (np.inf, 24.0, -56.0)
 # Below the jaw's edge and behind the chin everything of the head is neck.

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from ...anatomy.label_maps import LABEL_MAPS
-from ...anatomy.parts import LABEL
+from ...anatomy.label_maps import LABEL_MAPS, our_labels
 from ...errors import FaceFitError
 from ...geometry.camera import WindowTransform
 from .contract import Segmentation, check_window
@@ -90,7 +89,7 @@ class OnnxSegmenter:
         score = self.scores(image)
         seen = score.argmax(0)
         name = self._map_for(seen, len(score), landmarks)
-        labels = np.array([LABEL[part] for part in LABEL_MAPS[name]], np.uint8)[seen]
+        labels = our_labels(LABEL_MAPS[name])[seen]
         labels = separate_sides(labels, landmarks)
         if name == "ibug11":  # ears and neck are its skin or its background, by the network's taste
             labels = separate_ears_and_neck(labels, landmarks)
@@ -107,7 +106,7 @@ class OnnxSegmenter:
         expected = separate_sides(polygon_labels(seen.shape, landmarks), landmarks)
 
         def agreement(name: str) -> float:
-            labels = separate_sides(np.array([LABEL[part] for part in LABEL_MAPS[name]], np.uint8)[seen], landmarks)
+            labels = separate_sides(our_labels(LABEL_MAPS[name])[seen], landmarks)
             return float((labels == expected)[expected > 0].mean())
 
         return max(fitting, key=agreement)

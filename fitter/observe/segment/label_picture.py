@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...anatomy.label_maps import _FASSEG, CELEBAMASK19
+from ...anatomy.label_maps import CELEBAMASK19, FASSEG, our_labels
 from ...anatomy.parts import LABEL, LABELS
 from ...errors import ImageError
 from ...geometry.camera import WindowTransform
@@ -41,7 +41,7 @@ class LabelImageSegmenter:
                 self.photo_labels = np.asarray(picture, np.uint8).copy()
         except (OSError, SyntaxError, ValueError) as error:
             raise ImageError(f"{path}: cannot be read as a label picture ({error})") from error
-        count = {"facefit": len(LABELS), "celebamask19": len(CELEBAMASK19), "fasseg": len(_FASSEG)}[label_map]
+        count = {"facefit": len(LABELS), "celebamask19": len(CELEBAMASK19), "fasseg": len(FASSEG)}[label_map]
         if self.photo_labels.max(initial=0) >= count:
             raise ImageError(f"{path}: label {self.photo_labels.max()}; '{label_map}' has numbers below {count}")
 
@@ -59,11 +59,11 @@ class LabelImageSegmenter:
             raise ValueError("window is None; a label picture needs the way from photo to window pixels")
         seen = sample_labels(self.photo_labels, window)
         if self.label_map == "fasseg":
-            labels = np.array([LABEL.get(name, 0) for name in _FASSEG.values()], np.uint8)[seen]
-            labels = split_mouth(labels, seen == 5, landmarks)
+            labels = our_labels(FASSEG)[seen]
+            labels = split_mouth(labels, seen == FASSEG.index("mouth"), landmarks)
             labels = separate_ears_and_neck(separate_sides(labels, landmarks), landmarks)
         elif self.label_map == "celebamask19":
-            labels = separate_sides(np.array([LABEL[name] for name in CELEBAMASK19], np.uint8)[seen], landmarks)
+            labels = separate_sides(our_labels(CELEBAMASK19)[seen], landmarks)
         else:
             labels = np.where(seen == LABEL["head"], LABEL["background"], seen).astype(np.uint8)
         return Segmentation(labels, np.ones(labels.shape, np.float32))

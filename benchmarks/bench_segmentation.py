@@ -25,7 +25,7 @@ import torch
 from facefit.anatomy.landmarks import FACE_OVAL
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.camera import WindowTransform
-from facefit.observe.mediapipe_detector import load_detector
+from facefit.observe.detector import load_detector
 from facefit.observe.parse import PARSE_WINDOW, to_photo
 from facefit.observe.segment.load import load_segmenter
 from facefit.observe.segment.regions import ellipse, fill_loop

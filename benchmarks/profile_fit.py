@@ -31,7 +31,7 @@ from facefit.fit.optimize import minimize
 from facefit.geometry.camera import project, to_clip_space
 from facefit.geometry.rotation import rotation_matrix
 from facefit.model.model_file import load_model
-from facefit.observe.mediapipe_detector import load_detector
+from facefit.observe.detector import load_detector
 from facefit.observe.observe import observe
 from facefit.observe.segment.load import load_segmenter
 from facefit.photo.photo import Photo, read_photo
@@ -172,7 +172,7 @@ def run(photo: Photo) -> None:
 def imports() -> None:
     """Print what a process pays before it has done anything: seconds of each import, in a process of its own."""
     print("\nImports, each in a new process: seconds of wall time")
-    for name in ("numpy", "torch", "numba", "cv2", "mediapipe", "facefit.job.job", "cli"):
+    for name in ("numpy", "torch", "numba", "cv2", "onnxruntime", "facefit.job.job", "cli"):
         code = f"import time; t = time.perf_counter(); import {name}; print(time.perf_counter() - t)"
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)

@@ -74,7 +74,7 @@ def _segmenter(data: Path, limit: int | None) -> list[Bar]:
 
     from facefit.anatomy.label_maps import fasseg_numbers
     from facefit.evaluate.segmenter import face_window, score_fasseg
-    from facefit.observe.mediapipe_detector import load_detector
+    from facefit.observe.detector import load_detector
     from facefit.observe.parse import PARSE_WINDOW, to_photo
     from facefit.observe.segment.load import load_segmenter
     from facefit.photo.photo import read_photo

@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, metavar="N")
     options = parser.parse_args(arguments)
     from facefit.model.model_file import load_model
-    from facefit.observe.mediapipe_detector import load_detector
+    from facefit.observe.detector import load_detector
     from facefit.observe.segment.load import load_segmenter
     from facefit.render import load_renderer
 

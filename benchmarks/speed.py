@@ -23,7 +23,7 @@ from facefit.fit.objective import Objective
 from facefit.fit.optimize import minimize
 from facefit.geometry.camera import window_camera
 from facefit.model.model_file import load_model
-from facefit.observe.mediapipe_detector import load_detector
+from facefit.observe.detector import load_detector
 from facefit.observe.observe import observe
 from facefit.observe.segment.load import load_segmenter
 from facefit.photo.photo import Photo

@@ -73,8 +73,8 @@ def split(data: Path, limit: int | None = None) -> dict[str, list[Case]]:
 
 def observe_case(case: Case) -> Observation:
     """Detect and segment one photo; the masks are the set's own labels where it has any."""
+    from facefit.observe.detector import load_detector
     from facefit.observe.faces import select_faces
-    from facefit.observe.mediapipe_detector import load_detector
     from facefit.observe.observe import observe
     from facefit.observe.segment.load import load_segmenter
     from facefit.photo.photo import read_photo

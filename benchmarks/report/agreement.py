@@ -124,7 +124,7 @@ def write_fits(chosen: list[Case], folder: Path) -> Iterator[tuple[Case, Path]]:
     from facefit.fit.config import FitConfig, Stage
     from facefit.fit.fit import fit_photo
     from facefit.model.model_file import load_model
-    from facefit.observe.mediapipe_detector import load_detector
+    from facefit.observe.detector import load_detector
     from facefit.observe.segment.load import load_segmenter
     from facefit.output.overlay import labels_png
     from facefit.output.write import write_result

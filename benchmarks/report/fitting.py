@@ -83,7 +83,7 @@ class Worker:
 
     def __init__(self, task: Task) -> None:
         from facefit.model.model_file import load_model
-        from facefit.observe.mediapipe_detector import load_detector
+        from facefit.observe.detector import load_detector
         from facefit.observe.segment.load import load_segmenter
         from facefit.render import load_renderer
 

@@ -23,9 +23,7 @@ from multiprocessing import connection
 from typing import Any, Protocol
 
 # What the server that workers are forked from imports beforehand: a worker then starts in a fraction of a second.
-PRELOAD = ("facefit.batch.calls", "facefit.observe.mediapipe_detector", "facefit.output.overlay",
-           "mediapipe.python.solutions.face_mesh",
-           "mediapipe.python.solutions.selfie_segmentation", "mediapipe.python.solutions.hands")  # fmt: skip
+PRELOAD = ("facefit.batch.calls", "facefit.observe.detector", "facefit.output.overlay", "onnxruntime")
 
 Loader = Callable[[], Callable[..., Any]]
 

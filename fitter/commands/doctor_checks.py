@@ -19,14 +19,7 @@ GOOD, NOTE, BAD = "ok", "--", "NO"
 
 MEMORY_NEEDED = 1.5e9  # bytes: what one fit may use
 
-PYTHON = ((3, 10), (3, 13))
-
-# OpenCV's usual wheel shows windows and needs the system's OpenGL for it; the headless one does all that is used here,
-# but mediapipe names the usual one as its dependency
-NO_LIBGL = (
-    "apt-get install libgl1 libglib2.0-0, or without root: "
-    "pip uninstall -y opencv-contrib-python && pip install opencv-contrib-python-headless==4.11.0.86"
-)
+PYTHON = ((3, 11), (3, 14))
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,7 @@ def examine(model: str | None = None) -> Iterator[Check]:
         "nvdiffrast": _nvdiffrast,
         "numba": _numba,
         "opencv": _opencv,
-        "mediapipe": _mediapipe,
+        "networks": _networks,
         "parser": _parser,
         "model": lambda: _model(model),
         "memory": _memory,
@@ -69,7 +62,7 @@ def _python() -> Check:
     text = f"{sys.version.split()[0]} ({sys.platform}, {os.cpu_count()} cores)"
     if PYTHON[0] <= sys.version_info[:2] < PYTHON[1]:
         return Check("python", GOOD, text)
-    return Check("python", BAD, text, "use Python 3.10, 3.11 or 3.12 (mediapipe has no others)")
+    return Check("python", BAD, text, "use Python 3.11, 3.12 or 3.13")
 
 
 def _facefit() -> Check:
@@ -87,8 +80,7 @@ def _package(name: str, module: str, install: str, optional: bool = False) -> tu
         return Check(name, BAD, "not installed", install), None
     except Exception as error:  # a broken wheel raises anything
         text = " ".join(str(error).split())
-        fix = NO_LIBGL if "libGL" in text or "libgthread" in text else install
-        return Check(name, NOTE if optional else BAD, f"cannot be imported ({text})", fix), None
+        return Check(name, NOTE if optional else BAD, f"cannot be imported ({text})", install), None
     try:
         number = version(name)
     except PackageNotFoundError:
@@ -127,31 +119,34 @@ def _numba() -> Check:
 
 
 def _opencv() -> Check:
-    check, cv2 = _package("opencv-contrib-python", "cv2", "pip install opencv-contrib-python==4.11.0.86")
+    check, cv2 = _package("opencv-python-headless", "cv2", "pip install opencv-python-headless")
     return replace(check, name="opencv", text=cv2.__version__ if cv2 is not None else check.text)
 
 
-def _mediapipe() -> Check:
-    try:
-        from ..observe.mediapipe_detector import load_detector
-    except ImportError:
-        pass  # what is missing is told below
+def _networks() -> Check:
+    from ..errors import FaceFitError
+    from ..observe.face_networks import FILES, load_face_networks
+    from ..observe.segment.person import FILE, load_person_network
 
-    check, _ = _package("mediapipe", "mediapipe", "pip install mediapipe==0.10.21")
-    if check.state == GOOD:
-        load_detector()
-        return Check("mediapipe", GOOD, f"{check.text}, FaceMesh loads")
-    return check
+    check, _ = _package("onnxruntime", "onnxruntime", "pip install onnxruntime")
+    if check.state != GOOD:
+        return replace(check, name="networks", text=f"onnxruntime is {check.text}")
+    try:
+        load_face_networks()
+        load_person_network()
+    except FaceFitError as error:
+        return Check("networks", BAD, " ".join(str(error).split()), "reinstall facefit, or make networks")
+    return Check("networks", GOOD, f"onnxruntime {check.text}; {', '.join((*FILES, FILE))} load")
 
 
 def _parser() -> Check:
     from ..bundled import parser_path
     from ..observe.segment.face_parser import missing
 
-    check, _ = _package("parser", "onnxruntime", "pip install onnxruntime; until then colours take its place", True)
-    if check.state == GOOD and missing() is not None:
-        return Check("parser", NOTE, f"{parser_path()}: no such file", "reinstall facefit, or make parser")
-    return check if check.state != GOOD else Check("parser", GOOD, f"onnxruntime {check.text}, {parser_path().name}")
+    if missing() is not None:
+        return Check("parser", NOTE, f"{parser_path()}: no such file, colours take its place (optional)",
+                     "reinstall facefit, or make parser")  # fmt: skip
+    return Check("parser", GOOD, parser_path().name)
 
 
 def _model(path: str | None) -> Check:

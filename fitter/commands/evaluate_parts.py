@@ -81,7 +81,7 @@ def parts(fits, labels, suffix, label_map, ignore, skip_absent, parser, model, j
             window = parse_window(result)
             predicted = parsed_render(result, segmenter, window)
             if target is None:
-                from ..observe.mediapipe_detector import load_detector
+                from ..observe.detector import load_detector
 
                 target, meaning = parsed_photo(result, segmenter, load_detector(), window), parse_label_map("facefit")
             else:

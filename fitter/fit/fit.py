@@ -14,9 +14,9 @@ from ..compute.threads import only_kernels
 from ..errors import FitError
 from ..model.face_model import FaceModel
 from ..model.model_file import load_model
+from ..observe.detector import load_detector
 from ..observe.faces import LandmarkDetector, select_faces
 from ..observe.lids import lids_by_masks
-from ..observe.mediapipe_detector import load_detector
 from ..observe.observation import Observation
 from ..observe.observe import observe
 from ..observe.segment.contract import PartSegmenter

@@ -20,7 +20,7 @@ from ..geometry.mirror import centre_weights, middle_x, mirrored_vertices, spher
 from ..model.face_model import FaceModel
 from ..model.model_file import FORMAT, from_arrays, load_model
 from ..model.source import Joints, SourceModel
-from ..observe.mediapipe_detector import load_detector
+from ..observe.detector import load_detector
 from .annotate import annotate_landmarks, neutral_looks, part_weights
 from .appearance import Pieces, plain_colours, transferred_albedo
 from .atlas import texture_atlas

@@ -144,7 +144,7 @@ def load_job(options: JobOptions) -> Job:
     """
     # imported here: each of them is patched or replaced on its own in tests and by users
     from ..model.model_file import load_model
-    from ..observe.mediapipe_detector import load_detector
+    from ..observe.detector import load_detector
     from ..observe.segment.load import load_segmenter
     from ..render import load_renderer
 

@@ -12,8 +12,8 @@ from ..anatomy.parts import COLOURS, LABEL, LABELS
 from ..geometry.camera import WindowTransform
 from ..photo.photo import Photo
 from ..photo.window import crop_window
+from .detector import load_detector
 from .faces import LandmarkDetector, select_faces
-from .mediapipe_detector import load_detector
 from .segment.contract import PartSegmenter
 from .segment.load import load_segmenter
 

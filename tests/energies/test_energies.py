@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from facefit.anatomy import landmarks as topology
 from facefit.anatomy.landmarks import INNER_LIP_PAIRS, LEFT_LID_PAIRS, RIGHT_LID_PAIRS
 from facefit.energies.eye_closure import relative_offset_energy
 from facefit.energies.landmark import calibrated_precision, landmark_energy, march_contour
@@ -310,13 +311,12 @@ def test_relative_offset_gradcheck_and_errors():
 
 
 def test_pairs_lie_opposite_each_other_in_the_topology():
-    connections = pytest.importorskip("mediapipe.python.solutions.face_mesh_connections")
-    for pairs, edges, corners in (
-        (RIGHT_LID_PAIRS, connections.FACEMESH_RIGHT_EYE, (33, 133)),
-        (LEFT_LID_PAIRS, connections.FACEMESH_LEFT_EYE, (263, 362)),
-        (INNER_LIP_PAIRS, connections.FACEMESH_LIPS, (78, 308)),
+    for pairs, loop, corners in (
+        (RIGHT_LID_PAIRS, topology.RIGHT_EYE, (33, 133)),
+        (LEFT_LID_PAIRS, topology.LEFT_EYE, (263, 362)),
+        (INNER_LIP_PAIRS, topology.LIPS_INNER, (78, 308)),
     ):
-        known = {frozenset(edge) for edge in edges}
+        known = {frozenset(edge) for edge in zip(loop, loop[1:] + loop[:1], strict=True)}
         for side in (0, 1):  # both rims walk from one corner to the other without a gap, so equal ranks are opposite
             rim = [corners[0], *(pair[side] for pair in pairs), corners[1]]
             assert all(frozenset(step) in known for step in zip(rim[:-1], rim[1:], strict=True))

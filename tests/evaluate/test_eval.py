@@ -148,7 +148,7 @@ def test_the_papers_protocol_parses_the_render(folder, toy, monkeypatch):
 
     found = []
     monkeypatch.setattr("facefit.observe.segment.load.load_segmenter", lambda spec: Parser())
-    monkeypatch.setattr("facefit.observe.mediapipe_detector.load_detector", Detector)
+    monkeypatch.setattr("facefit.observe.detector.load_detector", Detector)
     one = folder / "fits" / "s1" / "front" / "7.json"
     result = numbers("parts", one, "--parser", "auto", "--model", toy)
     assert result["fits"][0]["part_iou"]["nose"] == 1 and result["fits"][0]["labels"] is None

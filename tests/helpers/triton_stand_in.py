@@ -20,7 +20,8 @@ class Value(np.ndarray):
     def to(self, kind):
         return self.astype(kind)
 
-    def __array_wrap__(self, array, context=None):  # a scalar stays one of these, or it would lose `to`
+    # a scalar stays one of these, or it would lose `to`
+    def __array_wrap__(self, array, context=None, return_scalar=False):
         return np.asarray(array).view(Value)
 
 

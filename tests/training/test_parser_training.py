@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from facefit.anatomy.parts import LABEL
-from facefit.observe.mediapipe_detector import load_detector
+from facefit.observe.detector import load_detector
 from facefit.observe.segment.face_crops import CHANNELS, CLASSES, DETAIL_SIDE, FACE_SIDE
 from training.parser.augment import CLASS_OF_LABEL, MIRROR_LABEL, NONE, Augmentation, disturbed, example
 from training.parser.network import Parser
@@ -161,7 +161,6 @@ def test_samples_survive_their_file(samples, tmp_path):
 
 def test_the_exported_file_answers_as_the_networks(tmp_path):
     pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
     from facefit.observe.segment.face_parser import is_parser, load_networks
     from training.parser.export import export
 

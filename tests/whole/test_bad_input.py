@@ -147,7 +147,7 @@ class TestOddPhotos:
             portrait.save(photo, quality=95)
         code, stdout, stderr = facefit(photo, "-o", tmp_path / "mesh.obj", "--labels", tmp_path / "l.png", *QUICK)
         assert code == 0, stderr
-        assert len(stderr.splitlines()) == 1 and "full 1/1" in stderr  # and no chatter of mediapipe
+        assert len(stderr.splitlines()) == 1 and "full 1/1" in stderr  # and no chatter of the networks
         document = json.loads((tmp_path / "mesh.json").read_text())
         assert document["landmark_error"] < 0.04
         assert (document["photo"]["width"], document["photo"]["height"]) == portrait.size

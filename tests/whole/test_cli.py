@@ -78,7 +78,7 @@ def fake(monkeypatch):
 
     import facefit.job.job
     import facefit.model.model_file
-    import facefit.observe.mediapipe_detector
+    import facefit.observe.detector
     import facefit.render
 
     monkeypatch.setattr(facefit.job.job, "fit_photo", fit_photo)
@@ -86,7 +86,7 @@ def fake(monkeypatch):
     monkeypatch.setattr(facefit.job.job, "overlay_png", lambda result: b"picture")
     monkeypatch.setattr(facefit.job.job, "labels_png", lambda result: b"picture")
     monkeypatch.setattr(facefit.model.model_file, "load_model", lambda path, device: f"model {path}")
-    monkeypatch.setattr(facefit.observe.mediapipe_detector, "load_detector", lambda: "detector")
+    monkeypatch.setattr(facefit.observe.detector, "load_detector", lambda: "detector")
     monkeypatch.setattr(facefit.render, "load_renderer", lambda name, device: f"{name} {device}")
     return state
 
@@ -349,7 +349,7 @@ class TestDoctor:
         lines = result.output.splitlines()
         names = [line.split()[1] for line in lines[:-1]]
         assert names[:3] == ["python", "facefit", "torch"] and names[-3:] == ["model", "memory", "cache"]
-        assert {"cuda", "nvdiffrast", "numba", "mediapipe", "parser"} <= set(names)
+        assert {"cuda", "nvdiffrast", "numba", "networks", "parser"} <= set(names)
         model = lines[names.index("model")]
         assert model.startswith("[NO]") and "bad.npz" in model and "fix:" in model
 
@@ -374,13 +374,28 @@ class TestDoctor:
             if name == "onnxruntime":
                 raise ModuleNotFoundError("No module named 'onnxruntime'", name="onnxruntime")
             if name == "numba":
-                raise ImportError("libGL.so.1: cannot open shared object file")
+                raise ImportError("libx.so.1: cannot open shared object file")
             return real(name, *args)
 
         monkeypatch.setattr(doctor.importlib, "import_module", without)
-        optional, broken = doctor._parser(), doctor._numba()
-        assert optional.state == doctor.NOTE and "pip install onnxruntime" in optional.fix
-        assert broken.state == doctor.BAD and "libgl1" in broken.fix
+        missing, broken = doctor._networks(), doctor._numba()
+        assert missing.state == doctor.BAD and missing.fix == "pip install onnxruntime"
+        assert str(missing).startswith("[NO] networks     onnxruntime is not installed")
+        assert broken.state == doctor.BAD and "libx.so.1" in broken.text and broken.fix == "pip install numba"
+
+    def test_a_missing_network_is_bad_and_a_missing_parser_is_not(self, monkeypatch, tmp_path):
+        from facefit.commands import doctor_checks as doctor
+        from facefit.observe import face_networks
+        from facefit.observe.segment import face_parser
+
+        whole = doctor._networks()
+        assert whole.state == doctor.GOOD and "face_mesh.onnx" in whole.text and "selfie.onnx" in whole.text
+        monkeypatch.setattr(face_networks, "bundled", lambda name: tmp_path / name)
+        lacking = doctor._networks()
+        assert lacking.state == doctor.BAD and "no such file" in lacking.text and "make networks" in lacking.fix
+        assert doctor._parser().state == doctor.GOOD
+        monkeypatch.setattr(face_parser, "parser_path", lambda: tmp_path / "parser.onnx")
+        assert doctor._parser().state == doctor.NOTE
 
     def test_a_check_that_crashes_is_a_line(self, monkeypatch):
         from facefit.commands import doctor_checks as doctor
@@ -389,7 +404,7 @@ class TestDoctor:
             raise RuntimeError("oh\nno")
 
         monkeypatch.setattr(doctor, "_memory", crash)
-        for name in ("_torch", "_mediapipe", "_parser", "_numba", "_cuda", "_nvdiffrast"):
+        for name in ("_torch", "_networks", "_parser", "_numba", "_cuda", "_nvdiffrast"):
             monkeypatch.setattr(doctor, name, lambda: doctor.Check("x", doctor.GOOD, ""))
         lines = [str(check) for check in doctor.examine("none.npz")]
         assert any(line.startswith("[NO] memory") and "oh no" in line for line in lines)

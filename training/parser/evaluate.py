@@ -18,7 +18,7 @@ import numpy as np
 
 from facefit.anatomy.label_maps import fasseg_numbers
 from facefit.evaluate.segmenter import face_window, score_fasseg, score_rendered
-from facefit.observe.mediapipe_detector import MediaPipeDetector
+from facefit.observe.detector import NetworkDetector
 from facefit.observe.parse import PARSE_WINDOW, to_photo
 from facefit.observe.segment.contract import PartSegmenter
 from facefit.photo.photo import read_photo
@@ -49,7 +49,7 @@ class Scored:
     brows: bool
 
 
-def _look(photo_file: Path, label_file: Path, detector: MediaPipeDetector, **about) -> Scored | None:
+def _look(photo_file: Path, label_file: Path, detector: NetworkDetector, **about) -> Scored | None:
     photo = read_photo(photo_file)
     faces = detector.detect(photo.pixels)
     if not faces:
@@ -64,7 +64,7 @@ def _look(photo_file: Path, label_file: Path, detector: MediaPipeDetector, **abo
 
 def look(data: Path) -> list[Scored]:
     """All photos of fasseg and fasseg_train, and the renders of ict_synthetic, in which a face is found."""
-    detector, found = MediaPipeDetector(), []
+    detector, found = NetworkDetector(), []
     for folder in (data / "fasseg", data / "fasseg_train"):
         for item in json.loads((folder / "index.json").read_text())["items"]:
             found.append(_look(

@@ -246,7 +246,7 @@ def _openness(verts: np.ndarray, faces: np.ndarray, directions: int = 60) -> np.
 
 def _detected_landmarks(verts: np.ndarray, faces: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """MediaPipe's 478 points on a mesh: found on a picture of its mean face and taken back to the surface."""
-    from facefit.observe.mediapipe_detector import load_detector
+    from facefit.observe.detector import load_detector
 
     size = 640
     rotation = np.eye(3, dtype=np.float32)

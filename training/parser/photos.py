@@ -32,7 +32,7 @@ from facefit.fit.fit import fit_batch
 from facefit.geometry.camera import to_camera_space, to_clip_space, window_camera
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
-from facefit.observe.mediapipe_detector import MediaPipeDetector
+from facefit.observe.detector import NetworkDetector
 from facefit.observe.observe import observe
 from facefit.observe.segment.label_picture import LabelImageSegmenter
 from facefit.observe.segment.masks import remove_specks
@@ -126,7 +126,7 @@ def refine(hand: np.ndarray, mesh: np.ndarray, landmarks: np.ndarray, brows: boo
 
 def build(folders: list[Path], limit: int | None = None) -> Samples:
     """Detect, fit, relabel every photo of FASSEG-like folders; photos where no face is found are left out."""
-    model, detector = load_model(), MediaPipeDetector()
+    model, detector = load_model(), NetworkDetector()
     config = replace(preset("fast"), energies=("landmark", "prdl"))
     rows: dict[str, list] = {name: [] for name in Samples.__dataclass_fields__}
     for folder in folders:

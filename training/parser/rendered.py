@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 
 import facefit  # noqa: F401  before torch and numpy: it sets their threads
+from facefit.observe.detector import NetworkDetector
 from training.parser.heads import Head, ict_head, own_head
-from training.parser.rendered_people import PortraitDetector, RenderedSample, render_sample
+from training.parser.rendered_people import RenderedSample, portrait_detector, render_sample
 from training.parser.samples import Samples
 
 logger = logging.getLogger(__name__)
 
 _HEADS: list[Head] = []
-_DETECTOR: list[PortraitDetector] = []
+_DETECTOR: list[NetworkDetector] = []
 
 
 def _begin(ict: str | None) -> None:
@@ -24,7 +25,7 @@ def _begin(ict: str | None) -> None:
 
     torch.set_num_threads(1)
     _HEADS[:] = [own_head(), *([ict_head(ict)] if ict else [])]
-    _DETECTOR[:] = [PortraitDetector(max_faces=1)]
+    _DETECTOR[:] = [portrait_detector()]
 
 
 def _render(seed: int, number: int) -> RenderedSample | None:

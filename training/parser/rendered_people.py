@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from facefit.observe.detector import NetworkDetector
 from facefit.observe.faces import LandmarkDetector
-from facefit.observe.mediapipe_detector import MediaPipeDetector
+from facefit.observe.views import View, attempts
 from facefit.photo.window import WINDOW_MARGIN, crop_window, sample_labels, sample_window
 from training.parser.camera_effects import degrade
 from training.parser.heads import Head, ict_head, own_head
@@ -30,12 +31,14 @@ DEFAULT_ICT = Path(__file__).resolve().parents[3] / "shared" / "eval" / "data" /
 _TRUSTED = 0.08
 
 
-class PortraitDetector(MediaPipeDetector):
+def portrait_detector() -> NetworkDetector:
     """The package's detector without its second looks at a photo that seems empty: here every photo is a portrait, and
     a face that the first look misses is better left out than searched for."""
 
-    def _attempts(self, width: int, height: int) -> Iterator[list]:
-        yield next(super()._attempts(width, height))
+    def first_views(width: int, height: int) -> Iterator[list[View]]:
+        yield next(attempts(width, height))
+
+    return NetworkDetector(max_faces=1, views=first_views)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class RenderedSample:
     Attributes:
         image: (384, 384, 3) uint8 RGB.
         labels: (384, 384) uint8, facefit.anatomy.parts.LABELS.
-        landmarks: (478, 2) float32 window pixels, as MediaPipe sees the finished picture.
+        landmarks: (478, 2) float32 window pixels, as the detector sees the finished picture.
         true_landmarks: (478, 2) float32 window pixels, the model's own points projected.
         source: "facefit" or "ict".
     """
@@ -65,10 +68,10 @@ def rendered_people(
     Args:
         heads: of training.parser.heads.
         seed: sample n depends on the seed and n alone.
-        detector: default a PortraitDetector.
+        detector: default a portrait_detector().
         looseness: side of the window over the fit's.
     """
-    detector = PortraitDetector(max_faces=1) if detector is None else detector
+    detector = portrait_detector() if detector is None else detector
     number = 0
     while True:
         rng = np.random.default_rng((seed, number))

@@ -17,7 +17,7 @@ from ...anatomy.parts import LABEL
 from ...bundled import model_path
 from ...geometry.subdivide import padded
 from ...model.model_file import FORMAT, from_arrays, save_arrays
-from ...observe.mediapipe_detector import load_detector
+from ...observe.detector import load_detector
 from .. import skin
 from ..annotate import annotate_landmarks, neutral_looks, part_weights
 from ..calibrate import calibrate_detector

@@ -11,6 +11,7 @@ import torch
 from ...anatomy.label_maps import LABEL_MAPS, our_labels
 from ...errors import FaceFitError
 from ...geometry.camera import WindowTransform
+from ..onnx_session import load_session
 from .contract import Segmentation, check_window
 from .polygons import polygon_labels
 from .regions import separate_ears_and_neck, separate_sides
@@ -42,19 +43,8 @@ class OnnxSegmenter:
         if label_map != "auto" and label_map not in LABEL_MAPS:
             raise ValueError(f"label map {label_map!r}; accepted: auto, {', '.join(LABEL_MAPS)}")
         self.path, self.label_map = Path(path), label_map
-        if not self.path.is_file():
-            raise FaceFitError(f"{path}: no such file; a face parser in ONNX format is needed")
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise FaceFitError(f"{path} needs onnxruntime: pip install onnxruntime") from error
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # its warnings are about the file's making, not about this run
-        options.intra_op_num_threads = torch.get_num_threads()  # a worker of a batch has one, not all cores
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own exceptions share no base class
-            raise FaceFitError(f"{path}: onnxruntime cannot load it ({str(error).splitlines()[0]})") from error
+        # A worker of a batch has one thread, not all cores.
+        self._session = load_session(path, torch.get_num_threads(), "a face parser in ONNX format is needed")
         given = self._session.get_inputs()
         shape = given[0].shape if len(given) == 1 else []
         if len(shape) != 4 or (isinstance(shape[1], int) and shape[1] != 3):

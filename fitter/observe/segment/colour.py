@@ -1,22 +1,21 @@
 """The default segmenter: landmark polygons, and around and over them what the colours of this photo say.
 
-Nothing is learned beforehand but MediaPipe's person mask (its weights lie inside the wheel). The landmarks say where
+Nothing is learned beforehand but MediaPipe's person mask (its network lies inside the package). The landmarks say where
 skin is for sure; its colours, those of the hair above it and of the background make three histograms of this very
-photo, and each pixel takes the class that its colour, its texture and its place make likely, in a few rounds.
+photo, and each pixel takes the class that its colour, its texture and its place make likely, in a few rounds. A hand
+before the face has the colours of skin and is taken for it; what it holds is hair or background by its colours.
 """
 
 from __future__ import annotations
-
-import functools
 
 import cv2
 import numpy as np
 
 from ...anatomy.parts import LABEL
 from ...geometry.camera import WindowTransform
-from ..quiet import silence
 from .contract import Segmentation, check_window
-from .occluders import glasses_mask, hand_mask
+from .occluders import glasses_mask
+from .person import person_mask
 from .polygons import face_region, polygon_labels
 from .regions import ellipse
 
@@ -25,25 +24,6 @@ BINS = (24, 16, 16)  # of lightness and the two colour axes
 ROUNDS = 2
 # Skin this far beyond the landmarks (in heights of the face) is still cheek and jaw.
 FACE_RIM = 0.04
-
-
-@functools.lru_cache(maxsize=1)
-def _person_network():
-    with silence():
-        from mediapipe.python.solutions import selfie_segmentation
-
-        network = selfie_segmentation.SelfieSegmentation(model_selection=0)
-        network.process(np.zeros((256, 256, 3), np.uint8))
-    return network
-
-
-def person_mask(image: np.ndarray) -> np.ndarray:
-    """(S, S, 3) float RGB in [0, 1] -> (S, S) float32, how likely a pixel shows a person and no background."""
-    network = _person_network()
-    with silence():
-        network.reset()  # it smooths over the frames of a video otherwise
-        mask = network.process(np.rint(image * 255).clip(0, 255).astype(np.uint8)).segmentation_mask
-    return np.asarray(mask, np.float32).copy()
 
 
 def _guided(guide: np.ndarray, value: np.ndarray, radius: int, epsilon: float) -> np.ndarray:
@@ -166,9 +146,8 @@ class ColorSegmenter:
         colours, place = _Colours(image), _Place(shape, landmarks)
         person = person_mask(image)
         classes = self._classes(colours, place, person, polygons)
-        hand = hand_mask(image, place.face)
         glasses = glasses_mask(colours.guide, landmarks)
-        return self._labels(classes, polygons, place, hand, glasses)
+        return self._labels(classes, polygons, place, glasses)
 
     def _classes(self, colours: _Colours, place: _Place, person: np.ndarray, polygons: np.ndarray) -> np.ndarray:
         """(S, S, 3) probabilities of skin, hair, background."""
@@ -202,9 +181,7 @@ class ColorSegmenter:
             posterior /= posterior.sum(-1, keepdims=True)
         return posterior
 
-    def _labels(
-        self, classes: np.ndarray, polygons: np.ndarray, place: _Place, hand: np.ndarray, glasses: np.ndarray
-    ) -> Segmentation:
+    def _labels(self, classes: np.ndarray, polygons: np.ndarray, place: _Place, glasses: np.ndarray) -> Segmentation:
         winner = classes.argmax(-1)
         labels = np.array([LABEL["skin"], LABEL["hair"], LABEL["background"]], np.uint8)[winner]
         parts = (polygons != 0) & (polygons != LABEL["skin"])
@@ -215,9 +192,4 @@ class ColorSegmenter:
         labels[aside & (place.level < 0.8)] = LABEL["ear"]
         labels[aside & (place.level < 0.25)] = LABEL["neck"]
         labels[glasses] = LABEL["glasses"]
-        if hand.any():
-            # What a hand holds before the face has the colours of neither.
-            reach = cv2.dilate(hand.astype(np.uint8), ellipse(0.12 * place.height)).astype(bool)
-            held = reach & place.face & (winner != SKIN) & ~parts
-            labels[hand | held] = LABEL["occluder"]
         return Segmentation(labels, classes.max(-1).astype(np.float32))

@@ -5,7 +5,6 @@ How it was trained and on what: training/parser and data/README.md.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 from ...bundled import parser_path
 from ...errors import FaceFitError
 from ...geometry.camera import WindowTransform
+from ..onnx_session import load_session
 from .contract import Segmentation, check_window
 from .face_crops import (
     CHANNELS,
@@ -38,8 +38,6 @@ Networks = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 def missing() -> str | None:
     """Why the bundled parser cannot be used here, or None when it can."""
-    if importlib.util.find_spec("onnxruntime") is None:
-        return "onnxruntime is not installed: pip install onnxruntime"
     return None if parser_path().is_file() else f"{parser_path()}: no such file; `make parser` trains it"
 
 
@@ -116,19 +114,7 @@ class ParserSegmenter:
 
 def load_networks(path: Path, threads: int = 1) -> Networks:
     """The ONNX file `path` as a function; see ParserSegmenter."""
-    if not path.is_file():
-        raise FaceFitError(f"{path}: no such file; `make parser` trains it")
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise FaceFitError("the face parser needs onnxruntime: pip install onnxruntime") from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # its warnings are about the file's making, not about this run
-    options.intra_op_num_threads = threads
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own exceptions share no base class
-        raise FaceFitError(f"{path}: onnxruntime cannot load it ({str(error).splitlines()[0]})") from error
+    session = load_session(path, threads, "`make parser` trains it")
     given = {value.name: list(value.shape[1:]) for value in session.get_inputs()}
     expected = {"face": [CHANNELS, FACE_SIDE, FACE_SIDE], "detail": [CHANNELS, DETAIL_SIDE, DETAIL_SIDE]}
     if given != expected:

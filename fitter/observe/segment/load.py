@@ -22,7 +22,7 @@ def load_segmenter(spec: str = "auto", label_map: str = "auto") -> PartSegmenter
     """The segmenter that `--segmentation` names.
 
     Args:
-        spec: "auto" (facefit's face parser, or "color" with a warning where onnxruntime is missing), "parser", "color"
+        spec: "auto" (facefit's face parser, or "color" with a warning where its file is missing), "parser", "color"
             (landmark polygons refined by this photo's colours), "polygons" (landmarks alone), a face parser `*.onnx`,
             or a label picture `*.png` in the photo's pixels.
         label_map: what the numbers of a parser or label picture mean; see OnnxSegmenter and LabelImageSegmenter.
@@ -30,7 +30,7 @@ def load_segmenter(spec: str = "auto", label_map: str = "auto") -> PartSegmenter
         ValueError: `spec` is none of these.
         FaceFitError: the file is missing or cannot be used.
     """
-    # Each is imported when asked for: onnxruntime and mediapipe are heavy.
+    # Each is imported when asked for: onnxruntime is heavy.
     if spec == "auto":
         from .face_parser import ParserSegmenter, missing
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from facefit.anatomy.landmarks import MIRROR
-from facefit.observe.mediapipe_detector import load_detector
+from facefit.observe.detector import load_detector
 from facefit.observe.segment.face_crops import (
     CHANNELS,
     CLASS_LABEL,

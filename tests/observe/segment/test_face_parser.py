@@ -9,7 +9,7 @@ import torch
 from facefit.anatomy.parts import LABEL
 from facefit.bundled import parser_path
 from facefit.errors import FaceFitError
-from facefit.observe.mediapipe_detector import load_detector
+from facefit.observe.detector import load_detector
 from facefit.observe.segment import face_parser as segment_parser
 from facefit.observe.segment.colour import ColorSegmenter
 from facefit.observe.segment.face_crops import CLASSES, DETAIL_SIDE, FACE_SIDE, face_crops
@@ -34,7 +34,6 @@ def window() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def parser() -> ParserSegmenter:
-    pytest.importorskip("onnxruntime")
     return ParserSegmenter()
 
 
@@ -84,7 +83,6 @@ def test_sides_are_the_landmarks_and_confidence_is_the_probability(window):
 
 
 def test_the_bundled_parser_is_the_default_and_small():
-    pytest.importorskip("onnxruntime")
     assert isinstance(load_segmenter("auto"), ParserSegmenter)
     assert isinstance(load_segmenter("parser"), ParserSegmenter)
     assert parser_path().stat().st_size <= 4 * 2**20
@@ -125,15 +123,14 @@ def test_a_covered_mouth_is_not_skin(window, parser):
     assert (after.labels[covered] == LABEL["occluder"]).mean() > 0.5
 
 
-def test_without_onnxruntime_colours_take_over_and_say_so(monkeypatch, caplog):
-    monkeypatch.setattr(segment_parser, "missing", lambda: "onnxruntime is not installed: pip install onnxruntime")
+def test_without_the_parsers_file_colours_take_over_and_say_so(monkeypatch, caplog, tmp_path):
+    monkeypatch.setattr(segment_parser, "parser_path", lambda: tmp_path / "parser.onnx")
     with caplog.at_level(logging.WARNING, "facefit.observe.segment.load"):
         assert isinstance(load_segmenter("auto"), ColorSegmenter)
-    assert "pip install onnxruntime" in caplog.text
+    assert "no such file; `make parser` trains it" in caplog.text
 
 
 def test_files_that_are_no_parser_are_refused(tmp_path):
-    pytest.importorskip("onnxruntime")
     absent = tmp_path / "absent.onnx"
     with pytest.raises(FaceFitError, match="absent.onnx: no such file"):
         load_networks(absent)

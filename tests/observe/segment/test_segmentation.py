@@ -8,12 +8,12 @@ from PIL import Image
 from facefit.anatomy.parts import LABEL, MASKS
 from facefit.errors import FaceFitError, ImageError
 from facefit.geometry.camera import WindowTransform
-from facefit.observe.mediapipe_detector import load_detector
+from facefit.observe.detector import load_detector
 from facefit.observe.segment.contract import Segmentation
 from facefit.observe.segment.label_picture import LabelImageSegmenter
 from facefit.observe.segment.load import load_segmenter
 from facefit.observe.segment.masks import above_brows, brow_tangents, post_process, remove_specks
-from facefit.observe.segment.occluders import glasses_mask, hand_mask
+from facefit.observe.segment.occluders import glasses_mask
 from facefit.observe.segment.polygons import PolygonSegmenter, face_region, polygon_labels
 from facefit.observe.segment.regions import separate_ears_and_neck, separate_sides
 from facefit.photo.window import crop_window, sample_window
@@ -317,7 +317,6 @@ def colour_parser(path, classes: int, side: int = SIZE) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["celebamask19", "bisenet19", "ibug11", "ibug14"])
 def test_onnx_parser(tmp_path, landmarks, name):
-    pytest.importorskip("onnxruntime")
     from facefit.anatomy.label_maps import LABEL_MAPS
     from facefit.observe.segment.any_parser import OnnxSegmenter
 
@@ -341,7 +340,6 @@ def test_onnx_parser(tmp_path, landmarks, name):
 
 
 def test_onnx_parser_of_another_size(tmp_path, landmarks):
-    pytest.importorskip("onnxruntime")
     path = tmp_path / "parser.onnx"
     colours = colour_parser(path, 11, side=128)
     image = np.tile(colours[1], (SIZE, SIZE, 1))
@@ -351,7 +349,6 @@ def test_onnx_parser_of_another_size(tmp_path, landmarks):
 
 
 def test_onnx_parsers_that_do_not_fit(tmp_path, landmarks, monkeypatch):
-    pytest.importorskip("onnxruntime")
     from facefit.observe.segment.any_parser import OnnxSegmenter
 
     image = np.zeros((SIZE, SIZE, 3), np.float32)
@@ -419,8 +416,3 @@ def test_frames_of_glasses_are_found_where_they_are(window):
     skin = polygon_labels((SIZE, SIZE), landmarks) == LABEL["skin"]
     assert (found & (drawn > 0) & skin).sum() > 0.7 * ((drawn > 0) & skin).sum()
     assert (found & (cv2.dilate(drawn, np.ones((7, 7))) == 0)).sum() < 0.2 * found.sum()
-
-
-def test_no_hand_where_there_is_none(window):
-    image, landmarks = window
-    assert not hand_mask(image, face_region((SIZE, SIZE), landmarks)).any()

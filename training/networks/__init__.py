@@ -1,0 +1,1 @@
+"""How the face networks that facefit ships are made: the published TFLite files as ONNX, see __main__."""

@@ -26,7 +26,7 @@ from ..geometry.closest_point import ClosestPoint
 from ..geometry.polygon import inside
 from ..geometry.rotation import rotation_vector
 from ..geometry.similarity import Similarity, fit_similarity
-from ..geometry.triangles import triangle_normals
+from ..geometry.triangles import sample_triangles, triangle_normals
 from ..model.face_model import FaceModel
 from ..scene.parameters import Parameters
 from .regions import BALLS, FINE, NONE, Regions, oval, regions
@@ -111,14 +111,9 @@ class _Shown:
 
     def samples(self, chosen: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Points (N, 3), normals (N, 3), groups (N,), spread evenly over the triangles (F,) bool that are chosen."""
-        rng = np.random.default_rng(seed)
         chosen = np.flatnonzero(chosen)
         corners = self.verts[self.faces[chosen]]
-        area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-        which = rng.choice(len(chosen), count, p=area / area.sum())
-        # the root makes the density even (Osada et al. 2002)
-        root, along = np.sqrt(rng.random(count)), rng.random(count)
-        share = np.stack([1 - root, root * (1 - along), root * along], -1)
+        which, share = sample_triangles(corners, count, seed)
         points = (corners[which] * share[:, :, None]).sum(1)
         return points, triangle_normals(corners[which]), self.where.face[chosen[which]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..anatomy.landmarks import FACE_OVAL
-from .photograph import vertex_normals
+from ..geometry.triangles import vertex_normals
 
 
 def ears(verts: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -19,7 +19,6 @@ from facefit.importers.photograph import (
     photograph,
     surface_points,
     turned,
-    vertex_normals,
 )
 from facefit.observe.faces import DetectedFace
 from facefit.observe.segment.contract import Segmentation

@@ -37,8 +37,9 @@ from benchmarks.summary import text_table
 from facefit.anatomy.parts import PARTS
 from facefit.batch.travel import stack
 from facefit.energies.prdl.contract import PrdlSelection
+from facefit.energies.prdl.load import fused
 from facefit.energies.prdl.prdl import prdl_energy, prdl_energy_naive
-from facefit.energies.prdl.rows import fused, group_rows
+from facefit.energies.prdl.rows import group_rows
 from facefit.energies.prdl.targets import prdl_targets
 from facefit.fit.config import FitConfig
 from facefit.fit.fit import fit_batch

@@ -27,6 +27,7 @@ from ..geometry.polygon import inside
 from ..geometry.rotation import rotation_vector
 from ..geometry.similarity import Similarity, fit_similarity
 from ..geometry.triangles import sample_triangles, triangle_normals
+from ..metrics.scan_distance import distance_figures
 from ..model.face_model import FaceModel
 from ..scene.parameters import Parameters
 from .regions import BALLS, FINE, NONE, Regions, oval, regions
@@ -254,9 +255,5 @@ def surface_errors(shown: _Shown, model: FaceModel, target: Regions, verts: np.n
 
 
 def _summary(distance: np.ndarray) -> dict[str, float]:
-    return {
-        "median": float(np.median(distance)),
-        "mean": float(distance.mean()),
-        "p90": float(np.percentile(distance, 90)),
-        "vertices": len(distance),
-    }
+    figures = distance_figures(distance)
+    return {**{name: figures[name] for name in ("median", "mean", "p90")}, "vertices": len(distance)}

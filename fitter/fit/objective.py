@@ -19,8 +19,9 @@ from ..energies.eye_closure import relative_offset_energy
 from ..energies.landmark import calibrated_precision, landmark_energy
 from ..energies.photometric import photometric_energy
 from ..energies.prdl.contract import PrdlTargets
+from ..energies.prdl.load import fused
 from ..energies.prdl.prdl import prdl_energy
-from ..energies.prdl.rows import fused, group_rows
+from ..energies.prdl.rows import group_rows
 from ..energies.prdl.select import group_points, part_of_label, select_points
 from ..energies.prdl.targets import prdl_targets
 from ..energies.prior import activation_prior, gaussian_prior, gaze_prior, joint_prior

@@ -21,12 +21,13 @@ from ..model.face_model import FaceModel
 from ..model.model_file import FORMAT, from_arrays, load_model
 from ..model.source import Joints, SourceModel
 from ..observe.mediapipe_detector import load_detector
+from ..observe.segment.load import load_segmenter
 from .annotate import annotate_landmarks, neutral_looks, part_weights
 from .appearance import Pieces, plain_colours, transferred_albedo
 from .atlas import texture_atlas
 from .calibrate import RENDERS, calibrate_detector
 from .contour import contour_rows, ears
-from .photograph import Subject, photograph, surface_points
+from .photograph import Subject, photograph, surface_points, turned
 
 logger = logging.getLogger(__name__)
 
@@ -77,8 +78,6 @@ def install_arrays(
     Raises:
         ModelError: no face is found on the renders, or the model cannot be made to fit the format.
     """
-    from ..observe.segment.load import load_segmenter
-
     report = report or (lambda line: logger.info("%s", line))
     detector, segmenter = detector or load_detector(), segmenter or load_segmenter("polygons")
     donor = donor or load_model()
@@ -203,8 +202,6 @@ def opened_mouth(source: SourceModel, stage: Stage | None) -> np.ndarray | None:
 
 
 def _turned_jaw(source: SourceModel, joints: Joints) -> np.ndarray:
-    from .photograph import turned
-
     jaw = joints.names.index("jaw")
     at = joints.position[jaw]
     swung = (source.verts - at) @ turned(0, np.degrees(JAW_TURN)).T.astype(np.float32) + at

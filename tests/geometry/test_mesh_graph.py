@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from facefit.geometry.mesh_graph import connected_pieces, edge_matrix, edge_table, largest_piece, mesh_edges, polygon_sides
+from facefit.geometry.mesh_graph import (
+    connected_pieces,
+    edge_matrix,
+    edge_table,
+    largest_piece,
+    mesh_edges,
+    polygon_sides,
+)
 
 # two triangles with a side in common, one apart from them, one that meets the first two in a corner
 FACES = np.array([[0, 1, 2], [2, 1, 3], [6, 5, 4], [3, 7, 8]])

@@ -8,6 +8,7 @@ from helpers.toy_model import toy_arrays
 from facefit.anatomy.landmarks import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.rotation import rotation_matrix
+from facefit.geometry.triangles import vertex_normals
 from facefit.importers.annotate import annotate_landmarks, annotate_parts, to_rims
 from facefit.importers.contour import contour_rows
 from facefit.importers.photograph import (

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import ModelError
+from ...geometry.subdivide import triangulate
 from ...model.source import SourceModel
 
 MM_PER_UNIT = 10.0
@@ -218,8 +219,6 @@ def _faces(lines: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
 
 def _triangles(quads: np.ndarray, uv_quads: np.ndarray, verts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(F, 3) triangles, (F, 3) texture triangles, (F,) row each came from; quads are cut along the shorter diagonal."""
-    from ...geometry.subdivide import triangulate
-
     whole = quads[:, 3] >= 0
     cut, corner = triangulate(quads[whole], verts)
     owner = np.repeat(np.flatnonzero(whole), 2)

@@ -18,7 +18,7 @@ from ..scene.joint_basis import joint_basis
 from ..scene.landmarks import contour_stop, head_yaw, landmark_trust
 from ..scene.parameters import Parameters
 from .config import FitConfig
-from .first_pose import IRISES, _first_pose
+from .first_pose import IRISES, first_pose
 from .landmark_basis import IMMOVABLE, POSE, POSE_ITERATIONS, _with_rest
 
 
@@ -101,7 +101,7 @@ class LandmarkSolver:
         batch = len(landmarks)
         confidence = confidence.clone()
         confidence[:, IRISES] = 0  # gaze is not solved here
-        rotation, translation = (value.to(landmarks.dtype) for value in _first_pose(model, landmarks, camera))
+        rotation, translation = (value.to(landmarks.dtype) for value in first_pose(model, landmarks, camera))
         run = self._run_cpu if landmarks.device.type == "cpu" else self._run
         known = self._coefficients(start, landmarks)
         rotation, translation, coefficients = run(

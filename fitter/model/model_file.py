@@ -136,13 +136,6 @@ def _part_weight(arrays: dict[str, np.ndarray]) -> Tensor:
     return torch.nn.functional.one_hot(label, PART_LABELS).float()
 
 
-def upsample(value: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(..., C, 3) control values -> (..., V, 3) by (V, K) indices and weights."""
-    values = torch.from_numpy(np.asarray(value, np.float32).reshape(-1, *value.shape[-2:]))
-    out = SparseMap.from_rows(np.asarray(index), np.asarray(weight), value.shape[-2])(values)
-    return out.numpy().reshape(*value.shape[:-2], len(index), 3)
-
-
 def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
     """Write a model file: checked first, to a temporary name, then renamed. The same arrays give the same bytes."""
     import zipfile

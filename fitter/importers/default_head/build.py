@@ -39,7 +39,6 @@ IDENTITY = 100
 
 SMOOTH_MODES = 20
 
-GAZE_UNITS = ("eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp")
 
 
 def control_weights(geometry: Geometry, face: np.ndarray, bary: np.ndarray) -> np.ndarray:

@@ -244,11 +244,3 @@ def _atlas(uv: np.ndarray, uv_faces: np.ndarray, material: np.ndarray) -> tuple[
     left, bottom, side = np.array(list(_CELLS.values()))[pair // len(uv)].T
     inside = np.clip(uv[pair % len(uv)] - tile, 0, 1) * (side - 2 * _CELL_MARGIN)[:, None]
     return np.stack([left, bottom], 1) + _CELL_MARGIN + inside, corner.reshape(-1, 3)
-
-
-def published_files() -> tuple[str, ...]:
-    """Names of the files of the folder that are read."""
-    return ("generic_neutral_mesh.obj", *(f"identity{k:03d}.obj" for k in range(IDENTITY)),
-            *(f"{name}.obj" for name in EXPRESSIONS))  # fmt: skip
-
-

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
-from ..anatomy.landmarks import FACE_OVAL
+from ..anatomy.landmarks import FACE_OVAL, IRISES
 from ..anatomy.parts import LABEL
 from ..fit.result import FitResult
 from ..geometry.closest_point import ClosestPoint
@@ -135,7 +135,7 @@ def _components(shown: _Shown, model: FaceModel, target: Regions, seed: int) -> 
     samples = Samples(*(np.concatenate(pair) for pair in zip(face, head, strict=True)), weight)
     landmarks = shown.model.landmarks(torch.from_numpy(shown.verts).float()[None])[0].double().numpy()
     # the oval's points lie on the outline of a view, the irises' move with the gaze
-    landmarks[[*FACE_OVAL, *range(468, 478)]] = np.nan
+    landmarks[list(FACE_OVAL)] = landmarks[IRISES] = np.nan
     known = (target.face != NONE) & ~np.isin(target.face, BALLS)
     faces = model.faces.numpy()[known]
     return fit_surface(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..anatomy.landmarks import IRISES
 from ..geometry.camera import Camera
 from ..model.face_model import FaceModel
-
-IRISES = slice(468, 478)
 
 
 def first_pose(model: FaceModel, landmarks: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..anatomy.landmarks import IRISES
 from ..energies.landmark import calibrated_precision, march_contour
 from ..errors import FitError
 from ..geometry.camera import Camera, project
@@ -18,7 +19,7 @@ from ..scene.joint_basis import joint_basis
 from ..scene.landmarks import contour_stop, head_yaw, landmark_trust
 from ..scene.parameters import Parameters
 from .config import FitConfig
-from .first_pose import IRISES, first_pose
+from .first_pose import first_pose
 from .landmark_basis import IMMOVABLE, POSE, POSE_ITERATIONS, _with_rest
 
 

@@ -12,7 +12,7 @@ from copy import copy
 import torch
 from torch import Tensor
 
-from ..anatomy.landmarks import INNER_LIP_PAIRS, LID_PAIRS
+from ..anatomy.landmarks import INNER_LIP_PAIRS, LID_PAIRS, OUTER_EYE_CORNERS
 from ..anatomy.parts import LABEL, MASKS
 from ..compute.mailbox import device_index
 from ..energies.eye_closure import relative_offset_energy
@@ -55,8 +55,8 @@ class Objective:
         # only what may be compared by colour is shaded: not the inside of the mouth, not the back of the head
         mouth = model.vertex_label == LABEL["mouth_inside"]
         self.colour_weight = (~mouth).float()[None, :, None]
-        lids = observation.landmarks
-        self.eye_distance = (lids[:, 33] - lids[:, 263]).norm(dim=1).clamp_min(1.0)
+        right, left = (observation.landmarks[:, corner] for corner in OUTER_EYE_CORNERS)
+        self.eye_distance = (right - left).norm(dim=1).clamp_min(1.0)
         self._choices: _Choices | None = None
 
     def __call__(self, parameters: Parameters, iteration: int) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial import cKDTree
 
+from ..anatomy.landmarks import IRISES
 from ..anatomy.parts import LABEL
 from ..geometry.closest_point import ClosestPoint
 from ..geometry.mirror import sphere_centre
@@ -19,7 +20,6 @@ from ..geometry.triangles import triangle_weights
 from ..model.face_model import FaceModel
 from . import skin
 
-IRISES = 468  # the first landmark that lies on an eyeball
 IRIS, PUPIL = 26.0, 10.0  # degrees from the optical axis
 
 
@@ -67,7 +67,8 @@ def transferred_albedo(
     own_points = donor.landmarks(donor.verts[None])[0].cpu().double().numpy()
     label = donor.vertex_label.cpu().numpy()
     own = Pieces(donor.eyeball.cpu().numpy(), label == LABEL["mouth_inside"])
-    warp = RBFInterpolator(points[:IRISES], (own_points - points)[:IRISES], kernel="linear", smoothing=1.0, degree=1)
+    skin_points, moves = points[: IRISES.start], (own_points - points)[: IRISES.start]
+    warp = RBFInterpolator(skin_points, moves, kernel="linear", smoothing=1.0, degree=1)
     at = verts + warp(verts)
     index = np.zeros((len(verts), 3), int)
     weight = np.tile([1.0, 0.0, 0.0], (len(verts), 1))

@@ -29,9 +29,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 from torch import Tensor
 
-from benchmarks.__main__ import attempt
 from benchmarks.bars import HEAD, LEFT, Bar, markdown
 from benchmarks.bench_prdl import by_matrix_product, cosine, scene
+from benchmarks.machine import attempt
 from benchmarks.photo_folder import FACEFIT, environment, fill
 from benchmarks.summary import text_table
 from facefit.anatomy.parts import PARTS

@@ -1,0 +1,31 @@
+"""The landmarks' names and loops agree with one another."""
+
+import numpy as np
+
+from facefit.anatomy import landmarks
+from facefit.anatomy.landmarks import EYE_CORNERS, FACE_OVAL, IRISES, LANDMARKS, LANDMARKS7, MIDLINE, MIRROR
+
+
+def test_mirroring_twice_changes_nothing():
+    assert sorted(MIRROR.tolist()) == list(range(LANDMARKS)) and (MIRROR[MIRROR] == np.arange(LANDMARKS)).all()
+    assert (MIRROR[list(MIDLINE)] == MIDLINE).all()
+    assert sorted(MIRROR[IRISES].tolist()) == list(range(468, 478))
+
+
+def test_right_mirrors_left():
+    for name in ("OUTER_CORNER", "INNER_CORNER", "MOUTH_CORNER", "SIDE"):
+        right, left = (getattr(landmarks, f"{side}_{name}") for side in ("RIGHT", "LEFT"))
+        assert MIRROR[right] == left, name
+    for name in ("FOREHEAD", "CHIN", "NOSE_TIP", "NOSE_BASE", "UPPER_LIP_TOP", "LOWER_LIP_BOTTOM"):
+        assert getattr(landmarks, name) in MIDLINE, name
+
+
+def test_the_oval_holds_forehead_chin_and_sides():
+    half = len(FACE_OVAL) // 2
+    assert FACE_OVAL[0] == landmarks.FOREHEAD and FACE_OVAL[half] == landmarks.CHIN
+    assert FACE_OVAL.index(landmarks.LEFT_SIDE) < half < FACE_OVAL.index(landmarks.RIGHT_SIDE)  # it turns to the left
+
+
+def test_points_of_evaluation():
+    assert LANDMARKS7 == (33, 133, 362, 263, 2, 61, 291) and EYE_CORNERS == LANDMARKS7[:4]
+    assert len(LANDMARKS7) == len(landmarks.LANDMARK7_NAMES) and len(set(landmarks.IBUG68)) == 68

@@ -16,6 +16,7 @@ from facefit.commands import cli
 from facefit.evaluate.benchmark_files import realy_keypoints
 from facefit.evaluate.parts import parse_label_map, scored_parts, to_labels
 from facefit.evaluate.scan import error_colours, face_region
+from facefit.files.mesh_bytes import plain_obj
 from facefit.files.read_mesh import read_mesh
 from facefit.files.read_points import read_points
 from facefit.geometry.closest_point import ClosestPoint
@@ -271,8 +272,7 @@ def scan(folder, tmp_path_factory):
     np.savez(root / "scan.npz", verts=place(mesh.verts), faces=mesh.faces, landmarks7=place(points),
              upper=mesh.verts[:, 1] > 0, pickled=np.array([{"a": 1}], object))  # fmt: skip
     (root / "points.json").write_text(json.dumps({"landmarks": place(points).tolist()}))
-    lines = [f"v {x} {y} {z}" for x, y, z in place(mesh.verts)] + [f"f {a} {b} {c}" for a, b, c in mesh.faces + 1]
-    (root / "scan.obj").write_text("\n".join(lines))
+    (root / "scan.obj").write_bytes(plain_obj(place(mesh.verts), mesh.faces))
     return root
 
 

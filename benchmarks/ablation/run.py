@@ -26,7 +26,7 @@ import numpy as np
 
 from benchmarks.ablation.faces import split
 from benchmarks.ablation.fitting import Bench, Settings, fit_faces
-from benchmarks.ablation.lines import _settings, append_lines, batches, mean, read_lines
+from benchmarks.ablation.lines import append_lines, batches, mean, read_lines, settings_of
 from benchmarks.ablation.losses import METHODS, NONE
 from benchmarks.ablation.starts import STARTS
 from benchmarks.ablation.tuning import STARTS as TUNING_STARTS
@@ -92,7 +92,7 @@ def _do(method: str, settings: Settings, photos: list[Case], start: str, scans: 
 
 def tune(method: str, photos: list[Case], path: Path, workers: Workers) -> Settings:
     """The best settings of a method; what was tried before is read from `path`."""
-    known = {_settings(line): line["iou"] for line in read_lines(path) if line["method"] == method}
+    known = {settings_of(line): line["iou"] for line in read_lines(path) if line["method"] == method}
 
     def value(settings: Settings) -> float:
         if settings not in known:

@@ -82,7 +82,7 @@ def convert(source: FitResult, model: FaceModel, *, residual: bool = True, seed:
     if model.checksum and model.checksum == source.model.checksum:
         raise ValueError(f"the fit is of {model.name} {model.version} already")
     began = time.perf_counter()
-    shown = _Shown(source)
+    shown = Shown(source)
     target = regions(model)
     fit = _components(shown, model, target, seed)
     value = _parameters(source, model, fit)
@@ -100,7 +100,7 @@ def convert(source: FitResult, model: FaceModel, *, residual: bool = True, seed:
     return Conversion(source, result, fit.motion, residual, errors, seconds)
 
 
-class _Shown:
+class Shown:
     """The source's surface in its model space, by regions, searched in once."""
 
     def __init__(self, source: FitResult) -> None:
@@ -128,7 +128,7 @@ class _Shown:
         return self.samples(behind[self.faces].all(1), count, seed)
 
 
-def _components(shown: _Shown, model: FaceModel, target: Regions, seed: int) -> SurfaceFit:
+def _components(shown: Shown, model: FaceModel, target: Regions, seed: int) -> SurfaceFit:
     face, head = shown.face(FACE_POINTS, seed), shown.head(HEAD_POINTS, seed + 1)
     fine = np.isin(face[2], FINE)
     weight = np.concatenate([np.where(fine, FINE_WEIGHT, 1.0), np.full(len(head[0]), HEAD_WEIGHT)])
@@ -144,7 +144,7 @@ def _components(shown: _Shown, model: FaceModel, target: Regions, seed: int) -> 
     )  # fmt: skip
 
 
-def _same_expression(shown: _Shown, model: FaceModel) -> np.ndarray:
+def _same_expression(shown: Shown, model: FaceModel) -> np.ndarray:
     """(E,) the source's activations under the target's names; 0 for names of its own and coefficients without one."""
     usual = np.zeros(len(model.expression_names))
     if model.activation and shown.model.activation:
@@ -189,7 +189,7 @@ def _angles(direction: np.ndarray) -> np.ndarray:
     return np.array([np.arctan2(x, z), np.arctan2(y, np.hypot(x, z))])
 
 
-def _offsets(shown: _Shown, model: FaceModel, target: Regions, verts: np.ndarray) -> np.ndarray:
+def _offsets(shown: Shown, model: FaceModel, target: Regions, verts: np.ndarray) -> np.ndarray:
     """(V, 3) mm in the source's model space."""
     faces = model.faces.numpy()
     samples = shown.face(2 * FACE_POINTS, 2)
@@ -213,7 +213,7 @@ def _offsets(shown: _Shown, model: FaceModel, target: Regions, verts: np.ndarray
     return offsets
 
 
-def _ball_shift(shown: _Shown, group: int, ball: np.ndarray, lids: np.ndarray) -> np.ndarray:
+def _ball_shift(shown: Shown, group: int, ball: np.ndarray, lids: np.ndarray) -> np.ndarray:
     """(3,) mm that bring the front of an eyeball onto that of the source's; without one there, what the lids do."""
     if group not in shown.surface.part:
         return lids
@@ -237,7 +237,7 @@ def rest_offsets(model: FaceModel, value: Parameters, offsets: np.ndarray) -> np
     return np.linalg.solve(np.stack(axes, -1), offsets[:, :, None])[..., 0]
 
 
-def surface_errors(shown: _Shown, model: FaceModel, target: Regions, verts: np.ndarray) -> dict[str, dict[str, float]]:
+def surface_errors(shown: Shown, model: FaceModel, target: Regions, verts: np.ndarray) -> dict[str, dict[str, float]]:
     """Distances between the two surfaces inside the landmarks' oval, both ways: from the vertices of the one's face
     (skin, nose, brows, lips, lids; no eyeballs, nothing inside the mouth) to the other's skin.
 

@@ -20,7 +20,7 @@ from ..scene.landmarks import contour_stop, head_yaw, landmark_trust
 from ..scene.parameters import Parameters
 from .config import FitConfig
 from .first_pose import first_pose
-from .landmark_basis import IMMOVABLE, POSE, POSE_ITERATIONS, _with_rest
+from .landmark_basis import IMMOVABLE, POSE, POSE_ITERATIONS, with_rest
 
 
 class LandmarkSolver:
@@ -116,7 +116,7 @@ class LandmarkSolver:
             Parameters.zeros(model.sizes, batch, landmarks.device),
             identity=coefficients[:, :count_i],
             expression=coefficients[:, count_j:],
-            joints=_with_rest(model, coefficients[:, count_i:count_j]),
+            joints=with_rest(model, coefficients[:, count_i:count_j]),
             rotvec=rotation_vector(rotation.double()).float(),
             translation=translation,
         )

@@ -35,7 +35,7 @@ from ..render.lighting import estimate_sh, shade, vertex_normals
 from ..scene.landmarks import contour_choice, head_yaw, landmark_trust, project_landmarks
 from ..scene.parameters import Parameters
 from ..scene.part_points import KEPT, part_points, rasterized_depth, thin_evenly, visible_points
-from .choices import _Choices
+from .choices import Choices
 from .config import FitConfig
 
 PAPER_WINDOW = 224  # PRDL's weights are for distances in pixels of this window
@@ -57,7 +57,7 @@ class Objective:
         self.colour_weight = (~mouth).float()[None, :, None]
         right, left = (observation.landmarks[:, corner] for corner in OUTER_EYE_CORNERS)
         self.eye_distance = (right - left).norm(dim=1).clamp_min(1.0)
-        self._choices: _Choices | None = None
+        self._choices: Choices | None = None
 
     def __call__(self, parameters: Parameters, iteration: int) -> dict[str, Tensor]:
         """-> name -> (B,) weighted terms."""
@@ -174,7 +174,7 @@ class Objective:
         return photometric_energy(picture, image, weight)
 
     @torch.no_grad()
-    def _choose(self, points: Tensor, rotation: Tensor, rast: Tensor | None) -> _Choices:
+    def _choose(self, points: Tensor, rotation: Tensor, rast: Tensor | None) -> Choices:
         model, config = self.model, self.config
         contour = contour_choice(model, project(points, self.camera))
         if config.calibrated:
@@ -197,4 +197,4 @@ class Objective:
                 keep = thin_evenly(keep, self.points.label, pixels)
                 selection = group_points(keep, self.points.label, pixels, None)
         confidence = self.observation.landmark_confidence * landmark_trust(model, rotation)
-        return _Choices(contour, confidence, bias, precision, selection)
+        return Choices(contour, confidence, bias, precision, selection)

@@ -20,7 +20,7 @@ from ..compute.sparse_map import SparseMap
 from ..errors import ModelError
 from .array_table import PART_LABELS, table_error
 from .catalogue import BUNDLED, resolve
-from .face_model import FaceModel, _Control
+from .face_model import Control, FaceModel
 from .skeleton import Skeleton
 
 FORMAT = 1
@@ -111,7 +111,7 @@ def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = 
     )
     if subdivision is not None:
         basis = torch.cat([real("identity_basis"), real("expression_basis")]).flatten(1)
-        object.__setattr__(model, "_control", _Control(real("verts").reshape(1, -1), basis, subdivision))
+        object.__setattr__(model, "_control", Control(real("verts").reshape(1, -1), basis, subdivision))
     return model
 
 

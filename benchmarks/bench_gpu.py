@@ -29,16 +29,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 from torch import Tensor
 
-from benchmarks.__main__ import attempt
 from benchmarks.bars import HEAD, LEFT, Bar, markdown
 from benchmarks.bench_prdl import by_matrix_product, cosine, scene
+from benchmarks.machine import attempt
 from benchmarks.photo_folder import FACEFIT, environment, fill
 from benchmarks.summary import text_table
 from facefit.anatomy.parts import PARTS
 from facefit.batch.travel import stack
 from facefit.energies.prdl.contract import PrdlSelection
+from facefit.energies.prdl.load import fused
 from facefit.energies.prdl.prdl import prdl_energy, prdl_energy_naive
-from facefit.energies.prdl.rows import fused, group_rows
+from facefit.energies.prdl.rows import group_rows
 from facefit.energies.prdl.targets import prdl_targets
 from facefit.fit.config import FitConfig
 from facefit.fit.fit import fit_batch

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from benchmarks.ablation.losses import make_loss
 from benchmarks.ablation.scene import Scene, Stage
+from facefit.anatomy.landmarks import LANDMARKS
 from facefit.anatomy.parts import LABEL, MASKS, PARTS
 from facefit.energies.prdl.contract import STATISTICS
 from facefit.energies.prdl.targets import prdl_targets
@@ -80,7 +81,8 @@ def subject(model: FaceModel, renderer: Renderer) -> Subject:
     for channel, name in enumerate(PARTS):
         masks[0, channel] = (label[0] == LABEL[name]).float()
     observation = Observation(
-        image=image, landmarks=torch.zeros(1, 478, 2), landmark_confidence=torch.zeros(1, 478), part_masks=masks,
+        image=image, landmarks=torch.zeros(1, LANDMARKS, 2), landmark_confidence=torch.zeros(1, LANDMARKS),
+        part_masks=masks,
         valid=torch.ones(1, SIZE, SIZE), brow_line=torch.tensor([[[0.0, -1.0, 0.0]] * 2]), camera=camera,
         window=WindowTransform(torch.zeros(1, 2), torch.ones(1), SIZE),
     )  # fmt: skip

@@ -11,14 +11,13 @@ import torch
 
 from benchmarks.dataset import Case, Scan, read_labels, read_scan
 from facefit.anatomy.landmarks import LANDMARKS7
-from facefit.anatomy.parts import LABEL, MERGED, PARTS
+from facefit.anatomy.parts import INNER, LABEL, MERGED, PARTS
 from facefit.fit.result import FitResult
 from facefit.metrics.part_iou import part_iou
 from facefit.metrics.scan_distance import scan_error
 from facefit.model.face_model import FaceModel
 from facefit.scene.part_picture import render_labels
 
-INNER = tuple(name for name in PARTS if name != "skin")
 FASSEG_PARTS = ("nose", "eyes", "mouth", "brows", "skin")
 DIVERGED = 0.10  # landmark error beyond which a fit counts as diverged: nobody's face is found there
 

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from benchmarks.bars import Bar
+from facefit.anatomy.landmarks import LANDMARKS
 from facefit.fit.config import FitConfig
 from facefit.fit.first_guess import first_guess
 from facefit.fit.fit import fit_batch
@@ -80,7 +81,7 @@ def fit_times(iterations: int = 40) -> list[Bar]:
             note=f"{size}, median {np.median(steps):.1f} ms"),
         Bar("fit only", whole, 5, unit="s", digits=2, note=f"{len(result.trace) - 1} iterations, {result.status}"),
         Bar("landmark stage, one thread", float(np.median(single)), 10, unit="ms", digits=1,
-            note=f"478 points, {unknowns} coefficients and pose; best {min(single):.1f} ms"),
+            note=f"{LANDMARKS} points, {unknowns} coefficients and pose; best {min(single):.1f} ms"),
     ]  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -181,8 +180,3 @@ def together(observations: list[Observation]) -> Observation:
     camera = Camera(*(torch.cat([getattr(o.camera, name) for o in observations]) for name in ("focal", "centre")))
     origin, scale = (torch.cat([getattr(o.window, name) for o in observations]) for name in ("origin", "scale"))
     return Observation(camera=camera, window=WindowTransform(origin, scale, first.size), **tensors)
-
-
-def list_json(split_of: dict[str, list[Case]]) -> str:
-    """Which photos are in which split, for the record."""
-    return json.dumps({name: [f"{c.set}/{c.name}" for c in found] for name, found in split_of.items()}, indent=1) + "\n"

@@ -14,7 +14,7 @@ from benchmarks.ablation.scene import Stage as Scenes
 from benchmarks.ablation.starts import STARTS, start_parameters
 from benchmarks.dataset import read_scan
 from facefit.anatomy.landmarks import LANDMARKS7
-from facefit.anatomy.parts import LABEL, MASKS, PARTS
+from facefit.anatomy.parts import INNER, LABEL, MASKS, PARTS
 from facefit.compute.threads import only_kernels
 from facefit.energies.prior import activation_prior, gaussian_prior
 from facefit.fit.config import FitConfig, Stage, Steps, Weights
@@ -30,7 +30,6 @@ from facefit.render import Renderer
 from facefit.scene.landmarks import contour_choice, project_landmarks
 from facefit.scene.parameters import Parameters
 
-INNER = tuple(name for name in PARTS if name != "skin")
 ITERATIONS = 40
 REFRESH = 8
 PART_WEIGHTS = FitConfig().part_weights

@@ -56,12 +56,12 @@ def best_settings(path: Path) -> dict[str, Settings]:
     for line in read_lines(path):
         if line["method"] not in best or line["iou"] > best[line["method"]]["iou"]:
             best[line["method"]] = line
-    return {name: _settings(line) for name, line in best.items()}
+    return {name: settings_of(line) for name, line in best.items()}
 
 
 def mean(values: list[float | None]) -> float:
     return float(np.mean([value for value in values if value is not None]))
 
 
-def _settings(line: dict) -> Settings:
+def settings_of(line: dict) -> Settings:
     return Settings(line["step"], line["weight"], line["scale"])

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from facefit.anatomy.landmarks import LEFT_LOWER_LID, LEFT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_UPPER_LID
 from facefit.anatomy.parts import LABEL, PARTS
+from facefit.geometry.mesh_graph import mesh_edges
+from facefit.geometry.triangles import vertex_normals
 from facefit.model.face_model import FaceModel
 from facefit.scene.part_points import BEYOND, PartPoints
 
@@ -55,7 +57,7 @@ def part_mesh(model: FaceModel) -> PartMesh:
 def _make(model: FaceModel) -> PartMesh:
     verts, faces = model.verts.numpy().astype(np.float64), model.faces.numpy()
     weight = model.part_weight.numpy()
-    normal = _normals(verts, faces)
+    normal = vertex_normals(verts, faces)
     axis = np.array([0.0, 0.0, verts[:, 2].max() - AXIS - 40])
     known = _labelled_samples(verts, faces, weight)
     corners, bary, label, triangles, part = [], [], [], [], []
@@ -93,20 +95,11 @@ def _make(model: FaceModel) -> PartMesh:
     return PartMesh(points, torch.from_numpy(every[order]).long(), torch.from_numpy(which[order]).long())
 
 
-def _normals(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V, 3) unit normals."""
-    across = np.cross(verts[faces[:, 1]] - verts[faces[:, 0]], verts[faces[:, 2]] - verts[faces[:, 0]])
-    total = np.zeros_like(verts)
-    for corner in range(3):
-        np.add.at(total, faces[:, corner], across)
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
-
-
 def _candidates(faces: np.ndarray, weight: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
     """(K, 3) vertices and (K, 3) their shares: first points of the part's border on the edges, then its vertices."""
     others = np.delete(weight, number, 1).max(1)
     lead = weight[:, number] - others  # > 0 inside the part
-    edges = np.unique(np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), 1), axis=0)
+    edges = mesh_edges(faces)
     first, second = lead[edges[:, 0]], lead[edges[:, 1]]
     crossed = (first > 0) != (second > 0)
     edges, first, second = edges[crossed], first[crossed], second[crossed]

@@ -26,12 +26,13 @@ import numpy as np
 
 from benchmarks.ablation.faces import split
 from benchmarks.ablation.fitting import Bench, Settings, fit_faces
-from benchmarks.ablation.lines import _settings, append_lines, batches, mean, read_lines
+from benchmarks.ablation.lines import append_lines, batches, mean, read_lines, settings_of
 from benchmarks.ablation.losses import METHODS, NONE
 from benchmarks.ablation.starts import STARTS
 from benchmarks.ablation.tuning import STARTS as TUNING_STARTS
 from benchmarks.ablation.tuning import search
 from benchmarks.dataset import DATA_VARIABLE, Case
+from benchmarks.machine import machine
 
 
 class Workers:
@@ -91,7 +92,7 @@ def _do(method: str, settings: Settings, photos: list[Case], start: str, scans: 
 
 def tune(method: str, photos: list[Case], path: Path, workers: Workers) -> Settings:
     """The best settings of a method; what was tried before is read from `path`."""
-    known = {_settings(line): line["iou"] for line in read_lines(path) if line["method"] == method}
+    known = {settings_of(line): line["iou"] for line in read_lines(path) if line["method"] == method}
 
     def value(settings: Settings) -> float:
         if settings not in known:
@@ -135,7 +136,7 @@ def run(data: Path, out: Path, methods: list[str], jobs: int, seed: int, limit: 
     out.mkdir(parents=True, exist_ok=True)
     results = out / "results.jsonl"
     record = {
-        "seed": seed, "machine": _machine(), "date": time.strftime("%Y-%m-%d"), "methods": methods,
+        "seed": seed, "machine": machine(), "date": time.strftime("%Y-%m-%d"), "methods": methods,
         "command": f"python -m benchmarks.ablation DATA_DIR --out DIR --jobs {jobs} --seed {seed}",
         "photos": {name: [f"{case.set}/{case.name}" for case in found] for name, found in photos.items()},
     }  # fmt: skip
@@ -151,12 +152,6 @@ def run(data: Path, out: Path, methods: list[str], jobs: int, seed: int, limit: 
             iou = mean([row["iou"] for row in rows])
             print(f"[{number}/{len(tasks)}] {rows[0]['method']} {rows[0]['start']}: {iou:.3f}", file=sys.stderr)
     return results
-
-
-def _machine() -> str:
-    from benchmarks.__main__ import machine
-
-    return machine()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from facefit.anatomy.landmarks import CHIN, FOREHEAD
 from facefit.fit.config import FitConfig
 from facefit.fit.first_guess import first_guess
 from facefit.geometry.rotation import rotation_matrix, rotation_vector
 from facefit.model.face_model import FaceModel
 from facefit.observe.observation import Observation
 from facefit.scene.parameters import Parameters
-
-CROWN, CHIN = 10, 152  # landmarks: the face is as high as they lie apart
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def start_parameters(
     """
     near = first_guess(observation, model, replace(FitConfig(), energies=("prdl",)))
     landmarks = model.landmarks(model.verts[None])[0]
-    centre, height = landmarks.mean(0), float((landmarks[CROWN] - landmarks[CHIN]).norm())
+    centre, height = landmarks.mean(0), float((landmarks[FOREHEAD] - landmarks[CHIN]).norm())
     rotvec, translation = [], []
     for face, key in enumerate(keys):
         turn, shift = disturbance(start, key, seed)

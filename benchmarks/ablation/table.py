@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.ablation.fitting import INNER, Settings
+from benchmarks.ablation.fitting import Settings
 from benchmarks.ablation.lines import read_lines
 from benchmarks.ablation.losses import METHODS, NONE
 from benchmarks.ablation.starts import STARTS, Start
+from facefit.anatomy.parts import INNER
 
 RESAMPLES = 2000
 ARRIVED = 0.5  # mean IoU from which a fit counts as arrived: the parts lie on their places

@@ -18,9 +18,9 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.__main__ import machine
 from benchmarks.bars import HEAD, LEFT, Bar
 from benchmarks.dataset import DATA_VARIABLE
+from benchmarks.machine import machine
 from benchmarks.overrides import apply_overrides
 from benchmarks.report.agreement import agreement, agreement_bars
 from benchmarks.report.fitting import Task, fingerprint, fit_all, read_figures

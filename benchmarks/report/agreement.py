@@ -25,14 +25,14 @@ import numpy as np
 from benchmarks.bars import Bar
 from benchmarks.dataset import DATA_VARIABLE, Case, cases, spread
 from facefit.anatomy.label_maps import FASSEG, fasseg_numbers
-from facefit.anatomy.parts import LABEL, LABELS, PARTS
+from facefit.anatomy.parts import INNER, LABEL, LABELS
 
 SCAN_BAR, PARTS_BAR = 0.01, 0.002
 ALIGNMENTS = ("similarity", "rigid")
 # Number in the set's labels -> part, and the set's number of each of facefit's labels.
 _CLASSES = {
     "fasseg": ({FASSEG.index(name): name for name in ("nose", "eyes", "mouth")}, fasseg_numbers()),
-    "ict_synthetic": ({LABEL[name]: name for name in PARTS if name != "skin"}, np.arange(len(LABELS))),
+    "ict_synthetic": ({LABEL[name]: name for name in INNER}, np.arange(len(LABELS))),
 }
 
 

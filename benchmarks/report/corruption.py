@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import torch
 
+from facefit.anatomy.landmarks import CHIN, LEFT_MOUTH_CORNER, RIGHT_MOUTH_CORNER
 from facefit.anatomy.parts import MASKS, PARTS
 from facefit.observe.observation import Observation
 from facefit.photo.photo import Photo
@@ -109,7 +110,7 @@ def photo_covered(photo: Photo, landmarks: np.ndarray, rng: np.random.Generator)
 
 def _disc(landmarks: np.ndarray, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """(H, W) bool: around a point between a corner of the mouth and the chin."""
-    corner, chin = landmarks[61 if rng.random() < 0.5 else 291], landmarks[152]
+    corner, chin = landmarks[RIGHT_MOUTH_CORNER if rng.random() < 0.5 else LEFT_MOUTH_CORNER], landmarks[CHIN]
     centre = 0.7 * corner + 0.3 * chin
     y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
     return np.hypot(x - centre[0], y - centre[1]) < COVERED * face_size(landmarks)

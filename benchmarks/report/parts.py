@@ -10,8 +10,7 @@ import numpy as np
 
 from benchmarks.dataset import Case, read_labels
 from benchmarks.report.eyes import closing_eyes, eye_polygons
-from benchmarks.scoring import INNER
-from facefit.anatomy.parts import LABEL, MERGED, PARTS
+from facefit.anatomy.parts import INNER, LABEL, MERGED, PARTS
 from facefit.fit.result import FitResult
 from facefit.metrics.part_iou import part_iou
 from facefit.observe.observation import Observation

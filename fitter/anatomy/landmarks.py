@@ -10,6 +10,23 @@ import numpy as np
 
 LANDMARKS = 478
 
+IRISES = slice(468, LANDMARKS)  # five points on each eyeball, the right one first; all others lie on the skin
+
+# Forehead and chin: the ends of the face's height. The sides of the face lie in front of the ears.
+FOREHEAD, CHIN = 10, 152
+
+RIGHT_SIDE, LEFT_SIDE = 234, 454
+
+RIGHT_OUTER_CORNER, RIGHT_INNER_CORNER = 33, 133  # of the eyes
+
+LEFT_INNER_CORNER, LEFT_OUTER_CORNER = 362, 263
+
+NOSE_TIP, NOSE_BASE = 1, 2
+
+UPPER_LIP_TOP, LOWER_LIP_BOTTOM = 0, 17  # of the lips' outer rims, in the middle
+
+RIGHT_MOUTH_CORNER, LEFT_MOUTH_CORNER = 61, 291
+
 FACE_OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
@@ -45,7 +62,7 @@ def _mirror() -> np.ndarray:
     # The mesh numbers the person's left half (248..467) in the order of the right half, the midline left out.
     mirror = np.arange(LANDMARKS)
     right = np.setdiff1d(np.arange(248), MIDLINE)
-    left = np.arange(248, 468)
+    left = np.arange(248, IRISES.start)
     mirror[right], mirror[left] = left, right
     for a, b in ((468, 473), (469, 476), (470, 475), (471, 474), (472, 477)):  # irises: centre, then four points around
         mirror[a], mirror[b] = b, a
@@ -106,10 +123,12 @@ IBUG68 = (
     61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91, 78, 81, 13, 311, 308, 402, 14, 178,
 )  # fmt: skip
 
-OUTER_EYE_CORNERS = (33, 263)
+OUTER_EYE_CORNERS = (RIGHT_OUTER_CORNER, LEFT_OUTER_CORNER)
 
-# Outer and inner corner of the right eye, inner and outer of the left, nose bottom, right and left mouth corner.
-LANDMARKS7 = (33, 133, 362, 263, 2, 61, 291)
+EYE_CORNERS = (RIGHT_OUTER_CORNER, RIGHT_INNER_CORNER, LEFT_INNER_CORNER, LEFT_OUTER_CORNER)
+
+# The points by which a mesh is laid on a scan.
+LANDMARKS7 = (*EYE_CORNERS, NOSE_BASE, RIGHT_MOUTH_CORNER, LEFT_MOUTH_CORNER)
 
 LANDMARK7_NAMES = (
     "right_eye_outer", "right_eye_inner", "left_eye_inner", "left_eye_outer", "nose_bottom", "right_mouth_corner",

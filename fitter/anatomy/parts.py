@@ -17,6 +17,9 @@ PARTS = ("left_eye", "right_eye", "left_brow", "right_brow", "upper_lip", "lower
 
 MASKS = (*PARTS, "hair", "occluder")
 
+# The parts whose border the face itself draws: the skin ends where hair, neck or the picture begin.
+INNER = tuple(name for name in PARTS if name != "skin")
+
 # Labels of a segmented picture and of the mesh (`--labels`). "right" is the person's right. A mesh has 10 for all the
 # rest of its head; a segmenter says more closely what it saw.
 LABELS = (

@@ -133,11 +133,6 @@ class Lead:
         self._failed_starts = 0
         self._to_start: list[tuple[float, int | None]] = []  # when, and what for
 
-    @property
-    def under_way(self) -> int:
-        """Photos that are begun and not yet done."""
-        return len(self._flights)
-
     def run(self, tasks: Iterable[Task]) -> Iterator[Record]:
         """Do the tasks; yields each record once it is kept, in the order in which photos are done.
 

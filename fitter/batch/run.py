@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
-from ..compute.machine import _cores, _nvidia
+from ..compute.machine import has_nvidia, usable_cores
 
 GPU_BATCH = 64  # faces: an iteration of so many takes less than twice that of one
 
 
-def _records(tasks, options, store, stop, workers, batch_size, timeout, ray) -> Iterator:
+def run_tasks(tasks, options, store, stop, workers, batch_size, timeout, ray) -> Iterator:
     """The records of all tasks as they are done, here or elsewhere."""
     if workers == 0 and ray is None:
         from .steps import load_stages
@@ -30,7 +30,7 @@ def _records(tasks, options, store, stop, workers, batch_size, timeout, ray) -> 
         cores, gpus = resources(ray)
         devices, tries = ["cuda"] * gpus, {"attempts": 3, "start_tries": 10}  # machines of a cluster come and go
     else:
-        cores, devices, tries = _cores(), _devices(options.job), {}
+        cores, devices, tries = usable_cores(), _devices(options.job), {}
     batch_size = batch_size or (GPU_BATCH if devices else 1)
     hosts = workers or max(1, cores - len(devices))
     # what works on a CPU next to a device, or alone, has one thread, whatever else it could do
@@ -58,7 +58,7 @@ def _here(tasks, stages, store, stop) -> Iterator:
 
 def _devices(job) -> list[str]:
     """The GPUs that are to be used, by torch's names."""
-    if job.device == "cpu" or (job.device == "auto" and (job.renderer == "cpu" or not _nvidia())):
+    if job.device == "cpu" or (job.device == "auto" and (job.renderer == "cpu" or not has_nvidia())):
         return []
     from ..compute.machine import usable_device
 
@@ -73,7 +73,7 @@ def _devices(job) -> list[str]:
     return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
 
 
-def _conclude(store, sheet: str | None, progress) -> None:
+def conclude(store, sheet: str | None, progress) -> None:
     """Write the table and the sheet of all that is known, also after an interrupt."""
     from .manifest import TABLE, have_parquet, table_bytes
 

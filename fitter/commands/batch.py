@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ..batch.run import GPU_BATCH, _conclude, _records
+from ..batch.run import GPU_BATCH, conclude, run_tasks
 from ..errors import ExitCode
 from .options import job_options, shared_options, start
 
@@ -102,11 +102,11 @@ def batch(
         open_tasks = [task for task in tasks if task.to_do]
         try:
             if open_tasks:
-                records = _records(open_tasks, batch_options, store, stop, workers, batch_size, timeout, ray)
+                records = run_tasks(open_tasks, batch_options, store, stop, workers, batch_size, timeout, ray)
                 for record in records:
                     progress.update(record)
         finally:
-            _conclude(store, sheet, progress)
+            conclude(store, sheet, progress)
     if not options["quiet"]:
         print_table(progress)
     if stop.is_set() and progress.seen < len(tasks):

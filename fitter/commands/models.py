@@ -107,7 +107,9 @@ def add(
 
         path = _fetch(kind, download_folder(kind.name), quiet)
     say(f"reading {path}")
-    source = kind.read(path, **options)
+    from ..importers.read import read_published
+
+    source = read_published(kind.name, path, **options)
     from ..importers.install import install_arrays
     from ..importers.installed import install
 

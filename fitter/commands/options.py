@@ -15,7 +15,7 @@ RENDERERS = ("auto", "nvdiffrast", "cpu")
 def shared_options(command: Callable) -> Callable:
     """What `fit` and `batch` have in common; the first of the list is the first in the help."""
     options = [
-        click.option("--faces", default="largest", metavar="largest|all|N", show_default=True, callback=_check_faces,
+        click.option("--faces", default="largest", metavar="largest|all|N", show_default=True, callback=check_faces,
                      help="Which faces: the largest, all (each file gets _1, _2, ... from the largest), or the N-th."),
         click.option("--focal", type=click.FloatRange(min=0, min_open=True), metavar="PX",
                      help="Focal length in photo pixels. Without it: --fov, EXIF, or a portrait lens."),
@@ -52,7 +52,7 @@ def shared_options(command: Callable) -> Callable:
     return command
 
 
-def _check_faces(context: click.Context, option: click.Parameter, value: str) -> str:
+def check_faces(context: click.Context, option: click.Parameter, value: str) -> str:
     value = value.strip().lower()
     if value not in ("largest", "all") and not (value.isdecimal() and int(value) >= 1):
         raise click.BadParameter(f"{value!r}; accepted: largest, all, or a number from 1")

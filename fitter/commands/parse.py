@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import _check_faces
+from .options import check_faces
 from .printing import is_dash, print_table, write_json
 
 _PNG = click.Path(path_type=Path, dir_okay=False)
@@ -18,7 +18,7 @@ _PNG = click.Path(path_type=Path, dir_okay=False)
               help="Label of each pixel of the photo, as --segmentation reads it.")
 @click.option("--overlay", "overlay_file", type=_PNG, metavar="PNG", help="The photo with each part in its colour.")
 @click.option("--confidence", "confidence_file", type=_PNG, metavar="PNG", help="How sure each label is, 0 to 255.")
-@click.option("--faces", default="largest", metavar="largest|all|N", show_default=True, callback=_check_faces,
+@click.option("--faces", default="largest", metavar="largest|all|N", show_default=True, callback=check_faces,
               help="Which faces: the largest, all, or the N-th.")
 @click.option("--segmentation", default="auto", show_default=True, metavar="auto|parser|color|polygons|FILE",
               help="Who parses: facefit's parser, landmarks with or without colours, or another parser (.onnx).")

@@ -13,12 +13,12 @@ logger = logging.getLogger(__name__)
 HOST_MEMORY = 1.2e9  # bytes that a worker may need
 
 
-def _nvidia() -> bool:
+def has_nvidia() -> bool:
     """Whether it is worth a second to ask torch for a GPU."""
     return os.name == "nt" or any(os.path.exists(path) for path in ("/dev/nvidiactl", "/dev/dxg", "/dev/nvhost-ctrl"))
 
 
-def _cores() -> int:
+def usable_cores() -> int:
     """Cores of this process, or fewer where the memory does not do for as many workers."""
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

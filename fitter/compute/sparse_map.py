@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -82,12 +83,18 @@ class _Apply(torch.autograd.Function):
 
 
 def _multiply(sparse: SparseMap, values: Tensor) -> Tensor:
-    from .sparse_kernel import multiply
-    from .threads import run_chunks
-
+    multiply, run_chunks = load_kernel()
     batch, _, channels = values.shape
     out = torch.empty(batch, sparse.outputs, channels, dtype=values.dtype)
     chunks = max(1, len(sparse.index) // _TERMS_PER_CHUNK)
     arrays = values.detach().contiguous().numpy(), out.numpy()
     run_chunks(multiply, batch * chunks, sparse.start, sparse.index, sparse.weight, *arrays, chunks)
     return out
+
+
+def load_kernel() -> tuple[Callable, Callable]:
+    """The compiled product and what spreads it over threads. Loaded when first asked for: a model is read without."""
+    from .sparse_kernel import multiply
+    from .threads import run_chunks
+
+    return multiply, run_chunks

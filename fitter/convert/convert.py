@@ -19,14 +19,15 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
-from ..anatomy.landmarks import FACE_OVAL
+from ..anatomy.landmarks import FACE_OVAL, IRISES
 from ..anatomy.parts import LABEL
 from ..fit.result import FitResult
 from ..geometry.closest_point import ClosestPoint
 from ..geometry.polygon import inside
 from ..geometry.rotation import rotation_vector
 from ..geometry.similarity import Similarity, fit_similarity
-from ..geometry.triangles import triangle_normals
+from ..geometry.triangles import sample_triangles, triangle_normals
+from ..metrics.scan_distance import distance_figures
 from ..model.face_model import FaceModel
 from ..scene.parameters import Parameters
 from .regions import BALLS, FINE, NONE, Regions, oval, regions
@@ -81,7 +82,7 @@ def convert(source: FitResult, model: FaceModel, *, residual: bool = True, seed:
     if model.checksum and model.checksum == source.model.checksum:
         raise ValueError(f"the fit is of {model.name} {model.version} already")
     began = time.perf_counter()
-    shown = _Shown(source)
+    shown = Shown(source)
     target = regions(model)
     fit = _components(shown, model, target, seed)
     value = _parameters(source, model, fit)
@@ -99,7 +100,7 @@ def convert(source: FitResult, model: FaceModel, *, residual: bool = True, seed:
     return Conversion(source, result, fit.motion, residual, errors, seconds)
 
 
-class _Shown:
+class Shown:
     """The source's surface in its model space, by regions, searched in once."""
 
     def __init__(self, source: FitResult) -> None:
@@ -111,14 +112,9 @@ class _Shown:
 
     def samples(self, chosen: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Points (N, 3), normals (N, 3), groups (N,), spread evenly over the triangles (F,) bool that are chosen."""
-        rng = np.random.default_rng(seed)
         chosen = np.flatnonzero(chosen)
         corners = self.verts[self.faces[chosen]]
-        area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-        which = rng.choice(len(chosen), count, p=area / area.sum())
-        # the root makes the density even (Osada et al. 2002)
-        root, along = np.sqrt(rng.random(count)), rng.random(count)
-        share = np.stack([1 - root, root * (1 - along), root * along], -1)
+        which, share = sample_triangles(corners, count, seed)
         points = (corners[which] * share[:, :, None]).sum(1)
         return points, triangle_normals(corners[which]), self.where.face[chosen[which]]
 
@@ -132,14 +128,14 @@ class _Shown:
         return self.samples(behind[self.faces].all(1), count, seed)
 
 
-def _components(shown: _Shown, model: FaceModel, target: Regions, seed: int) -> SurfaceFit:
+def _components(shown: Shown, model: FaceModel, target: Regions, seed: int) -> SurfaceFit:
     face, head = shown.face(FACE_POINTS, seed), shown.head(HEAD_POINTS, seed + 1)
     fine = np.isin(face[2], FINE)
     weight = np.concatenate([np.where(fine, FINE_WEIGHT, 1.0), np.full(len(head[0]), HEAD_WEIGHT)])
     samples = Samples(*(np.concatenate(pair) for pair in zip(face, head, strict=True)), weight)
     landmarks = shown.model.landmarks(torch.from_numpy(shown.verts).float()[None])[0].double().numpy()
     # the oval's points lie on the outline of a view, the irises' move with the gaze
-    landmarks[[*FACE_OVAL, *range(468, 478)]] = np.nan
+    landmarks[list(FACE_OVAL)] = landmarks[IRISES] = np.nan
     known = (target.face != NONE) & ~np.isin(target.face, BALLS)
     faces = model.faces.numpy()[known]
     return fit_surface(
@@ -148,7 +144,7 @@ def _components(shown: _Shown, model: FaceModel, target: Regions, seed: int) -> 
     )  # fmt: skip
 
 
-def _same_expression(shown: _Shown, model: FaceModel) -> np.ndarray:
+def _same_expression(shown: Shown, model: FaceModel) -> np.ndarray:
     """(E,) the source's activations under the target's names; 0 for names of its own and coefficients without one."""
     usual = np.zeros(len(model.expression_names))
     if model.activation and shown.model.activation:
@@ -193,7 +189,7 @@ def _angles(direction: np.ndarray) -> np.ndarray:
     return np.array([np.arctan2(x, z), np.arctan2(y, np.hypot(x, z))])
 
 
-def _offsets(shown: _Shown, model: FaceModel, target: Regions, verts: np.ndarray) -> np.ndarray:
+def _offsets(shown: Shown, model: FaceModel, target: Regions, verts: np.ndarray) -> np.ndarray:
     """(V, 3) mm in the source's model space."""
     faces = model.faces.numpy()
     samples = shown.face(2 * FACE_POINTS, 2)
@@ -217,7 +213,7 @@ def _offsets(shown: _Shown, model: FaceModel, target: Regions, verts: np.ndarray
     return offsets
 
 
-def _ball_shift(shown: _Shown, group: int, ball: np.ndarray, lids: np.ndarray) -> np.ndarray:
+def _ball_shift(shown: Shown, group: int, ball: np.ndarray, lids: np.ndarray) -> np.ndarray:
     """(3,) mm that bring the front of an eyeball onto that of the source's; without one there, what the lids do."""
     if group not in shown.surface.part:
         return lids
@@ -241,7 +237,7 @@ def rest_offsets(model: FaceModel, value: Parameters, offsets: np.ndarray) -> np
     return np.linalg.solve(np.stack(axes, -1), offsets[:, :, None])[..., 0]
 
 
-def surface_errors(shown: _Shown, model: FaceModel, target: Regions, verts: np.ndarray) -> dict[str, dict[str, float]]:
+def surface_errors(shown: Shown, model: FaceModel, target: Regions, verts: np.ndarray) -> dict[str, dict[str, float]]:
     """Distances between the two surfaces inside the landmarks' oval, both ways: from the vertices of the one's face
     (skin, nose, brows, lips, lids; no eyeballs, nothing inside the mouth) to the other's skin.
 
@@ -259,9 +255,5 @@ def surface_errors(shown: _Shown, model: FaceModel, target: Regions, verts: np.n
 
 
 def _summary(distance: np.ndarray) -> dict[str, float]:
-    return {
-        "median": float(np.median(distance)),
-        "mean": float(distance.mean()),
-        "p90": float(np.percentile(distance, 90)),
-        "vertices": len(distance),
-    }
+    figures = distance_figures(distance)
+    return {**{name: figures[name] for name in ("median", "mean", "p90")}, "vertices": len(distance)}

@@ -11,6 +11,7 @@ from scipy.sparse import csgraph
 
 from ..anatomy.landmarks import FACE_OVAL
 from ..anatomy.parts import LABEL
+from ..geometry.mesh_graph import connected_pieces, edge_matrix, largest_piece, mesh_edges
 from ..model.face_model import FaceModel
 
 # Lips, lids and the nose are compared with their like alone; brows and the rest of the head are skin here, for where
@@ -57,12 +58,13 @@ def regions(model: FaceModel) -> Regions:
     group = np.zeros(max(LABEL.values()) + 1, int)
     for name, number in _OF_LABEL.items():
         group[LABEL[name]] = number
-    mesh = _mesh(model.verts.cpu().double().numpy(), faces)
-    piece = csgraph.connected_components(mesh, directed=False)[1]
+    edges = mesh_edges(faces)
+    mesh = _lengths(model.verts.cpu().double().numpy(), edges)
+    piece = connected_pieces(edges, len(label))
     facial = (group[label] != NONE) & (label != LABEL["head"]) & (ball == 0)
     skin = piece == np.bincount(piece, facial).argmax()
     lips = skin & np.isin(group[label], (UPPER_LIP, LOWER_LIP))
-    outside = _largest(mesh, skin & ~lips & (group[label] != NONE), facial)
+    outside = largest_piece(skin & ~lips & (group[label] != NONE), faces, facial)
     vertex = np.where(outside, group[label], NONE)
     # Where lips touch, the labels of their rims are mixed up, for they were seen in pictures. Those along the skin are
     # right; the others are of the lip whose skin is nearer along the surface.
@@ -87,22 +89,10 @@ def regions(model: FaceModel) -> Regions:
     return Regions(vertex, _most(vertex[faces]), skin, inner, inner | (behind & (near < DRAWN)), piece)
 
 
-def _mesh(verts: np.ndarray, faces: np.ndarray) -> sparse.csr_matrix:
-    """(V, V) the lengths of the edges, each once in either direction."""
-    edge = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    low, high = np.unique(np.sort(edge, 1), axis=0).T
-    length = np.maximum(np.linalg.norm(verts[low] - verts[high], axis=1), 1e-6)
-    half = sparse.coo_matrix((length, (low, high)), (len(verts), len(verts)))
-    return (half + half.T).tocsr()
-
-
-def _largest(mesh: sparse.csr_matrix, among: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """(V,) bool: of the vertices `among`, the connected piece with most of the `counted` ones."""
-    index = np.flatnonzero(among)
-    piece = csgraph.connected_components(mesh[index][:, index], directed=False)[1]
-    out = np.zeros(len(among), bool)
-    out[index] = piece == np.bincount(piece, counted[index]).argmax()
-    return out
+def _lengths(verts: np.ndarray, edges: np.ndarray) -> sparse.csr_matrix:
+    """(V, V) the lengths of the edges in either direction."""
+    length = np.linalg.norm(verts[edges[:, 0]] - verts[edges[:, 1]], axis=1)
+    return edge_matrix(edges, np.maximum(length, 1e-6), len(verts))
 
 
 def _most(corners: np.ndarray) -> np.ndarray:

@@ -15,6 +15,8 @@ from scipy.sparse import csgraph
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
+from ..compute.smoothstep import smoothstep
+from ..geometry.mesh_graph import edge_matrix, mesh_edges
 from ..geometry.triangles import triangle_normals, triangle_weights, vertex_normals
 from .regions import NONE, Regions
 from .surface_fit import FACING, GroupedSurface
@@ -52,9 +54,9 @@ def surface_offsets(
     local = np.full(len(verts), -1)
     local[index] = np.arange(len(index))
     laplacian = graph_laplacian(verts, faces, local)
-    edge = _edge_length(verts, faces, local)
+    edge = float(np.median(_edge_lengths(verts, faces, local)))
     ramp = (edge / BEND) ** 2 / 4 * _ramp(faces, np.where(where.drawn, -1, local), local)
-    rest = _smoothstep((reach[index] / FADE - 0.8) / 0.2)
+    rest = smoothstep((reach[index] / FADE - 0.8) / 0.2)
     own = GroupedSurface(verts, *_grouped(faces, where))
     points, normals, groups = samples
     offsets = np.zeros_like(verts)
@@ -119,8 +121,8 @@ def _pairs(
     normal = triangle_normals(triangle)
     gap = ((points - closest) * normal).sum(1)
     aside = np.linalg.norm(points - closest - gap[:, None] * normal, axis=1)
-    facing = _smoothstep(((normals * normal).sum(1) - FACING) / (1 - FACING) * 2)
-    weight = np.where(groups == NONE, 0.0, facing * _smoothstep(2 * (1 - distance / FAR)))
+    facing = smoothstep(((normals * normal).sum(1) - FACING) / (1 - FACING) * 2)
+    weight = np.where(groups == NONE, 0.0, facing * smoothstep(2 * (1 - distance / FAR)))
     return _Found(closest, face, triangle_weights(closest, triangle)), weight / (1 + (aside / BESIDE) ** 4)
 
 
@@ -137,12 +139,8 @@ def graph_laplacian(verts: np.ndarray, faces: np.ndarray, local: np.ndarray) -> 
         local: (V,) number of each vertex among the N that count, -1 for the others.
     """
     count = int(local.max()) + 1
-    low, high = _edges(faces, local)
-    inverse = np.flatnonzero(local >= 0)
-    length = np.linalg.norm(verts[inverse[low]] - verts[inverse[high]], axis=1)
-    near = 1 / np.maximum(length, 1e-3)
-    half = sparse.coo_matrix((near, (low, high)), (count, count))
-    adjacency = (half + half.T).tocsr()
+    edges, length = _edges(faces, local), _edge_lengths(verts, faces, local)
+    adjacency = edge_matrix(edges, 1 / np.maximum(length, 1e-3), count)
     total = np.maximum(np.asarray(adjacency.sum(1)).ravel(), 1e-12)
     return (sparse.eye(count) - sparse.diags(1 / total) @ adjacency).tocsr()
 
@@ -151,23 +149,17 @@ def _ramp(faces: np.ndarray, chosen: np.ndarray, local: np.ndarray) -> sparse.cs
     """(N, N) of the sum of squared differences along the edges between chosen vertices (number, or -1): between two
     ends that are held, an even ramp has the least."""
     count = int(local.max()) + 1
-    low, high = _edges(faces, chosen)
-    half = sparse.coo_matrix((np.ones(len(low)), (low, high)), (count, count))
-    return csgraph.laplacian((half + half.T).tocsr())
+    edges = _edges(faces, chosen)
+    return csgraph.laplacian(edge_matrix(edges, np.ones(len(edges)), count))
 
 
-def _edges(faces: np.ndarray, local: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    ends = local[np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])]
-    ends = np.unique(np.sort(ends[(ends >= 0).all(1)], 1), axis=0)
-    return ends[:, 0], ends[:, 1]
+def _edges(faces: np.ndarray, local: np.ndarray) -> np.ndarray:
+    """(E, 2) edges between vertices that have a number in `local` (V,), which rises with the vertex."""
+    edges = local[mesh_edges(faces)]
+    return edges[(edges >= 0).all(1)]
 
 
-def _edge_length(verts: np.ndarray, faces: np.ndarray, local: np.ndarray) -> float:
-    inverse = np.flatnonzero(local >= 0)
-    low, high = _edges(faces, local)
-    return float(np.median(np.linalg.norm(verts[inverse[low]] - verts[inverse[high]], axis=1)))
-
-
-def _smoothstep(x: np.ndarray) -> np.ndarray:
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)
+def _edge_lengths(verts: np.ndarray, faces: np.ndarray, local: np.ndarray) -> np.ndarray:
+    """(E,) of the same edges, in the unit of `verts`."""
+    ends = verts[np.flatnonzero(local >= 0)][_edges(faces, local)]
+    return np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)

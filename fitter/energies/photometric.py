@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .photometric_kernel import Photometric
+
 
 def photometric_energy(rendered: Tensor, image: Tensor, weight: Tensor, smooth: float = 1e-3) -> Tensor:
     """Robust L2,1 distance: the length of the RGB difference of a pixel, averaged over the pixels (not squared).
@@ -32,8 +34,6 @@ def photometric_energy(rendered: Tensor, image: Tensor, weight: Tensor, smooth: 
         raise ValueError(f"smooth is {smooth}; accepted: > 0")
     same = rendered.dtype == image.dtype == weight.dtype and rendered.device.type == "cpu"
     if same and not (image.requires_grad or weight.requires_grad):
-        from .photometric_kernel import Photometric
-
         return Photometric.apply(rendered, image, weight, smooth)
     return photometric_energy_torch(rendered, image, weight, smooth)
 

@@ -83,30 +83,3 @@ def joint_prior(joints: Tensor, spread: Tensor) -> Tensor:
     """
     scaled = joints / spread
     return (scaled * scaled).sum((1, 2))
-
-
-def pose_prior(
-    rotvec: Tensor,
-    translation: Tensor,
-    expected_rotvec: Tensor,
-    expected_translation: Tensor,
-    turn: float = math.radians(10.0),
-    relative_shift: float = 0.1,
-) -> Tensor:
-    """The pose stays near an expected one (the first guess, or another photo's).
-
-    Shifts count relative to the distance of the expected face: under a narrow field of view distance and size of a
-    head trade against each other, and a change of the distance by a part of itself is what changes the picture.
-
-    Args:
-        rotvec, expected_rotvec: (B, 3) radians; compared as vectors, so they must lie on the same turn.
-        translation, expected_translation: (B, 3) mm; the expected one is not 0.
-        turn: standard deviation, radians.
-        relative_shift: standard deviation, as a part of the expected distance from the camera.
-    Returns:
-        (B,) without unit.
-    """
-    rotation = (rotvec - expected_rotvec) / turn
-    distance = expected_translation.norm(dim=1, keepdim=True)
-    shift = (translation - expected_translation) / (relative_shift * distance)
-    return (rotation * rotation).sum(1) + (shift * shift).sum(1)

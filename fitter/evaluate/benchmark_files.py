@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..anatomy.landmarks import IBUG68
+from ..anatomy.landmarks import IBUG68, MIRROR
 from ..anatomy.parts import LABEL
 from ..errors import InputError
 from ..files.mesh_bytes import plain_obj
 from ..files.outputs import write_files
 from ..fit.result import FitResult
 from ..geometry.closest_point import ClosestPoint
+from ..geometry.triangles import triangle_weights
 from ..model.face_model import FaceModel
 from ..output.read_back import Fit, load_result
 
@@ -126,8 +127,6 @@ def export_realy(
 
 def realy_keypoints(model: FaceModel) -> tuple[np.ndarray, np.ndarray]:
     """REALY's 85 keypoints on a model: (85,) triangle and (85, 3) barycentric weights on the mean face."""
-    from ..anatomy.landmarks import MIRROR
-
     landmarks = model.landmarks(model.verts[None])[0].double().numpy()
     points = np.zeros((85, 3))
     points[:68] = landmarks[list(IBUG68)]
@@ -142,16 +141,4 @@ def realy_keypoints(model: FaceModel) -> tuple[np.ndarray, np.ndarray]:
     outside = np.flatnonzero(np.isin(model.vertex_label.numpy()[faces], (LABEL["mouth_inside"],)).all(1) == 0)
     _, closest, at = ClosestPoint(verts, faces[outside])(points)
     face = outside[at]
-    return face, barycentric(verts[faces[face]], closest)
-
-
-def barycentric(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(N, 3, 3) triangles, (N, 3) points on them -> (N, 3) weights, not negative, summing to 1."""
-    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    p = points - corners[:, 0]
-    aa, ab, bb = (a * a).sum(1), (a * b).sum(1), (b * b).sum(1)
-    pa, pb = (p * a).sum(1), (p * b).sum(1)
-    size = np.maximum(aa * bb - ab * ab, 1e-30)
-    second, third = (bb * pa - ab * pb) / size, (aa * pb - ab * pa) / size
-    weights = np.clip(np.stack([1 - second - third, second, third], 1), 0, 1)
-    return weights / weights.sum(1, keepdims=True)
+    return face, triangle_weights(closest, verts[faces[face]])

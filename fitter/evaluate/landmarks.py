@@ -8,6 +8,8 @@ import torch
 from ..anatomy.landmarks import (
     FACE_OVAL,
     IBUG68,
+    IRISES,
+    LANDMARKS,
     LANDMARKS7,
     LEFT_BROW,
     LEFT_EYE,
@@ -22,7 +24,10 @@ from ..fit.result import FitResult
 from ..geometry.camera import Camera, project
 from ..scene.landmarks import contour_choice, project_landmarks
 
-_SETS = {478: tuple(range(478)), 468: tuple(range(468)), 68: IBUG68, 7: LANDMARKS7}
+_SETS = {
+    len(numbers): tuple(numbers)
+    for numbers in (range(LANDMARKS), range(IRISES.start), IBUG68, LANDMARKS7)
+}
 
 _GROUPS = {
     "eyes": {*RIGHT_EYE, *LEFT_EYE}, "brows": {*RIGHT_BROW, *LEFT_BROW}, "nose": set(NOSE) | {1, 4, 5, 195, 197},

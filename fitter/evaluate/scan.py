@@ -16,8 +16,8 @@ from ..files.read_points import read_points
 from ..geometry.camera import Camera
 from ..geometry.closest_point import ClosestPoint
 from ..geometry.similarity import Similarity
-from ..geometry.triangles import vertex_normals
-from ..metrics.scan_distance import scan_distances
+from ..geometry.triangles import triangle_normals, vertex_normals
+from ..metrics.scan_distance import scan_distances, scan_figures
 from ..model.face_model import FaceModel
 
 
@@ -92,24 +92,16 @@ def compare_to_scan(
         at_vertex[region] = _plane_distance(surface, motion, inside)
     else:
         at_vertex[region] = surface(motion.inverse(inside))[0] * motion.scale
-    offset = motion(landmarks7) - scan_landmarks7
-    figures = {
-        "median": float(np.median(distances)), "mean": float(distances.mean()), "std": float(distances.std()),
-        "rms": float(np.sqrt((distances**2).mean())), "p90": float(np.percentile(distances, 90)),
-        "max": float(distances.max()), "scale": motion.scale,
-        "landmark_rms": float(np.sqrt((offset**2).sum(1).mean())), "samples": len(distances),
-    }  # fmt: skip
-    return ScanComparison(figures, motion, at_vertex)
+    return ScanComparison(scan_figures(distances, motion, landmarks7, scan_landmarks7), motion, at_vertex)
 
 
 def _plane_distance(surface: ClosestPoint, motion: Similarity, points: np.ndarray) -> np.ndarray:
     local = motion.inverse(points)
     distance, closest, face = surface(local)
     corner = surface.corners[face]
-    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    length = np.linalg.norm(normal, axis=1)
-    along = np.abs(((local - closest) * normal).sum(1)) / np.where(length > 0, length, 1)
-    return np.where(length > 0, along, distance) * motion.scale
+    normal = triangle_normals(corner)  # 0 of a triangle without area
+    along = np.abs(((local - closest) * normal).sum(1))
+    return np.where(normal.any(1), along, distance) * motion.scale
 
 
 def mesh_landmarks7(path: Path, mesh: Mesh, model: FaceModel | None = None) -> np.ndarray:

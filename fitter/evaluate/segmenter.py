@@ -8,7 +8,7 @@ import torch
 
 from ..anatomy.label_maps import FASSEG
 from ..anatomy.landmarks import FACE_OVAL
-from ..anatomy.parts import LABEL, PARTS
+from ..anatomy.parts import INNER, LABEL
 from ..geometry.camera import WindowTransform
 from ..observe.segment.regions import ellipse, fill_loop
 from ..photo.window import crop_window, sample_window
@@ -59,6 +59,6 @@ def score_rendered(predicted: np.ndarray, truth: np.ndarray) -> dict[str, float]
     """
     row = {
         name.replace("_", " "): overlap(predicted == LABEL[name], truth == LABEL[name])
-        for name in PARTS if name != "skin" and (truth == LABEL[name]).any()
+        for name in INNER if (truth == LABEL[name]).any()
     }  # fmt: skip
     return {**row, "mean": float(np.mean(list(row.values())))}

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
+ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
 
-_UINT16, _UINT32, _FLOAT = 5123, 5125, 5126
+UINT16, UINT32, FLOAT = 5123, 5125, 5126
 
 _SMALLEST_MOVE = 1e-4  # mm; below it a vertex counts as not moved
 
@@ -33,15 +33,15 @@ class Animation:
     camera: dict | None = None
 
 
-def _animated(document: dict, animation: Animation, buffer: _Buffer, morphs: bool) -> dict:
+def animated(document: dict, animation: Animation, buffer: Buffer, morphs: bool) -> dict:
     """What an animation changes in a document."""
-    keys = buffer.accessor(animation.seconds.astype(np.float32), "SCALAR", _FLOAT, None, bounds=True)
+    keys = buffer.accessor(animation.seconds.astype(np.float32), "SCALAR", FLOAT, None, bounds=True)
     moved = {"translation": (animation.translation, "VEC3"), "rotation": (animation.rotation, "VEC4")}
     if morphs:
         moved["weights"] = (animation.weights.reshape(-1), "SCALAR")
     samplers, channels = [], []
     for path, (values, kind) in moved.items():
-        output = buffer.accessor(values.astype(np.float32), kind, _FLOAT, None)
+        output = buffer.accessor(values.astype(np.float32), kind, FLOAT, None)
         samplers.append({"input": keys, "output": output, "interpolation": "LINEAR"})
         channels.append({"sampler": len(samplers) - 1, "target": {"node": 0, "path": path}})
     placed = {name: getattr(animation, name)[0].tolist() for name in ("translation", "rotation")}
@@ -55,7 +55,7 @@ def _animated(document: dict, animation: Animation, buffer: _Buffer, morphs: boo
     return changed
 
 
-def _packed(document: dict, binary: bytes) -> bytes:
+def packed(document: dict, binary: bytes) -> bytes:
     text = json.dumps(document, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     binary += bytes(-len(binary) % 4)
@@ -71,7 +71,7 @@ def _packed(document: dict, binary: bytes) -> bytes:
     )
 
 
-class _Buffer:
+class Buffer:
     """The binary chunk as it grows, with the views and accessors that point into it."""
 
     def __init__(self) -> None:
@@ -111,7 +111,7 @@ class _Buffer:
         kept[moved] = value[moved]
         self.accessors.append(
             {
-                "componentType": _FLOAT, "count": len(value), "type": "VEC3",
+                "componentType": FLOAT, "count": len(value), "type": "VEC3",
                 "min": kept.min(0).tolist(), "max": kept.max(0).tolist(),
                 "sparse": {
                     "count": len(moved),

@@ -12,7 +12,7 @@ from ..energies.prdl.rows import PrdlRows
 
 
 @dataclass
-class _Choices:
+class Choices:
     """What stays the same between two refreshes."""
 
     contour: Tensor
@@ -21,8 +21,8 @@ class _Choices:
     precision: Tensor | None
     selection: PrdlSelection | PrdlRows | None
 
-    def keep(self, faces: Sequence[int], index: Tensor) -> _Choices:
-        return _Choices(
+    def keep(self, faces: Sequence[int], index: Tensor) -> Choices:
+        return Choices(
             self.contour[index], self.confidence[index], self.bias[index],
             None if self.precision is None else self.precision[index],
             None if self.selection is None else self.selection[faces],

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..anatomy.landmarks import IRISES
 from ..energies.landmark import calibrated_precision, march_contour
 from ..errors import FitError
 from ..geometry.camera import Camera, project
@@ -18,8 +19,8 @@ from ..scene.joint_basis import joint_basis
 from ..scene.landmarks import contour_stop, head_yaw, landmark_trust
 from ..scene.parameters import Parameters
 from .config import FitConfig
-from .first_pose import IRISES, _first_pose
-from .landmark_basis import IMMOVABLE, POSE, POSE_ITERATIONS, _with_rest
+from .first_pose import first_pose
+from .landmark_basis import IMMOVABLE, POSE, POSE_ITERATIONS, with_rest
 
 
 class LandmarkSolver:
@@ -101,7 +102,7 @@ class LandmarkSolver:
         batch = len(landmarks)
         confidence = confidence.clone()
         confidence[:, IRISES] = 0  # gaze is not solved here
-        rotation, translation = (value.to(landmarks.dtype) for value in _first_pose(model, landmarks, camera))
+        rotation, translation = (value.to(landmarks.dtype) for value in first_pose(model, landmarks, camera))
         run = self._run_cpu if landmarks.device.type == "cpu" else self._run
         known = self._coefficients(start, landmarks)
         rotation, translation, coefficients = run(
@@ -115,7 +116,7 @@ class LandmarkSolver:
             Parameters.zeros(model.sizes, batch, landmarks.device),
             identity=coefficients[:, :count_i],
             expression=coefficients[:, count_j:],
-            joints=_with_rest(model, coefficients[:, count_i:count_j]),
+            joints=with_rest(model, coefficients[:, count_i:count_j]),
             rotvec=rotation_vector(rotation.double()).float(),
             translation=translation,
         )

@@ -112,6 +112,7 @@ class FaceSolver:
         trust = landmark_trust(model, torch.from_numpy(rotation[None].astype(np.float32)))[0].numpy()
         confidence = self.confidence * trust
         share = confidence * (config.weights.landmark / max(float(confidence.sum()), 1e-9))
+        # the bins as in energies.landmark.calibrated_precision, whose tensors would take longer than all of the rest
         yaw, bins = math.degrees(math.atan2(rotation[0, 2], rotation[2, 2])), model.landmark_yaw.numpy()
         upper = min(int(np.searchsorted(bins, yaw)), len(bins) - 1)
         lower = max(upper - 1, 0)

@@ -12,15 +12,16 @@ from copy import copy
 import torch
 from torch import Tensor
 
-from ..anatomy.landmarks import INNER_LIP_PAIRS, LID_PAIRS
+from ..anatomy.landmarks import INNER_LIP_PAIRS, LID_PAIRS, OUTER_EYE_CORNERS
 from ..anatomy.parts import LABEL, MASKS
 from ..compute.mailbox import device_index
 from ..energies.eye_closure import relative_offset_energy
 from ..energies.landmark import calibrated_precision, landmark_energy
 from ..energies.photometric import photometric_energy
 from ..energies.prdl.contract import PrdlTargets
+from ..energies.prdl.load import fused
 from ..energies.prdl.prdl import prdl_energy
-from ..energies.prdl.rows import fused, group_rows
+from ..energies.prdl.rows import group_rows
 from ..energies.prdl.select import group_points, part_of_label, select_points
 from ..energies.prdl.targets import prdl_targets
 from ..energies.prior import activation_prior, gaussian_prior, gaze_prior, joint_prior
@@ -34,7 +35,7 @@ from ..render.lighting import estimate_sh, shade, vertex_normals
 from ..scene.landmarks import contour_choice, head_yaw, landmark_trust, project_landmarks
 from ..scene.parameters import Parameters
 from ..scene.part_points import KEPT, part_points, rasterized_depth, thin_evenly, visible_points
-from .choices import _Choices
+from .choices import Choices
 from .config import FitConfig
 
 PAPER_WINDOW = 224  # PRDL's weights are for distances in pixels of this window
@@ -54,9 +55,9 @@ class Objective:
         # only what may be compared by colour is shaded: not the inside of the mouth, not the back of the head
         mouth = model.vertex_label == LABEL["mouth_inside"]
         self.colour_weight = (~mouth).float()[None, :, None]
-        lids = observation.landmarks
-        self.eye_distance = (lids[:, 33] - lids[:, 263]).norm(dim=1).clamp_min(1.0)
-        self._choices: _Choices | None = None
+        right, left = (observation.landmarks[:, corner] for corner in OUTER_EYE_CORNERS)
+        self.eye_distance = (right - left).norm(dim=1).clamp_min(1.0)
+        self._choices: Choices | None = None
 
     def __call__(self, parameters: Parameters, iteration: int) -> dict[str, Tensor]:
         """-> name -> (B,) weighted terms."""
@@ -173,7 +174,7 @@ class Objective:
         return photometric_energy(picture, image, weight)
 
     @torch.no_grad()
-    def _choose(self, points: Tensor, rotation: Tensor, rast: Tensor | None) -> _Choices:
+    def _choose(self, points: Tensor, rotation: Tensor, rast: Tensor | None) -> Choices:
         model, config = self.model, self.config
         contour = contour_choice(model, project(points, self.camera))
         if config.calibrated:
@@ -196,4 +197,4 @@ class Objective:
                 keep = thin_evenly(keep, self.points.label, pixels)
                 selection = group_points(keep, self.points.label, pixels, None)
         confidence = self.observation.landmark_confidence * landmark_trust(model, rotation)
-        return _Choices(contour, confidence, bias, precision, selection)
+        return Choices(contour, confidence, bias, precision, selection)

@@ -98,9 +98,3 @@ def to_clip_space(points: Tensor, camera: Camera, size: int, near: float = 10.0,
     y = (2 * fy / size) * points[..., 1] + (1 - 2 * cy / size) * w
     z = ((far + near) * w - 2 * far * near) / (far - near)
     return torch.stack([x, y, z, w], -1)
-
-
-def clip_to_pixels(clip: Tensor, size: int) -> Tensor:
-    """(B, N, 4) clip space -> (B, N, 2) pixels of a size x size image."""
-    ndc = clip[..., :2] / clip[..., 3:]
-    return torch.stack([(ndc[..., 0] + 1) * (size / 2), (1 - ndc[..., 1]) * (size / 2)], -1)

@@ -1,4 +1,4 @@
-"""A mesh as a graph: its connected pieces."""
+"""A mesh as a graph: the sides of its polygons, its edges, its connected pieces."""
 
 from __future__ import annotations
 
@@ -7,21 +7,53 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 
-def largest_piece(inside: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V,) bool -> its largest connected piece over the triangles' edges."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    pairs = pairs[inside[pairs].all(1)]
-    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(inside),) * 2)
-    _, piece = connected_components(graph, directed=False)
-    count = np.bincount(piece[inside], minlength=piece.max() + 1)
-    return inside & (piece == count.argmax())
+def polygon_sides(polygons: np.ndarray) -> np.ndarray:
+    """(F, K) corners in order -> (K F, 2) both ends of every side, along the winding: all first sides, then all second
+    ones. A side that two polygons share is there twice."""
+    corners = polygons.shape[1]
+    return np.concatenate([polygons[:, [corner, (corner + 1) % corners]] for corner in range(corners)])
 
 
-def _components(faces: np.ndarray, count: int) -> np.ndarray:
-    """(V,) number of the connected piece of the mesh that each vertex belongs to."""
-    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
-    graph = sparse.coo_matrix((np.ones(len(ends), np.int8), ends.T), (count, count))
+def edge_table(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The edges of a mesh, each once, and who has them.
+
+    Args:
+        polygons: (F, K) vertex indices, none negative.
+    Returns:
+        (E, 2) edges, the lower vertex first, in rising order; (F, K) the edge along each side (side k runs from corner
+        k to the next); (E,) how many polygons have it.
+    """
+    low, high = np.sort(polygon_sides(polygons).astype(np.int64), 1).T
+    count = int(high.max(initial=0)) + 1
+    # one number per edge: ten times faster than np.unique over rows
+    key, inverse, uses = np.unique(low * count + high, return_inverse=True, return_counts=True)
+    return np.stack(np.divmod(key, count), 1), inverse.reshape(polygons.shape[1], -1).T, uses
+
+
+def mesh_edges(polygons: np.ndarray) -> np.ndarray:
+    """(F, K) -> (E, 2) the edges of a mesh, each once, the lower vertex first, in rising order."""
+    return edge_table(polygons)[0]
+
+
+def edge_matrix(edges: np.ndarray, values: np.ndarray, count: int) -> sparse.csr_matrix:
+    """(count, count) symmetric: the value (E,) of each edge (E, 2) in both directions."""
+    half = sparse.coo_matrix((values, (edges[:, 0], edges[:, 1])), (count, count))
+    return (half + half.T).tocsr()
+
+
+def connected_pieces(edges: np.ndarray, count: int) -> np.ndarray:
+    """(E, 2) edges (any number of times) between `count` vertices -> (count,) int32 number of each one's piece."""
+    graph = sparse.coo_matrix((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), (count, count))
     return csgraph.connected_components(graph, directed=False)[1].astype(np.int32)
+
+
+def largest_piece(inside: np.ndarray, polygons: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
+    """(V,) bool -> (V,) bool: its largest connected piece over the mesh's edges.
+
+    Args:
+        counted: (V,) bool; the piece with most of these is the largest. Default: all count.
+    """
+    sides = polygon_sides(polygons)
+    piece = connected_pieces(sides[inside[sides].all(1)], len(inside))
+    size = np.bincount(piece[inside], None if counted is None else counted[inside], minlength=piece.max() + 1)
+    return inside & (piece == size.argmax())

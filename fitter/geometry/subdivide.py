@@ -6,14 +6,9 @@ Source: Catmull and Clark 1978; boundary rules of Biermann et al. 2000 (the boun
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
-
-def _edges(quads: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Unique edges (E, 2), index of each quad's four edges (Q, 4), number of quads at each edge (E,)."""
-    corner = np.stack([quads, np.roll(quads, -1, 1)], -1).reshape(-1, 2)
-    edges, inverse, count = np.unique(np.sort(corner, 1), axis=0, return_inverse=True, return_counts=True)
-    return edges, inverse.reshape(-1, 4), count
+from .mesh_graph import edge_table
 
 
 def split_quads(quads: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -21,7 +16,7 @@ def split_quads(quads: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, 
 
     Returns: (4 Q, 4) new quads, (E, 2) edges, (Q, 4) edge indices of each quad.
     """
-    edges, quad_edges, _ = _edges(quads)
+    edges, quad_edges, _ = edge_table(quads)
     middle = count + quad_edges
     centre = (count + len(edges) + np.arange(len(quads)))[:, None]
     parts = []
@@ -56,7 +51,7 @@ def catmull_clark(quads: np.ndarray, count: int) -> tuple[csr_matrix, np.ndarray
         (V, count) matrix whose rows sum to 1, and the (4 Q, 4) new quads.
     """
     new, edges, quad_edges = split_quads(quads, count)
-    _, _, faces_at_edge = _edges(quads)
+    faces_at_edge = edge_table(quads)[2]
     e, q = len(edges), len(quads)
     face_points = csr_matrix((np.full(4 * q, 0.25), (np.repeat(np.arange(q), 4), quads.ravel())), shape=(q, count))
     middle = csr_matrix((np.full(2 * e, 0.5), (np.repeat(np.arange(e), 2), edges.ravel())), shape=(e, count))
@@ -89,8 +84,6 @@ def catmull_clark(quads: np.ndarray, count: int) -> tuple[csr_matrix, np.ndarray
     degree = np.maximum(np.asarray(at_boundary.sum(1)).ravel(), 1)
     scale_b = csr_matrix((np.where(on_boundary, 0.5 / degree, 0), (np.arange(count), np.arange(count))))
     vertex_points = vertex_points + scale_b @ (at_boundary @ middle)
-
-    from scipy.sparse import vstack
 
     return csr_matrix(vstack([vertex_points, edge_points, face_points])), new
 

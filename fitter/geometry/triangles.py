@@ -17,15 +17,33 @@ def vertex_normals(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 def sample_surface(verts: np.ndarray, faces: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     """(count, 3) points spread over the triangles in proportion to their area."""
-    rng = np.random.default_rng(seed)
     corners = verts[faces]
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    chosen, weights = sample_triangles(corners, count, seed)
+    return (corners[chosen] * weights[:, :, None]).sum(1)
+
+
+def sample_triangles(triangles: np.ndarray, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Where to take samples that are spread over (F, 3, 3) triangles in proportion to their area.
+
+    Returns:
+        (count,) triangle and (count, 3) weights of its corners.
+    Raises:
+        ValueError: no triangle has area.
+    Source: Osada et al. 2002, Shape Distributions, sec. 4.2 (the root makes the density even).
+    """
+    rng = np.random.default_rng(seed)
+    area = triangle_areas(triangles)
     if not area.sum() > 0:
         raise ValueError("the surface has no area to sample")
-    chosen = corners[rng.choice(len(faces), count, p=area / area.sum())]
-    root, along = np.sqrt(rng.random(count)), rng.random(count)  # the root makes the density even (Osada et al. 2002)
-    weights = np.stack([1 - root, root * (1 - along), root * along], -1)
-    return (chosen * weights[:, :, None]).sum(1)
+    chosen = rng.choice(len(triangles), count, p=area / area.sum())
+    root, along = np.sqrt(rng.random(count)), rng.random(count)
+    return chosen, np.stack([1 - root, root * (1 - along), root * along], -1)
+
+
+def triangle_areas(triangles: np.ndarray) -> np.ndarray:
+    """(N, 3, 3) corners -> (N,) areas."""
+    a, b, c = triangles.transpose(1, 0, 2)
+    return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
 
 
 def triangle_normals(triangles: np.ndarray) -> np.ndarray:
@@ -35,7 +53,10 @@ def triangle_normals(triangles: np.ndarray) -> np.ndarray:
 
 
 def triangle_weights(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(N, 3) barycentric weights of points on their triangles."""
+    """(N, 3) barycentric weights of points (N, 3) on their triangles (N, 3, 3): not negative, summing to 1.
+
+    Of a triangle without area all weight is its first corner's.
+    """
     a, b, c = triangles.transpose(1, 0, 2)
     cross = np.cross(b - a, c - a)
     area = np.maximum((cross**2).sum(1), 1e-18)

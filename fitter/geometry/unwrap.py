@@ -10,10 +10,13 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.linalg import spsolve
 
+from .mesh_graph import mesh_edges, polygon_sides
+from .triangles import triangle_areas
+
 
 def boundary_loops(triangles: np.ndarray) -> list[np.ndarray]:
     """Ordered boundary loops of an oriented triangle mesh, longest first (in vertices)."""
-    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    edges = polygon_sides(triangles)
     known = {(int(a), int(b)) for a, b in edges}
     following = {int(a): int(b) for a, b in edges if (int(b), int(a)) not in known}
     loops = []
@@ -51,8 +54,8 @@ def unwrap_disc(
         filled.append(np.stack([np.roll(loop, -1), loop, np.full(len(loop), centre)], 1))
     tri, pos, want = np.concatenate(filled), np.concatenate(points), np.concatenate(dense)
     total = len(pos)
-    pairs = np.concatenate([tri[:, [0, 1]], tri[:, [1, 2]], tri[:, [2, 0]]])
-    pairs = np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0)
+    edges = mesh_edges(tri)
+    pairs = np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0)
     length = np.linalg.norm(pos[pairs[:, 0]] - pos[pairs[:, 1]], axis=1)
     weight = 1.0 / np.maximum(length, 1e-3)
     fixed = np.zeros(total, bool)
@@ -73,8 +76,7 @@ def unwrap_disc(
         uv[inside] = np.stack([spsolve(system.tocsc(), right[:, k]) for k in (0, 1)], 1)
         return uv
 
-    area_3d = 0.5 * np.linalg.norm(np.cross(pos[tri[:, 1]] - pos[tri[:, 0]], pos[tri[:, 2]] - pos[tri[:, 0]]), axis=1)
-    surface = np.bincount(tri.ravel(), np.repeat(area_3d, 3), minlength=total) + 1e-9
+    surface = np.bincount(tri.ravel(), np.repeat(triangle_areas(pos[tri]), 3), minlength=total) + 1e-9
 
     def stretch(uv: np.ndarray) -> np.ndarray:
         """(N,) how much too small each vertex's surroundings lie in texture space, relative to the wanted density."""

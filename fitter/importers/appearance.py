@@ -12,13 +12,14 @@ import numpy as np
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial import cKDTree
 
+from ..anatomy.landmarks import IRISES
 from ..anatomy.parts import LABEL
 from ..geometry.closest_point import ClosestPoint
 from ..geometry.mirror import sphere_centre
+from ..geometry.triangles import triangle_weights
 from ..model.face_model import FaceModel
 from . import skin
 
-IRISES = 468  # the first landmark that lies on an eyeball
 IRIS, PUPIL = 26.0, 10.0  # degrees from the optical axis
 
 
@@ -66,7 +67,8 @@ def transferred_albedo(
     own_points = donor.landmarks(donor.verts[None])[0].cpu().double().numpy()
     label = donor.vertex_label.cpu().numpy()
     own = Pieces(donor.eyeball.cpu().numpy(), label == LABEL["mouth_inside"])
-    warp = RBFInterpolator(points[:IRISES], (own_points - points)[:IRISES], kernel="linear", smoothing=1.0, degree=1)
+    skin_points, moves = points[: IRISES.start], (own_points - points)[: IRISES.start]
+    warp = RBFInterpolator(skin_points, moves, kernel="linear", smoothing=1.0, degree=1)
     at = verts + warp(verts)
     index = np.zeros((len(verts), 3), int)
     weight = np.tile([1.0, 0.0, 0.0], (len(verts), 1))
@@ -77,7 +79,7 @@ def transferred_albedo(
     triangles = own_faces[takes[own_faces].all(1)]
     _, closest, face = ClosestPoint(own_verts, triangles)(at[shell])
     index[shell] = triangles[face]
-    weight[shell] = _barycentric(closest, own_verts[triangles[face]])
+    weight[shell] = triangle_weights(closest, own_verts[triangles[face]])
     if pieces.inside.any():
         donors = np.flatnonzero(own.inside)
         index[pieces.inside] = donors[cKDTree(own_verts[donors]).query(at[pieces.inside])[1]][:, None]
@@ -100,16 +102,3 @@ def _directions(ball: np.ndarray) -> np.ndarray:
     """(N, 3) unit vectors from an eyeball's middle to its vertices."""
     away = ball - sphere_centre(ball)
     return away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
-
-
-def _barycentric(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(N, 3) weights of points (N, 3) on triangles (N, 3, 3); of a triangle without area its first corner."""
-    a, b, c = triangles.transpose(1, 0, 2)
-    normal = np.cross(b - a, c - a)
-    area = (normal**2).sum(1)
-    safe = np.where(area > 1e-18, area, 1.0)
-    v = (np.cross(points - a, c - a) * normal).sum(1) / safe
-    w = (np.cross(b - a, points - a) * normal).sum(1) / safe
-    out = np.clip(np.stack([1 - v - w, v, w], 1), 0, 1)
-    out[area <= 1e-18] = [1.0, 0.0, 0.0]
-    return out / out.sum(1, keepdims=True)

@@ -54,7 +54,7 @@ def random_joints(model: FaceModel, rng: np.random.Generator) -> torch.Tensor | 
     return joints
 
 
-def _expression(model: FaceModel, rng: np.random.Generator) -> np.ndarray:
+def draw_expression(model: FaceModel, rng: np.random.Generator) -> np.ndarray:
     """(E,): activations as faces show them, or components of a statistical model, mildly."""
     if model.activation:
         return random_expression(model.expression_names, rng)
@@ -76,7 +76,7 @@ def calibrate_detector(
     yaws, errors = [], []
     for _ in range(renders):
         identity = torch.from_numpy(rng.standard_normal((1, model.sizes["identity"]))).float()
-        expression = torch.from_numpy(_expression(model, rng)[None]).float()
+        expression = torch.from_numpy(draw_expression(model, rng)[None]).float()
         gaze = torch.from_numpy(rng.normal(0, 0.12, (1, 1, 2))).float().repeat(1, 2, 1)
         verts = model.shape(identity, expression, gaze, random_joints(model, rng))[0].numpy()
         tint = 0.8 * torch.from_numpy(rng.standard_normal((1, model.sizes["albedo"]))).float()

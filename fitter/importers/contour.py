@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..anatomy.landmarks import FACE_OVAL
-from .photograph import vertex_normals
+from ..anatomy.landmarks import CHIN, FACE_OVAL, FOREHEAD, LEFT_SIDE, NOSE_TIP, RIGHT_SIDE
+from ..geometry.triangles import vertex_normals
 
 
 def ears(verts: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(V,) bool: the ears and what lies right around them; points are the 478 landmarks on the same head."""
-    side = abs(points[[234, 454], 0]).mean()
-    behind = verts[:, 2] < points[[234, 454], 2].mean() + 4
+    sides = points[[RIGHT_SIDE, LEFT_SIDE]]
+    side = abs(sides[:, 0]).mean()
+    behind = verts[:, 2] < sides[:, 2].mean() + 4
     level = (verts[:, 1] < points[[162, 389], 1].mean() + 8) & (verts[:, 1] > points[[58, 288], 1].mean() - 4)
     return (np.abs(verts[:, 0]) > side - 2.0) & behind & level
 
@@ -29,7 +30,7 @@ def contour_rows(
     Returns:
         (R, per_row) vertex indices, front to back, -1 pads; (R,) landmark numbers.
     """
-    middle = landmark_points[[1, 152, 10]].mean(0)
+    middle = landmark_points[[NOSE_TIP, CHIN, FOREHEAD]].mean(0)
     normals = vertex_normals(verts, faces)
     rows, numbers = [], []
     for k in FACE_OVAL:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..anatomy.landmarks import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
+from ..anatomy.landmarks import EYE_CORNERS, LEFT_EYE, LIPS_OUTER, LOWER_LIP_BOTTOM, RIGHT_EYE, UPPER_LIP_TOP
 from ..anatomy.parts import LABEL
 from ..errors import ModelError
 from ..geometry.mirror import centre_weights, middle_x, mirrored_vertices, sphere_centre
@@ -21,17 +21,17 @@ from ..model.face_model import FaceModel
 from ..model.model_file import FORMAT, from_arrays, load_model
 from ..model.source import Joints, SourceModel
 from ..observe.detector import load_detector
+from ..observe.segment.load import load_segmenter
 from .annotate import annotate_landmarks, neutral_looks, part_weights
 from .appearance import Pieces, plain_colours, transferred_albedo
 from .atlas import texture_atlas
 from .calibrate import RENDERS, calibrate_detector
 from .contour import contour_rows, ears
-from .photograph import Subject, photograph, surface_points
+from .photograph import Subject, photograph, surface_points, turned
 
 logger = logging.getLogger(__name__)
 
 SEED = 20261
-CORNERS = (33, 133, 362, 263)  # of the eyes
 JAW_OPEN = 0.55  # activation of jawOpen at which the inner lips are looked for
 JAW_TURN = 0.25  # radians of the jaw joint for the same
 LIP_GAP = 14.0  # mm between the lips for the same, of a model with neither; at most GAUSSIAN_REACH deviations
@@ -77,8 +77,6 @@ def install_arrays(
     Raises:
         ModelError: no face is found on the renders, or the model cannot be made to fit the format.
     """
-    from ..observe.segment.load import load_segmenter
-
     report = report or (lambda line: logger.info("%s", line))
     detector, segmenter = detector or load_detector(), segmenter or load_segmenter("polygons")
     donor = donor or load_model()
@@ -163,7 +161,7 @@ def centred(source: SourceModel, pieces: Pieces, colours: np.ndarray, detector, 
             found = detector.detect(picture.image)
             if not found:
                 continue
-            face, bary = surface_points(found[0].landmarks[list(CORNERS)], picture.rast)
+            face, bary = surface_points(found[0].landmarks[list(EYE_CORNERS)], picture.rast)
             if (face < 0).any():
                 continue
             corners = (verts[source.faces[face]] * bary[:, :, None]).sum(1)
@@ -191,8 +189,9 @@ def opened_mouth(source: SourceModel, stage: Stage | None) -> np.ndarray | None:
         return _turned_jaw(source, source.joints)
     if stage is None or len(source.expression_basis) == 0:
         return None
-    corners = source.faces[stage.landmark_face[[0, 17]]]  # outer rims of the lips, in the middle
-    moves = (source.expression_basis[:, corners] * stage.landmark_bary[[0, 17]][:, :, None]).sum(2)  # (E, 2, 3)
+    rims = [UPPER_LIP_TOP, LOWER_LIP_BOTTOM]
+    corners = source.faces[stage.landmark_face[rims]]
+    moves = (source.expression_basis[:, corners] * stage.landmark_bary[rims][:, :, None]).sum(2)  # (E, 2, 3)
     gap = moves[:, 0, 1] - moves[:, 1, 1]
     if source.activation:
         best = int(gap.argmax())
@@ -203,8 +202,6 @@ def opened_mouth(source: SourceModel, stage: Stage | None) -> np.ndarray | None:
 
 
 def _turned_jaw(source: SourceModel, joints: Joints) -> np.ndarray:
-    from .photograph import turned
-
     jaw = joints.names.index("jaw")
     at = joints.position[jaw]
     swung = (source.verts - at) @ turned(0, np.degrees(JAW_TURN)).T.astype(np.float32) + at
@@ -301,11 +298,11 @@ def _landmarks(source: SourceModel, looks, detector, symmetry: np.ndarray) -> tu
 
 def _eye_offset(points: np.ndarray, donor: FaceModel) -> np.ndarray:
     """What moves the corners of the eyes to where the donor has them, up or down and in depth: one origin for all."""
-    return np.array([0.0, *(_corners_of(donor) - points[list(CORNERS)].mean(0))[1:]])
+    return np.array([0.0, *(_corners_of(donor) - points[list(EYE_CORNERS)].mean(0))[1:]])
 
 
 def _corners_of(donor: FaceModel) -> np.ndarray:
-    return donor.landmarks(donor.verts[None])[0, list(CORNERS)].mean(0).cpu().double().numpy()
+    return donor.landmarks(donor.verts[None])[0, list(EYE_CORNERS)].mean(0).cpu().double().numpy()
 
 
 def _front(verts: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import ModelError, OutputError
+from ..files.mesh_bytes import png_bytes
+from ..files.outputs import write_files
 from ..model.catalogue import BUNDLED, check_name, installed, models_folder
 from ..model.face_model import FaceModel
 from ..model.model_file import from_arrays, save_arrays
+from .gallery import annotated, components
 
 
 def install(name: str, arrays: dict[str, np.ndarray], picture: Path | None = None) -> tuple[Path, Path]:
@@ -25,9 +28,6 @@ def install(name: str, arrays: dict[str, np.ndarray], picture: Path | None = Non
     Raises:
         ModelError: the name or the arrays do not do. OutputError: it cannot be written.
     """
-    from ..errors import OutputError
-    from .gallery import annotated
-
     file = models_folder() / f"{check_name(name)}.npz"
     model = from_arrays(arrays, where=name)
     picture = picture or file.with_suffix(".png")
@@ -57,8 +57,6 @@ def uninstall(name: str) -> list[Path]:
 
 def write_sheet(model: FaceModel, path: Path) -> None:
     """The annotated mean face above the grid of components, as one PNG."""
-    from .gallery import annotated, components
-
     below = components(model)
     above = annotated(model, below.shape[1] // 3)
     width = max(above.shape[1], below.shape[1])
@@ -99,7 +97,4 @@ def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
 
 
 def _write_picture(path: Path, image: np.ndarray) -> None:
-    from ..files.mesh_bytes import png_bytes
-    from ..files.outputs import write_files
-
     write_files({path: png_bytes(image)})

@@ -10,6 +10,7 @@ import torch
 
 from ..geometry.camera import Camera, project, to_clip_space
 from ..geometry.rotation import rotation_matrix
+from ..geometry.triangles import vertex_normals
 from ..render import load_renderer
 
 PICTURE = 512  # pixels
@@ -97,14 +98,6 @@ def photograph(
         normals=normals,
         yaw=yaw,
     )
-
-
-def vertex_normals(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V, 3) area-weighted unit normals."""
-    a, b, c = (verts[faces[:, k]] for k in range(3))
-    cross = np.cross(b - a, c - a)
-    out = np.stack([np.bincount(faces.ravel(), np.repeat(cross[:, k], 3), minlength=len(verts)) for k in range(3)], 1)
-    return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
 
 
 def surface_points(pixels: np.ndarray, rast: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..geometry.mesh_graph import polygon_sides
+
 WAVELENGTHS = np.array([610.0, 550.0, 465.0])  # nm, the dominant wavelengths of the sRGB primaries
 _OXY = np.array([1506.0, 43016.0, 38500.0])  # 1 / (cm M)
 _DEOXY = np.array([9443.0, 53412.0, 18700.0])
@@ -138,7 +140,7 @@ def laplacian_modes(verts: np.ndarray, faces: np.ndarray, count: int) -> np.ndar
     from scipy.sparse import coo_matrix, diags
     from scipy.sparse.linalg import eigsh
 
-    pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    pairs = polygon_sides(faces)  # an inner edge twice: it holds two triangles together
     pairs = np.concatenate([pairs, pairs[:, ::-1]])
     weight = 1 / np.maximum(np.linalg.norm(verts[pairs[:, 0]] - verts[pairs[:, 1]], axis=1), 0.1)
     adjacency = coo_matrix((weight, (pairs[:, 0], pairs[:, 1])), shape=(len(verts),) * 2).tocsr()

@@ -1,4 +1,4 @@
-"""Part IoU, landmark error, and the distance of a scan to a mesh by the NoW protocol."""
+"""The distance of a scan to a mesh by the NoW protocol."""
 
 from __future__ import annotations
 
@@ -78,7 +78,11 @@ def scan_error(
         verts, faces, landmarks7, scan_verts, scan_faces, scan_landmarks7, region,
         align=align, samples=samples, seed=seed,
     )  # fmt: skip
-    offset = motion(np.asarray(landmarks7, np.float64)) - scan_landmarks7
+    return scan_figures(distances, motion, landmarks7, scan_landmarks7)
+
+
+def distance_figures(distances: np.ndarray) -> dict[str, float]:
+    """(N,) mm -> median, mean, std (around the mean), rms (around 0), p90 (90th percentile) and max, mm."""
     return {
         "median": float(np.median(distances)),
         "mean": float(distances.mean()),
@@ -86,6 +90,20 @@ def scan_error(
         "rms": float(np.sqrt((distances**2).mean())),
         "p90": float(np.percentile(distances, 90)),
         "max": float(distances.max()),
+    }
+
+
+def scan_figures(
+    distances: np.ndarray, motion: Similarity, landmarks7: np.ndarray, scan_landmarks7: np.ndarray
+) -> dict[str, float]:
+    """What `scan_error` says of distances (N,) mm: `distance_figures`, scale, landmark_rms (mm) and samples.
+
+    Args:
+        motion: mesh -> scan. landmarks7: (7, 3) of the mesh; scan_landmarks7: (7, 3) of the scan.
+    """
+    offset = motion(np.asarray(landmarks7, np.float64)) - scan_landmarks7
+    return {
+        **distance_figures(distances),
         "scale": motion.scale,
         "landmark_rms": float(np.sqrt((offset**2).sum(1).mean())),
         "samples": len(distances),

@@ -6,17 +6,12 @@ picture of what was found on it, beside it.
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import ModelError
-
-if TYPE_CHECKING:
-    from .source import SourceModel
 
 FOLDER_VARIABLE = "FACEFIT_MODELS"  # overrides where installed models lie
 BUNDLED = "default"
@@ -48,10 +43,9 @@ class Kind:
 
     Attributes:
         name: what the user types. title, license, home: of the publication.
-        reader: "module:function", imported when it is needed.
         obtain: one line: what to get, where.
         size: vertices; components, in words.
-        options: extra arguments of the reader that name further files.
+        options: extra arguments of the reader (facefit.importers.read) that name further files.
         download: None where the licence asks everyone to register.
     """
 
@@ -59,17 +53,11 @@ class Kind:
     title: str
     license: str
     home: str
-    reader: str
     obtain: str
     vertices: str
     components: str
     options: tuple[str, ...] = ()
     download: Download | None = None
-
-    def read(self, path: Path, **options: Path) -> SourceModel:
-        """Raises ModelError."""
-        module, function = self.reader.split(":")
-        return getattr(importlib.import_module(module), function)(path, **options)
 
 
 KINDS: dict[str, Kind] = {
@@ -77,7 +65,7 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind(
             "ict", "ICT-FaceKit Light", "MIT", "https://github.com/ICT-VGL/ICT-FaceKit",
-            "facefit.importers.readers.ict:read_ict", "the folder FaceXModel of the repository, or one .npz of it",
+            "the folder FaceXModel of the repository, or one .npz of it",
             "24,591", "100 identity, 53 ARKit shapes",
             download=Download(
                 "https://raw.githubusercontent.com/ICT-VGL/ICT-FaceKit/da5f95a607f5e6b37755b38d3385d7f2853732e5/"
@@ -86,7 +74,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "gnm", "GNM Head v3", "Apache-2.0", "https://github.com/google/GNM",
-            "facefit.importers.readers.gnm:read_gnm", "gnm_head.npz of the release",
+            "gnm_head.npz of the release",
             "17,821", "253 identity, 383 expression, joints",
             download=Download(
                 "https://raw.githubusercontent.com/google/GNM/1b1056e71502385134b320a385acf7b8c097f3ff/"
@@ -96,37 +84,35 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "flame", "FLAME 2020 / 2023 / 2023 Open", "FLAME licence; 2023 Open: CC BY 4.0",
-            "https://flame.is.tue.mpg.de", "facefit.importers.readers.flame:read_flame",
+            "https://flame.is.tue.mpg.de",
             "generic_model.pkl or flame2023*.pkl, after registration", "5,023",
             "300 identity, 100 expression, joints", options=("texture",),
         ),
         Kind(
             "bfm2009", "Basel Face Model 2009", "non-commercial, registration", "https://faces.dmi.unibas.ch/bfm",
-            "facefit.importers.readers.bfm2009:read_bfm2009",
             "a folder with 01_MorphableModel.mat, Exp_Pca.bin and the files of Deep3D", "35,709",
             "80 identity, 64 expression, albedo",
         ),
         Kind(
             "bfm", "Basel Face Model 2017 / 2019", "non-commercial, registration",
-            "https://faces.dmi.unibas.ch/bfm", "facefit.importers.readers.bfm:read_bfm",
+            "https://faces.dmi.unibas.ch/bfm",
             "model2017-1_bfm_nomouth.h5, model2019_fullHead.h5, or a face12 variant", "28,588 to 58,203",
             "199 identity, 100 expression, albedo",
         ),
         Kind(
             "faceverse", "FaceVerse v2 / v3", "research, by request", "https://github.com/LizhenWangT/FaceVerse",
-            "facefit.importers.readers.faceverse:read_faceverse", "faceverse_simple_v2.npy or faceverse_v3_6_s.npy",
+            "faceverse_simple_v2.npy or faceverse_v3_6_s.npy",
             "28,632",
             "150 identity, 52 expression, albedo",
         ),
         Kind(
             "surrey", "Surrey Face Model (eos)", "non-commercial; shape only: free for research",
-            "https://github.com/patrikhuber/eos", "facefit.importers.readers.surrey:read_surrey",
+            "https://github.com/patrikhuber/eos",
             "sfm_shape_3448.bin of eos's share folder", "3,448", "63 identity, 6 expression",
             options=("expressions",),
         ),
         Kind(
             "generic", "a model of your own", "yours", "docs/own_model.md",
-            "facefit.importers.readers.generic:read_generic",
             "a folder with template.obj and blendshapes, or an .npz of bases", "any", "any",
             options=("blendshapes",),
         ),

@@ -184,7 +184,7 @@ class FaceModel:
 
 
 @dataclass(frozen=True)
-class _Control:
+class Control:
     """The shape of a subdivided model from its control vertices: a quarter of the numbers to read at every call.
 
     Kept beside the fields and not as one: a model with other bases (dataclasses.replace) or on another device does

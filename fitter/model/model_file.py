@@ -20,7 +20,7 @@ from ..compute.sparse_map import SparseMap
 from ..errors import ModelError
 from .array_table import PART_LABELS, table_error
 from .catalogue import BUNDLED, resolve
-from .face_model import FaceModel, _Control
+from .face_model import Control, FaceModel
 from .skeleton import Skeleton
 
 FORMAT = 1
@@ -111,7 +111,7 @@ def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = 
     )
     if subdivision is not None:
         basis = torch.cat([real("identity_basis"), real("expression_basis")]).flatten(1)
-        object.__setattr__(model, "_control", _Control(real("verts").reshape(1, -1), basis, subdivision))
+        object.__setattr__(model, "_control", Control(real("verts").reshape(1, -1), basis, subdivision))
     return model
 
 
@@ -134,13 +134,6 @@ def _part_weight(arrays: dict[str, np.ndarray]) -> Tensor:
         return torch.from_numpy(arrays["part_weight"].astype(np.float32) / 255)
     label = torch.from_numpy(arrays["vertex_label"].astype(np.int64)).clamp(0, PART_LABELS - 1)
     return torch.nn.functional.one_hot(label, PART_LABELS).float()
-
-
-def upsample(value: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(..., C, 3) control values -> (..., V, 3) by (V, K) indices and weights."""
-    values = torch.from_numpy(np.asarray(value, np.float32).reshape(-1, *value.shape[-2:]))
-    out = SparseMap.from_rows(np.asarray(index), np.asarray(weight), value.shape[-2])(values)
-    return out.numpy().reshape(*value.shape[:-2], len(index), 3)
 
 
 def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:

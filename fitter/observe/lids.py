@@ -12,7 +12,16 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..anatomy.landmarks import LEFT_EYE, LEFT_LID_PAIRS, RIGHT_EYE, RIGHT_LID_PAIRS
+from ..anatomy.landmarks import (
+    LEFT_EYE,
+    LEFT_INNER_CORNER,
+    LEFT_LID_PAIRS,
+    LEFT_OUTER_CORNER,
+    RIGHT_EYE,
+    RIGHT_INNER_CORNER,
+    RIGHT_LID_PAIRS,
+    RIGHT_OUTER_CORNER,
+)
 from ..anatomy.parts import MASKS
 from ..geometry.polygon import polygon_area
 from .observation import Observation
@@ -25,8 +34,8 @@ OPEN, NARROW = 0.30, 0.20
 COVERED = 0.25
 
 _EYES = (
-    ("right_eye", RIGHT_EYE, RIGHT_LID_PAIRS, (33, 133)),
-    ("left_eye", LEFT_EYE, LEFT_LID_PAIRS, (263, 362)),
+    ("right_eye", RIGHT_EYE, RIGHT_LID_PAIRS, (RIGHT_OUTER_CORNER, RIGHT_INNER_CORNER)),
+    ("left_eye", LEFT_EYE, LEFT_LID_PAIRS, (LEFT_OUTER_CORNER, LEFT_INNER_CORNER)),
 )
 
 

@@ -12,15 +12,15 @@ import numpy as np
 import torch
 
 from ..files.glb import (
-    _ARRAY_BUFFER,
-    _ELEMENT_ARRAY_BUFFER,
-    _FLOAT,
-    _UINT16,
-    _UINT32,
+    ARRAY_BUFFER,
+    ELEMENT_ARRAY_BUFFER,
+    FLOAT,
+    UINT16,
+    UINT32,
     Animation,
-    _animated,
-    _Buffer,
-    _packed,
+    Buffer,
+    animated,
+    packed,
 )
 from ..fit.result import FitResult
 from ..geometry.triangles import vertex_normals
@@ -103,15 +103,15 @@ def morph_glb(
     pairs, index = np.unique(faces.reshape(-1) * len(uv) + uv_faces.reshape(-1), return_inverse=True)
     (vertex, corner), count = np.divmod(pairs, len(uv)), len(pairs)
     texcoord = np.stack([uv[corner, 0], 1 - uv[corner, 1]], -1)  # glTF's v points down
-    index_type, index_code = (np.uint16, _UINT16) if count < 65535 else (np.uint32, _UINT32)
+    index_type, index_code = (np.uint16, UINT16) if count < 65535 else (np.uint32, UINT32)
 
-    buffer = _Buffer()
+    buffer = Buffer()
     attributes = {
-        "POSITION": buffer.accessor(base[vertex].astype(np.float32), "VEC3", _FLOAT, _ARRAY_BUFFER, bounds=True),
-        "NORMAL": buffer.accessor(normals[vertex].astype(np.float32), "VEC3", _FLOAT, _ARRAY_BUFFER),
-        "TEXCOORD_0": buffer.accessor(texcoord.astype(np.float32), "VEC2", _FLOAT, _ARRAY_BUFFER),
+        "POSITION": buffer.accessor(base[vertex].astype(np.float32), "VEC3", FLOAT, ARRAY_BUFFER, bounds=True),
+        "NORMAL": buffer.accessor(normals[vertex].astype(np.float32), "VEC3", FLOAT, ARRAY_BUFFER),
+        "TEXCOORD_0": buffer.accessor(texcoord.astype(np.float32), "VEC2", FLOAT, ARRAY_BUFFER),
     }
-    indices = buffer.accessor(index.reshape(-1).astype(index_type), "SCALAR", index_code, _ELEMENT_ARRAY_BUFFER)
+    indices = buffer.accessor(index.reshape(-1).astype(index_type), "SCALAR", index_code, ELEMENT_ARRAY_BUFFER)
     morphs = [{"POSITION": buffer.sparse(target[vertex], index_type, index_code)} for target in targets]
     image = buffer.view(texture_png)
 
@@ -142,8 +142,8 @@ def morph_glb(
         "images": [{"bufferView": image, "mimeType": "image/png", "name": "texture"}],
     }  # fmt: skip
     if animation is not None:
-        document |= _animated(document, animation, buffer, bool(morphs))
+        document |= animated(document, animation, buffer, bool(morphs))
     document |= {
         "accessors": buffer.accessors, "bufferViews": buffer.views, "buffers": [{"byteLength": len(buffer.data)}],
     }  # fmt: skip
-    return _packed(document, bytes(buffer.data))
+    return packed(document, bytes(buffer.data))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
 from ..anatomy.parts import COLOURS
 from ..files.mesh_bytes import png_bytes
-from ..files.outputs import write_files
 from ..fit.result import FitResult
 from ..geometry.camera import Camera, WindowTransform
 from ..photo.window import sample_window
@@ -21,37 +18,15 @@ PANEL = 512  # pixels
 PANELS = ("photo", "mesh over photo", "geometry", "render", "parts")
 
 
-def write_labels(result: FitResult, path: Path) -> None:
-    """Write the mesh's visible part labels as a grey PNG (mode L) of the photo's size.
-
-    Raises:
-        OutputError: it cannot be written there.
-    """
-    _write(result, path, labels_png(result))
-
-
 def labels_png(result: FitResult) -> bytes:
-    """What `write_labels` writes."""
+    """The mesh's visible part labels as a grey PNG (mode L) of the photo's size."""
     width, height = result.photo_size
     return png_bytes(render_labels(result.model, result.verts_in("camera"), result.camera, width, height))
 
 
-def write_overlay(result: FitResult, path: Path, panel: int = PANEL) -> None:
-    """Write one PNG: photo, mesh over photo, geometry, render and parts, side by side, cropped around the head.
-
-    Raises:
-        OutputError: it cannot be written there.
-    """
-    _write(result, path, overlay_png(result, panel))
-
-
 def overlay_png(result: FitResult, panel: int = PANEL) -> bytes:
-    """What `write_overlay` writes."""
+    """One PNG: photo, mesh over photo, geometry, render and parts, side by side, cropped around the head."""
     return png_bytes(overlay(result, panel))
-
-
-def _write(result: FitResult, path: Path, content: bytes) -> None:
-    write_files({Path(path): content}, [Path(result.photo_path)] if result.photo_path else [])
 
 
 def overlay(result: FitResult, panel: int = PANEL) -> np.ndarray:

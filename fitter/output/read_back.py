@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..anatomy.landmarks import LANDMARKS
 from ..anatomy.parts import MASKS
 from ..errors import InputError
 from ..fit.result import FitResult
@@ -147,8 +148,8 @@ def _nothing_seen(camera: Camera, window: WindowTransform) -> Observation:
     size = window.size
     return Observation(
         image=torch.zeros(1, size, size, 3),
-        landmarks=torch.zeros(1, 478, 2),
-        landmark_confidence=torch.zeros(1, 478),
+        landmarks=torch.zeros(1, LANDMARKS, 2),
+        landmark_confidence=torch.zeros(1, LANDMARKS),
         part_masks=torch.zeros(1, len(MASKS), size, size),
         valid=torch.zeros(1, size, size),
         brow_line=torch.tensor([[[0.0, -1.0, 0.0]] * 2]),

@@ -18,8 +18,9 @@ from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
 from ..anatomy.parts import LABEL, MASKS
+from ..compute.smoothstep import smoothstep
 from ..fit.result import FitResult
-from ..geometry.mesh_graph import _components
+from ..geometry.mesh_graph import connected_pieces, edge_matrix, mesh_edges, polygon_sides
 from ..model.face_model import FaceModel
 from ..render import load_renderer
 from ..render.lighting import shade
@@ -104,7 +105,7 @@ def _sample(
     side = max(right - left, bottom - top) * 1.02 + 2
     around = make_window(((left + right - side) / 2, (top + bottom - side) / 2), side, int(min(max(side, 192), 640)))
     seen = view(verts, faces, result.camera, around)
-    piece = _components(faces, len(verts))
+    piece = connected_pieces(polygon_sides(faces), len(verts))
     component = np.where(seen.seen, piece[faces[seen.face, 0]], -1).astype(np.int32)
     focal, centre = (value[0].double().cpu().numpy() for value in (result.camera.focal, result.camera.centre))
     footprint = float(np.median(-verts[:, 2])) / float(focal[0] * around.scale)  # mm a pixel of the view
@@ -151,7 +152,7 @@ def _near_surface(seen: View, footprint: float, component: np.ndarray) -> np.nda
     whole = ndimage.maximum_filter(component, 3) == ndimage.minimum_filter(component, 3)
 
     def fade(inside: np.ndarray, width: float) -> np.ndarray:
-        return _smoothstep((ndimage.distance_transform_edt(inside) - 0.5) * footprint / max(width, footprint))
+        return smoothstep((ndimage.distance_transform_edt(inside) - 0.5) * footprint / max(width, footprint))
 
     outer = fade(ndimage.minimum_filter(seen.seen, 3), _SILHOUETTE_FADE)
     return np.minimum(outer, np.minimum(fade(smooth, _EDGE_FADE), fade(whole, _LID_FADE))).astype(np.float32)
@@ -173,12 +174,7 @@ def _trusted(result: FitResult, verts: np.ndarray, faces: np.ndarray) -> np.ndar
     valid &= ((rows > 0) & (rows < height))[:, None] & ((columns > 0) & (columns < width))
     # nothing is known beyond the window, so it fades there too
     distance = ndimage.distance_transform_edt(np.pad(valid, 1))[1:-1, 1:-1] - 1.0
-    return _smoothstep(distance / (_MASK_FADE * window.size)).astype(np.float32)
-
-
-def _smoothstep(x: np.ndarray) -> np.ndarray:
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)
+    return smoothstep(distance / (_MASK_FADE * window.size)).astype(np.float32)
 
 
 def _on_vertices(
@@ -211,12 +207,10 @@ def _diffuse(difference: np.ndarray, weight: np.ndarray, faces: np.ndarray, vert
     makes it unique on parts that the photo does not show at all.
     """
     count = len(verts)
-    low, high = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), 1).T
-    edges = np.stack(np.divmod(np.unique(low * count + high), count), 1)
+    edges = mesh_edges(faces)
     length = float(np.linalg.norm(verts[edges[:, 0]] - verts[edges[:, 1]], axis=1).mean())
     stiffness = (_SMOOTH / max(length, 1e-3)) ** 2
-    ends = np.concatenate([edges, edges[:, ::-1]])
-    adjacency = sparse.coo_matrix((np.full(len(ends), stiffness), ends.T), (count, count)).tocsc()
+    adjacency = edge_matrix(edges, np.full(len(edges), stiffness), count).tocsc()
     diagonal = np.asarray(adjacency.sum(1)).ravel() + weight + 1e-4
     system = (sparse.diags(diagonal) - adjacency).tocsc()
     solver = splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})

@@ -10,6 +10,7 @@ import math
 import numpy as np
 from numba import njit
 
+from ..compute.smoothstep import smoothstep
 from ..compute.threads import run_chunks
 
 ROWS = 32
@@ -23,12 +24,6 @@ def over_rows(kernel, size: int, *arguments) -> None:
 @njit(cache=True, inline="always")
 def _span(size, chunk):
     return chunk * ROWS, min(size, (chunk + 1) * ROWS)
-
-
-@njit(cache=True, inline="always")
-def _smoothstep(low, high, x):
-    t = min(1.0, max(0.0, (x - low) / (high - low)))
-    return t * t * (3.0 - 2.0 * t)
 
 
 @njit(cache=True, inline="always")
@@ -104,7 +99,8 @@ def sample_photo(
             wx, wy = (px - window_origin[0]) * window_scale, (py - window_origin[1]) * window_scale
             if wx < 0 or wy < 0 or wx > valid.shape[1] or wy > valid.shape[0]:
                 continue
-            trust = _smoothstep(0.1, 0.45, facing) * _bilinear(valid, wx, wy) * _bilinear(near_surface, vx, vy)
+            trust = smoothstep((facing - 0.1) / (0.45 - 0.1))
+            trust *= _bilinear(valid, wx, wy) * _bilinear(near_surface, vx, vy)
             if trust <= 0:
                 continue
             x0, x1, _ = _cell(vx, depth.shape[1])

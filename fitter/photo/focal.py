@@ -11,7 +11,7 @@ from PIL import ExifTags, Image
 logger = logging.getLogger(__name__)
 
 
-def _exif_focal(image: Image.Image) -> float | None:
+def exif_focal(image: Image.Image) -> float | None:
     """Focal length in pixels of the decoded photo by EXIF, or None where EXIF is silent or cannot be right.
 
     FocalLengthIn35mmFilm is taken against 36 mm along the long side (phones state their long side's field of view

@@ -20,7 +20,7 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from ..errors import ImageError
 from ..geometry.camera import WindowTransform
-from .focal import _exif_focal
+from .focal import exif_focal
 from .window import sample_window
 
 logger = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ def _decode(stream, path: Path, max_pixels: int) -> Photo:
         stored = image.size
         _check_size(path, *stored, max_pixels)
         image.load()
-        focal = _exif_focal(image)
+        focal = exif_focal(image)
         pixels = _upright_rgb(image)
     logger.debug("%s: %d x %d, focal by EXIF %s px", path, pixels.shape[1], pixels.shape[0], focal)
     return Photo(pixels, path, focal, stored)

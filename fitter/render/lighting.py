@@ -12,9 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-# Constants of the real orthonormal SH of bands 0 to 2: Ramamoorthi and Hanrahan 2001, An Efficient Representation for
-# Irradiance Environment Maps, eq. 3. The attenuation of the cosine kernel is part of the coefficients here.
-SH0, SH1, SH2, SH2_ZZ, SH2_XX = 0.282095, 0.488603, 1.092548, 0.315392, 0.546274
+from .harmonics import SH0, sh_basis
+from .lighting_kernels import Shade, VertexNormals
 
 # Points (sum of weights) below which nothing but ambient light is estimated: three for each of the 9 unknowns.
 _FEWEST_POINTS = 27.0
@@ -30,8 +29,6 @@ def vertex_normals(verts: Tensor, faces: Tensor) -> Tensor:
         (B, V, 3) unit, outwards; zero (with zero gradient) at a vertex without face area.
     """
     if verts.device.type == "cpu":
-        from .lighting_kernels import VertexNormals
-
         return VertexNormals.apply(verts, faces)
     return vertex_normals_torch(verts, faces)
 
@@ -45,28 +42,6 @@ def vertex_normals_torch(verts: Tensor, faces: Tensor) -> Tensor:
     square = (total * total).sum(-1, keepdim=True)
     empty = square == 0
     return torch.where(empty, 0.0, total * torch.where(empty, 1.0, square).rsqrt())
-
-
-def sh_basis(normals: Tensor) -> Tensor:
-    """Real SH of bands 0 to 2: (..., 3) unit vectors -> (..., 9), order 1, y, z, x, xy, yz, 3 z^2 - 1, xz, x^2 - y^2.
-
-    Source: Ramamoorthi and Hanrahan 2001, eq. 3.
-    """
-    x, y, z = normals.unbind(-1)
-    return torch.stack(
-        [
-            torch.full_like(x, SH0),
-            SH1 * y,
-            SH1 * z,
-            SH1 * x,
-            SH2 * x * y,
-            SH2 * y * z,
-            SH2_ZZ * (3 * z * z - 1),
-            SH2 * x * z,
-            SH2_XX * (x * x - y * y),
-        ],
-        -1,
-    )
 
 
 def shade(albedo: Tensor, normals: Tensor, sh: Tensor) -> Tensor:
@@ -87,8 +62,6 @@ def shade(albedo: Tensor, normals: Tensor, sh: Tensor) -> Tensor:
             "expected (B, N, 3), (B, N, 3) and (B, 9, 3)"
         )
     if albedo.device.type == "cpu":
-        from .lighting_kernels import Shade
-
         return Shade.apply(albedo, normals, sh)
     return shade_torch(albedo, normals, sh)
 

@@ -15,11 +15,9 @@ from numba import njit
 from torch import Tensor
 
 from ..compute.threads import run_chunks
+from .harmonics import SH0, SH1, SH2, SH2_XX, SH2_ZZ
 
 CHUNKS = 4
-
-# as in facefit.render.lighting; numba bakes globals into the compiled code
-_C0, _C1, _C2, _C3, _C4 = 0.282095, 0.488603, 1.092548, 0.315392, 0.546274
 
 
 def _incidence(faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -118,10 +116,10 @@ def _shade_points(all_albedo, all_normals, all_sh, all_out, chunk):
     albedo, normals, sh, out = all_albedo[b], all_normals[b], all_sh[b], all_out[b]
     for n in range(first, last):
         x, y, z = normals[n, 0], normals[n, 1], normals[n, 2]
-        h4, h5, h6 = _C2 * x * y, _C2 * y * z, _C3 * (3.0 * z * z - 1.0)
-        h7, h8 = _C2 * x * z, _C4 * (x * x - y * y)
+        h4, h5, h6 = SH2 * x * y, SH2 * y * z, SH2_ZZ * (3.0 * z * z - 1.0)
+        h7, h8 = SH2 * x * z, SH2_XX * (x * x - y * y)
         for c in range(3):
-            light = _C0 * sh[0, c] + _C1 * (y * sh[1, c] + z * sh[2, c] + x * sh[3, c])
+            light = SH0 * sh[0, c] + SH1 * (y * sh[1, c] + z * sh[2, c] + x * sh[3, c])
             light += h4 * sh[4, c] + h5 * sh[5, c] + h6 * sh[6, c] + h7 * sh[7, c] + h8 * sh[8, c]
             out[n, c] = albedo[n, c] * light
 
@@ -137,9 +135,9 @@ def _shade_points_backward(all_albedo, all_normals, all_sh, all_grad, all_to_alb
     bands, channels = sh.shape
     for n in range(first, last):
         x, y, z = normals[n, 0], normals[n, 1], normals[n, 2]
-        h[0], h[1], h[2], h[3] = _C0, _C1 * y, _C1 * z, _C1 * x
-        h[4], h[5], h[6] = _C2 * x * y, _C2 * y * z, _C3 * (3.0 * z * z - 1.0)
-        h[7], h[8] = _C2 * x * z, _C4 * (x * x - y * y)
+        h[0], h[1], h[2], h[3] = SH0, SH1 * y, SH1 * z, SH1 * x
+        h[4], h[5], h[6] = SH2 * x * y, SH2 * y * z, SH2_ZZ * (3.0 * z * z - 1.0)
+        h[7], h[8] = SH2 * x * z, SH2_XX * (x * x - y * y)
         gx, gy, gz = 0.0, 0.0, 0.0
         for c in range(channels):
             light = 0.0
@@ -148,9 +146,9 @@ def _shade_points_backward(all_albedo, all_normals, all_sh, all_grad, all_to_alb
                 light += h[k] * sh[k, c]
                 total[k, c] += h[k] * g
             to_albedo[n, c] = grad[n, c] * light
-            gx += g * (_C1 * sh[3, c] + _C2 * (y * sh[4, c] + z * sh[7, c]) + 2.0 * _C4 * x * sh[8, c])
-            gy += g * (_C1 * sh[1, c] + _C2 * (x * sh[4, c] + z * sh[5, c]) - 2.0 * _C4 * y * sh[8, c])
-            gz += g * (_C1 * sh[2, c] + _C2 * (y * sh[5, c] + x * sh[7, c]) + 6.0 * _C3 * z * sh[6, c])
+            gx += g * (SH1 * sh[3, c] + SH2 * (y * sh[4, c] + z * sh[7, c]) + 2.0 * SH2_XX * x * sh[8, c])
+            gy += g * (SH1 * sh[1, c] + SH2 * (x * sh[4, c] + z * sh[5, c]) - 2.0 * SH2_XX * y * sh[8, c])
+            gz += g * (SH1 * sh[2, c] + SH2 * (y * sh[5, c] + x * sh[7, c]) + 6.0 * SH2_ZZ * z * sh[6, c])
         to_normals[n, 0], to_normals[n, 1], to_normals[n, 2] = gx, gy, gz
     for k in range(bands):
         for c in range(channels):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from ..render.harmonics import SH0
+
 
 @dataclass(frozen=True)
 class Parameters:
@@ -47,7 +49,7 @@ class Parameters:
         translation = empty(3)
         translation[:, 2] = -1000.0
         sh = empty(9, 3)
-        sh[:, 0] = 1.0 / 0.282095  # so that band 0 alone shades with 1
+        sh[:, 0] = 1.0 / SH0  # so that band 0 alone shades with 1
         return cls(
             identity=empty(sizes["identity"]),
             expression=empty(sizes["expression"]),

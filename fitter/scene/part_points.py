@@ -65,12 +65,12 @@ def part_points(model: FaceModel) -> PartPoints:
     """The model's part points, made once per model. Deterministic."""
     cached = model.__dict__.get("_part_points")
     if cached is None:
-        cached = _make(model)
+        cached = make_part_points(model)
         object.__setattr__(model, "_part_points", cached)
     return cached
 
 
-def _make(model: FaceModel) -> PartPoints:
+def make_part_points(model: FaceModel) -> PartPoints:
     faces = model.faces.cpu().numpy()
     verts = model.verts.cpu().numpy()
     weight = model.part_weight.cpu().numpy()

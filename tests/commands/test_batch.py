@@ -18,6 +18,7 @@ from facefit.batch.steps import failure
 from facefit.batch.store import open_store
 from facefit.bundled import model_path
 from facefit.commands import cli
+from facefit.files.read_obj import read_obj_verts
 from facefit.photo.photo import read_photo
 
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
@@ -214,8 +215,7 @@ class TestReal:
             assert all((out / face["thumbnail"]).is_file() for face in records["two.JPG"]["faces"])
             assert (out / records["wall.png"]["thumbnail"]).is_file()
         for name in ("one_1.obj", "two_1.obj", "two_2.obj"):
-            one, other = (np.array([line.split()[1:4] for line in (out / name).read_text().splitlines()
-                                    if line.startswith("v ")], float) for out in outs)  # fmt: skip
+            one, other = (read_obj_verts(out / name)[0] for out in outs)
             assert np.abs(one - other).max() < 2e-4  # mm; the file has four digits
         assert not [path for out in outs for path in out.rglob(".*") if path.name != ".lock"]
 

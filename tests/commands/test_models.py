@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from PIL import Image
 
 from facefit.commands import cli
 from facefit.errors import ModelError
+from facefit.importers.read import READERS
 from facefit.model.catalogue import KINDS
 from facefit.model.model_file import load_model
 
@@ -38,13 +38,7 @@ def toy(monkeypatch):
             raise ModelError(f"{path}: No such file or directory")
         return "source"
 
-    monkeypatch.setitem(KINDS, "generic", replace(KINDS["generic"], reader="toy_reader:read"))
-    import sys
-    import types
-
-    module = types.ModuleType("toy_reader")
-    module.read = read
-    monkeypatch.setitem(sys.modules, "toy_reader", module)
+    monkeypatch.setitem(READERS, "generic", lambda: read)
     monkeypatch.setattr("facefit.importers.install.install_arrays", lambda source, **options: toy_arrays())
     return asked
 

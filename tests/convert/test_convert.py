@@ -11,8 +11,7 @@ from helpers.toy_model import jointed_arrays
 from scipy import sparse
 
 from facefit.anatomy.parts import LABEL
-from facefit.convert.convert import DIRECTIONS, convert, rest_offsets, surface_errors
-from facefit.convert.convert import _Shown as Shown
+from facefit.convert.convert import DIRECTIONS, Shown, convert, rest_offsets, surface_errors
 from facefit.convert.regions import LEFT_BALL, LOWER_LIP, NONE, NOSE, RIGHT_LID, SKIN, UPPER_LIP, oval, regions
 from facefit.convert.residual import FADE, folded_vertices, graph_laplacian, surface_offsets
 from facefit.convert.surface_fit import GroupedSurface

@@ -8,7 +8,7 @@ from facefit.anatomy.landmarks import INNER_LIP_PAIRS, LEFT_LID_PAIRS, RIGHT_LID
 from facefit.energies.eye_closure import relative_offset_energy
 from facefit.energies.landmark import calibrated_precision, landmark_energy, march_contour
 from facefit.energies.photometric import photometric_energy, photometric_energy_torch
-from facefit.energies.prior import activation_prior, gaussian_prior, gaze_prior, pose_prior
+from facefit.energies.prior import activation_prior, gaussian_prior, gaze_prior
 from facefit.energies.symmetry import albedo_symmetry
 
 
@@ -267,16 +267,6 @@ def test_gaze_prior():
     assert gaze_prior(together, turn=0.1, squint=0.05).item() == pytest.approx(2.0)
     assert gaze_prior(apart, turn=0.1, squint=0.05).item() == pytest.approx(2 * 16.0)
     assert torch.autograd.gradcheck(gaze_prior, random(2, 2, 2).requires_grad_(True))
-
-
-def test_pose_prior():
-    expected = torch.tensor([[0.0, 0.0, -500.0]], dtype=torch.float64)
-    rotvec = torch.tensor([[0.0, 0.2, 0.0]], dtype=torch.float64)
-    shifted = expected + torch.tensor([[0.0, 0.0, 50.0]], dtype=torch.float64)
-    assert pose_prior(rotvec, shifted, rotvec, expected, 0.1, 0.1).item() == pytest.approx(1.0)
-    assert pose_prior(rotvec, expected, 0 * rotvec, expected, 0.1, 0.1).item() == pytest.approx(4.0)
-    inputs = (random(2, 3).requires_grad_(True), (random(2, 3) - 5).requires_grad_(True))
-    assert torch.autograd.gradcheck(lambda r, t: pose_prior(r, t, random(2, 3, seed=1), expected), inputs)
 
 
 # --- closure and symmetry ---------------------------------------------------------------------------------------------

@@ -13,9 +13,10 @@ from PIL import Image
 from facefit.anatomy.landmarks import IBUG68, LANDMARKS7
 from facefit.anatomy.parts import LABEL
 from facefit.commands import cli
-from facefit.evaluate.benchmark_files import barycentric, realy_keypoints
+from facefit.evaluate.benchmark_files import realy_keypoints
 from facefit.evaluate.parts import parse_label_map, scored_parts, to_labels
 from facefit.evaluate.scan import error_colours, face_region
+from facefit.files.mesh_bytes import plain_obj
 from facefit.files.read_mesh import read_mesh
 from facefit.files.read_points import read_points
 from facefit.geometry.closest_point import ClosestPoint
@@ -271,8 +272,7 @@ def scan(folder, tmp_path_factory):
     np.savez(root / "scan.npz", verts=place(mesh.verts), faces=mesh.faces, landmarks7=place(points),
              upper=mesh.verts[:, 1] > 0, pickled=np.array([{"a": 1}], object))  # fmt: skip
     (root / "points.json").write_text(json.dumps({"landmarks": place(points).tolist()}))
-    lines = [f"v {x} {y} {z}" for x, y, z in place(mesh.verts)] + [f"f {a} {b} {c}" for a, b, c in mesh.faces + 1]
-    (root / "scan.obj").write_text("\n".join(lines))
+    (root / "scan.obj").write_bytes(plain_obj(place(mesh.verts), mesh.faces))
     return root
 
 
@@ -532,13 +532,6 @@ def test_realy_wants_numbers_and_one_fit_a_photo(folder, toy, tmp_path):
     (tmp_path / "b.json").write_text(json.dumps(document))
     assert "expects names as 1 or 1_2" in run("export-realy", tmp_path, "-o", tmp_path / "out", "--model", toy, code=4)
     assert not (tmp_path / "out").exists()
-
-
-def test_barycentric_weights():
-    corners = np.array([[[0, 0, 0], [2, 0, 0], [0, 4, 0]]], float).repeat(3, 0)
-    weights = barycentric(corners, np.array([[0.5, 1, 0], [2, 0, 0], [-1, -1, 0.0]]))
-    assert np.allclose(weights[0], [0.5, 0.25, 0.25]) and np.allclose(weights[1], [0, 1, 0])
-    assert (weights >= 0).all() and np.allclose(weights.sum(1), 1)
 
 
 # ---------------------------------------------------------------- the group

@@ -95,7 +95,7 @@ def test_first_pose_of_the_mean_face(model, rotvec):
     translation = torch.tensor([[15.0, -25.0, -1000.0]])
     points = to_camera_space(model.verts[None], pose, translation)
     rotation, at = first_pose(model, project_landmarks(model, points, CAMERA, None), CAMERA)
-    turn = rotation_vector((rotation_matrix(rotation) @ rotation_matrix(pose).mT).double()).norm()
+    turn = rotation_vector(rotation @ rotation_matrix(pose).mT.double()).norm()
     assert math.degrees(turn) < 4
     assert (at - translation).norm() < 60 and (at - translation)[0, :2].norm() < 5
 
@@ -244,10 +244,10 @@ def test_the_cpu_steps_equal_their_batched_twin(model, config, monkeypatch):
         number = dataclasses.replace(config, landmark_iterations=iterations)
         found = []
         for run in (solver._run_cpu, solver._run):
-            pose, at = first_pose(model, landmarks, cameras(2))
+            pose, at = (value.float() for value in first_pose(model, landmarks, cameras(2)))
             with torch.no_grad():
                 known = torch.zeros(2, solver.landmark_basis.shape[2])
-                found.append(run(rotation_matrix(pose), at, known, landmarks, confidence, cameras(2), number, ()))
+                found.append(run(pose, at, known, landmarks, confidence, cameras(2), number, ()))
         (r, t, c), (r2, t2, c2) = found
         assert (r - r2).abs().max() < 1e-4 and (t - t2).abs().max() < 0.5  # mm along the ray of a far camera
         one, two = (model.shape(v[:, : identity.shape[1]], v[:, identity.shape[1] :]) for v in (c, c2))

@@ -9,7 +9,6 @@ from facefit.geometry.camera import (
     DEFAULT_FOCAL_PER_SIDE,
     Camera,
     WindowTransform,
-    clip_to_pixels,
     project,
     to_camera_space,
     to_clip_space,
@@ -52,13 +51,19 @@ def test_positive_yaw_turns_the_nose_to_the_viewers_right_and_positive_pitch_dow
     assert torch.allclose(to_camera_space(nose, pitch, nowhere), points((0.0, -1.0, 0.0)), atol=1e-6)
 
 
+def pixels_of(clip: torch.Tensor, size: int) -> torch.Tensor:
+    """Where a renderer draws clip coordinates (B, N, 4) in a picture of size x size pixels."""
+    ndc = clip[..., :2] / clip[..., 3:]
+    return torch.stack([(ndc[..., 0] + 1) * (size / 2), (1 - ndc[..., 1]) * (size / 2)], -1)
+
+
 def test_clip_space_and_pixels_agree_with_the_projection(camera):
     torch.manual_seed(0)
     size = 200
     at = torch.randn(1, 50, 3, dtype=torch.float64) * 60 + torch.tensor([0, 0, -500.0])
     wide = Camera(camera.focal.double(), camera.centre.double() / 3)
     clip = to_clip_space(at, wide, size)
-    assert torch.allclose(clip_to_pixels(clip, size), project(at, wide), atol=1e-9)
+    assert torch.allclose(pixels_of(clip, size), project(at, wide), atol=1e-9)
     assert torch.allclose(clip[..., 3], -at[..., 2])
 
 
@@ -70,7 +75,7 @@ def test_corners_of_the_picture_in_ndc():
     ndc = clip[..., :3] / clip[..., 3:]
     assert torch.allclose(ndc[0, 0, :2], torch.tensor([-1.0, 1.0]))  # the top left corner is (-1, +1) and pixel (0, 0)
     assert torch.allclose(ndc[0, 1, :2], torch.tensor([1.0, -1.0]))
-    assert torch.allclose(clip_to_pixels(clip, 100)[0, :2], torch.tensor([[0.0, 0.0], [100.0, 100.0]]))
+    assert torch.allclose(pixels_of(clip, 100)[0, :2], torch.tensor([[0.0, 0.0], [100.0, 100.0]]))
     assert torch.allclose(ndc[0, 2:, 2], torch.tensor([-1.0, 1.0]), atol=1e-5)  # near and far plane
 
 

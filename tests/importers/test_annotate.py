@@ -8,6 +8,7 @@ from helpers.toy_model import toy_arrays
 from facefit.anatomy.landmarks import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.rotation import rotation_matrix
+from facefit.geometry.triangles import vertex_normals
 from facefit.importers.annotate import annotate_landmarks, annotate_parts, to_rims
 from facefit.importers.contour import contour_rows
 from facefit.importers.photograph import (
@@ -19,7 +20,6 @@ from facefit.importers.photograph import (
     photograph,
     surface_points,
     turned,
-    vertex_normals,
 )
 from facefit.observe.faces import DetectedFace
 from facefit.observe.segment.contract import Segmentation

@@ -135,12 +135,12 @@ def test_the_same_seed_gives_the_same_numbers(toy, monkeypatch):
 def test_statistical_expressions_and_jaws_vary_too():
     from helpers.toy_model import jointed_arrays
 
-    from facefit.importers.calibrate import _expression, random_joints
+    from facefit.importers.calibrate import draw_expression, random_joints
     from facefit.model.model_file import from_arrays
 
     model = from_arrays(jointed_arrays() | {"expression_kind": np.str_("gaussian")})
     rng = np.random.default_rng(0)
-    rows = np.stack([_expression(model, rng) for _ in range(200)])
+    rows = np.stack([draw_expression(model, rng) for _ in range(200)])
     assert rows.shape == (200, 3) and rows.min() < -0.5 and rows.std() == pytest.approx(0.7, abs=0.1)
     turns = np.stack([random_joints(model, rng).numpy()[0] for _ in range(100)])
     assert turns[:, 2, 0].min() == 0 and 0.1 < turns[:, 2, 0].max() < 1  # jaws open and do not bite through the head

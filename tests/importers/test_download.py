@@ -97,10 +97,12 @@ def test_gits_name_of_a_file(tmp_path):
 
 
 def test_what_can_be_downloaded_is_what_the_reader_reads():
-    from facefit.importers.readers.ict import published_files
+    from facefit.importers.readers.ict import EXPRESSIONS, IDENTITY
 
     files = expected_files(KINDS["ict"].download)
-    assert tuple(files) == published_files() and all(len(value) == 64 + 7 for value in files.values())
+    read = ("generic_neutral_mesh", *(f"identity{k:03d}" for k in range(IDENTITY)), *EXPRESSIONS)
+    assert tuple(files) == tuple(f"{name}.obj" for name in read)
+    assert all(len(value) == 64 + 7 for value in files.values())
     for kind in KINDS.values():
         if kind.download is not None:
             assert kind.download.base.startswith("https://") and kind.download.base.endswith("/")

@@ -11,7 +11,7 @@ from helpers.toy_model import subdivided, toy_arrays
 
 from facefit.errors import ModelError
 from facefit.model.face_model import FaceModel
-from facefit.model.model_file import from_arrays, load_model, save_arrays, upsample
+from facefit.model.model_file import from_arrays, load_model, save_arrays
 
 ARRAYS = sorted(toy_arrays())
 NUMBERS = [name for name in ARRAYS if toy_arrays()[name].dtype.kind == "f"]
@@ -187,12 +187,6 @@ def test_a_subdivided_model_equals_its_dense_form():
         assert torch.allclose(getattr(one, name), getattr(two, name), atol=1e-6), name
     identity, expression = torch.randn(2, 4), torch.rand(2, 3)
     assert torch.allclose(one.shape(identity, expression), two.shape(identity, expression), atol=1e-4)
-
-
-def test_upsampling_by_hand():
-    value = np.array([[0.0, 0, 0], [4, 0, 8]])
-    out = upsample(value, np.array([[1, 0], [0, 1]]), np.array([[1.0, 0], [0.75, 0.25]]))
-    assert out.tolist() == [[4, 0, 8], [1, 0, 2]]
 
 
 @pytest.mark.parametrize("damage", ["range", "shape", "nan", "alone", "index type"])

@@ -17,7 +17,6 @@ import facefit.files.outputs
 from facefit.errors import OutputError
 from facefit.fit.result import FitResult
 from facefit.geometry.camera import project
-from facefit.geometry.triangles import vertex_normals
 from facefit.output.document import load_parameters, reproject
 from facefit.output.morph_targets import look_gaze, morph_targets
 from facefit.output.write import output_paths, write_result
@@ -246,16 +245,6 @@ def test_eye_look_targets_turn_the_eyeballs(toy_model):
     moved = np.abs(targets).max(2) > 1e-3
     assert moved[0, 100:140].any() and not moved[1:, 100:140].any()
     np.testing.assert_allclose(base + np.tensordot(weights, targets, 1), result.verts, atol=1e-9)
-
-
-def test_vertex_normals_of_a_tent():
-    verts = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, -3], [9, 9, 9]], float)
-    faces = np.array([[0, 1, 2], [0, 3, 1]])  # areas 0.5 and 1.5, towards +z and -y... by the right-hand rule
-    normals = vertex_normals(verts, faces)
-    np.testing.assert_allclose(normals[2], (0, 0, 1))
-    np.testing.assert_allclose(normals[3], np.cross([0, 0, -3], [1, 0, 0]) / 3)
-    np.testing.assert_allclose(normals[0], np.array([0, -3, 1]) / np.sqrt(10))
-    np.testing.assert_allclose(normals[4], (0, 0, 1))  # in no triangle
 
 
 def test_a_failure_leaves_what_was_there_before(result, tmp_path, monkeypatch):

@@ -41,10 +41,10 @@ def test_every_part_has_points_and_they_lie_on_it(toy_model, points):
 
 
 def test_made_once_and_always_the_same(toy_model, points):
-    from facefit.scene.part_points import _make
+    from facefit.scene.part_points import make_part_points
 
     assert part_points(toy_model) is points
-    again = _make(toy_model)
+    again = make_part_points(toy_model)
     assert torch.equal(again.corners, points.corners) and torch.equal(again.bary, points.bary)
 
 

@@ -8,7 +8,18 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from facefit.anatomy.landmarks import FACE_OVAL, LEFT_BROW, LEFT_EYE, LIPS_OUTER, MIRROR, NOSE, RIGHT_BROW, RIGHT_EYE
+from facefit.anatomy.landmarks import (
+    CHIN,
+    FACE_OVAL,
+    FOREHEAD,
+    LEFT_BROW,
+    LEFT_EYE,
+    LIPS_OUTER,
+    MIRROR,
+    NOSE,
+    RIGHT_BROW,
+    RIGHT_EYE,
+)
 from facefit.anatomy.parts import LABEL, LABELS
 from facefit.observe.segment.face_crops import (
     CLASS_LABEL,
@@ -63,7 +74,7 @@ NONE = Augmentation(turn=0, zoom=0, shift=0, occluder=0, background=0, grey=0, h
 def disturbed(landmarks: np.ndarray, rng: np.random.Generator, how: Augmentation) -> np.ndarray:
     """Landmarks with the errors of a detector: a similarity of all, a shift and stretch of each part, noise."""
     points = landmarks.astype(np.float64)
-    height = float(np.hypot(*(points[10] - points[152])))
+    height = float(np.hypot(*(points[FOREHEAD] - points[CHIN])))
     error = how.landmark * height
     centre = points.mean(0)
     points = points + rng.normal(0, error, 2) + (points - centre) * rng.normal(0, how.landmark, 2)

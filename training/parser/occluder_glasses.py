@@ -9,6 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from facefit.anatomy.landmarks import EYE_CORNERS, NOSE_TIP
 from facefit.anatomy.parts import LABEL
 from training.parser.backgrounds import random_color
 from training.parser.occluder_layer import FaceFrame, Layer, bright_colors, fill, smooth_outline, strokes
@@ -34,7 +35,7 @@ def draw_glasses(image: np.ndarray, labels: np.ndarray, frame: FaceFrame, rng: n
     tall = lens_width * rng.uniform(0.72, 1.05)
     drop = rng.uniform(-0.01, 0.07) * frame.size
     outlines, inner, outer = [], [], []
-    for eye, sign in (((33, 133), -1.0), ((362, 263), 1.0)):
+    for eye, sign in ((EYE_CORNERS[:2], -1.0), (EYE_CORNERS[2:], 1.0)):
         corner = frame.landmarks[list(eye)]
         middle = corner.mean(0) + frame.down * drop
         # the eye's own width tells how far this half of the face is turned away
@@ -62,7 +63,7 @@ def draw_glasses(image: np.ndarray, labels: np.ndarray, frame: FaceFrame, rng: n
     lift = frame.down * tall * rng.uniform(0.05, 0.3)
     curves.append(np.stack([inner[0], (inner[0] + inner[1]) / 2 - lift, inner[1]]))
     for side, ear in enumerate((127, 356)):
-        away = (frame.landmarks[ear] - frame.landmarks[1]) @ frame.right * (-1.0 if side == 0 else 1.0)
+        away = (frame.landmarks[ear] - frame.landmarks[NOSE_TIP]) @ frame.right * (-1.0 if side == 0 else 1.0)
         if away > 0.12 * frame.size:  # the temple piece on the side that is turned to the viewer
             curves.append(np.stack([outer[side], frame.landmarks[ear] - frame.down * 0.02 * frame.size]))
     mask = strokes(frame.side, curves, max(1.0, thickness), 0.4)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from facefit.anatomy.landmarks import CHIN, FOREHEAD, IRISES, LEFT_MOUTH_CORNER, OUTER_EYE_CORNERS, RIGHT_MOUTH_CORNER
 from facefit.anatomy.parts import LABEL
 from training.parser.backgrounds import random_color
 
@@ -35,17 +36,17 @@ class FaceFrame:
 
     @classmethod
     def of(cls, landmarks: np.ndarray, side: int) -> FaceFrame:
-        down = landmarks[152] - landmarks[10]
+        down = landmarks[CHIN] - landmarks[FOREHEAD]
         height = float(np.hypot(*down))
         down = down / max(height, 1e-6)
         right = np.array([down[1], -down[0]])
-        width = float(np.ptp(landmarks[:468] @ right))
-        centre = landmarks[[33, 263, 61, 291]].mean(0)
+        width = float(np.ptp(landmarks[: IRISES.start] @ right))
+        centre = landmarks[[*OUTER_EYE_CORNERS, RIGHT_MOUTH_CORNER, LEFT_MOUTH_CORNER]].mean(0)
         return cls(landmarks, centre, right, down, max(height, width, 8.0), side)
 
     def reach(self) -> tuple[float, float]:
         """How far the face goes to the viewer's left (negative) and right of its centre, in shares of its size."""
-        across = (self.landmarks[:468] - self.centre) @ self.right / self.size
+        across = (self.landmarks[: IRISES.start] - self.centre) @ self.right / self.size
         return float(across.min()), float(across.max())
 
     def at(self, x: float, y: float) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from facefit.anatomy.landmarks import FACE_OVAL
+from facefit.anatomy.landmarks import CHIN, FACE_OVAL, NOSE_TIP
 from facefit.anatomy.parts import LABEL
 from training.parser.backgrounds import image_noise, noise_texture, random_color
 from training.parser.occluder_layer import FaceFrame, Layer, bezier, bright_colors, fill, smooth_outline, strokes
@@ -134,7 +134,7 @@ def draw_mask(frame: FaceFrame, rng: np.random.Generator) -> list[Layer]:
     side, points = frame.side, frame.landmarks
     top = points[rng.choice([197, 195, 5, 4])] if rng.random() < 0.85 else points[[2, 0]].mean(0)
     jaw = points[list(_JAW)]
-    middle = points[[152, 4]].mean(0)
+    middle = points[[CHIN, 4]].mean(0)
     jaw = middle + (jaw - middle) * np.array(rng.uniform(0.98, 1.1))
     jaw = jaw + frame.down * frame.size * rng.uniform(-0.02, 0.05)
     jaw = jaw[int(rng.integers(0, 3)) :]
@@ -156,7 +156,7 @@ def draw_mask(frame: FaceFrame, rng: np.random.Generator) -> list[Layer]:
     layers = [Layer(color.astype(np.float32), mask, _OCCLUDER)]
     loops = []
     for corner, ear, sign in ((jaw[-1], 127, -1.0), (jaw[0], 356, 1.0)):
-        if (points[ear] - points[1]) @ frame.right * sign > 0.12 * frame.size:
+        if (points[ear] - points[NOSE_TIP]) @ frame.right * sign > 0.12 * frame.size:
             loops.append(np.stack([corner, points[ear] + 0.03 * frame.size * sign * frame.right]))
     if loops:
         loop = strokes(side, loops, max(1.0, 0.012 * frame.size))

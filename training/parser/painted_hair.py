@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from facefit.anatomy.parts import LABEL
+from facefit.compute.smoothstep import smoothstep
 from training.parser.backgrounds import noise_texture, sample_noise
 from training.parser.heads import SKIN, Head
 
@@ -116,8 +117,7 @@ def hair_shell(head: Head, verts: np.ndarray, style: Hairstyle) -> tuple[np.ndar
         noise_texture(1.6, 9), (angle * 85 * 6 * grain + style.start[0])[:, None],
         (head.paint[:, 1] * 6 * grain + style.start[1])[:, None],
     )[:, 0]  # fmt: skip
-    rise = np.clip(height / max(8.0, style.thickness), 0, 1)
-    rise = rise * rise * (3 - 2 * rise)
+    rise = smoothstep(height / max(8.0, style.thickness))
     offset = np.where(height > 0, 0.6 + style.thickness * rise * np.clip(1 + 0.35 * lumps, 0.3, 2), -2.0)
     if not style.covers_ears:
         offset = np.where(head.ear > 0.05, -2.0, offset)

@@ -10,7 +10,8 @@ import torch
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.camera import Camera, project, to_clip_space
 from facefit.render import load_renderer
-from facefit.render.lighting import sh_basis, vertex_normals
+from facefit.render.harmonics import SH0, sh_basis
+from facefit.render.lighting import vertex_normals
 from training.parser.backgrounds import draw_background, image_noise
 from training.parser.heads import MOUTH, SKIN, TEETH, Head, lit_share, turn
 from training.parser.painted_hair import draw_wisps, hair_shell, paint_hair, random_hairstyle
@@ -194,7 +195,7 @@ def _light(albedo, normal, gloss, openness, shadow, light, rng) -> np.ndarray:
     warmth = 1 + rng.normal(0, 0.08) * np.array([1, 0, -1], np.float32)
     sky = rng.uniform(0.12, 0.35) if hard else rng.uniform(0.45, 0.9)
     sh = np.zeros((9, 3), np.float32)
-    sh[0] = 1 / 0.282095
+    sh[0] = 1 / SH0
     sh[1:4] = rng.normal(0, 0.35, (3, 1)) + rng.normal(0, 0.05, (3, 3))
     sh[1] += 0.3
     sh[4:] = rng.normal(0, 0.12, (5, 1))

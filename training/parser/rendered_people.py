@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facefit.anatomy.landmarks import IRISES
 from facefit.observe.detector import NetworkDetector
 from facefit.observe.faces import LandmarkDetector
 from facefit.observe.views import View, attempts
@@ -91,7 +92,7 @@ def render_sample(
     if not faces:
         return None
     landmarks = faces[0].landmarks
-    error = np.linalg.norm(landmarks[:468] - shot.landmarks[:468], axis=1).mean()
+    error = np.linalg.norm(landmarks[: IRISES.start] - shot.landmarks[: IRISES.start], axis=1).mean()
     if error > _TRUSTED * faces[0].size:
         return None
     window = crop_window(landmarks, SIDE, WINDOW_MARGIN * looseness)

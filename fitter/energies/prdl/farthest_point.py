@@ -38,7 +38,7 @@ def farthest_points(points: np.ndarray, count: int) -> np.ndarray:
     columns = int(cells[:, 0].max()) + 1
     cell = cells[:, 1] * columns + cells[:, 0]
     by_cell = np.argsort(cell, kind="stable")
-    occupied, start = np.unique(cell[by_cell], return_index=True)
+    _, start = np.unique(cell[by_cell], return_index=True)
     x, y = np.ascontiguousarray(ordered[:, 0]), np.ascontiguousarray(ordered[:, 1])
     box = np.stack([reduce.reduceat(v[by_cell], start) for v in (x, y) for reduce in (np.minimum, np.maximum)], 1)
     newest = ((ordered - ordered.mean(0)) ** 2).sum(1).argmin()

@@ -27,6 +27,7 @@ from ...anatomy.parts import PARTS
 from . import cpu as prdl_cpu
 from .chunked import PrdlChunked, anchor_grid
 from .contract import STATISTICS, PrdlSelection, PrdlTargets
+from .load import load_prdl_triton
 from .rows import PrdlRows
 
 
@@ -71,9 +72,7 @@ def prdl_part_energies(
     points = selection.points(pixels)
     wanted = tuple(name in statistics for name in STATISTICS)
     if isinstance(selection, PrdlRows):
-        from .triton import PrdlTriton
-
-        return PrdlTriton.apply(points, selection.bound, targets, wanted, huber)
+        return load_prdl_triton().apply(points, selection.bound, targets, wanted, huber)
     if points.device.type == "cpu":
         parts = prdl_cpu.PrdlCpu.apply(points, selection.offset, targets, wanted, huber)
     else:

@@ -6,7 +6,6 @@ its points in front, part by part, and the device alone knows where each part en
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,15 +14,11 @@ from torch import Tensor
 
 from ...anatomy.parts import PARTS
 from ...compute.mailbox import device_index
+from .load import load_farthest_of_rows
 
 COUNT = len(PARTS)
 CELL = 8  # pixels; points are sorted by cells of this side, so that blocks of points lie close together
 GRID = 32  # steps per pixel on which points are thinned: whole numbers, so that ties do not hang on rounding
-
-
-def fused(device: torch.device) -> bool:
-    """Whether PRDL runs in Triton there."""
-    return device.type == "cuda" and importlib.util.find_spec("triton") is not None
 
 
 @dataclass(frozen=True)
@@ -57,14 +52,12 @@ def group_rows(keep: Tensor, part: Tensor, pixels: Tensor, share: float) -> Prdl
         keep: (B, N) bool; part: (N,) index into PARTS; pixels: (B, N, 2) window pixels.
         share: of a part's points that stays, in (0, 1].
     """
-    from .farthest_triton import farthest_of_rows
-
     number = torch.where(keep, part, COUNT)  # (B, N)
     whole = torch.where(keep[..., None], pixels * GRID, 0.0).round().to(torch.int32)
     order, bound = _sorted(number, whole[..., 1], whole[..., 0])
     sizes = bound.diff(dim=1)
     wanted = (sizes * share).round().clamp_min(1).minimum(sizes)
-    taken = farthest_of_rows(whole.gather(1, order[..., None].expand(-1, -1, 2)), bound, wanted)
+    taken = load_farthest_of_rows()(whole.gather(1, order[..., None].expand(-1, -1, 2)), bound, wanted)
     number = torch.where(taken, number.gather(1, order), COUNT)
     cell = (whole // (GRID * CELL)).gather(1, order[..., None].expand(-1, -1, 2))
     again, bound = _sorted(number, cell[..., 1], cell[..., 0])

@@ -9,8 +9,9 @@ from ...anatomy.parts import PARTS
 from . import cpu as prdl_cpu
 from .contract import SKIN, SKIN_POINTS, PrdlTargets
 from .farthest_point import farthest_points
+from .load import fused
 from .mask_distance import mask_extremes, mask_means, mask_points
-from .rows import fused
+from .targets_device import device_targets
 
 
 def prdl_targets(part_masks: Tensor, skin_points: int | None = SKIN_POINTS) -> PrdlTargets:
@@ -28,8 +29,6 @@ def prdl_targets(part_masks: Tensor, skin_points: int | None = SKIN_POINTS) -> P
     if part_masks.ndim != 4 or part_masks.shape[1] < len(PARTS) or part_masks.shape[2] != part_masks.shape[3]:
         raise ValueError(f"part_masks have shape {tuple(part_masks.shape)}; expected (B, >= {len(PARTS)}, S, S)")
     if fused(part_masks.device):
-        from .targets_device import device_targets
-
         descriptors, cells, count = device_targets(part_masks[:, : len(PARTS)].detach() > 0.5, skin_points)
         return PrdlTargets(descriptors, cells, count)
     batch, size = part_masks.shape[0], part_masks.shape[2]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...anatomy.parts import PARTS
 from .cpu import CELL
+from .load import load_farthest_of_rows
 
 SKIN = PARTS.index("skin")
 CHUNK = 1 << 28  # bytes of an intermediate array
@@ -47,15 +48,13 @@ def device_targets(masks: Tensor, skin_points: int | None) -> tuple[Tensor, Tens
 
 def _thinned(mask: Tensor, number: int) -> Tensor:
     """(B, S, S) bool with at most `number` pixels that lie as far from one another as possible."""
-    from .farthest_triton import farthest_of_rows
-
     batch, size = mask.shape[:2]
     flat = mask.reshape(batch, -1)
     order = (~flat).long().argsort(dim=1, stable=True)  # the mask's pixels first, row by row
     places = torch.stack([order % size, order // size], -1).to(torch.int32)
     count = flat.sum(1, keepdim=True)
     bound = torch.cat([torch.zeros_like(count), count], 1)
-    taken = farthest_of_rows(places, bound, count.clamp_max(number))
+    taken = load_farthest_of_rows()(places, bound, count.clamp_max(number))
     return torch.zeros_like(flat).scatter(1, order, taken).reshape(mask.shape)
 
 

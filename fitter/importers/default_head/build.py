@@ -18,6 +18,7 @@ from ...bundled import model_path
 from ...geometry.subdivide import padded
 from ...model.model_file import FORMAT, from_arrays, save_arrays
 from ...observe.detector import load_detector
+from ...observe.segment.load import load_segmenter
 from .. import skin
 from ..annotate import annotate_landmarks, neutral_looks, part_weights
 from ..calibrate import calibrate_detector
@@ -38,7 +39,6 @@ IDENTITY = 100
 
 SMOOTH_MODES = 20
 
-GAZE_UNITS = ("eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp")
 
 
 def control_weights(geometry: Geometry, face: np.ndarray, bary: np.ndarray) -> np.ndarray:
@@ -51,8 +51,6 @@ def control_weights(geometry: Geometry, face: np.ndarray, bary: np.ndarray) -> n
 
 def build(detector=None, segmenter=None) -> tuple[dict[str, np.ndarray], str]:
     """-> arrays of the model file and the table of anthropometry as text."""
-    from ...observe.segment.load import load_segmenter
-
     detector = detector or load_detector()
     # renders show no hair, hands or glasses: the landmark polygons say all there is to say, and where skin ends
     segmenter = segmenter or load_segmenter("polygons")

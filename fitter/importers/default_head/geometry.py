@@ -11,7 +11,6 @@ from ...geometry.subdivide import catmull_clark, linear, triangulate
 from ...geometry.unwrap import boundary_loops, unwrap_disc
 from .makehuman import BaseMesh
 
-SMALL_PIECES = ("mouth", "tongue", "upper_teeth", "lower_teeth", "right_eye", "left_eye")
 STRIP = 0.12  # share of the texture's height kept for the small pieces
 MARGIN = 0.004  # free texels around each piece: four at 1024
 

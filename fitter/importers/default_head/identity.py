@@ -47,14 +47,16 @@ def _pairs(sliders: list[Slider]) -> list[tuple[int, int]]:
     return [(i, number["r-" + s.name[2:]]) for i, s in enumerate(sliders) if s.name.startswith("l-")]
 
 
-def _draw(population: Population, pairs: list[tuple[int, int]], count: int, rng: np.random.Generator) -> np.ndarray:
+def draw_values(
+    population: Population, pairs: list[tuple[int, int]], count: int, rng: np.random.Generator
+) -> np.ndarray:
     unit = rng.standard_normal((count, len(population.mean)))
     for left, right in pairs:
         unit[:, right] = WITHIN_PAIR * unit[:, left] + np.sqrt(1 - WITHIN_PAIR**2) * unit[:, right]
     return np.clip(population.mean + unit * population.deviation, -1, 1)
 
 
-def _shapes(values: np.ndarray, sliders: list[Slider]) -> np.ndarray:
+def shape_of_values(values: np.ndarray, sliders: list[Slider]) -> np.ndarray:
     positive = np.stack([s.positive for s in sliders]).reshape(len(sliders), -1)
     negative = np.stack([-s.positive if s.negative is None else s.negative for s in sliders]).reshape(len(sliders), -1)
     flat = np.maximum(values, 0) @ positive + np.maximum(-values, 0) @ negative
@@ -113,7 +115,7 @@ def sample_people(
         target = np.array([s.men if male else s.women for s in SURVEYS.values()])
         population = calibrate(base, sliders, macro[:400], ruler, target)
         logger.info("%s: heads scaled by %.3f", "men" if male else "women", population.scale)
-        shape = base + macro + _shapes(_draw(population, pairs, per_sex, rng), sliders)
+        shape = base + macro + shape_of_values(draw_values(population, pairs, per_sex, rng), sliders)
         people.append(population.scale * shape)
     people = np.concatenate(people)
     return people, ruler.measure(people)

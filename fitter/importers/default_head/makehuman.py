@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import ModelError
+from ...geometry.mesh_graph import connected_pieces, polygon_sides
 
 MM_PER_UNIT = 100.0  # MakeHuman works in decimetres
 NECK_CUT = 5.93  # decimetres, in the base mesh: where the neck is narrowest, above the shoulders
@@ -79,12 +80,8 @@ def _read_base() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.nda
 
 
 def _islands(uv_quads: np.ndarray, count: int) -> np.ndarray:
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    a, b = uv_quads[:, :3].ravel(), uv_quads[:, 1:].ravel()
-    _, label = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(count, count)), directed=False)
-    return label[uv_quads[:, 0]]
+    """(Q,) number of the piece of the texture layout that each quad lies on."""
+    return connected_pieces(polygon_sides(uv_quads), count)[uv_quads[:, 0]]
 
 
 def read_head() -> BaseMesh:
@@ -135,7 +132,7 @@ def read_head() -> BaseMesh:
 
 def _neck_cut(verts: np.ndarray, quads: np.ndarray) -> dict[str, np.ndarray]:
     """For each neck vertex below the cut: the neighbour above to which it is drawn, and how far (see BaseMesh)."""
-    edges = np.concatenate([np.stack([quads[:, k], quads[:, (k + 1) % 4]], 1) for k in range(4)])
+    edges = polygon_sides(quads)
     edges = np.concatenate([edges, edges[:, ::-1]])
     low, high = verts[edges[:, 0], 1], verts[edges[:, 1], 1]
     edges = edges[(low < NECK_CUT) & (high >= NECK_CUT)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...anatomy.landmarks import LEFT_BROW, LIPS_OUTER, RIGHT_BROW
+from ...anatomy.landmarks import CHIN, LEFT_BROW, LEFT_SIDE, LIPS_OUTER, NOSE_BASE, RIGHT_BROW, RIGHT_SIDE
 from .. import skin
 from .geometry import Geometry
 from .makehuman import BaseMesh
@@ -45,7 +45,7 @@ def paint_masks(base: BaseMesh, geometry: Geometry, verts: np.ndarray, points: n
     group = geometry.vertex_group
     shell = np.isin(group, ("skin", "neck"))
     _, angle = eye_angles(base, geometry, verts)
-    front = shell & (verts[:, 2] > points[[234, 454], 2].mean() - 15)
+    front = shell & (verts[:, 2] > points[[RIGHT_SIDE, LEFT_SIDE], 2].mean() - 15)
 
     def region(loop: tuple[int, ...], grow: float, width: float) -> np.ndarray:
         distance = inside_loop(verts[:, :2], points[list(loop), :2])
@@ -60,9 +60,9 @@ def paint_masks(base: BaseMesh, geometry: Geometry, verts: np.ndarray, points: n
     wet = np.where(mouth_piece, soft(depth - 7.0, 4.0) * (lip_groove < 40), 0)
     lips = np.maximum(lips, wet)
     mouth_y = points[[13, 14], 1].mean()
-    chin, nose_base = points[152, 1], points[2, 1]
+    chin, nose_base = points[CHIN, 1], points[NOSE_BASE, 1]
     beard = np.where(front, soft(verts[:, 1] - (nose_base - 3), 6) * soft(-(verts[:, 1] - (chin - 18)), 8), 0)
-    sides = np.abs(verts[:, 0]) / (abs(points[234, 0]) * 0.9)
+    sides = np.abs(verts[:, 0]) / (abs(points[RIGHT_SIDE, 0]) * 0.9)
     cheek_line = mouth_y + 22 * np.clip(sides, 0, 1) ** 2 + 4
     beard *= np.where(np.abs(verts[:, 0]) > 32, soft(verts[:, 1] - cheek_line, 10), 1) * (1 - lips)
     cheeks = [points[[50, 205]].mean(0), points[[280, 425]].mean(0), points[4]]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...errors import ModelError
 from ...model.source import SourceModel
+from .basel_hdf5 import read_basel_hdf5
 from .bfm2009 import read_bfm2009
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -30,7 +31,5 @@ def read_bfm(path: Path) -> SourceModel:
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from None
     if start == HDF5_MAGIC:
-        from .basel_hdf5 import read_basel_hdf5
-
         return read_basel_hdf5(path)
     return read_bfm2009(path)

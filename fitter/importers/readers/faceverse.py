@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...anatomy.landmarks import CHIN, LEFT_OUTER_CORNER, NOSE_TIP, RIGHT_OUTER_CORNER
 from ...errors import ModelError
 from ...files.safe_pickle import load_object_npy
 from ...files.untrusted import array, basis, read_bytes, read_npz, reading, require, sha256
@@ -29,7 +30,10 @@ OUTER_EYE_CORNERS_MM = 90.0
 BLENDSHAPES = 52  # as many as Apple defines
 
 # Landmarks of the two sets that the versions carry: right and left outer eye corner, chin, nose tip.
-_LANDMARKS = {"mediapipe_keypoints": (33, 263, 152, 1), "keypoints": (36, 45, 8, 30)}
+_LANDMARKS = {
+    "mediapipe_keypoints": (RIGHT_OUTER_CORNER, LEFT_OUTER_CORNER, CHIN, NOSE_TIP),
+    "keypoints": (36, 45, 8, 30),
+}
 _NEEDED = ("meanshape", "idBase", "meantex", "texBase", "tri")
 _OPTIONAL = (
     "exBase_52", "exBase", "exp_name_list_52", "exp_name_list", "mediapipe_keypoints", "keypoints", "ver_inds",

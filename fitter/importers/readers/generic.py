@@ -5,7 +5,7 @@ with the template's vertices in the template's order. A component is the differe
 mesh shows is one standard deviation, what an expression mesh shows is activation 1. `model.json` holds what OBJ files
 cannot say; every entry may be left out.
 
-Npz: `verts`, `faces`, `identity_basis`, `expression_basis` and what else NPZ_KEYS names.
+Npz: `verts`, `faces`, `identity_basis`, `expression_basis` and what `_OPTIONAL` names.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ _OPTIONAL = (
     "identity_std", "expression_std", "expression_names", "albedo_mean", "albedo_basis", "albedo_std", "uv", "uv_faces",
     "eyeball", "label_hint", "name", "version", "license", "unit", "axes", "expression_kind",
 )  # fmt: skip
-NPZ_KEYS = (*_NEEDED, *_OPTIONAL)
 
 
 def read_generic(path: Path, blendshapes: Path | None = None) -> SourceModel:

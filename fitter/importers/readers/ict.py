@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import ModelError
+from ...geometry.subdivide import triangulate
 from ...model.source import SourceModel
 
 MM_PER_UNIT = 10.0
@@ -218,8 +219,6 @@ def _faces(lines: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
 
 def _triangles(quads: np.ndarray, uv_quads: np.ndarray, verts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(F, 3) triangles, (F, 3) texture triangles, (F,) row each came from; quads are cut along the shorter diagonal."""
-    from ...geometry.subdivide import triangulate
-
     whole = quads[:, 3] >= 0
     cut, corner = triangulate(quads[whole], verts)
     owner = np.repeat(np.flatnonzero(whole), 2)
@@ -245,11 +244,3 @@ def _atlas(uv: np.ndarray, uv_faces: np.ndarray, material: np.ndarray) -> tuple[
     left, bottom, side = np.array(list(_CELLS.values()))[pair // len(uv)].T
     inside = np.clip(uv[pair % len(uv)] - tile, 0, 1) * (side - 2 * _CELL_MARGIN)[:, None]
     return np.stack([left, bottom], 1) + _CELL_MARGIN + inside, corner.reshape(-1, 3)
-
-
-def published_files() -> tuple[str, ...]:
-    """Names of the files of the folder that are read."""
-    return ("generic_neutral_mesh.obj", *(f"identity{k:03d}.obj" for k in range(IDENTITY)),
-            *(f"{name}.obj" for name in EXPRESSIONS))  # fmt: skip
-
-

@@ -11,6 +11,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from ...anatomy.landmarks import CHIN, FOREHEAD, LEFT_SIDE, NOSE_TIP, RIGHT_SIDE
 from ...anatomy.parts import LABEL
 from ...geometry.camera import WindowTransform
 from .contract import Segmentation, check_window
@@ -96,14 +97,14 @@ class _Place:
     """Where each pixel is on the head: level (chin 0, forehead 1) and distance from the face in the face's heights."""
 
     def __init__(self, shape: tuple[int, int], landmarks: np.ndarray) -> None:
-        up = landmarks[10] - landmarks[152]
+        up = landmarks[FOREHEAD] - landmarks[CHIN]
         self.height = max(float(np.hypot(*up)), 1.0)
         up = up / self.height
         y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
-        self.level = ((x - landmarks[152, 0]) * up[0] + (y - landmarks[152, 1]) * up[1]) / self.height
+        self.level = ((x - landmarks[CHIN, 0]) * up[0] + (y - landmarks[CHIN, 1]) * up[1]) / self.height
         # A turned head hides its far ear: how much so on the side of each pixel.
         across = np.array([-up[1], up[0]])  # from the person's right to the left
-        right, nose, left = (float(landmarks[k] @ across) for k in (234, 1, 454))
+        right, nose, left = (float(landmarks[k] @ across) for k in (RIGHT_SIDE, NOSE_TIP, LEFT_SIDE))
         turned = np.clip((0.5 - (nose - right) / max(left - right, 1e-6)) / 0.2, -1, 1)  # 1: the right side is far
         self.far = np.clip(np.where(x * across[0] + y * across[1] < nose, turned, -turned), 0, 1)
         self.face = face_region(shape, landmarks)

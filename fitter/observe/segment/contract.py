@@ -1,4 +1,9 @@
-"""What a part segmenter is given and gives."""
+"""What a part segmenter is given and gives.
+
+To segment is to say which part of a face each pixel shows; whoever does so is a PartSegmenter and gives a Segmentation.
+A parser is one kind of them, a network trained on labelled photos (face_parser, any_parser); `facefit parse` is the
+command that writes what a segmenter sees.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ...anatomy.landmarks import LANDMARKS
 from ...anatomy.parts import LABELS
 from ...geometry.camera import WindowTransform
 
@@ -47,5 +53,5 @@ def check_window(image: np.ndarray, landmarks: np.ndarray) -> None:
     """Raise ValueError unless the image is (S, S, 3) float and the landmarks (478, 2) and finite."""
     if image.ndim != 3 or image.shape[0] != image.shape[1] or image.shape[2] != 3 or image.dtype.kind != "f":
         raise ValueError(f"image {image.shape} of type {image.dtype}; expected (S, S, 3) float RGB in [0, 1]")
-    if landmarks.shape != (478, 2) or not np.isfinite(landmarks).all():
-        raise ValueError(f"landmarks have shape {landmarks.shape}; expected (478, 2), all finite")
+    if landmarks.shape != (LANDMARKS, 2) or not np.isfinite(landmarks).all():
+        raise ValueError(f"landmarks have shape {landmarks.shape}; expected ({LANDMARKS}, 2), all finite")

@@ -12,7 +12,9 @@ import cv2
 import numpy as np
 
 from ...anatomy.landmarks import (
+    CHIN,
     FACE_OVAL,
+    FOREHEAD,
     LEFT_BROW,
     LEFT_EYE,
     LIPS_INNER,
@@ -116,7 +118,7 @@ def _crop(centre: np.ndarray, up: np.ndarray, extent: float, side: int, mirrored
 
 def upright(landmarks: np.ndarray) -> np.ndarray:
     """(2,) unit vector in the picture from the chin to the forehead."""
-    up = (landmarks[10] - landmarks[152]).astype(np.float64)
+    up = (landmarks[FOREHEAD] - landmarks[CHIN]).astype(np.float64)
     length = float(np.hypot(*up))
     return up / length if length > 1e-6 else np.array([0.0, -1.0])
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ...anatomy.landmarks import LEFT_BROW, LEFT_BROW_UPPER, RIGHT_BROW, RIGHT_BROW_UPPER
+from ...anatomy.landmarks import (
+    CHIN,
+    EYE_CORNERS,
+    FOREHEAD,
+    LANDMARKS,
+    LEFT_BROW,
+    LEFT_BROW_UPPER,
+    RIGHT_BROW,
+    RIGHT_BROW_UPPER,
+)
 from ...anatomy.parts import LABEL, MASKS, PARTS
 from .contract import Segmentation
 from .regions import ellipse
@@ -55,10 +64,11 @@ def brow_tangents(labels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     Returns:
         (2, 3) float32 a, b, c of a x + b y + c = 0 in window pixels, right and left brow, a^2 + b^2 = 1, above > 0.
     """
-    across = landmarks[[263, 362]].mean(0) - landmarks[[33, 133]].mean(0)  # from the right eye to the left
+    right, left = (landmarks[list(corners)].mean(0) for corners in (EYE_CORNERS[:2], EYE_CORNERS[2:]))
+    across = left - right
     across = across / max(float(np.hypot(*across)), 1e-6)
     up = np.array([across[1], -across[0]])
-    if up @ (landmarks[10] - landmarks[152]) < 0:  # a picture of a mirrored or upside-down landmark set
+    if up @ (landmarks[FOREHEAD] - landmarks[CHIN]) < 0:  # a picture of a mirrored or upside-down landmark set
         up = -up
     lines = []
     for brow, loop, upper, sign in (
@@ -91,7 +101,7 @@ def near_face(shape: tuple[int, int], landmarks: np.ndarray, grow: float = FACE_
     from .polygons import face_region  # which itself needs this file
 
     region = face_region(shape, landmarks).astype(np.uint8)
-    height = float(np.hypot(*(landmarks[10] - landmarks[152])))
+    height = float(np.hypot(*(landmarks[FOREHEAD] - landmarks[CHIN])))
     return cv2.dilate(region, ellipse(grow * height)).astype(bool)
 
 
@@ -122,8 +132,8 @@ def post_process(segmentation: Segmentation, landmarks: np.ndarray) -> tuple[np.
     """
     labels = segmentation.labels
     shape = labels.shape
-    if landmarks.shape != (478, 2):
-        raise ValueError(f"landmarks have shape {landmarks.shape}; expected (478, 2)")
+    if landmarks.shape != (LANDMARKS, 2):
+        raise ValueError(f"landmarks have shape {landmarks.shape}; expected ({LANDMARKS}, 2)")
     masks = np.zeros((len(MASKS), *shape), np.float32)
     for channel, name in enumerate(MASKS):
         if name == "occluder":

@@ -5,7 +5,18 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ...anatomy.landmarks import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE
+from ...anatomy.landmarks import (
+    CHIN,
+    FOREHEAD,
+    LEFT_BROW,
+    LEFT_EYE,
+    LEFT_INNER_CORNER,
+    LEFT_OUTER_CORNER,
+    RIGHT_BROW,
+    RIGHT_EYE,
+    RIGHT_INNER_CORNER,
+    RIGHT_OUTER_CORNER,
+)
 from .regions import ellipse, fill_loop
 
 # Darkening against the surroundings, as a share of the skin's lightness: over the bridge of the nose and under the eyes
@@ -31,14 +42,15 @@ def glasses_mask(lightness: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """
     shape = lightness.shape
     none = np.zeros(shape, bool)
-    height = float(np.hypot(*(landmarks[10] - landmarks[152])))
-    across = landmarks[263] - landmarks[33]
+    height = float(np.hypot(*(landmarks[FOREHEAD] - landmarks[CHIN])))
+    across = landmarks[LEFT_OUTER_CORNER] - landmarks[RIGHT_OUTER_CORNER]
     if height < 20 or np.hypot(*across) < 0.25 * height:
         return none
     smooth = cv2.GaussianBlur(lightness.astype(np.float32), (0, 0), max(0.6, shape[0] / 320))
     nose = fill_loop(shape, landmarks[[6, 122, 198, 98, 2, 327, 420, 351]])
     dark = cv2.morphologyEx(smooth, cv2.MORPH_BLACKHAT, ellipse(0.055 * height)) / max(np.median(smooth[nose]), 0.15)
-    root, back, step = landmarks[9], (landmarks[195] + landmarks[197]) / 2, landmarks[362] - landmarks[133]
+    root, back = landmarks[9], (landmarks[195] + landmarks[197]) / 2
+    step = landmarks[LEFT_INNER_CORNER] - landmarks[RIGHT_INNER_CORNER]
     bridge = min(_along(dark, root + k * step, back + k * step).max() for k in (-0.12, 0.0, 0.12))
     columns = ((145, 117), (145, 118), (144, 117), (153, 118), (374, 346), (374, 347), (373, 346), (380, 347))
     under = []

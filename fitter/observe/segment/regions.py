@@ -5,7 +5,18 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ...anatomy.landmarks import FACE_OVAL, LEFT_BROW, LEFT_EYE, LIPS_INNER, LOWER_LIP, RIGHT_BROW, RIGHT_EYE, UPPER_LIP
+from ...anatomy.landmarks import (
+    CHIN,
+    FACE_OVAL,
+    FOREHEAD,
+    LEFT_BROW,
+    LEFT_EYE,
+    LIPS_INNER,
+    LOWER_LIP,
+    RIGHT_BROW,
+    RIGHT_EYE,
+    UPPER_LIP,
+)
 from ...anatomy.parts import LABEL
 
 
@@ -52,12 +63,12 @@ def separate_ears_and_neck(labels: np.ndarray, landmarks: np.ndarray, grow: floa
     above the oval is forehead. Beside is what lies between the chin's level and the brows, below is under the jaw.
     """
     oval = landmarks[list(FACE_OVAL)]
-    up = landmarks[10] - landmarks[152]
+    up = landmarks[FOREHEAD] - landmarks[CHIN]
     height = float(np.hypot(*up))
     up = up / max(height, 1e-6)
     face = cv2.dilate(fill_loop(labels.shape, oval).astype(np.uint8), ellipse(grow * height)).astype(bool)
     y, x = np.mgrid[: labels.shape[0], : labels.shape[1]] + 0.5
-    chin = landmarks[152]
+    chin = landmarks[CHIN]
     level = ((x - chin[0]) * up[0] + (y - chin[1]) * up[1]) / max(height, 1e-6)  # chin 0, forehead 1
     aside = (labels == LABEL["skin"]) & ~face
     out = labels.copy()

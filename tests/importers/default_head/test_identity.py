@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from facefit.geometry.rotation import rotation_matrix
-from facefit.importers.default_head.identity import _draw, _shapes, align_rigidly, calibrate, principal_components
+from facefit.importers.default_head.identity import (
+    align_rigidly,
+    calibrate,
+    draw_values,
+    principal_components,
+    shape_of_values,
+)
 from facefit.importers.default_head.makehuman import Slider
 
 RNG = np.random.default_rng(0)
@@ -108,9 +114,9 @@ def test_sampled_people_measure_like_the_survey():
     sliders = [slider("wide", 1, 0, 12.0), slider("tall", 2, 1, 25.0), slider("bump", 1, 2, 9.0)]
     target = np.array([[42.0, 2.5], [93.0, 5.0]])
     population = calibrate(base, sliders, np.zeros((5, 3, 3)), TwoDistances(), target)
-    values = _draw(population, [], 20_000, np.random.default_rng(0))
+    values = draw_values(population, [], 20_000, np.random.default_rng(0))
     assert np.abs(values).max() <= 1
-    people = population.scale * (base + _shapes(values, sliders))
+    people = population.scale * (base + shape_of_values(values, sliders))
     measured = TwoDistances().measure(people)
     assert measured.mean(0).tolist() == pytest.approx(target[:, 0].tolist(), rel=0.02)
     assert measured.std(0).tolist() == pytest.approx(target[:, 1].tolist(), rel=0.15)
@@ -123,11 +129,11 @@ def test_the_left_slider_moves_with_the_right_one():
     target = np.array([[40.0, 3.0], [90.0, 4.0]])
     population = calibrate(base, sliders, np.zeros((5, 3, 3)), TwoDistances(), target)
     assert population.mean[0] == population.mean[1] and population.deviation[0] == population.deviation[1]
-    values = _draw(population, [(0, 1)], 20_000, np.random.default_rng(0))
+    values = draw_values(population, [(0, 1)], 20_000, np.random.default_rng(0))
     assert 0.85 < np.corrcoef(values.T)[0, 1] < 1
 
 
 def test_one_sided_sliders_have_their_own_negative():
     both, single = slider("both", 1, 0, 10.0), slider("single", 2, 1, 10.0, one_sided=True)
-    shape = _shapes(np.array([[-0.5, 0.5]]), [both, single])[0]
+    shape = shape_of_values(np.array([[-0.5, 0.5]]), [both, single])[0]
     assert shape[1, 0] == pytest.approx(-5) and shape[2, 1] == pytest.approx(5)

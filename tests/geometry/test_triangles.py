@@ -1,0 +1,51 @@
+"""Normals, areas, weights and samples of triangles, by hand."""
+
+import numpy as np
+import pytest
+
+from facefit.geometry.triangles import (
+    sample_surface,
+    sample_triangles,
+    triangle_areas,
+    triangle_normals,
+    triangle_weights,
+    vertex_normals,
+)
+
+
+def test_vertex_normals_of_a_tent():
+    verts = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, -3], [9, 9, 9]], float)
+    faces = np.array([[0, 1, 2], [0, 3, 1]])  # areas 0.5 and 1.5, towards +z and -y... by the right-hand rule
+    normals = vertex_normals(verts, faces)
+    np.testing.assert_allclose(normals[2], (0, 0, 1))
+    np.testing.assert_allclose(normals[3], np.cross([0, 0, -3], [1, 0, 0]) / 3)
+    np.testing.assert_allclose(normals[0], np.array([0, -3, 1]) / np.sqrt(10))
+    np.testing.assert_allclose(normals[4], (0, 0, 1))  # in no triangle
+
+
+def test_areas_and_normals():
+    triangles = np.array([[[0, 0, 0], [2, 0, 0], [0, 4, 0]], [[0, 0, 0], [0, 0, 3], [0, 2, 0]], [[1, 1, 1]] * 3], float)
+    assert triangle_areas(triangles).tolist() == [4, 3, 0]
+    assert triangle_normals(triangles).tolist() == [[0, 0, 1], [-1, 0, 0], [0, 0, 0]]
+
+
+def test_weights_of_points_on_triangles():
+    triangles = np.array([[[0, 0, 0], [2, 0, 0], [0, 4, 0]]], float).repeat(4, 0)
+    triangles[3] = [[1, 1, 1]] * 3  # no area
+    weights = triangle_weights(np.array([[0.5, 1, 0], [2, 0, 0], [-1, -1, 0.0], [1, 1, 1]]), triangles)
+    assert np.allclose(weights[0], [0.5, 0.25, 0.25]) and np.allclose(weights[1], [0, 1, 0])
+    assert (weights >= 0).all() and np.allclose(weights.sum(1), 1)
+    assert weights[3].tolist() == [1, 0, 0]
+
+
+def test_samples_follow_the_area():
+    verts = np.array([[0, 0, 0], [3, 0, 0], [0, 2, 0], [0, 0, 2]], float)
+    faces = np.array([[0, 1, 2], [0, 2, 3], [1, 1, 2]])  # areas 3, 2 and 0
+    chosen, weights = sample_triangles(verts[faces], 20_000, seed=3)
+    assert np.bincount(chosen, minlength=3) / 20_000 == pytest.approx([0.6, 0.4, 0], abs=0.01)
+    assert (weights >= 0).all() and np.allclose(weights.sum(1), 1)
+    assert weights.mean(0) == pytest.approx([1 / 3] * 3, abs=0.01)  # the middle of each triangle
+    points = sample_surface(verts, faces, 20_000, seed=3)
+    assert np.array_equal(points, (verts[faces[chosen]] * weights[..., None]).sum(1))
+    with pytest.raises(ValueError, match="no area"):
+        sample_surface(verts, faces[2:], 5)

@@ -235,10 +235,7 @@ def load_stages(options: BatchOptions, device: str | None = None) -> Stages:
     logging.basicConfig(format="facefit: %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     logging.getLogger("fitter").setLevel(options.log_level)
     if options.threads:
-        import cv2
-
         torch.set_num_threads(options.threads)
-        cv2.setNumThreads(options.threads)
     job = options.job if device is None else replace(options.job, device=device)
     return Stages(options, load_job(job), open_store(options.output))
 

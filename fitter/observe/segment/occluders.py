@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 
-import cv2
 import numpy as np
+from scipy import ndimage
+from skimage import color
 
 from ...anatomy.landmarks import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE
+from ...geometry.convex_hull import convex_hull
+from ...geometry.polygon import polygon_pixels
+from ...photo.resample import warp
 from ..quiet import silence
-from .regions import ellipse, fill_loop
+from .morphology import black_hat, disc, grow, pieces, shrink
 
 HAND_SCORE = 0.5
 HAND_SIDE = 448  # pixels the hand detector sees the window in; it misses the hands of a 224 px picture
@@ -45,33 +49,35 @@ def hand_mask(image: np.ndarray, face: np.ndarray) -> np.ndarray:
     """
     size = image.shape[0]
     mask = np.zeros((size, size), bool)
-    picture = cv2.resize(np.rint(image * 255).clip(0, 255).astype(np.uint8), (HAND_SIDE, HAND_SIDE))
+    enlarged = warp(np.moveaxis(image, -1, 0), np.eye(2, 3) * (size / HAND_SIDE), HAND_SIDE, HAND_SIDE)
+    picture = np.rint(np.moveaxis(enlarged, 0, -1) * 255).clip(0, 255).astype(np.uint8)
     network = _hand_network()
     with silence():
         found = network.process(picture).multi_hand_landmarks or []
     for hand in found:
         joints = np.array([(joint.x, joint.y) for joint in hand.landmark], np.float32) * size
         length = float(np.hypot(*(joints[9] - joints[0])))
-        hand = fill_loop(mask.shape, cv2.convexHull(joints[list(PALM)])[:, 0]).astype(np.uint8)
+        palm, bones = polygon_pixels(mask.shape, convex_hull(joints[list(PALM)])), np.zeros_like(mask)
         for finger in FINGERS:
-            points = np.round((joints[list(finger)] - 0.5) * 256).astype(np.int32)
-            cv2.polylines(hand, [points], False, 1, max(1, round(0.25 * length)), shift=8)
-        hand = cv2.dilate(hand, ellipse(0.08 * length))
+            line = joints[list(finger)]
+            bones |= polygon_pixels(mask.shape, np.concatenate([line, line[::-1]]))
+        hand = grow(palm | grow(bones, 0.125 * length), 0.08 * length)
         if _has_outline(image, hand, face):
-            mask |= hand.astype(bool)
+            mask |= hand
     return mask
 
 
 def _has_outline(image: np.ndarray, hand: np.ndarray, face: np.ndarray) -> bool:
     """Whether the colour changes along the hand's border where it lies before the face."""
-    border = (hand > cv2.erode(hand, np.ones((3, 3), np.uint8))) & face
+    border = hand & ~shrink(hand, 1.5) & face
     if not border.any():
         return True
     unit = np.sqrt(face.sum() / 0.6)  # about the height of the face
-    lab = cv2.GaussianBlur(cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2Lab), (0, 0), max(0.6, unit / 130))
-    slope = sum(cv2.Sobel(lab, cv2.CV_32F, *axes, scale=1 / 8) ** 2 for axes in ((1, 0), (0, 1))).sum(-1) ** 0.5
+    blur = max(0.6, unit / 130)
+    lab = ndimage.gaussian_filter(color.rgb2lab(image), (blur, blur, 0), mode="mirror")
+    slope = sum(ndimage.sobel(lab, axis, mode="mirror") ** 2 for axis in (0, 1)).sum(-1) ** 0.5 / 8
     slope *= unit / 130  # per pixel of a window of 224
-    near = cv2.dilate(slope, ellipse(0.03 * unit))  # the mask follows the outline only so closely
+    near = ndimage.grey_dilation(slope, footprint=disc(0.03 * unit))  # the mask follows the outline only so closely
     return bool(np.median(near[border]) > HAND_OUTLINE * np.median(lab[..., 0][face]))
 
 
@@ -97,9 +103,9 @@ def glasses_mask(lightness: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     across = landmarks[263] - landmarks[33]
     if height < 20 or np.hypot(*across) < 0.25 * height:
         return none
-    smooth = cv2.GaussianBlur(lightness.astype(np.float32), (0, 0), max(0.6, shape[0] / 320))
-    nose = fill_loop(shape, landmarks[[6, 122, 198, 98, 2, 327, 420, 351]])
-    dark = cv2.morphologyEx(smooth, cv2.MORPH_BLACKHAT, ellipse(0.055 * height)) / max(np.median(smooth[nose]), 0.15)
+    smooth = ndimage.gaussian_filter(lightness.astype(np.float32), max(0.6, shape[0] / 320), mode="mirror")
+    nose = polygon_pixels(shape, landmarks[[6, 122, 198, 98, 2, 327, 420, 351]])
+    dark = black_hat(smooth, 0.055 * height) / max(np.median(smooth[nose]), 0.15)
     root, back, step = landmarks[9], (landmarks[195] + landmarks[197]) / 2, landmarks[362] - landmarks[133]
     bridge = min(_along(dark, root + k * step, back + k * step).max() for k in (-0.12, 0.0, 0.12))
     columns = ((145, 117), (145, 118), (144, 117), (153, 118), (374, 346), (374, 347), (373, 346), (380, 347))
@@ -109,18 +115,12 @@ def glasses_mask(lightness: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         under.append(_along(dark, landmarks[lid] + 0.5 * way, landmarks[lid] + 1.8 * way).max())
     if bridge < FRAME_BRIDGE or np.sort(under)[2] < FRAME_UNDER:
         return none
-    zone = fill_loop(
-        shape, cv2.convexHull(landmarks[[127, 356, 349, 120, 116, 345, 9, 70, 300]].astype(np.float32))[:, 0]
-    )
-    zone = cv2.dilate(zone.astype(np.uint8), ellipse(0.06 * height)).astype(bool)
-    features = none.astype(np.uint8)
-    for loop in (RIGHT_EYE, LEFT_EYE):
-        features |= fill_loop(shape, landmarks[list(loop)])
-    features = cv2.dilate(features, ellipse(0.02 * height))
-    for loop in (RIGHT_BROW, LEFT_BROW):
-        features |= fill_loop(shape, landmarks[list(loop)])
-    frame = (dark > FRAME_PIXEL) & zone & ~features.astype(bool)
-    count, pieces, stats, _ = cv2.connectedComponentsWithStats(frame.astype(np.uint8), connectivity=8)
-    long = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) > 0.12 * height
-    long[0] = False
-    return cv2.dilate((long[pieces]).astype(np.uint8), ellipse(1)).astype(bool) if count > 1 else none
+    zone = polygon_pixels(shape, convex_hull(landmarks[[127, 356, 349, 120, 116, 345, 9, 70, 300]]))
+    eyes = polygon_pixels(shape, landmarks[list(RIGHT_EYE)]) | polygon_pixels(shape, landmarks[list(LEFT_EYE)])
+    brows = polygon_pixels(shape, landmarks[list(RIGHT_BROW)]) | polygon_pixels(shape, landmarks[list(LEFT_BROW)])
+    frame = (dark > FRAME_PIXEL) & grow(zone, 0.06 * height) & ~grow(eyes, 0.02 * height) & ~brows
+    piece, count = pieces(frame)
+    long = np.zeros(count + 1, bool)
+    for number, (rows, columns) in enumerate(ndimage.find_objects(piece), start=1):
+        long[number] = max(rows.stop - rows.start, columns.stop - columns.start) > 0.12 * height
+    return grow(long[piece], 1)

@@ -99,7 +99,7 @@ def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
 
 
 def _write_picture(path: Path, image: np.ndarray) -> None:
-    from ..files.mesh_bytes import png_bytes
     from ..files.outputs import write_files
+    from ..files.picture_bytes import png_bytes
 
     write_files({path: png_bytes(image)})

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from ..anatomy.parts import PALETTE
-from ..files.mesh_bytes import png_bytes
 from ..files.outputs import write_files
+from ..files.picture_bytes import png_bytes
 from ..fit.result import FitResult
 from ..geometry.camera import Camera, WindowTransform
 from ..photo.window import sample_window

@@ -18,17 +18,18 @@ from pathlib import Path
 
 import facefit  # noqa: F401  before torch and numpy: it sets their threads
 
-import cv2  # isort: skip
+import imageio.v3 as iio  # isort: skip
 import numpy as np
 import torch
 
 from facefit.anatomy.landmarks import FACE_OVAL
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.camera import WindowTransform
+from facefit.geometry.polygon import polygon_pixels
 from facefit.observe.mediapipe_detector import load_detector
 from facefit.observe.parse import PARSE_WINDOW, to_photo
 from facefit.observe.segment.load import load_segmenter
-from facefit.observe.segment.regions import ellipse, fill_loop
+from facefit.observe.segment.morphology import grow
 from facefit.photo.photo import read_photo
 from facefit.photo.window import crop_window, sample_window
 
@@ -60,7 +61,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
 def score_fasseg(predicted: np.ndarray, truth: np.ndarray, landmarks: np.ndarray, brows: bool) -> dict[str, float]:
     """Accuracy in the grown oval and the overlap of every class that the hand labels have."""
     oval = landmarks[list(FACE_OVAL)]
-    grown = cv2.dilate(fill_loop(truth.shape, oval).astype(np.uint8), ellipse(0.15 * np.ptp(oval[:, 1]))).astype(bool)
+    grown = grow(polygon_pixels(truth.shape, oval), 0.15 * np.ptp(oval[:, 1]))
     row = {"accuracy": float((predicted == truth)[grown].mean())}
     for name, number in FASSEG.items():
         a, b = predicted == number, truth == number
@@ -107,7 +108,7 @@ def main(folder: Path) -> int:
         lookup = np.array([TO_FASSEG[name] for name in LABEL], np.uint8)
         groups: dict[str, dict[str, list]] = {}
         for item in json.loads(index.read_text())["items"]:
-            truth = cv2.imread(str(index.parent / f"{item['name']}_label.png"), cv2.IMREAD_GRAYSCALE)
+            truth = iio.imread(index.parent / f"{item['name']}_label.png", mode="L")
             for name, labels, landmarks in look(index.parent / f"{item['name']}.png"):
                 row = score_fasseg(lookup[labels], truth, landmarks, item["brows_found"] == 2)
                 for group in (item["name"][:2].upper(), "all"):
@@ -121,7 +122,7 @@ def main(folder: Path) -> int:
         seen = True
         rows = {}
         for path in parts:
-            truth = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+            truth = iio.imread(path, mode="L")
             for name, labels, _ in look(path.with_name(path.name.replace("_parts", ""))):
                 row = {part: overlap(labels == k, truth == k) for part, k in RENDERED.items() if (truth == k).any()}
                 rows.setdefault(name, []).append({**row, "mean": float(np.mean(list(row.values())))})

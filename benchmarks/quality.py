@@ -70,7 +70,7 @@ def _segmenter(data: Path, limit: int | None) -> list[Bar]:
     index = data / "fasseg" / "index.json"
     if not index.is_file():
         return []
-    import cv2
+    import imageio.v3 as iio
 
     from benchmarks import bench_segmentation as bench
     from facefit.observe.mediapipe_detector import load_detector
@@ -82,7 +82,7 @@ def _segmenter(data: Path, limit: int | None) -> list[Bar]:
     scores = []
     for item in json.loads(index.read_text())["items"][:limit]:
         photo = read_photo(index.parent / f"{item['name']}.png")
-        truth = cv2.imread(str(index.parent / f"{item['name']}_label.png"), cv2.IMREAD_GRAYSCALE)
+        truth = iio.imread(index.parent / f"{item['name']}_label.png", mode="L")
         points = detector.detect(photo.pixels)[0].landmarks
         image, inside, window = bench.seen_in(photo.pixels, points, bench.PARSE_WINDOW)
         labels = segmenter.segment(image, inside, window).labels

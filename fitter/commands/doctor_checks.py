@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -21,12 +21,8 @@ MEMORY_NEEDED = 1.5e9  # bytes: what one fit may use
 
 PYTHON = ((3, 10), (3, 13))
 
-# OpenCV's usual wheel shows windows and needs the system's OpenGL for it; the headless one does all that is used here,
-# but mediapipe names the usual one as its dependency
-NO_LIBGL = (
-    "apt-get install libgl1 libglib2.0-0, or without root: "
-    "pip uninstall -y opencv-contrib-python && pip install opencv-contrib-python-headless==4.11.0.86"
-)
+# What works on pictures and meshes: distribution -> module
+LIBRARIES = {"scipy": "scipy", "scikit-image": "skimage", "pillow": "PIL", "imageio": "imageio", "trimesh": "trimesh"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ def examine(model: str | None = None) -> Iterator[Check]:
         "cuda": _cuda,
         "nvdiffrast": _nvdiffrast,
         "numba": _numba,
-        "opencv": _opencv,
+        "libraries": _libraries,
         "mediapipe": _mediapipe,
         "parser": _parser,
         "model": lambda: _model(model),
@@ -87,8 +83,7 @@ def _package(name: str, module: str, install: str, optional: bool = False) -> tu
         return Check(name, BAD, "not installed", install), None
     except Exception as error:  # a broken wheel raises anything
         text = " ".join(str(error).split())
-        fix = NO_LIBGL if "libGL" in text or "libgthread" in text else install
-        return Check(name, NOTE if optional else BAD, f"cannot be imported ({text})", fix), None
+        return Check(name, NOTE if optional else BAD, f"cannot be imported ({text})", install), None
     try:
         number = version(name)
     except PackageNotFoundError:
@@ -126,9 +121,11 @@ def _numba() -> Check:
     return _package("numba", "numba", "pip install numba")[0]
 
 
-def _opencv() -> Check:
-    check, cv2 = _package("opencv-contrib-python", "cv2", "pip install opencv-contrib-python==4.11.0.86")
-    return replace(check, name="opencv", text=cv2.__version__ if cv2 is not None else check.text)
+def _libraries() -> Check:
+    """One line for all of them, or for the first that is missing."""
+    checks = [_package(name, module, f"pip install {name}")[0] for name, module in LIBRARIES.items()]
+    bad = [check for check in checks if check.state != GOOD]
+    return bad[0] if bad else Check("libraries", GOOD, ", ".join(f"{check.name} {check.text}" for check in checks))
 
 
 def _mediapipe() -> Check:

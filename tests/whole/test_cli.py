@@ -373,14 +373,14 @@ class TestDoctor:
         def without(name, *args):
             if name == "onnxruntime":
                 raise ModuleNotFoundError("No module named 'onnxruntime'", name="onnxruntime")
-            if name == "numba":
-                raise ImportError("libGL.so.1: cannot open shared object file")
+            if name == "skimage":
+                raise ImportError("libgomp.so.1: cannot open shared object file")
             return real(name, *args)
 
         monkeypatch.setattr(doctor.importlib, "import_module", without)
-        optional, broken = doctor._parser(), doctor._numba()
+        optional, broken = doctor._parser(), doctor._libraries()
         assert optional.state == doctor.NOTE and "pip install onnxruntime" in optional.fix
-        assert broken.state == doctor.BAD and "libgl1" in broken.fix
+        assert broken.state == doctor.BAD and "libgomp" in broken.text and broken.fix == "pip install scikit-image"
 
     def test_a_check_that_crashes_is_a_line(self, monkeypatch):
         from facefit.commands import doctor_checks as doctor
@@ -389,7 +389,7 @@ class TestDoctor:
             raise RuntimeError("oh\nno")
 
         monkeypatch.setattr(doctor, "_memory", crash)
-        for name in ("_torch", "_mediapipe", "_parser", "_numba", "_cuda", "_nvdiffrast"):
+        for name in ("_torch", "_mediapipe", "_parser", "_numba", "_libraries", "_cuda", "_nvdiffrast"):
             monkeypatch.setattr(doctor, name, lambda: doctor.Check("x", doctor.GOOD, ""))
         lines = [str(check) for check in doctor.examine("none.npz")]
         assert any(line.startswith("[NO] memory") and "oh no" in line for line in lines)

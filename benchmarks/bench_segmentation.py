@@ -18,7 +18,7 @@ from pathlib import Path
 
 import facefit  # noqa: F401  before torch and numpy: it sets their threads
 
-import cv2  # isort: skip
+import imageio.v3 as iio  # isort: skip
 import numpy as np
 
 from facefit.anatomy.label_maps import fasseg_numbers
@@ -67,7 +67,7 @@ def main(folder: Path) -> int:
         lookup = fasseg_numbers()
         groups: dict[str, dict[str, list]] = {}
         for item in json.loads(index.read_text())["items"]:
-            truth = cv2.imread(str(index.parent / f"{item['name']}_label.png"), cv2.IMREAD_GRAYSCALE)
+            truth = iio.imread(index.parent / f"{item['name']}_label.png", mode="L")
             for name, labels, landmarks in look(index.parent / f"{item['name']}.png"):
                 row = score_fasseg(lookup[labels], truth, landmarks, item["brows_found"] == 2)
                 for group in (item["name"][:2].upper(), "all"):
@@ -81,7 +81,7 @@ def main(folder: Path) -> int:
         seen = True
         rows = {}
         for path in parts:
-            truth = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+            truth = iio.imread(path, mode="L")
             for name, labels, _ in look(path.with_name(path.name.replace("_parts", ""))):
                 rows.setdefault(name, []).append(score_rendered(labels, truth))
         table(f"rendered faces, {len(parts)} pictures", rows)

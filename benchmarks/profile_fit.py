@@ -172,7 +172,7 @@ def run(photo: Photo) -> None:
 def imports() -> None:
     """Print what a process pays before it has done anything: seconds of each import, in a process of its own."""
     print("\nImports, each in a new process: seconds of wall time")
-    for name in ("numpy", "torch", "numba", "cv2", "onnxruntime", "facefit.job.job", "cli"):
+    for name in ("numpy", "torch", "numba", "onnxruntime", "facefit.job.job", "facefit.commands"):
         code = f"import time; t = time.perf_counter(); import {name}; print(time.perf_counter() - t)"
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)

@@ -70,7 +70,7 @@ def _segmenter(data: Path, limit: int | None) -> list[Bar]:
     index = data / "fasseg" / "index.json"
     if not index.is_file():
         return []
-    import cv2
+    import imageio.v3 as iio
 
     from facefit.anatomy.label_maps import fasseg_numbers
     from facefit.evaluate.segmenter import face_window, score_fasseg
@@ -84,7 +84,7 @@ def _segmenter(data: Path, limit: int | None) -> list[Bar]:
     scores = []
     for item in json.loads(index.read_text())["items"][:limit]:
         photo = read_photo(index.parent / f"{item['name']}.png")
-        truth = cv2.imread(str(index.parent / f"{item['name']}_label.png"), cv2.IMREAD_GRAYSCALE)
+        truth = iio.imread(index.parent / f"{item['name']}_label.png", mode="L")
         points = detector.detect(photo.pixels)[0].landmarks
         image, inside, window = face_window(photo.pixels, points, PARSE_WINDOW)
         labels = segmenter.segment(image, inside, window).labels

@@ -12,12 +12,16 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
+import imageio.v3 as iio
 import numpy as np
 import torch
+from PIL import Image
+from scipy import ndimage
+from skimage.restoration import inpaint_biharmonic
 
 from benchmarks.dataset import Case
 from facefit.files.outputs import write_files
+from facefit.files.picture_bytes import png_bytes
 from facefit.geometry.camera import Camera
 from facefit.render.view import View, make_window, view
 
@@ -95,8 +99,8 @@ def make_blinks(data: Path, out: Path) -> list[Case]:
             if kind in missing:
                 picture, labels = closed_picture(person, *BLINKS[kind])
                 files = {
-                    folder / f"{stem}.png": _png(picture[..., ::-1]),
-                    folder / f"{stem}_parts.png": _png(labels),  # last: it says that the picture is whole
+                    folder / f"{stem}.png": png_bytes(picture),
+                    folder / f"{stem}_parts.png": png_bytes(labels),  # last: it says that the picture is whole
                 }
                 write_files(files)
             about = json.loads((source / f"{name}.json").read_text())
@@ -111,8 +115,8 @@ def read_person(data: Path, name: str) -> Person:
     with np.load(data / "ict_synthetic" / f"{name}.npz", allow_pickle=False) as own:
         verts = own["verts"].astype(np.float64)
     faces, lids, others, ball = _face_kit(data / "ict_facekit.npz")
-    picture = cv2.imread(str(data / "ict_synthetic" / about["image"]))[..., ::-1]
-    labels = cv2.imread(str(data / "ict_synthetic" / about["parts"]), cv2.IMREAD_GRAYSCALE)
+    picture = iio.imread(data / "ict_synthetic" / about["image"], mode="RGB")
+    labels = iio.imread(data / "ict_synthetic" / about["parts"], mode="L")
     k = np.array(about["K"])
     camera = Camera(torch.tensor([[k[0, 0], k[1, 1]]]).float(), torch.tensor([[k[0, 2], k[1, 2]]]).float())
     rotation, translation = np.array(about["R"]), np.array(about["t"])
@@ -149,11 +153,11 @@ def closed_picture(person: Person, right: float, left: float) -> tuple[np.ndarra
             after[person.ball & side, 2] -= _SINK
     fine = _look_up(person, before, after, moved, 2 * size)
     colours, changed, hidden, _ = fine
-    colours = cv2.inpaint(colours, hidden.astype(np.uint8), 5, cv2.INPAINT_TELEA)
-    base = cv2.resize(person.picture, (2 * size, 2 * size), interpolation=cv2.INTER_CUBIC)
+    colours = 255 * inpaint_biharmonic(colours / 255, hidden, split_into_regions=True, channel_axis=-1).clip(0, 1)
+    base = np.asarray(Image.fromarray(person.picture).resize((2 * size, 2 * size), Image.Resampling.BICUBIC))
     both = np.where(changed[..., None], colours, base).astype(np.float32)
-    small = cv2.resize(both, (size, size), interpolation=cv2.INTER_AREA).round().astype(np.uint8)
-    touched = cv2.resize(changed.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA) > 0
+    small = both.reshape(size, 2, size, 2, 3).mean((1, 3)).round().astype(np.uint8)
+    touched = changed.reshape(size, 2, size, 2).any((1, 3))
     picture = np.where(touched[..., None], small, person.picture)
     _, changed, hidden, source = _look_up(person, before, after, moved, size)
     labels = person.labels.copy()
@@ -173,13 +177,15 @@ def _look_up(person: Person, before: np.ndarray, after: np.ndarray, moved: np.nd
     was = new.interpolate(before, person.faces)  # where the point that is seen now was before
     depth = np.maximum(-was[..., 2], 1.0)
     focal, centre = (value[0].numpy() for value in (person.camera.focal, person.camera.centre))
-    at = (was[..., :2] * (1, -1) / depth[..., None] * focal + centre).astype(np.float32)
-    colours = cv2.remap(person.picture, at - 0.5, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    nearest = cv2.remap(person.labels, at - 0.5, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    seen_depth = cv2.remap(
-        np.where(np.isfinite(old.depth), old.depth, 1e6), (at * size / len(person.picture)) - 0.5, None,
-        cv2.INTER_NEAREST,
-    )  # fmt: skip
+    at = np.moveaxis(was[..., :2] * (1, -1) / depth[..., None] * focal + centre, -1, 0)[::-1]  # row, column
+    colours = [
+        ndimage.map_coordinates(channel, at - 0.5, np.float32, order=3, mode="nearest")
+        for channel in np.moveaxis(person.picture, -1, 0)
+    ]
+    colours = np.stack(colours, -1).round().clip(0, 255).astype(np.uint8)
+    nearest = ndimage.map_coordinates(person.labels, at - 0.5, order=0, mode="nearest")
+    known = np.where(np.isfinite(old.depth), old.depth, 1e6)
+    seen_depth = ndimage.map_coordinates(known, at * size / len(person.picture) - 0.5, order=0, mode="constant")
     on_ball = (new.interpolate(person.ball[:, None].astype(np.float32), person.faces)[..., 0] > 0.5) & new.seen
     was_ball = np.isin(nearest, (3, 4))
     hidden = changed & new.seen & ((depth > seen_depth + _HIDDEN) | (was_ball & ~on_ball))
@@ -191,10 +197,6 @@ def _look_up(person: Person, before: np.ndarray, after: np.ndarray, moved: np.nd
 
 def _touches(seen: View, moved: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return moved[faces].any(1)[seen.face] & seen.seen
-
-
-def _png(picture: np.ndarray) -> bytes:
-    return cv2.imencode(".png", np.ascontiguousarray(picture))[1].tobytes()
 
 
 def closing(case: Case) -> tuple[str, ...]:

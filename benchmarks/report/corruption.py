@@ -9,9 +9,9 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 import torch
+from scipy import ndimage
 
 from facefit.anatomy.landmarks import CHIN, LEFT_MOUTH_CORNER, RIGHT_MOUTH_CORNER
 from facefit.anatomy.parts import MASKS, PARTS
@@ -71,11 +71,13 @@ def masks_ragged(observation: Observation, rng: np.random.Generator) -> Observat
     """All masks warped by one smooth random field, as a parser's borders wander."""
     size = observation.size
     length = RAGGED * face_size(observation.landmarks[0].numpy())
-    field = [cv2.GaussianBlur(rng.standard_normal((size, size)).astype(np.float32), (0, 0), 4.0) for _ in range(2)]
-    field = [length * part / part.std() for part in field]
-    y, x = np.mgrid[:size, :size].astype(np.float32)
+    noise = [rng.standard_normal((size, size)).astype(np.float32) for _ in range(2)]
+    field = [ndimage.gaussian_filter(part, 4.0, mode="mirror") for part in noise]
+    right, down = (length * part / part.std() for part in field)
+    y, x = np.mgrid[:size, :size]
     warped = [
-        cv2.remap(mask, x + field[0], y + field[1], cv2.INTER_LINEAR) for mask in observation.part_masks[0].numpy()
+        ndimage.map_coordinates(mask, (y + down, x + right), order=1, mode="grid-constant")
+        for mask in observation.part_masks[0].numpy()
     ]
     return replace(observation, part_masks=torch.from_numpy(np.stack(warped))[None])
 
@@ -102,7 +104,7 @@ def masks_covered(observation: Observation, rng: np.random.Generator) -> Observa
 def photo_covered(photo: Photo, landmarks: np.ndarray, rng: np.random.Generator) -> Photo:
     """A blue-grey disc, shaded like a ball, painted before a corner of the mouth."""
     here = _disc(landmarks, photo.pixels.shape[:2], rng)
-    shade = cv2.GaussianBlur(here.astype(np.float32), (0, 0), 0.1 * face_size(landmarks))[..., None]
+    shade = ndimage.gaussian_filter(here.astype(np.float32), 0.1 * face_size(landmarks), mode="mirror")[..., None]
     colour = np.array((70, 90, 120), np.float32) * (0.5 + 0.7 * shade)
     pixels = np.where(here[..., None], colour, photo.pixels).clip(0, 255).astype(np.uint8)
     return replace(photo, pixels=pixels)

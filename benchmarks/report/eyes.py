@@ -10,12 +10,12 @@ import functools
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from benchmarks.dataset import Case
 from benchmarks.report import blinks
 from facefit.anatomy.parts import LABEL
+from facefit.geometry.polygon import polygon_pixels
 
 EYES = ("right_eye", "left_eye")
 # Of the rendered people of `ict_synthetic`: those whose lids the set's own expression closes to a part.
@@ -49,8 +49,7 @@ def eye_polygons(case: Case, shape: tuple[int, int]) -> np.ndarray:
         outline = np.asarray(points, float)
         if case.set == "synthetic":
             outline = _projected(case, outline)
-        # OpenCV's pixel centres lie at 0
-        cv2.fillPoly(labels, [np.round((outline - 0.5) * 256).astype(np.int32)], LABEL[name], shift=8)
+        labels[polygon_pixels(shape, outline)] = LABEL[name]
     return labels
 
 

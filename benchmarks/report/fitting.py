@@ -20,6 +20,7 @@ from benchmarks.dataset import Case, read_scan
 from benchmarks.report.corruption import CORRUPTIONS, generator
 from benchmarks.report.runs import Run, Work
 from facefit.files.outputs import write_files
+from facefit.files.picture_bytes import jpg_bytes
 from facefit.fit.config import FitConfig
 
 logger = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ class Worker:
                 figures = {"error": f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"}
             files = {figures_path(self.task.out, run, work.case): json.dumps(about | figures, indent=1).encode()}
             if picture is not None:
-                files[picture_path(self.task.out, run, work.case)] = _jpeg(picture)
+                files[picture_path(self.task.out, run, work.case)] = jpg_bytes(picture, 88)
             for path in files:
                 path.parent.mkdir(parents=True, exist_ok=True)
             write_files(files)
@@ -167,12 +168,6 @@ class Worker:
             seconds = {"detection": detected - began, "segmentation": time.perf_counter() - detected}
             self._seen[corruption] = photo, observation, seconds
         return self._seen[corruption]
-
-
-def _jpeg(picture: np.ndarray) -> bytes:
-    import cv2
-
-    return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
 
 
 _worker: Worker | None = None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
+import imageio.v3 as iio
 import numpy as np
 from PIL import Image, ImageDraw
 
 from facefit.files.outputs import write_files
+from facefit.files.picture_bytes import jpg_bytes
 
 # Renders of scans (CC BY 3.0, BSD-3-Clause) and of made-up people (MIT) may be shown; photos of people stay in the
 # output folder.
@@ -32,8 +33,7 @@ def best_median_worst(keys: list[str], count: int = 1) -> list[tuple[str, str]]:
 
 def read_picture(path: Path) -> np.ndarray | None:
     """(H, W, 3) uint8 RGB, None where there is no picture."""
-    picture = cv2.imread(str(path)) if path.is_file() else None
-    return None if picture is None else picture[..., ::-1]
+    return iio.imread(path, mode="RGB") if path.is_file() else None
 
 
 def captioned(picture: np.ndarray, text: str, line: int = 16) -> np.ndarray:
@@ -50,5 +50,4 @@ def stack(rows: list[tuple[np.ndarray, str]]) -> np.ndarray:
 
 def write_jpeg(path: Path, picture: np.ndarray, quality: int = 85) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    write_files({path: data.tobytes()})
+    write_files({path: jpg_bytes(picture, quality)})

@@ -87,8 +87,9 @@ class Stages:
             found = select_faces(self.job.detector.detect(photo.pixels), self.job.faces)
             ends = [time.perf_counter()]
             faces = []
+            job = self.job
             for face in found:
-                faces.append(observe(photo, face, self.job.segmenter, self.job.config.window, self.job.focal, self.job.fov))
+                faces.append(observe(photo, face, job.segmenter, job.config.window, job.focal, job.fov))
                 ends.append(time.perf_counter())
         except Exception as error:  # whatever it is, the other photos are still to be done
             return self._failed(task, failure(error), time.perf_counter() - began, photo)
@@ -235,10 +236,7 @@ def load_stages(options: BatchOptions, device: str | None = None) -> Stages:
     logging.basicConfig(format="facefit: %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     logging.getLogger("fitter").setLevel(options.log_level)
     if options.threads:
-        import cv2
-
         torch.set_num_threads(options.threads)
-        cv2.setNumThreads(options.threads)
     job = options.job if device is None else replace(options.job, device=device)
     return Stages(options, load_job(job), open_store(options.output))
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 from PIL import Image
 
+from ..files.picture_bytes import jpg_bytes
 from ..fit.result import FitResult
 from ..output.overlay import PANELS, overlay
 from ..photo.photo import Photo
@@ -20,17 +19,11 @@ def thumbnail_jpg(result: FitResult) -> bytes:
     """(SIDE, 3 SIDE) pixels: the SHOWN panels of the overlay."""
     panels = overlay(result, SIDE)
     shown = [panels[:, PANELS.index(name) * SIDE :][:, :SIDE] for name in SHOWN]
-    return _jpg(Image.fromarray(np.concatenate(shown, 1)))
+    return jpg_bytes(np.concatenate(shown, 1), _QUALITY)
 
 
 def photo_jpg(photo: Photo) -> bytes:
     """The whole photo, at most SIDE high and 3 SIDE wide: what there is to show where no face was fitted."""
     picture = Image.fromarray(photo.pixels)
     picture.thumbnail((3 * SIDE, SIDE))
-    return _jpg(picture)
-
-
-def _jpg(picture: Image.Image) -> bytes:
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=_QUALITY)
-    return out.getvalue()
+    return jpg_bytes(np.asarray(picture), _QUALITY)

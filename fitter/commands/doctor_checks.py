@@ -21,6 +21,9 @@ MEMORY_NEEDED = 1.5e9  # bytes: what one fit may use
 
 PYTHON = ((3, 11), (3, 14))
 
+# What works on pictures and meshes: distribution -> module
+LIBRARIES = {"scipy": "scipy", "scikit-image": "skimage", "pillow": "PIL", "imageio": "imageio", "trimesh": "trimesh"}
+
 
 @dataclass(frozen=True)
 class Check:
@@ -44,7 +47,7 @@ def examine(model: str | None = None) -> Iterator[Check]:
         "cuda": _cuda,
         "nvdiffrast": _nvdiffrast,
         "numba": _numba,
-        "opencv": _opencv,
+        "libraries": _libraries,
         "networks": _networks,
         "parser": _parser,
         "model": lambda: _model(model),
@@ -118,9 +121,11 @@ def _numba() -> Check:
     return _package("numba", "numba", "pip install numba")[0]
 
 
-def _opencv() -> Check:
-    check, cv2 = _package("opencv-python-headless", "cv2", "pip install opencv-python-headless")
-    return replace(check, name="opencv", text=cv2.__version__ if cv2 is not None else check.text)
+def _libraries() -> Check:
+    """One line for all of them, or for the first that is missing."""
+    checks = [_package(name, module, f"pip install {name}")[0] for name, module in LIBRARIES.items()]
+    bad = [check for check in checks if check.state != GOOD]
+    return bad[0] if bad else Check("libraries", GOOD, ", ".join(f"{check.name} {check.text}" for check in checks))
 
 
 def _networks() -> Check:

@@ -148,8 +148,8 @@ def compare(first, second, sheet_file, rows, model, json_file, debug) -> None:  
 
 def _draw_sheet(sides, table: list[dict], path: Path, rows: int, model) -> None:
     from ..evaluate.compare import sheet
-    from ..files.mesh_bytes import png_bytes
     from ..files.outputs import check_outputs, write_files
+    from ..files.picture_bytes import png_bytes
     from ..output.read_back import load_result
 
     check_outputs([path], [fit.path for side in sides for fit in side])

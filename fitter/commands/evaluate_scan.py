@@ -66,8 +66,8 @@ def scan(
 
     from ..errors import InputError
     from ..evaluate.scan import compare_to_scan, error_picture, error_ply, mesh_landmarks7, scan_region
-    from ..files.mesh_bytes import png_bytes
     from ..files.outputs import check_outputs, write_files
+    from ..files.picture_bytes import png_bytes
     from ..files.read_mesh import Mesh, read_mesh
     from ..files.read_points import read_points
 

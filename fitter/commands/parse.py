@@ -41,8 +41,8 @@ def parse(photo, output, overlay_file, confidence_file, faces, segmentation, lab
     logging.basicConfig(format="facefit: %(levelname)s %(name)s: %(message)s", level=logging.WARNING, force=True)
 
     from ..anatomy.parts import LABELS
-    from ..files.mesh_bytes import png_bytes
     from ..files.outputs import write_files
+    from ..files.picture_bytes import png_bytes
     from ..observe.parse import overlay, parse_photo
     from ..observe.segment.load import load_segmenter
     from ..photo.photo import read_photo

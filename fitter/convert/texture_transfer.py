@@ -86,11 +86,6 @@ def albedo_texture(model: FaceModel, texel_face: np.ndarray, texel_bary: np.ndar
 
 def _bilinear(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """(N, 3) in [0, 1] at pixels (x, y), centres at +0.5, clamped to the border."""
-    import cv2
-
-    # OpenCV wants fewer than 32768 rows, centres at whole numbers
-    wide = 4096
-    count = -(-len(x) // wide) * wide
-    columns, rows = (np.resize(v - 0.5, count).astype(np.float32).reshape(-1, wide) for v in (x, y))
-    picked = cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return picked.reshape(-1, 3)[: len(x)] / 255.0
+    out = np.zeros((len(x), 3), np.float32)
+    kernels.pick(image, x, y, out)
+    return out

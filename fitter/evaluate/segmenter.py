@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 
@@ -10,7 +9,8 @@ from ..anatomy.label_maps import FASSEG
 from ..anatomy.landmarks import FACE_OVAL
 from ..anatomy.parts import INNER, LABEL
 from ..geometry.camera import WindowTransform
-from ..observe.segment.regions import ellipse, fill_loop
+from ..geometry.polygon import polygon_pixels
+from ..observe.segment.morphology import grow
 from ..photo.window import crop_window, sample_window
 
 GROWN = 0.15  # of the oval's height: how far beyond the landmarks a pixel still counts
@@ -40,7 +40,7 @@ def score_fasseg(predicted: np.ndarray, truth: np.ndarray, landmarks: np.ndarray
         brows: whether the hand labelled the brows.
     """
     oval = landmarks[list(FACE_OVAL)]
-    grown = cv2.dilate(fill_loop(truth.shape, oval).astype(np.uint8), ellipse(GROWN * np.ptp(oval[:, 1]))).astype(bool)
+    grown = grow(polygon_pixels(truth.shape, oval), GROWN * np.ptp(oval[:, 1]))
     row = {"accuracy": float((predicted == truth)[grown].mean())}
     for number, name in enumerate(FASSEG):
         a, b = predicted == number, truth == number

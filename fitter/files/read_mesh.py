@@ -1,21 +1,26 @@
-"""Meshes and points from files that others wrote: OBJ, PLY and NPZ; JSON, NPY, TXT, CSV, PTS and PP for points."""
+"""Meshes from files that others wrote: OBJ, PLY, STL, OFF, GLB and NPZ."""
 
 from __future__ import annotations
 
+import io
+import itertools
+import json
+import struct
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
+from .read_obj import parse_obj, triangles
+from .untrusted import one_line
 
-MESHES = (".obj", ".ply", ".npz")
-
-_PLY_TYPES = {
-    "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
-    "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
-    "double": "f8", "float64": "f8",
-}  # fmt: skip
+MESHES = (".obj", ".ply", ".stl", ".off", ".glb", ".npz")
+LARGEST_BYTES = 1 << 30  # a scan of ten million triangles has a fifth of it
+MM_PER_METRE = 1000.0  # glTF's unit is the metre
+_GLB_PARTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
+_GLB_BYTES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Mesh:
 
 
 def read_mesh(path: Path) -> Mesh:
-    """Read a mesh; polygons become fans of triangles.
+    """Read a mesh; polygons become triangles. A GLB is in metres, which become mm; other formats have no unit.
 
     Raises:
         InputError: missing, damaged, of another format, without triangles, or with indices that do not fit.
@@ -46,14 +51,16 @@ def read_mesh(path: Path) -> Mesh:
                 raise InputError(f"{path}: lacks the arrays verts and faces; it has {', '.join(arrays) or 'none'}")
             mesh = Mesh(arrays["verts"].astype(np.float64), arrays["faces"].astype(np.int64), arrays)
         else:
+            if path.stat().st_size > LARGEST_BYTES:
+                raise InputError(f"{path}: larger than {LARGEST_BYTES >> 30} GiB; no mesh of a face is")
             data = path.read_bytes()
-            mesh = Mesh(*(_read_obj(data) if suffix == ".obj" else _read_ply(data)))
+            mesh = Mesh(*(_read_obj(data) if suffix == ".obj" else _read_foreign(data, suffix)))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except InputError:
         raise
     except Exception as error:  # whatever a damaged file leads to
-        raise InputError(f"{path}: not a readable {suffix[1:].upper()} mesh ({error})") from None
+        raise InputError(f"{path}: not a readable {suffix[1:].upper()} mesh ({one_line(error)})") from None
     if mesh.verts.ndim != 2 or mesh.verts.shape[1] != 3 or mesh.faces.ndim != 2 or mesh.faces.shape[1:] != (3,):
         raise InputError(f"{path}: verts {mesh.verts.shape}, faces {mesh.faces.shape}; expected (V, 3) and (F, 3)")
     if len(mesh.faces) == 0:
@@ -73,98 +80,58 @@ def _plain(file, name: str) -> bool:
 
 
 def _read_obj(data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    verts, faces = [], []
-    for line in data.decode("utf-8", "replace").splitlines():
-        if line.startswith("v "):
-            verts.append([float(x) for x in line.split()[1:4]])
-        elif line.startswith("f "):
-            corner = [int(word.split("/")[0]) for word in line.split()[1:]]
-            corner = [k - 1 if k > 0 else len(verts) + k for k in corner]  # negative ones count from the end
-            faces += [[corner[0], corner[k], corner[k + 1]] for k in range(1, len(corner) - 1)]
-    return np.array(verts, np.float64).reshape(-1, 3), np.array(faces, np.int64).reshape(-1, 3)
+    mesh = parse_obj(data)
+    return mesh.verts, triangles(mesh)
 
 
-def _read_ply(data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    end = data.index(b"end_header")
-    body = data.index(b"\n", end) + 1
-    kind, elements = "", []
-    for line in data[:end].decode("ascii", "replace").splitlines():
-        word = line.split()
-        if word[:1] == ["format"]:
-            kind = word[1]
-        elif word[:1] == ["element"]:
-            elements.append((word[1], int(word[2]), []))
-        elif word[:1] == ["property"]:
-            elements[-1][2].append(word[1:])
-    if kind == "ascii":
-        return _ply_ascii(data[body:].decode("ascii").split(), elements)
-    if kind not in ("binary_little_endian", "binary_big_endian"):
-        raise ValueError(f"PLY format {kind!r}")
-    return _ply_binary(data, body, elements, "<" if kind == "binary_little_endian" else ">")
+def _read_foreign(data: bytes, suffix: str) -> tuple[np.ndarray, np.ndarray]:
+    """PLY, STL, OFF or GLB by trimesh, which is given bytes and nothing else: no path, and no way to other files."""
+    import trimesh
+
+    if suffix == ".ply":
+        _check_ply(data)
+    if suffix == ".glb":
+        _check_glb(data)
+    options = {".ply": {"fix_texture": False, "skip_materials": True}, ".glb": {"skip_materials": True}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # how NumPy tells that text is no number
+        mesh = trimesh.load_mesh(io.BytesIO(data), suffix[1:], process=False, **options.get(suffix, {}))
+    if suffix == ".off" and len(mesh.faces) < _promised(data):
+        raise ValueError(f"cut off: fewer triangles than the {_promised(data)} faces it promises")
+    if suffix == ".stl":
+        mesh.merge_vertices()  # each triangle has three of its own there
+    scale = MM_PER_METRE if suffix == ".glb" else 1
+    return np.asarray(mesh.vertices, np.float64) * scale, np.asarray(mesh.faces, np.int64)
 
 
-def _ply_ascii(words: list[str], elements: list) -> tuple[np.ndarray, np.ndarray]:
-    verts, faces, at = [], [], 0
-    for name, count, properties in elements:
-        for _ in range(count):
-            row = {}
-            for prop in properties:
-                if prop[0] == "list":
-                    length = int(words[at])
-                    row[prop[-1]] = [int(float(w)) for w in words[at + 1 : at + 1 + length]]
-                    at += 1 + length
-                else:
-                    row[prop[-1]] = words[at]
-                    at += 1
-            if name == "vertex":
-                verts.append([float(row[axis]) for axis in "xyz"])
-            elif name == "face":
-                corner = next(value for value in row.values() if isinstance(value, list))
-                faces += [[corner[0], corner[k], corner[k + 1]] for k in range(1, len(corner) - 1)]
-    return np.array(verts, np.float64).reshape(-1, 3), np.array(faces, np.int64).reshape(-1, 3)
+def _check_ply(data: bytes) -> None:
+    """Raises ValueError for a header that promises more than the file can hold."""
+    head = data[: data.index(b"end_header")].decode("ascii", "replace")
+    count = sum(int(line.split()[2]) for line in head.splitlines() if line.startswith("element "))
+    if count > len(data):
+        raise ValueError(f"{count} elements in {len(data)} bytes")
 
 
-def _ply_binary(data: bytes, at: int, elements: list, order: str) -> tuple[np.ndarray, np.ndarray]:
-    verts, faces = np.zeros((0, 3)), []
-    for name, count, properties in elements:
-        if all(prop[0] != "list" for prop in properties):
-            row = np.dtype([(prop[-1], order + _PLY_TYPES[prop[0]]) for prop in properties])
-            table = np.frombuffer(data, row, count, at)
-            at += count * row.itemsize
-            if name == "vertex":
-                verts = np.stack([table[axis].astype(np.float64) for axis in "xyz"], 1)
-            continue
-        # a mesh of triangles alone, as nearly all are, is one table
-        row = np.dtype(
-            [
-                item
-                for k, prop in enumerate(properties)
-                for item in (
-                    [(f"n{k}", order + _PLY_TYPES[prop[1]]), (f"p{k}", order + _PLY_TYPES[prop[2]], 3)]
-                    if prop[0] == "list"
-                    else [(f"p{k}", order + _PLY_TYPES[prop[0]])]
-                )
-            ]
-        )
-        listed = [k for k, prop in enumerate(properties) if prop[0] == "list"]
-        if at + count * row.itemsize <= len(data):
-            table = np.frombuffer(data, row, count, at)
-            if all((table[f"n{k}"] == 3).all() for k in listed):
-                at += count * row.itemsize
-                if name == "face":
-                    faces = table[f"p{listed[0]}"].astype(np.int64)
-                continue
-        for _ in range(count):
-            lists = []
-            for prop in properties:
-                if prop[0] == "list":
-                    length = int(np.frombuffer(data, order + _PLY_TYPES[prop[1]], 1, at)[0])
-                    at += np.dtype(_PLY_TYPES[prop[1]]).itemsize
-                    lists.append(np.frombuffer(data, order + _PLY_TYPES[prop[2]], length, at).tolist())
-                    at += length * np.dtype(_PLY_TYPES[prop[2]]).itemsize
-                else:
-                    at += np.dtype(_PLY_TYPES[prop[0]]).itemsize
-            if name == "face":
-                corner = lists[0]
-                faces += [[corner[0], corner[k], corner[k + 1]] for k in range(1, len(corner) - 1)]
-    return verts, np.array(faces, np.int64).reshape(-1, 3)
+def _promised(data: bytes) -> int:
+    """The number of faces in the header of an OFF; trimesh takes what is there."""
+    words = (line.partition(b"#")[0].split() for line in data.splitlines())
+    return int(list(itertools.islice(itertools.chain.from_iterable(words), 3))[2])
+
+
+def _check_glb(data: bytes) -> None:
+    """Raises ValueError for what would unpack to more than LARGEST_BYTES, lies in other files, or is not the surface
+    that is shown."""
+    (length,) = struct.unpack_from("<I", data, 12)
+    document = json.loads(data[20 : 20 + length])
+    if any("uri" in buffer for buffer in document.get("buffers", ())):
+        raise ValueError("its numbers lie in other files")
+    accessors = document.get("accessors", ())
+    size = [_GLB_PARTS[a["type"]] * _GLB_BYTES[a["componentType"]] * int(a["count"]) for a in accessors]
+    meshes = document.get("meshes", ())
+    used = [[k for p in mesh["primitives"] for k in (*p["attributes"].values(), p.get("indices"))] for mesh in meshes]
+    weight = [sum(size[k] for k in indices if k is not None) for indices in used]
+    nodes = document.get("nodes", ())
+    if sum(size) + sum(weight[node["mesh"]] for node in nodes if "mesh" in node) > LARGEST_BYTES:
+        raise ValueError(f"unpacks to more than {LARGEST_BYTES >> 30} GiB")
+    if any(any(owner.get("weights", ())) for owner in (*meshes, *nodes)):
+        raise ValueError("its shape is moved by morph targets; give the mesh as OBJ or PLY")

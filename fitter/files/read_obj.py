@@ -1,5 +1,7 @@
 """Wavefront OBJ as modelling programs write it: vertices with or without colours, polygons, texture coordinates, names
-of groups and materials."""
+of groups and materials. The order of vertices and polygons is the file's, which is what makes meshes of one model
+comparable: so this reader is our own.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,32 @@ from ..errors import ModelError
 from .untrusted import read_bytes, reading
 
 KIND = "a mesh (.obj)"
+
+
+@dataclass(frozen=True)
+class ObjPolygons:
+    """The content of an OBJ.
+
+    Attributes:
+        verts: (V, 3). colors: (V, 3) in [0, 1], or None.
+        uv: (T, 2).
+        size: (P,) corners of each polygon.
+        corner, uv_corner: (N,) the polygons' corners one after the other: indices into verts, and into uv, which are
+            as the file has them (-1: it names none).
+        part: (P,) index into parts.
+        parts: the names that hold for some polygons, by the words `usemtl`, `g` and `o` in the order they occur.
+        data: the file's bytes.
+    """
+
+    verts: np.ndarray
+    colors: np.ndarray | None
+    uv: np.ndarray
+    size: np.ndarray
+    corner: np.ndarray
+    uv_corner: np.ndarray
+    part: np.ndarray
+    parts: tuple[dict[str, str], ...]
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -37,25 +65,83 @@ def read_obj(path: Path) -> ObjMesh:
     """
     path = Path(path)
     with reading(path, KIND):
-        data = read_bytes(path)
-        lines = _lines(data)
-        verts, colors = _verts(lines)
-        uv = np.array([line.split()[1:3] for line in lines if line.startswith("vt ")], np.float64).reshape(-1, 2)
-        faces, uv_faces, part, names = _faces(lines)
-        faces = _resolved(faces, len(verts), "v")
-        mapped = len(uv) and len(uv_faces) and (uv_faces != 0).all()
+        found = parse_obj(read_bytes(path))
+        mapped = len(found.uv) > 0 and (found.uv_corner != -1).all()
+        if mapped:
+            _check(found.uv_corner + 1, len(found.uv), "vt")
+        fan, owner = _fans(found.size)
         return ObjMesh(
-            verts, colors, faces, uv if mapped else None, _resolved(uv_faces, len(uv), "vt") if mapped else None, part,
-            names, data,
+            found.verts, found.colors, found.corner[fan], found.uv if mapped else None,
+            found.uv_corner[fan] if mapped else None, found.part[owner],
+            tuple(tuple(names.values()) for names in found.parts), found.data,
         )  # fmt: skip
 
 
+def read_obj_polygons(path: Path) -> ObjPolygons:
+    """Read a mesh whose polygons are wanted as they are. Raises as `read_obj`."""
+    path = Path(path)
+    with reading(path, KIND):
+        return parse_obj(read_bytes(path))
+
+
 def read_obj_verts(path: Path) -> tuple[np.ndarray, bytes]:
-    """(V, 3) vertices of a mesh and the file's bytes."""
+    """(V, 3) vertices of a mesh and the file's bytes. Raises as `read_obj`."""
     path = Path(path)
     with reading(path, KIND):
         data = read_bytes(path)
         return _verts(_lines(data))[0], data
+
+
+def parse_obj(data: bytes) -> ObjPolygons:
+    """The polygons in the bytes of an OBJ.
+
+    Raises:
+        ModelError: no vertex, no polygon, or indices that do not fit.
+        ValueError: words where numbers belong.
+    """
+    lines = _lines(data)
+    verts, colors = _verts(lines)
+    uv = np.array([line.split()[1:3] for line in lines if line.startswith("vt ")], np.float64).reshape(-1, 2)
+    size, corner, uv_corner, part, parts = [], [], [], [], {}
+    names: dict[str, str] = {}
+    so_far = texture_so_far = 0
+    for line in lines:
+        word = line.split(None, 1)
+        if not word:
+            continue
+        if word[0] == "v":
+            so_far += 1
+        elif word[0] == "vt":
+            texture_so_far += 1
+        elif word[0] in ("usemtl", "g", "o"):
+            names = {**names, word[0]: word[1].strip() if len(word) > 1 else ""}
+        elif word[0] == "f" and len(word) > 1:
+            indices = [(index.split("/") + ["0"])[:2] for index in word[1].split()]
+            corner += [_absolute(int(vertex), so_far) for vertex, _ in indices]
+            uv_corner += [_absolute(int(texture or 0), texture_so_far) for _, texture in indices]
+            size.append(len(indices))
+            part.append(parts.setdefault(tuple(names.items()), len(parts)))
+    if not size:
+        raise ModelError("holds no polygon")
+    _check(np.array(corner), len(verts), "v")
+    return ObjPolygons(
+        verts, colors, uv, np.array(size), np.array(corner) - 1, np.array(uv_corner) - 1, np.array(part),
+        tuple(map(dict, parts)), data,
+    )  # fmt: skip
+
+
+def triangles(mesh: ObjPolygons) -> np.ndarray:
+    """(F, 3) the polygons as fans of triangles."""
+    return mesh.corner[_fans(mesh.size)[0]]
+
+
+def _fans(size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(P,) corners of each polygon -> (F, 3) triangles of places in the list of corners, (F,) the polygon of each."""
+    count = np.maximum(size - 2, 0)
+    owner = np.repeat(np.arange(len(size)), count)
+    first = (np.cumsum(size) - size)[owner]
+    step = np.arange(len(owner)) - (np.cumsum(count) - count)[owner]
+    return np.stack([first, first + step + 1, first + step + 2], 1), owner
 
 
 def _lines(data: bytes) -> list[str]:
@@ -68,48 +154,17 @@ def _verts(lines: list[str]) -> tuple[np.ndarray, np.ndarray | None]:
     rows = [line.split()[1:] for line in lines if line.startswith("v ")]
     if not rows:
         raise ModelError("holds no vertex")
-    width = len(rows[0])
-    values = np.array(rows, np.float64)
-    if values.ndim != 2 or width < 3:
-        raise ModelError("vertices of different lengths; expected x y z, or x y z r g b")
+    width = min(map(len, rows))
+    if width < 3:
+        raise ModelError("vertices of fewer than three numbers; expected x y z, or x y z r g b")
+    values = np.array([row[: 6 if width >= 6 else 3] for row in rows], np.float64)
     return values[:, :3], values[:, 3:6] if width >= 6 else None
-
-
-def _faces(lines: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[tuple[str, ...], ...]]:
-    """(F, 3) vertex and texture indices as written (from 1, or negative; 0: none), (F,) part, names of the parts."""
-    faces, uv_faces, part = [], [], []
-    current: dict[str, str] = {}
-    names: dict[tuple[str, ...], int] = {}
-    verts = texture = 0
-    for line in lines:
-        word = line.split(None, 1)
-        if not word:
-            continue
-        if word[0] == "v":
-            verts += 1
-        elif word[0] == "vt":
-            texture += 1
-        elif word[0] in ("usemtl", "g", "o"):
-            current[word[0]] = word[1].strip() if len(word) > 1 else ""
-        elif word[0] == "f" and len(word) > 1:
-            corners = [(corner.split("/") + ["0"])[:2] for corner in word[1].split()]
-            number = names.setdefault(tuple(current.values()), len(names))
-            at = [_absolute(int(corner[0]), verts) for corner in corners]
-            uv_at = [_absolute(int(corner[1] or 0), texture) for corner in corners]
-            for k in range(1, len(corners) - 1):
-                faces.append((at[0], at[k], at[k + 1]))
-                uv_faces.append((uv_at[0], uv_at[k], uv_at[k + 1]))
-                part.append(number)
-    if not faces:
-        raise ModelError("holds no polygon")
-    return np.array(faces), np.array(uv_faces), np.array(part), tuple(names)
 
 
 def _absolute(index: int, so_far: int) -> int:
     return index if index >= 0 else so_far + 1 + index  # negative ones count back from the line they are on
 
 
-def _resolved(faces: np.ndarray, count: int, name: str) -> np.ndarray:
-    if faces.min() < 1 or faces.max() > count:
-        raise ModelError(f"a polygon uses {name} {faces.min()} to {faces.max()}; the file has 1 to {count}")
-    return faces - 1
+def _check(index: np.ndarray, count: int, name: str) -> None:
+    if index.min() < 1 or index.max() > count:
+        raise ModelError(f"a polygon uses {name} {index.min()} to {index.max()}; the file has 1 to {count}")

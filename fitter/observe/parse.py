@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 
 from ..anatomy.parts import COLOURS, LABEL, LABELS
 from ..geometry.camera import WindowTransform
 from ..photo.photo import Photo
+from ..photo.resample import nearest
 from ..photo.window import crop_window
 from .detector import load_detector
 from .faces import LandmarkDetector, select_faces
@@ -73,10 +73,8 @@ def parse_photo(
 def to_photo(values: np.ndarray, window: WindowTransform, shape: tuple[int, int]) -> np.ndarray:
     """(S, S) window values at the nearest photo pixels, (H, W); 0 outside the window."""
     scale = float(window.scale[0])
-    matrix = np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]])
-    matrix[:, 2] = -window.origin[0].numpy().astype(np.float64) * scale + 0.5 * scale - 0.5
-    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(values, matrix, (shape[1], shape[0]), flags=flags)
+    origin = window.origin[0].numpy().astype(np.float64)
+    return nearest(values, scale * np.column_stack([np.eye(2), -origin]), shape[1], shape[0])
 
 
 def overlay(pixels: np.ndarray, labels: np.ndarray, strength: float = 0.5) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ..anatomy.parts import COLOURS
-from ..files.mesh_bytes import png_bytes
+from ..files.picture_bytes import png_bytes
 from ..fit.result import FitResult
 from ..geometry.camera import Camera, WindowTransform
 from ..photo.window import sample_window

@@ -54,6 +54,13 @@ def _add_colour(image, x, y, weight, out):
 
 
 @njit(cache=True, nogil=True)
+def pick(image, x, y, out):
+    """Add to `out` (N, 3) the colours in [0, 1] of `image` (H, W, 3) uint8 at pixels (x, y), each (N,)."""
+    for k in range(len(x)):
+        _add_colour(image, x[k], y[k], 1.0, out[k])
+
+
+@njit(cache=True, nogil=True)
 def sample_photo(
     texel_face, texel_bary, faces, verts, normals, focal, centre, levels, face_level, origin, near_surface, depth,
     component, piece, view_origin, view_scale, valid, window_origin, window_scale, bias, colour, confidence, chunk,

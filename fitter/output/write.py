@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import OutputError
-from ..files.mesh_bytes import mtl_bytes, obj_bytes, ply_bytes, png_bytes
+from ..files.mesh_bytes import mtl_bytes, obj_bytes, ply_bytes
 from ..files.outputs import write_files
+from ..files.picture_bytes import png_bytes
 from ..fit.result import SPACES, FitResult
 from ..model.face_model import FaceModel
 from .document import result_json

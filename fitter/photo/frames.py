@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from ..errors import ImageError, InputError
 from .photo import Photo, read_photo
 from .photo_list import PHOTO_SUFFIXES
+
+if TYPE_CHECKING:
+    from imageio.core.format import Format
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts", ".ogv", ".3gp")
 DEFAULT_FPS = 25.0  # of a folder of pictures, which does not say
@@ -90,8 +92,8 @@ def open_frames(path: Path, fps: float | None = None, every: int = 1, limit: int
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         kinds = ", ".join(VIDEO_SUFFIXES)
         raise InputError(f"{path}: a sequence is a folder of pictures or a video; accepted: {kinds}")
-    told, frames = _open_video(path)
-    frames.close()
+    with _open_video(path) as video:
+        told = video.get_meta_data()
     measured = float(told.get("fps") or 0)
     if fps is None and not 0 < measured <= 1000:
         raise InputError(f"{path}: does not say its frames a second; give them (--fps)")
@@ -118,29 +120,27 @@ def _folder(source: FrameSource) -> Iterator[tuple[int, str, Photo | None, str]]
 
 
 def _video(source: FrameSource) -> Iterator[tuple[int, str, Photo | None, str]]:
-    told, frames = _open_video(source.path)
-    width, height = told["size"]
     number = -1
-    try:
-        for number, data in enumerate(frames):
-            if number % source.every == 0:
-                pixels = np.frombuffer(data, np.uint8).reshape(height, width, 3)
-                yield number, f"{source.path.name}#{number}", Photo.from_array(pixels, source.path), ""
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"{source.path}: the video breaks off at frame {number + 1} ({_first_line(error)})") from None
-    finally:
-        frames.close()
+    with _open_video(source.path) as video:
+        try:
+            for number, pixels in enumerate(video):
+                if number % source.every == 0:
+                    yield number, f"{source.path.name}#{number}", Photo.from_array(pixels, source.path), ""
+        except (OSError, RuntimeError) as error:
+            reason = _first_line(error)
+            raise InputError(f"{source.path}: the video breaks off at frame {number + 1} ({reason})") from None
 
 
-def _open_video(path: Path):
-    """What ffmpeg tells of the video, and its frames as bytes."""
+def _open_video(path: Path) -> Format.Reader:
+    """The video by imageio's ffmpeg plugin: what ffmpeg tells of it, and its frames, (H, W, 3) uint8."""
+    from imageio import v2
+
     try:
-        import imageio_ffmpeg
+        import imageio_ffmpeg  # noqa: F401  the program that the plugin runs; without it imageio's message is a page long
     except ImportError:
         raise InputError(f"{path}: reading a video needs imageio-ffmpeg ({INSTALL_VIDEO})") from None
-    frames = imageio_ffmpeg.read_frames(str(path), pix_fmt="rgb24")
     try:
-        return next(frames), frames
+        return v2.get_reader(path, "FFMPEG")
     except (OSError, RuntimeError, StopIteration, KeyError, IndexError) as error:
         raise InputError(f"{path}: not a video that can be read ({_first_line(error)})") from None
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ..errors import InputError, OutputError
 from ..files.glb import Animation
-from ..files.mesh_bytes import png_bytes
+from ..files.picture_bytes import png_bytes
 from ..geometry.rotation import rotation_matrix
 from ..geometry.triangles import vertex_normals
 from ..model.face_model import FaceModel

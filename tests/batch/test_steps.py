@@ -185,15 +185,12 @@ class TestPhoto:
 
 @needs_model
 def test_a_worker_has_the_threads_it_is_given(tmp_path, monkeypatch):
-    import cv2
-
-    before = torch.get_num_threads(), cv2.getNumThreads()
+    before = torch.get_num_threads()
     try:
         stages = load_stages(BatchOptions(OPTIONS, str(tmp_path), threads=1))
         assert torch.get_num_threads() == 1 and stages.job.device == "cpu"
     finally:
-        torch.set_num_threads(before[0])
-        cv2.setNumThreads(before[1])
+        torch.set_num_threads(before)
 
 
 def test_failures_speak_like_the_command_line():

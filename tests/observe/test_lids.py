@@ -9,10 +9,9 @@ import torch
 from facefit.anatomy.landmarks import LEFT_EYE, LEFT_LID_PAIRS, RIGHT_EYE, RIGHT_LID_PAIRS
 from facefit.anatomy.parts import MASKS
 from facefit.geometry.camera import Camera, WindowTransform
-from facefit.geometry.polygon import polygon_area
+from facefit.geometry.polygon import polygon_area, polygon_pixels
 from facefit.observe.lids import lids_by_masks
 from facefit.observe.observation import Observation
-from facefit.observe.segment.regions import fill_loop
 
 SIZE = 128
 CENTRES = {"right_eye": (40.0, 60.0), "left_eye": (88.0, 60.0)}
@@ -32,7 +31,7 @@ def observation(opening: float = 0.15, filled: float = 1.0) -> Observation:
             half = 15 * opening * 1.3 * np.sqrt(1 - along**2)
             landmarks[upper] = x - 15 * along * side, y - half
             landmarks[lower] = x - 15 * along * side, y + half
-        eye = fill_loop((SIZE, SIZE), landmarks[list(loop)]).astype(np.float32)
+        eye = polygon_pixels((SIZE, SIZE), landmarks[list(loop)]).astype(np.float32)
         rows = np.cumsum(eye[::-1].sum(1))[::-1]
         eye[rows > filled * eye.sum() + 1e-6] = 0
         masks[MASKS.index(name)] = eye

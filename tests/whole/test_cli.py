@@ -373,15 +373,15 @@ class TestDoctor:
         def without(name, *args):
             if name == "onnxruntime":
                 raise ModuleNotFoundError("No module named 'onnxruntime'", name="onnxruntime")
-            if name == "numba":
-                raise ImportError("libx.so.1: cannot open shared object file")
+            if name == "skimage":
+                raise ImportError("libgomp.so.1: cannot open shared object file")
             return real(name, *args)
 
         monkeypatch.setattr(doctor.importlib, "import_module", without)
-        missing, broken = doctor._networks(), doctor._numba()
+        missing, broken = doctor._networks(), doctor._libraries()
         assert missing.state == doctor.BAD and missing.fix == "pip install onnxruntime"
         assert str(missing).startswith("[NO] networks     onnxruntime is not installed")
-        assert broken.state == doctor.BAD and "libx.so.1" in broken.text and broken.fix == "pip install numba"
+        assert broken.state == doctor.BAD and "libgomp.so.1" in broken.text and broken.fix == "pip install scikit-image"
 
     def test_a_missing_network_is_bad_and_a_missing_parser_is_not(self, monkeypatch, tmp_path):
         from facefit.commands import doctor_checks as doctor
@@ -404,7 +404,7 @@ class TestDoctor:
             raise RuntimeError("oh\nno")
 
         monkeypatch.setattr(doctor, "_memory", crash)
-        for name in ("_torch", "_networks", "_parser", "_numba", "_cuda", "_nvdiffrast"):
+        for name in ("_torch", "_networks", "_parser", "_numba", "_libraries", "_cuda", "_nvdiffrast"):
             monkeypatch.setattr(doctor, name, lambda: doctor.Check("x", doctor.GOOD, ""))
         lines = [str(check) for check in doctor.examine("none.npz")]
         assert any(line.startswith("[NO] memory") and "oh no" in line for line in lines)

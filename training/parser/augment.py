@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from facefit.anatomy.landmarks import (
@@ -30,7 +29,9 @@ from facefit.observe.segment.face_crops import (
     exposure,
     face_crops,
 )
+from facefit.observe.segment.morphology import pieces
 from training.parser.backgrounds import draw_background
+from training.parser.brush import blurred, jpeg, resized
 from training.parser.occluders import draw_occluder
 from training.parser.recolour import complexion, dyed
 from training.parser.samples import IGNORE
@@ -114,17 +115,15 @@ def relit(image: np.ndarray, rng: np.random.Generator, how: Augmentation) -> np.
         slope = (x * way[0] + y * way[1]) * rng.uniform(1, 6)
         image = image * np.exp(rng.uniform(0, 0.9) * np.tanh(slope))[..., None].astype(np.float32)
     if rng.random() < 0.35:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 2.2) * size / 384)
+        image = blurred(image, rng.uniform(0.4, 2.2) * size / 384)
     if rng.random() < 0.2:  # a photo that was small
         small = int(size * rng.uniform(0.2, 0.6))
-        image = cv2.resize(cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA), (size, size))
+        image = resized(resized(image, small), size)
     if rng.random() < 0.4:
         image = image + rng.normal(0, rng.uniform(0.005, 0.05), image.shape).astype(np.float32)
     image = np.clip(image, 0, 1)
     if rng.random() < 0.25:
-        quality = (cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(25, 90)))
-        coded = cv2.imencode(".jpg", (image * 255).astype(np.uint8), quality)
-        image = cv2.imdecode(coded[1], cv2.IMREAD_COLOR).astype(np.float32) / 255
+        image = jpeg(image, int(rng.uniform(25, 90)))
     return image
 
 
@@ -132,10 +131,9 @@ def other_background(image: np.ndarray, labels: np.ndarray, rng: np.random.Gener
     """Another picture behind the person, also where the photo ended; the border is soft."""
     behind = np.isin(labels, (LABEL["background"], IGNORE)).astype(np.float32)
     # inner unlabelled specks belong to the person
-    count, pieces, stats, _ = cv2.connectedComponentsWithStats(behind.astype(np.uint8))
-    small = [k for k in range(1, count) if stats[k, cv2.CC_STAT_AREA] < 0.01 * labels.size]
-    behind[np.isin(pieces, small)] = 0
-    soft = cv2.GaussianBlur(behind, (0, 0), rng.uniform(0.6, 1.5))[..., None]
+    piece, _ = pieces(behind > 0)
+    behind[np.bincount(piece.ravel())[piece] < 0.01 * labels.size] = 0
+    soft = blurred(behind, rng.uniform(0.6, 1.5))[..., None]
     return image * (1 - soft) + draw_background(labels.shape[0], rng) * soft, labels
 
 
@@ -177,7 +175,7 @@ def example(
         given = crop_input(image, landmarks, crop, light)
         if how.drop:
             given[3:][rng.random(len(given) - 3) < how.drop] = 0
-        truth = CLASS_OF_LABEL[crop.sample(labels, cv2.INTER_NEAREST, IGNORE)]
+        truth = CLASS_OF_LABEL[crop.sample_labels(labels, IGNORE)]
         if crop.mirrored:
             truth = np.where(truth == IGNORE, IGNORE, MIRROR_CLASS[np.minimum(truth, len(CLASSES) - 1)])
         inputs.append(given)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 
-import cv2
 import numpy as np
+from scipy import ndimage
+
+from facefit.geometry.convex_hull import convex_hull
+from training.parser.brush import blurred, box, ellipse, paint, paint_stroke
 
 NOISE_SIDE = 512
 
@@ -35,11 +38,7 @@ def noise_texture(exponent: float, seed: int = 0, stretch: float = 1.0) -> np.nd
 
 def sample_noise(texture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The texture at (x, y) texels, repeated without end: float32 of the shape of x (2-D)."""
-    wrap = np.float32(NOISE_SIDE)
-    return cv2.remap(
-        texture, np.mod(x, wrap).astype(np.float32), np.mod(y, wrap).astype(np.float32), cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_WRAP,
-    )  # fmt: skip
+    return ndimage.map_coordinates(texture, (y, x), order=1, mode="grid-wrap")
 
 
 def image_noise(size: int, exponent: float, grain: float, rng: np.random.Generator) -> np.ndarray:
@@ -48,10 +47,10 @@ def image_noise(size: int, exponent: float, grain: float, rng: np.random.Generat
     angle = rng.uniform(0, 2 * np.pi)
     c, s = np.cos(angle) * grain, np.sin(angle) * grain
     x0, y0 = rng.uniform(0, NOISE_SIDE, 2)
-    matrix = np.array([[c, -s, x0], [s, c, y0]], np.float64)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(noise_texture(exponent, int(rng.integers(4))), matrix, (size, size), flags=flags,
-                          borderMode=cv2.BORDER_WRAP)  # fmt: skip
+    row, column = np.ogrid[:size, :size]
+    return sample_noise(
+        noise_texture(exponent, int(rng.integers(4))), c * column - s * row + x0, s * column + c * row + y0
+    )
 
 
 def random_color(
@@ -79,7 +78,7 @@ def draw_background(size: int, rng: np.random.Generator) -> np.ndarray:
         image = image * (1 - ramp[..., None])
     sigma = rng.choice([0, 0.8, 2, 5])
     if sigma:
-        image = cv2.GaussianBlur(image, (0, 0), sigma * size / 256)
+        image = blurred(image, sigma * size / 256)
     if rng.random() < 0.15:
         image = np.repeat(image.mean(2, keepdims=True), 3, 2)
     return np.clip(image, 0, 1).astype(np.float32)
@@ -115,24 +114,21 @@ def _stripes(size: int, rng: np.random.Generator) -> np.ndarray:
 def _clutter(size: int, rng: np.random.Generator) -> np.ndarray:
     """Overlapping boxes, discs and lines, the nearest in more detail."""
     image = _wall(size, rng).astype(np.float32)
-    image = np.ascontiguousarray(image)
     for _ in range(rng.integers(6, 40)):
-        color = tuple(float(v) for v in random_color(rng))
+        color = random_color(rng)
         x, y = (int(v) for v in rng.uniform(-0.1, 1.1, 2) * size)
         across, tall = (int(v) for v in rng.uniform(0.03, 0.4, 2) * size)
         kind = rng.integers(4)
         if kind == 0:
-            box = cv2.boxPoints(((x, y), (across, tall), float(rng.uniform(-20, 20))))
-            cv2.fillPoly(image, [box.astype(np.int32)], color, cv2.LINE_AA)
+            paint(image, box((x, y), (across, tall), rng.uniform(-20, 20)), color)
         elif kind == 1:
-            cv2.ellipse(image, (x, y), (across // 2 + 1, tall // 2 + 1), float(rng.uniform(0, 180)), 0, 360, color, -1,
-                        cv2.LINE_AA)  # fmt: skip
+            paint(image, ellipse((x, y), (across / 2 + 1, tall / 2 + 1), rng.uniform(0, 180)), color)
         elif kind == 2:
             end = (int(x + rng.normal(0, 0.4) * size), int(y + rng.normal(0, 0.4) * size))
-            cv2.line(image, (x, y), end, color, int(rng.integers(1, max(2, size // 24))), cv2.LINE_AA)
+            paint_stroke(image, np.array([(x, y), end]), int(rng.integers(1, max(2, size // 24))), color)
         else:
-            corners = (np.array([x, y]) + rng.normal(0, 0.12, (int(rng.integers(3, 7)), 2)) * size).astype(np.int32)
-            cv2.fillPoly(image, [cv2.convexHull(corners)], color, cv2.LINE_AA)
+            corners = np.array([x, y]) + rng.normal(0, 0.12, (int(rng.integers(3, 7)), 2)) * size
+            paint(image, convex_hull(corners), color)
     return image + 0.03 * image_noise(size, 0.8, 1.0, rng)[..., None]
 
 
@@ -146,10 +142,10 @@ def _leaves(size: int, rng: np.random.Generator) -> np.ndarray:
 def _bokeh(size: int, rng: np.random.Generator) -> np.ndarray:
     image = np.ascontiguousarray(np.broadcast_to(random_color(rng, 0.02, 0.4), (size, size, 3)).astype(np.float32))
     for _ in range(rng.integers(8, 40)):
+        centre, color = rng.uniform(0, 1, 2) * size, random_color(rng, 0.3, 1)
+        radius = rng.uniform(0.01, 0.09) * size + 1
         light = np.zeros_like(image)
-        centre = tuple(int(v) for v in rng.uniform(0, 1, 2) * size)
-        color = tuple(float(v) for v in random_color(rng, 0.3, 1))
-        cv2.circle(light, centre, int(rng.uniform(0.01, 0.09) * size) + 1, color, -1, cv2.LINE_AA)
+        paint(light, ellipse(centre, (radius, radius)), color)
         image = image + light * rng.uniform(0.2, 0.8)
     return image
 
@@ -161,10 +157,11 @@ def _room(size: int, rng: np.random.Generator) -> np.ndarray:
         left, top = (rng.uniform(-0.2, 1, 2) * size).astype(int)
         right, bottom = (np.array([left, top]) + rng.uniform(0.1, 0.8, 2) * size).astype(int)
         color = random_color(rng, 0.05, 1.0, 0.4)
-        cv2.rectangle(image, (int(left), int(top)), (int(right), int(bottom)), tuple(float(v) for v in color), -1)
+        image[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = color
         if rng.random() < 0.5:
-            edge = tuple(float(v) for v in color * rng.uniform(0.3, 1.4))
-            cv2.rectangle(image, (int(left), int(top)), (int(right), int(bottom)), edge, int(rng.integers(1, 6)))
+            edge = color * rng.uniform(0.3, 1.4)
+            corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom), (left, top)])
+            paint_stroke(image, corners, int(rng.integers(1, 6)), edge)
     return image + 0.03 * image_noise(size, 1.2, 1.0, rng)[..., None]
 
 

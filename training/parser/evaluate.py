@@ -13,7 +13,7 @@ from pathlib import Path
 
 import facefit  # noqa: F401  before torch and numpy: it sets their threads
 
-import cv2  # isort: skip
+import imageio.v3 as iio  # isort: skip
 import numpy as np
 
 from facefit.anatomy.label_maps import fasseg_numbers
@@ -55,7 +55,7 @@ def _look(photo_file: Path, label_file: Path, detector: NetworkDetector, **about
     if not faces:
         return None
     image, inside, window = face_window(photo.pixels, faces[0].landmarks, PARSE_WINDOW)
-    truth = cv2.imread(str(label_file), cv2.IMREAD_GRAYSCALE)
+    truth = iio.imread(label_file, mode="L")
     return Scored(
         name=photo_file.stem, image=image, inside=inside, window=window, landmarks=faces[0].landmarks, truth=truth,
         **about,

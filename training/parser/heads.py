@@ -11,12 +11,13 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
+from scipy import ndimage
 
 from facefit.anatomy.landmarks import LEFT_UPPER_LID, RIGHT_UPPER_LID
 from facefit.anatomy.parts import LABEL
+from facefit.geometry.polygon import inside
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
 from facefit.render import load_renderer
@@ -204,9 +205,11 @@ def _lid(corners: np.ndarray, bary: np.ndarray) -> np.ndarray:
 
 def _inside(outline: tuple, verts: np.ndarray) -> np.ndarray:
     """(V,) float32: 1 where (z, y) lies within the outline, falling to 0 a millimetre and a half outside."""
-    polygon = (np.array(outline, np.float32) * 16).reshape(-1, 1, 2)
-    distance = [cv2.pointPolygonTest(polygon, (float(z) * 16, float(y) * 16), True) / 16 for _, y, z in verts]
-    return np.clip(np.array(distance, np.float32) / 1.5 + 1, 0, 1)
+    corner, points = np.array(outline, np.float64), verts[:, [2, 1]].astype(np.float64)
+    edge = np.roll(corner, -1, 0) - corner
+    share = np.clip(((points[:, None] - corner) * edge).sum(-1) / (edge * edge).sum(-1), 0, 1)
+    distance = np.linalg.norm(corner + share[..., None] * edge - points[:, None], axis=-1).min(1)
+    return np.where(inside(points, corner), 1, np.clip(1 - distance / 1.5, 0, 1)).astype(np.float32)
 
 
 def _orthographic(verts: np.ndarray, rotation: np.ndarray, size: int) -> tuple[torch.Tensor, np.ndarray]:
@@ -227,7 +230,7 @@ def lit_share(verts: np.ndarray, faces: np.ndarray, rotation: np.ndarray, size: 
     row = np.clip(((1 - values[:, 1]) * size / 2).astype(int), 0, size - 1)
     front = np.where(rast[..., 3] > 0, rast[..., 2], 1.0)
     # the nearest of a neighbourhood's farthest: a vertex at an outline is not in its own shadow
-    front = cv2.dilate(front, np.ones((3, 3), np.uint8))
+    front = ndimage.maximum_filter(front, 3, mode="nearest")
     return values[:, 2] <= front[row, column] + slack / reach
 
 

@@ -6,12 +6,12 @@ label of what is seen through it, as photos' labels do: an eye behind a reading 
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from facefit.anatomy.landmarks import EYE_CORNERS, NOSE_TIP
 from facefit.anatomy.parts import LABEL
 from training.parser.backgrounds import random_color
+from training.parser.brush import blurred
 from training.parser.occluder_layer import FaceFrame, Layer, bright_colors, fill, smooth_outline, strokes
 
 # Half outlines in lens units: x from the nose (-1) to the temple (1), y downwards.
@@ -92,7 +92,7 @@ def _lens(image, lenses, outlines, frame, rng) -> Layer:
     down = np.linspace(-1, 1, side, dtype=np.float32)[:, None, None]
     color = tint * (1 + 0.5 * down * rng.normal())
     if rng.random() < 0.6:  # the world mirrored in it
-        bright = cv2.GaussianBlur(np.ascontiguousarray(image[::-1, ::-1]), (0, 0), 3)
+        bright = blurred(image[::-1, ::-1], 3)
         color = color + rng.uniform(0.05, 0.5) * bright
     color = np.broadcast_to(color, (side, side, 3))
     alpha = (lenses * opacity).astype(np.float32)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from facefit.anatomy.parts import LABEL
 from training.parser.backgrounds import image_noise
+from training.parser.brush import blurred, lay, stroke_cover
 from training.parser.occluder_layer import FaceFrame, Layer, bezier, own_hair, soften
 from training.parser.painted_skin import hair_color
 
-_BITS = 4
 _SHADES = 8
 
 
@@ -25,18 +24,16 @@ def draw_hair(image: np.ndarray, labels: np.ndarray, frame: FaceFrame, rng: np.r
     side = frame.side
     paint = np.empty((side, side, 3), np.float32)
     paint[:] = color
-    mask = np.zeros((side, side), np.uint8)
     thin = kind == "strands"
     wide = frame.size * (rng.uniform(0.003, 0.007) if thin else rng.uniform(0.004, 0.013))
     spread = rng.uniform(0.15, 0.45)
-    points = [np.rint((guide - 0.5) * (1 << _BITS)).astype(np.int32) for guide in guides]
-    cv2.polylines(mask, points, False, 255, max(1, round(wide)), cv2.LINE_AA, _BITS)
+    mask = stroke_cover((side, side), guides, wide)
     # by a few shades at once, each next over the last: a call per strand would take longer than all else
     for first in range(_SHADES):
         shade = float(np.clip(1 + rng.normal(0, spread), 0.3, 1.9))
-        tone = tuple(float(v) for v in np.clip(color * shade, 0, 1))
-        cv2.polylines(paint, points[first::_SHADES], False, tone, max(1, round(wide)) + 1, cv2.LINE_8, _BITS)
-    paint = cv2.GaussianBlur(paint, (0, 0), 0.6) * (1 + 0.08 * image_noise(side, 1.8, 1.0, rng))[..., None]
+        share = stroke_cover((side, side), guides[first::_SHADES], wide)
+        lay(paint, share, np.clip(color * shade, 0, 1))
+    paint = blurred(paint, 0.6) * (1 + 0.08 * image_noise(side, 1.8, 1.0, rng))[..., None]
     return Layer(np.clip(paint, 0, 1), soften(mask, 0.45), LABEL["hair"])
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from facefit.anatomy.parts import LABEL
 from training.parser.backgrounds import image_noise, random_color
+from training.parser.brush import blurred, cover, ellipse, slopes
 from training.parser.occluder_layer import FaceFrame, Layer, own_skin
 
 # Per finger: where it starts on the palm (across, along; in palm widths), length of its three bones, radius.
@@ -51,7 +51,7 @@ def draw_hand(
         _capsule(relief, point(start * 0.9, -0.1), point(end, 0.92), width * 0.22, width * 0.17, 0.02 * width)
     _capsule(relief, point(-0.1, 0.05), point(_THUMB[0][0], _THUMB[0][1] + 0.15), width * 0.22, width * 0.16, 0.0)
     # a palm is one surface, the bones below show as soft ridges
-    smooth = cv2.GaussianBlur(relief, (0, 0), max(0.6, 0.06 * width))
+    smooth = blurred(relief, max(0.6, 0.06 * width))
     relief = np.where(relief > 0, 0.35 * relief + 0.65 * smooth, 0).astype(np.float32)
     nails = []
     spread = rng.uniform(0.0, 0.22)
@@ -104,10 +104,9 @@ def _capsule(relief: np.ndarray, start, end, radius0: float, radius1: float, bas
 
 def _shaded(relief, nails, tone, width, frame, elbow, wrist, rng) -> Layer:
     side = frame.side
-    alpha = cv2.GaussianBlur((relief > 0).astype(np.float32), (0, 0), 0.6)
-    smooth = cv2.GaussianBlur(relief, (0, 0), max(0.6, 0.012 * width))
-    slope_x = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125)
-    slope_y = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=0.125)
+    alpha = blurred((relief > 0).astype(np.float32), 0.6)
+    smooth = blurred(relief, max(0.6, 0.012 * width))
+    slope_x, slope_y = slopes(smooth)
     up = 1 / np.sqrt(1 + slope_x**2 + slope_y**2)
     direction = rng.uniform(0, 2 * np.pi)
     tilt = rng.uniform(0.2, 0.8)
@@ -118,14 +117,13 @@ def _shaded(relief, nails, tone, width, frame, elbow, wrist, rng) -> Layer:
     color[..., 1:] *= 1 - 0.06 * np.clip(1.2 - up, 0, 1)[..., None]  # edges are redder
     polish = random_color(rng, 0.2, 0.9, 1.0) if rng.random() < 0.3 else tone * np.array([1.15, 1.05, 1.05])
     if rng.random() < 0.6:
-        mask = np.zeros((side, side), np.uint8)
+        seen = np.zeros((side, side), np.float32)
         for at, along, radius in nails:
-            centre = np.rint((at + along * radius * 0.15 - 0.5) * 16).astype(int)
-            axes = (int(radius * 0.75 * 16), int(radius * 0.5 * 16))
-            cv2.ellipse(mask, tuple(int(v) for v in centre), axes, float(np.degrees(np.arctan2(along[1], along[0]))), 0,
-                        360, 255, -1, cv2.LINE_AA, 4)  # fmt: skip
-        cover = (mask.astype(np.float32) / 255 * 0.7)[..., None]
-        color = color * (1 - cover) + cover * np.clip(polish, 0, 1) * shade[..., None]
+            degrees = np.degrees(np.arctan2(along[1], along[0]))
+            nail = ellipse(at + along * radius * 0.15, (radius * 0.75, radius * 0.5), degrees)
+            seen = np.maximum(seen, cover((side, side), nail))
+        seen = 0.7 * seen[..., None]
+        color = color * (1 - seen) + seen * np.clip(polish, 0, 1) * shade[..., None]
     if rng.random() < 0.5:  # a sleeve
         step = wrist - elbow
         y, x = np.mgrid[:side, :side].astype(np.float32)

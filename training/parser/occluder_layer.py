@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from facefit.anatomy.landmarks import CHIN, FOREHEAD, IRISES, LEFT_MOUTH_CORNER, OUTER_EYE_CORNERS, RIGHT_MOUTH_CORNER
 from facefit.anatomy.parts import LABEL
+from facefit.photo.resample import warp
 from training.parser.backgrounds import random_color
+from training.parser.brush import blurred, cover, stroke_cover
 
-_SHIFT = 4  # fractional bits of OpenCV's drawing functions
 _SKIN = tuple(LABEL[name] for name in ("skin", "nose", "ear", "neck"))
 
 
@@ -72,9 +72,8 @@ def lay_over(
     if rng.random() < 0.6:
         size = image.shape[0]
         shift = rng.normal(0, 0.02, 2) * size
-        matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]])
-        cast = cv2.warpAffine(layer.alpha, matrix, (size, size))
-        cast = cv2.GaussianBlur(cast, (0, 0), rng.uniform(0.006, 0.03) * size)
+        cast = warp(layer.alpha[None], np.column_stack([np.eye(2), -shift]), size, size, outside=0)[0]
+        cast = blurred(cast, rng.uniform(0.006, 0.03) * size)
         cast = cast * rng.uniform(0.1, 0.6) * (labels != LABEL["background"])
         image = image * (1 - cast[..., None])
     alpha, color = layer.alpha[..., None], _like_the_picture(image, layer, rng)
@@ -88,34 +87,27 @@ def _like_the_picture(image: np.ndarray, layer: Layer, rng: np.random.Generator)
     if rng.random() < 0.3:
         return layer.color
     grey = image[::2, ::2].mean(2)
-    fine = float(np.median(np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.0)))) * 1.5
+    fine = float(np.median(np.abs(grey - blurred(grey, 1.0)))) * 1.5
     color = layer.color
     if fine < 0.004:
-        color = cv2.GaussianBlur(np.ascontiguousarray(color), (0, 0), rng.uniform(0.3, 1.6) * image.shape[0] / 256)
+        color = blurred(color, rng.uniform(0.3, 1.6) * image.shape[0] / 256)
     noise = rng.standard_normal(color.shape[:2], np.float32)[..., None]
     return color + noise * min(fine, 0.08) * np.float32(rng.uniform(0.3, 1.2))
 
 
 def fill(side: int, outline: np.ndarray, softness: float = 0.5) -> np.ndarray:
     """(N, 2) window pixels (pixel centres at +0.5) -> (S, S) float32 share of the polygon, edges `softness` px soft."""
-    mask = np.zeros((side, side), np.uint8)
-    points = np.rint((np.asarray(outline) - 0.5) * (1 << _SHIFT)).astype(np.int32)
-    cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, _SHIFT)
-    return soften(mask, softness)
+    return soften(cover((side, side), outline), softness)
 
 
 def strokes(side: int, curves: list[np.ndarray], thickness: float, softness: float = 0.4) -> np.ndarray:
     """Curves of (N, 2) window pixels drawn as lines -> (S, S) float32."""
-    mask = np.zeros((side, side), np.uint8)
-    points = [np.rint((np.asarray(c) - 0.5) * (1 << _SHIFT)).astype(np.int32) for c in curves]
-    cv2.polylines(mask, points, False, 255, max(1, round(thickness)), cv2.LINE_AA, _SHIFT)
-    return soften(mask, softness)
+    return soften(stroke_cover((side, side), curves, thickness), softness)
 
 
-def soften(mask: np.ndarray, sigma: float) -> np.ndarray:
-    """uint8 mask -> float32 in [0, 1], blurred."""
-    value = mask.astype(np.float32) / 255
-    return cv2.GaussianBlur(value, (0, 0), sigma) if sigma > 0.2 else value
+def soften(share: np.ndarray, sigma: float) -> np.ndarray:
+    """(S, S) float32, blurred."""
+    return blurred(share, sigma) if sigma > 0.2 else share
 
 
 def smooth_outline(points: np.ndarray, rounds: int = 3) -> np.ndarray:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from facefit.anatomy.landmarks import CHIN, FACE_OVAL, NOSE_TIP
 from facefit.anatomy.parts import LABEL
 from training.parser.backgrounds import image_noise, noise_texture, random_color
+from training.parser.brush import box, ellipse, paint
 from training.parser.occluder_layer import FaceFrame, Layer, bezier, bright_colors, fill, smooth_outline, strokes
 
 _OCCLUDER = LABEL["occluder"]
@@ -64,8 +64,8 @@ def draw_phone(frame: FaceFrame, rng: np.random.Generator) -> tuple[Layer, np.nd
     elif rng.random() < 0.8:
         for k in range(int(rng.integers(1, 4))):
             lens = centre - along * half[1] * 0.75 + across * half[0] * (0.5 - 0.01 * k) + along * k * 0.3 * half[0]
-            at = tuple(int(v) for v in np.rint(lens))
-            cv2.circle(color, at, max(1, int(0.13 * half[0])), (0.03, 0.03, 0.04), -1, cv2.LINE_AA)
+            radius = max(1.0, 0.13 * half[0])
+            paint(color, ellipse(lens, (radius, radius)), (0.03, 0.03, 0.04))
     return Layer(color.astype(np.float32), mask, _OCCLUDER), centre
 
 
@@ -234,8 +234,7 @@ def draw_clutter(image: np.ndarray, frame: FaceFrame, rng: np.random.Generator) 
         size = (frame.size * rng.uniform(0.15, 0.6), frame.size * rng.uniform(0.1, 0.5))
         if kind == "bar":
             size = (frame.size * 3, frame.size * rng.uniform(0.03, 0.15))
-        box = cv2.boxPoints(((float(centre[0]), float(centre[1])), size, float(rng.uniform(0, 180))))
-        mask = fill(side, box, 0.5)
+        mask = fill(side, box(centre, size, rng.uniform(0, 180)), 0.5)
     if rng.random() < 0.2:
         color = np.roll(image, tuple(int(v) for v in rng.integers(side // 4, side, 2)), (0, 1))
     else:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from facefit.anatomy.parts import LABEL
 from facefit.compute.smoothstep import smoothstep
+from facefit.observe.segment.morphology import shrink
 from training.parser.backgrounds import noise_texture, sample_noise
+from training.parser.brush import blurred, paint_stroke, slopes
 from training.parser.heads import SKIN, Head
 
 # Degrees around the head's upright axis, 0 in front; the hairline's height in mm there, by style.
@@ -72,13 +73,12 @@ def draw_wisps(image: np.ndarray, labels: np.ndarray, rng: np.random.Generator) 
         (S, S, 3) float32.
     """
     size = image.shape[0]
-    hair = (labels == LABEL["hair"]).astype(np.uint8)
-    edge = np.argwhere((hair == 1) & (cv2.erode(hair, np.ones((3, 3), np.uint8)) == 0))
+    hair = labels == LABEL["hair"]
+    edge = np.argwhere(hair & ~shrink(hair, 1.5))
     if len(edge) < 20:
         return image
-    out = cv2.GaussianBlur(hair.astype(np.float32), (0, 0), 4)
-    slope_x, slope_y = cv2.Sobel(out, cv2.CV_32F, 1, 0), cv2.Sobel(out, cv2.CV_32F, 0, 1)
-    drawn = np.ascontiguousarray(image)
+    slope_x, slope_y = slopes(blurred(hair.astype(np.float32), 4))
+    drawn = image.copy()
     length = size * rng.uniform(0.01, 0.06)
     droop = rng.uniform(-0.3, 0.8)
     for row, column in edge[rng.integers(0, len(edge), int(rng.integers(20, 150)))]:
@@ -88,8 +88,7 @@ def draw_wisps(image: np.ndarray, labels: np.ndarray, rng: np.random.Generator) 
         step = length * rng.uniform(0.3, 1) * along
         start = np.array([column, row]) - step * 0.3
         points = np.stack([start, start + 0.5 * step, start + step + [0, droop * length * rng.uniform(0, 1)]])
-        color = tuple(float(v) for v in image[row, column] * rng.uniform(0.6, 1.3))
-        cv2.polylines(drawn, [np.rint(points * 16).astype(np.int32)], False, color, 1, cv2.LINE_AA, 4)
+        paint_stroke(drawn, points + 0.5, 1, image[row, column] * rng.uniform(0.6, 1.3))
     return image + (np.clip(drawn, 0, 1) - image) * np.float32(rng.uniform(0.3, 0.9))
 
 

@@ -20,9 +20,10 @@ from pathlib import Path
 
 import facefit  # noqa: F401  before torch and numpy: it sets their threads
 
-import cv2  # isort: skip
+import imageio.v3 as iio  # isort: skip
 import numpy as np
 import torch
+from scipy import ndimage
 
 from facefit.anatomy.label_maps import FASSEG
 from facefit.anatomy.landmarks import LEFT_BROW, RIGHT_BROW
@@ -30,13 +31,15 @@ from facefit.anatomy.parts import LABEL
 from facefit.fit.config import preset
 from facefit.fit.fit import fit_batch
 from facefit.geometry.camera import to_camera_space, to_clip_space, window_camera
+from facefit.geometry.convex_hull import convex_hull
+from facefit.geometry.polygon import polygon_pixels
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
 from facefit.observe.detector import NetworkDetector
 from facefit.observe.observe import observe
 from facefit.observe.segment.label_picture import LabelImageSegmenter
 from facefit.observe.segment.masks import remove_specks
-from facefit.observe.segment.regions import ellipse, fill_loop
+from facefit.observe.segment.morphology import grow
 from facefit.photo.photo import read_photo
 from facefit.photo.window import crop_window, sample_labels, sample_window
 from facefit.render import load_renderer
@@ -82,12 +85,8 @@ def nearest(labels: np.ndarray, accepted: tuple[str, ...]) -> np.ndarray:
     here = np.isin(labels, [LABEL[name] for name in accepted])
     if not here.any():
         return np.zeros_like(labels)
-    _, index = cv2.distanceTransformWithLabels(
-        (~here).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    table = np.zeros(index.max() + 1, np.uint8)
-    table[index[here]] = labels[here]
-    return table[index]
+    row, column = ndimage.distance_transform_edt(~here, return_distances=False, return_indices=True)
+    return labels[row, column]
 
 
 def refine(hand: np.ndarray, mesh: np.ndarray, landmarks: np.ndarray, brows: bool) -> np.ndarray:
@@ -115,8 +114,8 @@ def refine(hand: np.ndarray, mesh: np.ndarray, landmarks: np.ndarray, brows: boo
     labels[hand == SKIN] = np.where(aside, near, LABEL["skin"])[hand == SKIN]
     at_brows = np.zeros(hand.shape, bool)
     for loop in (RIGHT_BROW, LEFT_BROW):
-        at_brows |= fill_loop(hand.shape, cv2.convexHull(landmarks[list(loop)].astype(np.float32))[:, 0])
-    at_brows = cv2.dilate(at_brows.astype(np.uint8), ellipse(0.02 * len(hand))).astype(bool)
+        at_brows |= polygon_pixels(hand.shape, convex_hull(landmarks[list(loop)]))
+    at_brows = grow(at_brows, 0.02 * len(hand))
     # Some brows were labelled hair; true hair there hangs together with the rest of it.
     labels[at_brows & (hand == HAIR) & ~remove_specks(hand == HAIR)] = IGNORE
     if not brows:
@@ -141,7 +140,7 @@ def build(folders: list[Path], limit: int | None = None) -> Samples:
             result = fit_batch(observation, model, config)[0]
             window = crop_window(faces[0].landmarks, SIDE, MARGIN)
             image, inside = sample_window(photo.pixels, window)
-            hand = sample_labels(cv2.imread(str(label_file), cv2.IMREAD_GRAYSCALE), window, IGNORE)
+            hand = sample_labels(iio.imread(label_file, mode="L"), window, IGNORE)
             mesh = rendered_labels(model, result.parameters, window_camera(observation.camera, window), SIDE)
             landmarks = window.to_window(torch.from_numpy(faces[0].landmarks)[None])[0].numpy()
             rows["images"].append((image + 0.5).clip(0, 255).astype(np.uint8))

@@ -5,12 +5,12 @@ Only colours change, so every label stays true.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from facefit.anatomy.landmarks import FACE_OVAL
 from facefit.anatomy.parts import LABEL
-from facefit.observe.segment.regions import fill_loop
+from facefit.geometry.polygon import polygon_pixels
+from training.parser.brush import blurred
 from training.parser.samples import IGNORE
 
 # Mean colours of hair and skin as cameras show them, from dark to light; a person's lies between two neighbours.
@@ -51,7 +51,7 @@ def dyed(image: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.
     colour = between(HAIR_COLOURS, rng)
     new = colour * (relative ** np.float32(rng.uniform(0.5, 1.0)))[..., None]
     brows = np.isin(labels, (LABEL["right_brow"], LABEL["left_brow"])) if rng.random() < 0.5 else False
-    soft = cv2.GaussianBlur((hair | brows).astype(np.float32), (0, 0), rng.uniform(0.8, 1.6))[..., None]
+    soft = blurred((hair | brows).astype(np.float32), rng.uniform(0.8, 1.6))[..., None]
     return np.clip(image + soft * (new - image), 0, 1).astype(np.float32)
 
 
@@ -62,7 +62,7 @@ def complexion(image: np.ndarray, labels: np.ndarray, landmarks: np.ndarray, rng
         return image
     gain = between(SKIN_COLOURS, rng) / np.maximum(image[skin].mean(0), 0.05)
     # what is not labelled within the face is skin or lies on it
-    where = skin | ((labels == IGNORE) & fill_loop(labels.shape, landmarks[list(FACE_OVAL)]))
+    where = skin | ((labels == IGNORE) & polygon_pixels(labels.shape, landmarks[list(FACE_OVAL)]))
     where &= ~np.isin(labels, _EYES)
-    soft = cv2.GaussianBlur(where.astype(np.float32), (0, 0), rng.uniform(0.8, 1.6))[..., None]
+    soft = blurred(where.astype(np.float32), rng.uniform(0.8, 1.6))[..., None]
     return np.clip(image * (1 + soft * (gain.astype(np.float32) - 1)), 0, 1).astype(np.float32)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import ModelError
+from ...files.read_obj import read_obj_polygons
 from ...geometry.mesh_graph import connected_pieces, polygon_sides
 
 MM_PER_UNIT = 100.0  # MakeHuman works in decimetres
@@ -61,22 +62,9 @@ def data_folder() -> Path:
 
 @lru_cache(maxsize=1)
 def _read_base() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    verts, uv, quads, uv_quads, groups, group = [], [], [], [], [], ""
-    with open(data_folder() / "mpfb2" / "3dobjs" / "base.obj", encoding="ascii") as lines:
-        for line in lines:
-            word, *rest = line.split() or [""]
-            if word == "v":
-                verts.append([float(x) for x in rest[:3]])
-            elif word == "vt":
-                uv.append([float(x) for x in rest[:2]])
-            elif word == "g":
-                group = rest[0]
-            elif word == "f":
-                corners = [c.split("/") for c in rest]
-                quads.append([int(c[0]) - 1 for c in corners])
-                uv_quads.append([int(c[1]) - 1 for c in corners])
-                groups.append(group)
-    return np.array(verts), np.array(uv), np.array(quads), np.array(uv_quads), np.array(groups)
+    mesh = read_obj_polygons(data_folder() / "mpfb2" / "3dobjs" / "base.obj")
+    group = np.array([names.get("g", "") for names in mesh.parts])[mesh.part]
+    return mesh.verts, mesh.uv, mesh.corner.reshape(-1, 4), mesh.uv_corner.reshape(-1, 4), group
 
 
 def _islands(uv_quads: np.ndarray, count: int) -> np.ndarray:

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import ModelError
+from ...files.read_obj import ObjPolygons, read_obj_polygons, read_obj_verts
 from ...geometry.subdivide import triangulate
 from ...model.source import SourceModel
 
@@ -168,53 +168,33 @@ def _read_folder(path: Path) -> _Parts:
         some = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         raise ModelError(f"{folder}: not the FaceXModel folder of ICT-FaceKit; lacks {some}")
     digest = hashlib.sha256()
-    verts, faces = _read_obj(neutral, digest, with_faces=True)
-    uv, quads, uv_quads, material = faces
+    mesh = read_obj_polygons(neutral)
+    verts = _checked(neutral, mesh.verts, mesh.data, digest)
+    if not np.isin(mesh.size, (3, 4)).all():
+        raise ModelError(f"{neutral}: polygons of {mesh.size.min()} to {mesh.size.max()} corners; expected 3 or 4")
+    quads, uv_quads = _quads(mesh, mesh.corner), _quads(mesh, mesh.uv_corner)
+    material = np.array([names.get("usemtl", "") for names in mesh.parts])[mesh.part]
     keep = (quads < KEPT).all(1)
-    deltas = np.stack([_read_obj(file, digest)[0][:KEPT] - verts[:KEPT] for file in files]).astype(np.float32)
+    moved = [_checked(file, *read_obj_verts(file), digest)[:KEPT] for file in files]
+    deltas = (np.stack(moved) - verts[:KEPT]).astype(np.float32)
     return _Parts(
-        verts[:KEPT].astype(np.float32), deltas[:IDENTITY], deltas[IDENTITY:], EXPRESSIONS, quads[keep], uv,
+        verts[:KEPT].astype(np.float32), deltas[:IDENTITY], deltas[IDENTITY:], EXPRESSIONS, quads[keep], mesh.uv,
         uv_quads[keep], material[keep], MM_PER_UNIT, digest.hexdigest(),
     )  # fmt: skip
 
 
-def _read_obj(path: Path, digest, with_faces: bool = False) -> tuple[np.ndarray, tuple | None]:
-    """(V, 3) vertices, and on request texture coordinates (T, 2), quads and texture quads (Q, 4), materials (Q,)."""
-    try:
-        raw = path.read_bytes()
-        digest.update(path.name.encode() + b"\0" + raw)
-        lines = raw.decode("ascii").splitlines()
-        verts = _numbers((line[2:] for line in lines if line.startswith("v ")), 3)
-        faces = _faces(lines) if with_faces else None
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, IndexError) as error:
-        raise ModelError(f"{path}: damaged OBJ file ({error})") from None
+def _checked(path: Path, verts: np.ndarray, data: bytes, digest: hashlib._Hash) -> np.ndarray:
+    digest.update(path.name.encode() + b"\0" + data)
     if len(verts) != VERTICES:
         raise ModelError(f"{path}: {len(verts)} vertices; ICT-FaceKit Light has {VERTICES}")
-    return verts, faces
+    return verts
 
 
-def _numbers(lines: Iterable[str], columns: int) -> np.ndarray:
-    values = np.array(" ".join(lines).split(), np.float64)
-    return values.reshape(-1, columns)
-
-
-def _faces(lines: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    uv = _numbers((" ".join(line.split()[1:3]) for line in lines if line.startswith("vt ")), 2)
-    quads, uv_quads, material, current = [], [], [], ""
-    for line in lines:
-        if line.startswith("usemtl "):
-            current = line.split()[1]
-        elif line.startswith("f "):
-            corners = [corner.split("/") for corner in line.split()[1:]]
-            if len(corners) not in (3, 4):
-                raise ValueError(f"a face of {len(corners)} corners; expected 3 or 4")
-            pad = [-1] * (4 - len(corners))
-            quads.append([int(corner[0]) - 1 for corner in corners] + pad)
-            uv_quads.append([int(corner[1]) - 1 for corner in corners] + pad)
-            material.append(current)
-    return uv, np.array(quads), np.array(uv_quads), np.array(material)
+def _quads(mesh: ObjPolygons, index: np.ndarray) -> np.ndarray:
+    """(P, 4) the corners of triangles and quads, -1 for the fourth of a triangle."""
+    out = np.full((len(mesh.size), 4), -1)
+    out[np.arange(4) < mesh.size[:, None]] = index
+    return out
 
 
 def _triangles(quads: np.ndarray, uv_quads: np.ndarray, verts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
@@ -57,9 +56,8 @@ class OnnxSegmenter:
         """(S, S, 3) RGB in [0, 1] -> (C, S, S) float32 probabilities. Raises FaceFitError for another output."""
         size = image.shape[0]
         height, width = (side if isinstance(side, int) else ANY_SIDE for side in self._input.shape[2:])
-        way = cv2.INTER_AREA if size > height else cv2.INTER_LINEAR
-        given = (cv2.resize(image.astype(np.float32), (width, height), interpolation=way) - MEAN) / DEVIATION
-        given = np.ascontiguousarray(given.transpose(2, 0, 1)[None].astype(self._dtype))
+        given = _resized(image.astype(np.float32).transpose(2, 0, 1), (height, width))
+        given = ((given - MEAN[:, None, None]) / DEVIATION[:, None, None])[None].astype(self._dtype)
         results = self._session.run(None, {self._input.name: given})
         accepted = {len(names) for names in LABEL_MAPS.values()}
         fitting = [result for result in results if result.ndim == 4 and result.shape[1] in accepted]
@@ -70,8 +68,7 @@ class OnnxSegmenter:
         if score.min() < 0 or not np.allclose(score.sum(0), 1, atol=1e-2):  # not yet probabilities
             score = np.exp(score - score.max(0))
             score /= score.sum(0)
-        resized = [cv2.resize(channel, (size, size), interpolation=cv2.INTER_LINEAR) for channel in score]
-        return np.stack(resized)
+        return _resized(score, (size, size))
 
     def segment(self, image: np.ndarray, landmarks: np.ndarray, window: WindowTransform | None = None) -> Segmentation:
         """See PartSegmenter; `window` is not used. Raises FaceFitError where the classes do not fit the label map."""
@@ -100,3 +97,10 @@ class OnnxSegmenter:
             return float((labels == expected)[expected > 0].mean())
 
         return max(fitting, key=agreement)
+
+
+def _resized(planes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """(C, H, W) float32 -> (C, *shape): bilinear, and where it shrinks the mean of what a pixel covers."""
+    given = torch.from_numpy(np.ascontiguousarray(planes))[None]
+    seen = torch.nn.functional.interpolate(given, shape, mode="bilinear", align_corners=False, antialias=True)
+    return seen[0].numpy()

@@ -8,17 +8,18 @@ before the face has the colours of skin and is taken for it; what it holds is ha
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
+from scipy import ndimage
+from skimage import color
 
 from ...anatomy.landmarks import CHIN, FOREHEAD, LEFT_SIDE, NOSE_TIP, RIGHT_SIDE
 from ...anatomy.parts import LABEL
 from ...geometry.camera import WindowTransform
 from .contract import Segmentation, check_window
+from .morphology import distance_to, grow
 from .occluders import glasses_mask
 from .person import person_mask
 from .polygons import face_region, polygon_labels
-from .regions import ellipse
 
 SKIN, HAIR, BACKGROUND = 0, 1, 2
 BINS = (24, 16, 16)  # of lightness and the two colour axes
@@ -31,31 +32,28 @@ def _guided(guide: np.ndarray, value: np.ndarray, radius: int, epsilon: float) -
     """Guided filter (He et al. 2013) with a grey guide: smooths `value` (S, S, C) but not over the guide's edges."""
 
     def mean(x: np.ndarray) -> np.ndarray:
-        return cv2.blur(x, (2 * radius + 1, 2 * radius + 1))
+        return ndimage.uniform_filter(x, 2 * radius + 1, mode="mirror", axes=(0, 1))
 
-    centre = mean(guide)
-    spread = mean(guide * guide) - centre * centre
-    gain = [
-        (mean(guide * channel) - centre * mean(channel)) / (spread + epsilon) for channel in np.moveaxis(value, -1, 0)
-    ]
-    return np.stack(
-        [
-            mean(a) * guide + mean(mean(channel) - a * centre)
-            for a, channel in zip(gain, np.moveaxis(value, -1, 0), strict=True)
-        ],
-        -1,
-    )
+    guide = guide[..., None]
+    centre, average = mean(guide), mean(value)
+    gain = (mean(guide * value) - centre * average) / (mean(guide * guide) - centre * centre + epsilon)
+    return mean(gain) * guide + mean(average - gain * centre)
+
+
+def _blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
+    """(S, S) or (S, S, C) smoothed within the picture's plane."""
+    return ndimage.gaussian_filter(picture, sigma, mode="mirror", axes=(0, 1))
 
 
 class _Colours:
     """Each pixel's place in a histogram of colour and one of texture."""
 
     def __init__(self, image: np.ndarray) -> None:
-        lab = cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2Lab)
+        lab = color.rgb2lab(image)
         grey = lab[..., 0] / 100
         self.guide = grey
         size = image.shape[0]
-        smooth = cv2.GaussianBlur(lab, (0, 0), max(0.6, size / 320))
+        smooth = _blurred(lab, max(0.6, size / 320))
         # Lightness by its square root of contrast: shadows differ as much as lights to the eye, not in number.
         place = [
             np.clip(smooth[..., 0] / 100 * BINS[0], 0, BINS[0] - 1e-3),
@@ -63,8 +61,8 @@ class _Colours:
             np.clip((smooth[..., 2] + 40) / 80 * BINS[2], 0, BINS[2] - 1e-3),
         ]
         self.bin = np.ravel_multi_index([p.astype(int) for p in place], BINS)
-        detail = grey - cv2.GaussianBlur(grey, (0, 0), size / 90)
-        energy = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), size / 90))
+        detail = grey - _blurred(grey, size / 90)
+        energy = np.sqrt(_blurred(detail * detail, size / 90))
         self.texture = np.clip((np.log(energy + 1e-3) + 7) / 6 * 12, 0, 11.99).astype(int)
 
     def log_likelihood(self, weight: np.ndarray) -> np.ndarray:
@@ -108,9 +106,8 @@ class _Place:
         turned = np.clip((0.5 - (nose - right) / max(left - right, 1e-6)) / 0.2, -1, 1)  # 1: the right side is far
         self.far = np.clip(np.where(x * across[0] + y * across[1] < nose, turned, -turned), 0, 1)
         self.face = face_region(shape, landmarks)
-        face = self.face.astype(np.uint8)
-        self.inside = cv2.distanceTransform(face, cv2.DIST_L2, 5) / self.height
-        self.outside = cv2.distanceTransform(1 - face, cv2.DIST_L2, 5) / self.height
+        self.inside = distance_to(~self.face) / self.height
+        self.outside = distance_to(self.face) / self.height
 
     def priors(self, person: np.ndarray) -> np.ndarray:
         """(S, S, 3) of skin, hair, background."""
@@ -154,7 +151,7 @@ class ColorSegmenter:
         """(S, S, 3) probabilities of skin, hair, background."""
         unit = place.height
         features = (polygons != 0) & (polygons != LABEL["skin"]) & (polygons != LABEL["nose"])
-        features = cv2.dilate(features.astype(np.uint8), ellipse(0.03 * unit)).astype(bool)
+        features = grow(features, 0.03 * unit)
         core = (place.inside > 0.06) & (place.level < 0.75) & ~features
         prior = place.priors(person)
         posterior = prior / prior.sum(-1, keepdims=True)

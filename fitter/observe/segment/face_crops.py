@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+from scipy import ndimage
 
 from ...anatomy.landmarks import (
     CHIN,
@@ -27,8 +27,9 @@ from ...anatomy.landmarks import (
     UPPER_LIP,
 )
 from ...anatomy.parts import LABEL, LABELS
+from ...geometry.polygon import polygon_pixels
+from ...photo.resample import inverse, nearest, warp
 from .polygons import eye_polygon, face_region
-from .regions import fill_loop
 
 # What the parser tells apart, in the order of its output: LABELS without the mesh's "head".
 CLASSES = tuple(name for name in LABELS if name != "head")
@@ -68,18 +69,19 @@ class Crop:
         moved = landmarks @ self.matrix[:, :2].T + self.matrix[:, 2]
         return moved[MIRROR] if self.mirrored else moved
 
-    def sample(self, image: np.ndarray, interpolation: int = cv2.INTER_LINEAR, outside: float | None = None):
-        """(S, S, ...) window image -> (side, side, ...); beyond the window `outside`, None repeats the border.
+    def sample(self, image: np.ndarray) -> np.ndarray:
+        """(S, S, C) window image -> (C, side, side) float32; beyond the window its border is repeated.
 
         A window much finer than the crop is smoothed first, so that nothing aliases.
         """
         scale = float(np.sqrt(abs(np.linalg.det(self.matrix[:, :2]))))
-        if interpolation == cv2.INTER_LINEAR and scale < 0.75:
-            image = cv2.GaussianBlur(image, (0, 0), 0.35 / scale)
-        border = {"borderMode": cv2.BORDER_REPLICATE}
-        if outside is not None:
-            border = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": outside}
-        return cv2.warpAffine(image, _opencv(self.matrix), (self.side, self.side), flags=interpolation, **border)
+        if scale < 0.75:
+            image = ndimage.gaussian_filter(image, (0.35 / scale, 0.35 / scale, 0), mode="mirror")
+        return warp(np.moveaxis(image, -1, 0), inverse(self.matrix), self.side, self.side)
+
+    def sample_labels(self, labels: np.ndarray, outside: int) -> np.ndarray:
+        """(S, S) window labels -> (side, side), the nearest pixel's; `outside` beyond the window."""
+        return nearest(labels, inverse(self.matrix), self.side, self.side, outside)
 
     def reach(self, size: int) -> tuple[int, int, int, int]:
         """Left, top, right, bottom of the window pixels (of a window of this size) that the crop may show."""
@@ -92,20 +94,9 @@ class Crop:
     def back(self, scores: np.ndarray, reach: tuple[int, int, int, int]) -> np.ndarray:
         """(C, side, side) float32 in the crop -> (C, bottom - top, right - left) in the window, 0 beyond the crop."""
         left, top, right, bottom = reach
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         matrix = self.matrix.copy()
         matrix[:, 2] += matrix[:, :2] @ (left, top)
-        out = np.empty((len(scores), bottom - top, right - left), np.float32)
-        for channel, seen in zip(scores, out, strict=True):
-            seen[:] = cv2.warpAffine(channel, _opencv(matrix), (right - left, bottom - top), flags=flags)
-        return out
-
-
-def _opencv(matrix: np.ndarray) -> np.ndarray:
-    """The same map between coordinates whose pixel centres lie at whole numbers."""
-    out = matrix.astype(np.float64).copy()
-    out[:, 2] += 0.5 * (out[0, :2].sum() - 1), 0.5 * (out[1, :2].sum() - 1)
-    return out
+        return warp(scores, matrix, right - left, bottom - top, outside=0)
 
 
 def _crop(centre: np.ndarray, up: np.ndarray, extent: float, side: int, mirrored: bool = False) -> Crop:
@@ -150,12 +141,12 @@ def prior(points: np.ndarray, side: int) -> np.ndarray:
     loops = [NOSE, None, None, RIGHT_BROW, LEFT_BROW, UPPER_LIP, LOWER_LIP, LIPS_INNER]
     polygons = [points[list(loop)] if loop else None for loop in loops]
     polygons[1], polygons[2] = eye_polygon(points, RIGHT_EYE), eye_polygon(points, LEFT_EYE)
-    return np.stack([face_region(shape, points), *(fill_loop(shape, p) for p in polygons)]).astype(np.float32)
+    return np.stack([face_region(shape, points), *(polygon_pixels(shape, p) for p in polygons)]).astype(np.float32)
 
 
 def exposure(image: np.ndarray, landmarks: np.ndarray) -> tuple[float, float]:
     """Mean and deviation of a window's colours within the face, which the parser's colours are relative to."""
-    face = fill_loop(image.shape[:2], landmarks[list(FACE_OVAL)])
+    face = polygon_pixels(image.shape[:2], landmarks[list(FACE_OVAL)])
     seen = image[face] if face.any() else image.reshape(-1, 3)
     return float(seen.mean()), max(float(seen.std()), 0.02)
 
@@ -169,6 +160,4 @@ def crop_input(image: np.ndarray, landmarks: np.ndarray, crop: Crop, light: tupl
         (12, side, side) float32.
     """
     colours = (crop.sample(image) - light[0]) / light[1]
-    return np.concatenate([colours.transpose(2, 0, 1).clip(-4, 4), prior(crop.points(landmarks), crop.side)]).astype(
-        np.float32
-    )
+    return np.concatenate([colours.clip(-4, 4), prior(crop.points(landmarks), crop.side)]).astype(np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from ...anatomy.landmarks import (
@@ -17,7 +16,7 @@ from ...anatomy.landmarks import (
 )
 from ...anatomy.parts import LABEL, MASKS, PARTS
 from .contract import Segmentation
-from .regions import ellipse
+from .morphology import grow, pieces, shrink
 
 # What shows the person's own face, so that a colour may be compared there.
 FACE_LABELS = tuple(
@@ -44,14 +43,14 @@ STEEPEST_BROW = 25.0
 
 def remove_specks(mask: np.ndarray, share: float = SPECK) -> np.ndarray:
     """(S, S) bool without the connected pieces smaller than `share` of the largest one."""
-    count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    if count <= 2:
+    piece, count = pieces(mask)
+    if count <= 1:
         return mask
-    area = stats[:, cv2.CC_STAT_AREA].copy()
+    area = np.bincount(piece.ravel())
     area[0] = 0
     keep = area >= share * area.max()
     keep[0] = False
-    return keep[pieces]
+    return keep[piece]
 
 
 def brow_tangents(labels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -92,7 +91,7 @@ def above_brows(shape: tuple[int, int], brow_line: np.ndarray) -> np.ndarray:
     return np.all([a * x + b * y + c > 0 for a, b, c in brow_line], axis=0)
 
 
-def near_face(shape: tuple[int, int], landmarks: np.ndarray, grow: float = FACE_GROW) -> np.ndarray:
+def near_face(shape: tuple[int, int], landmarks: np.ndarray, reach: float = FACE_GROW) -> np.ndarray:
     """(S, S) bool: the landmarks' face grown by a share of its height.
 
     The mesh's skin ends where the landmarks' face ended when it was annotated; a parser's goes on to the ear and over
@@ -100,9 +99,8 @@ def near_face(shape: tuple[int, int], landmarks: np.ndarray, grow: float = FACE_
     """
     from .polygons import face_region  # which itself needs this file
 
-    region = face_region(shape, landmarks).astype(np.uint8)
     height = float(np.hypot(*(landmarks[FOREHEAD] - landmarks[CHIN])))
-    return cv2.dilate(region, ellipse(grow * height)).astype(bool)
+    return grow(face_region(shape, landmarks), reach * height)
 
 
 def part_confidence(segmentation: Segmentation, masks: np.ndarray) -> np.ndarray:
@@ -144,6 +142,5 @@ def post_process(segmentation: Segmentation, landmarks: np.ndarray) -> tuple[np.
             masks[channel] = remove_specks(labels == LABEL[name])
     brow_line = brow_tangents(labels, landmarks)
     masks[MASKS.index("skin")][above_brows(shape, brow_line) | ~near_face(shape, landmarks)] = 0
-    valid = np.isin(labels, FACE_LABELS)
-    valid = cv2.erode(valid.astype(np.uint8), ellipse(max(1.0, shape[0] * VALID_MARGIN)), borderValue=1)
+    valid = shrink(np.isin(labels, FACE_LABELS), max(1, round(shape[0] * VALID_MARGIN)))
     return masks, (valid * segmentation.confidence).astype(np.float32), brow_line

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
+from scipy import ndimage
 
 from ...anatomy.landmarks import (
     CHIN,
@@ -17,7 +17,9 @@ from ...anatomy.landmarks import (
     RIGHT_INNER_CORNER,
     RIGHT_OUTER_CORNER,
 )
-from .regions import ellipse, fill_loop
+from ...geometry.convex_hull import convex_hull
+from ...geometry.polygon import polygon_pixels
+from .morphology import black_hat, grow, pieces
 
 # Darkening against the surroundings, as a share of the skin's lightness: over the bridge of the nose and under the eyes
 # together it is glasses (wrinkles, lashes and brows reach one of the two), and above the third it is their frame.
@@ -46,9 +48,9 @@ def glasses_mask(lightness: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     across = landmarks[LEFT_OUTER_CORNER] - landmarks[RIGHT_OUTER_CORNER]
     if height < 20 or np.hypot(*across) < 0.25 * height:
         return none
-    smooth = cv2.GaussianBlur(lightness.astype(np.float32), (0, 0), max(0.6, shape[0] / 320))
-    nose = fill_loop(shape, landmarks[[6, 122, 198, 98, 2, 327, 420, 351]])
-    dark = cv2.morphologyEx(smooth, cv2.MORPH_BLACKHAT, ellipse(0.055 * height)) / max(np.median(smooth[nose]), 0.15)
+    smooth = ndimage.gaussian_filter(lightness.astype(np.float32), max(0.6, shape[0] / 320), mode="mirror")
+    nose = polygon_pixels(shape, landmarks[[6, 122, 198, 98, 2, 327, 420, 351]])
+    dark = black_hat(smooth, 0.055 * height) / max(np.median(smooth[nose]), 0.15)
     root, back = landmarks[9], (landmarks[195] + landmarks[197]) / 2
     step = landmarks[LEFT_INNER_CORNER] - landmarks[RIGHT_INNER_CORNER]
     bridge = min(_along(dark, root + k * step, back + k * step).max() for k in (-0.12, 0.0, 0.12))
@@ -59,18 +61,12 @@ def glasses_mask(lightness: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         under.append(_along(dark, landmarks[lid] + 0.5 * way, landmarks[lid] + 1.8 * way).max())
     if bridge < FRAME_BRIDGE or np.sort(under)[2] < FRAME_UNDER:
         return none
-    zone = fill_loop(
-        shape, cv2.convexHull(landmarks[[127, 356, 349, 120, 116, 345, 9, 70, 300]].astype(np.float32))[:, 0]
-    )
-    zone = cv2.dilate(zone.astype(np.uint8), ellipse(0.06 * height)).astype(bool)
-    features = none.astype(np.uint8)
-    for loop in (RIGHT_EYE, LEFT_EYE):
-        features |= fill_loop(shape, landmarks[list(loop)])
-    features = cv2.dilate(features, ellipse(0.02 * height))
-    for loop in (RIGHT_BROW, LEFT_BROW):
-        features |= fill_loop(shape, landmarks[list(loop)])
-    frame = (dark > FRAME_PIXEL) & zone & ~features.astype(bool)
-    count, pieces, stats, _ = cv2.connectedComponentsWithStats(frame.astype(np.uint8), connectivity=8)
-    long = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) > 0.12 * height
-    long[0] = False
-    return cv2.dilate((long[pieces]).astype(np.uint8), ellipse(1)).astype(bool) if count > 1 else none
+    zone = polygon_pixels(shape, convex_hull(landmarks[[127, 356, 349, 120, 116, 345, 9, 70, 300]]))
+    eyes = polygon_pixels(shape, landmarks[list(RIGHT_EYE)]) | polygon_pixels(shape, landmarks[list(LEFT_EYE)])
+    brows = polygon_pixels(shape, landmarks[list(RIGHT_BROW)]) | polygon_pixels(shape, landmarks[list(LEFT_BROW)])
+    frame = (dark > FRAME_PIXEL) & grow(zone, 0.06 * height) & ~grow(eyes, 0.02 * height) & ~brows
+    piece, count = pieces(frame)
+    long = np.zeros(count + 1, bool)
+    for number, (rows, columns) in enumerate(ndimage.find_objects(piece), start=1):
+        long[number] = max(rows.stop - rows.start, columns.stop - columns.start) > 0.12 * height
+    return grow(long[piece], 1)

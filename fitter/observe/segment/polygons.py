@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from ...anatomy.landmarks import (
@@ -24,8 +23,9 @@ from ...anatomy.landmarks import (
 )
 from ...anatomy.parts import LABEL
 from ...geometry.camera import WindowTransform
+from ...geometry.convex_hull import convex_hull
+from ...geometry.polygon import polygon_pixels
 from .contract import Segmentation, check_window
-from .regions import fill_loop
 
 # The oval folds over itself on a profile; these hulls keep the near cheek whole.
 RIGHT_CHEEK = (127, 234, 93, 132, 58, 61, 98, 129, 133, 33, 70)
@@ -43,7 +43,7 @@ def face_region(shape: tuple[int, int], landmarks: np.ndarray) -> np.ndarray:
 
     The oval, and what a turned head shows beyond it: nose, lips, brows and the far cheek, each group with its hull.
     """
-    mask = fill_loop(shape, landmarks[list(FACE_OVAL)])
+    mask = polygon_pixels(shape, landmarks[list(FACE_OVAL)])
     groups = (
         NOSE + (4, 1),
         NOSE[:4] + RIGHT_EYE + RIGHT_BROW + (10, 151, 9, 8),
@@ -56,8 +56,7 @@ def face_region(shape: tuple[int, int], landmarks: np.ndarray) -> np.ndarray:
         mirrored(RIGHT_JAW),
     )
     for group in groups:
-        hull = cv2.convexHull(landmarks[list(group)].astype(np.float32))[:, 0]
-        mask |= fill_loop(shape, hull)
+        mask |= polygon_pixels(shape, convex_hull(landmarks[list(group)]))
     return mask
 
 
@@ -88,7 +87,7 @@ def polygon_labels(shape: tuple[int, int], landmarks: np.ndarray) -> np.ndarray:
         ("right_brow", RIGHT_BROW_UPPER, RIGHT_BROW_LOWER),
         ("left_brow", LEFT_BROW_UPPER, LEFT_BROW_LOWER),
     ):
-        labels[fill_loop(shape, brow_polygon(landmarks, upper, lower))] = LABEL[name]
+        labels[polygon_pixels(shape, brow_polygon(landmarks, upper, lower))] = LABEL[name]
     # From far to near: on a turned head the nose covers the far eye.
     for name, loop in (
         ("right_eye", RIGHT_EYE),
@@ -99,7 +98,7 @@ def polygon_labels(shape: tuple[int, int], landmarks: np.ndarray) -> np.ndarray:
         ("nose", NOSE),
     ):
         points = eye_polygon(landmarks, loop) if name.endswith("eye") else landmarks[list(loop)]
-        labels[fill_loop(shape, points)] = LABEL[name]
+        labels[polygon_pixels(shape, points)] = LABEL[name]
     return labels
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from ...anatomy.landmarks import (
@@ -18,19 +17,8 @@ from ...anatomy.landmarks import (
     UPPER_LIP,
 )
 from ...anatomy.parts import LABEL
-
-
-def fill_loop(shape: tuple[int, int], points: np.ndarray) -> np.ndarray:
-    """(N, 2) window pixels -> (S, S) bool, True within the polygon. A pixel on the line counts, so none is empty."""
-    mask = np.zeros(shape, np.uint8)
-    cv2.fillPoly(mask, [np.round((points - 0.5) * 256).astype(np.int32)], 1, shift=8)  # OpenCV's centres lie at 0
-    return mask.astype(bool)
-
-
-def ellipse(radius: float) -> np.ndarray:
-    """A round structuring element."""
-    size = 2 * max(0, round(radius)) + 1
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+from ...geometry.polygon import polygon_pixels
+from .morphology import distance_to, grow
 
 
 def sides(shape: tuple[int, int], landmarks: np.ndarray) -> np.ndarray:
@@ -56,17 +44,17 @@ def separate_sides(labels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     return out
 
 
-def separate_ears_and_neck(labels: np.ndarray, landmarks: np.ndarray, grow: float = 0.04) -> np.ndarray:
+def separate_ears_and_neck(labels: np.ndarray, landmarks: np.ndarray, reach: float = 0.04) -> np.ndarray:
     """Skin beside and below the face, renamed to ear and neck, for label sets that call all of it skin.
 
-    `grow`: how far beyond the oval of landmarks skin still belongs to the face, as a share of the oval's height. Skin
+    `reach`: how far beyond the oval of landmarks skin still belongs to the face, as a share of the oval's height. Skin
     above the oval is forehead. Beside is what lies between the chin's level and the brows, below is under the jaw.
     """
     oval = landmarks[list(FACE_OVAL)]
     up = landmarks[FOREHEAD] - landmarks[CHIN]
     height = float(np.hypot(*up))
     up = up / max(height, 1e-6)
-    face = cv2.dilate(fill_loop(labels.shape, oval).astype(np.uint8), ellipse(grow * height)).astype(bool)
+    face = grow(polygon_pixels(labels.shape, oval), reach * height)
     y, x = np.mgrid[: labels.shape[0], : labels.shape[1]] + 0.5
     chin = landmarks[CHIN]
     level = ((x - chin[0]) * up[0] + (y - chin[1]) * up[1]) / max(height, 1e-6)  # chin 0, forehead 1
@@ -80,8 +68,7 @@ def separate_ears_and_neck(labels: np.ndarray, landmarks: np.ndarray, grow: floa
 def split_mouth(labels: np.ndarray, mouth: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """Give each pixel of a mouth to the upper lip, the lower lip or the opening, whichever loop is nearest."""
     distance = [
-        cv2.distanceTransform((~fill_loop(labels.shape, landmarks[list(loop)])).astype(np.uint8), cv2.DIST_L2, 5)
-        for loop in (LIPS_INNER, UPPER_LIP, LOWER_LIP)
+        distance_to(polygon_pixels(labels.shape, landmarks[list(loop)])) for loop in (LIPS_INNER, UPPER_LIP, LOWER_LIP)
     ]
     numbers = np.array([LABEL["mouth_inside"], LABEL["upper_lip"], LABEL["lower_lip"]], np.uint8)
     # The lips' own loops come first where they meet the opening's line, or a closed mouth would have a gap.

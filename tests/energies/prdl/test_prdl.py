@@ -7,7 +7,6 @@ import torch
 from facefit.anatomy.parts import LABEL, PARTS
 from facefit.energies.prdl.chunked import PrdlChunked
 from facefit.energies.prdl.contract import STATISTICS, PrdlSelection
-from facefit.energies.prdl.convex_hull import hull_corners
 from facefit.energies.prdl.farthest_point import farthest_points
 from facefit.energies.prdl.mask_distance import mask_extremes, mask_means
 from facefit.energies.prdl.prdl import prdl_energy, prdl_energy_naive, prdl_part_energies
@@ -375,17 +374,6 @@ def test_targets_thin_the_skin():
     assert prdl_targets(masks(100), skin_points=None).count[0, -1] > 2000
     # half a pixel of mask is no pixel
     assert prdl_targets(masks(100) * 0.5).count.sum() == 0
-
-
-def test_hull_corners():
-    square = np.array([[0, 0], [4, 0], [4, 4], [0, 4], [2, 0], [2, 2], [0, 0], [4, 4], [1, 3]], np.float32)
-    out = np.empty(len(square), np.int64)
-    found = hull_corners(square[:, 0].copy(), square[:, 1].copy(), out)
-    assert {tuple(p) for p in square[out[:found]]} == {(0, 0), (4, 0), (4, 4), (0, 4)} and found == 4
-    line = np.array([[1, 1], [3, 3], [2, 2]], np.float32)
-    assert hull_corners(line[:, 0].copy(), line[:, 1].copy(), out) == 2
-    same = np.ones((3, 2), np.float32)
-    assert hull_corners(same[:, 0].copy(), same[:, 1].copy(), out) == 1
 
 
 # --- which points -----------------------------------------------------------------------------------------------------

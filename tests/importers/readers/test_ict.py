@@ -95,7 +95,7 @@ def test_folder_that_is_not_it(tmp_path, monkeypatch):
         read_ict(tmp_path)
     write_folder(tmp_path, monkeypatch)
     (tmp_path / "identity001.obj").write_text("v 1 2\n")
-    with pytest.raises(ModelError, match="identity001.obj: damaged"):
+    with pytest.raises(ModelError, match="identity001.obj: not usable as a mesh"):
         module.read_ict(tmp_path)
     (tmp_path / "identity001.obj").write_text("v 1 2 3\n")
     with pytest.raises(ModelError, match="1 vertices"):

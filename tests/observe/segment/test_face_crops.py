@@ -1,6 +1,5 @@
 """The parser's crops: where they lie, that they follow the face, and that what they saw goes back where it was."""
 
-import cv2
 import numpy as np
 import pytest
 
@@ -66,25 +65,29 @@ def test_crops_hold_what_they_are_for(portrait):
 def test_a_crop_of_scale_one_is_the_picture(portrait):
     image = portrait[0]
     crop = Crop(np.array([[1.0, 0, -100], [0, 1, -60]]), 96)
-    np.testing.assert_array_equal(crop.sample(image), image[60:156, 100:196])
+    np.testing.assert_array_equal(crop.sample(image), image[60:156, 100:196].transpose(2, 0, 1))
+    labels = (image[..., 0] * 10).astype(np.uint8)
+    np.testing.assert_array_equal(crop.sample_labels(labels, 99), labels[60:156, 100:196])
+    beyond = Crop(np.array([[1.0, 0, 10], [0, 1, 0]]), 96).sample_labels(labels, 99)
+    assert (beyond[:, :10] == 99).all() and (beyond[:, 10:] == labels[:96, :86]).all()
 
 
 def test_half_scale_averages_instead_of_skipping():
     stripes = np.tile(np.array([0.0, 1.0], np.float32), (64, 32))
-    seen = Crop(np.array([[0.5, 0, 0], [0, 0.5, 0]]), 32).sample(stripes)
+    seen = Crop(np.array([[0.5, 0, 0], [0, 0.5, 0]]), 32).sample(stripes[..., None])[0]
     assert np.abs(seen[4:-4, 4:-4] - 0.5).max() < 0.1
 
 
 def test_what_was_seen_in_a_crop_goes_back_where_it_was(portrait):
     landmarks = portrait[1]
     size = 512
-    mask = np.zeros((size, size), np.float32)
     eye = landmarks[[263, 362]].mean(0)
-    cv2.circle(mask, tuple(int(v) for v in eye), 12, 1.0, -1)
+    y, x = np.mgrid[:size, :size] + 0.5
+    mask = (np.hypot(x - eye[0], y - eye[1]) < 12).astype(np.float32)
     for crop in (face_crops(landmarks)[0], face_crops(landmarks)[2]):
         left, top, right, bottom = reach = crop.reach(size)
         back = np.zeros((size, size), bool)
-        back[top:bottom, left:right] = crop.back(crop.sample(mask)[None], reach)[0] > 0.5
+        back[top:bottom, left:right] = crop.back(crop.sample(mask[..., None]), reach)[0] > 0.5
         overlap = (back & (mask > 0.5)).sum() / (back | (mask > 0.5)).sum()
         assert overlap > 0.85
 

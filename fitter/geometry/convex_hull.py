@@ -1,9 +1,16 @@
-"""Corners of the convex hull of 2D points: the only ones that can be farthest from anything."""
+"""Convex hulls of points in the plane: the only ones that can be farthest from anything."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
+
+
+def convex_hull(points: np.ndarray) -> np.ndarray:
+    """(N, 2) points, N at least 1, finite -> (M, 2) float32 corners of their convex hull in order."""
+    x, y = np.ascontiguousarray(points.T, np.float32)
+    corners = np.empty(len(x), np.int64)
+    return np.stack([x, y], 1)[corners[: hull_corners(x, y, corners)]]
 
 
 @njit(cache=True, nogil=True)

@@ -233,7 +233,7 @@ class Stages:
 def load_stages(options: BatchOptions, device: str | None = None) -> Stages:
     """Load the model and all else. `device` replaces that of the options. Raises as `load_job`."""
     logging.basicConfig(format="facefit: %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    logging.getLogger("fitter").setLevel(options.log_level)
+    logging.getLogger("facefit").setLevel(options.log_level)
     if options.threads:
         import cv2
 

@@ -91,7 +91,7 @@ def batch(
 
         check_sheet(store, Path(sheet))
     batch_options = BatchOptions(
-        job, output, overlay, labels, sheet is not None, settings, log_level=logging.getLogger("fitter").level
+        job, output, overlay, labels, sheet is not None, settings, log_level=logging.getLogger("facefit").level
     )
     stop = threading.Event()
     progress = BatchProgress(len(tasks), options["quiet"])

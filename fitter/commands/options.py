@@ -68,7 +68,7 @@ def start(options: dict) -> None:
             raise click.UsageError(f"{path}: no such file")
     level = logging.DEBUG if options["debug"] else logging.INFO if options["verbose"] else logging.ERROR
     logging.basicConfig(format="facefit: %(levelname)s %(name)s: %(message)s", level=logging.WARNING, force=True)
-    logging.getLogger("fitter").setLevel(level)
+    logging.getLogger("facefit").setLevel(level)
     if level > logging.INFO:
         import warnings
 

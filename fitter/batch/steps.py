@@ -221,7 +221,6 @@ class Stages:
             task.key, task.bytes, task.modified, status, seconds=round(seconds, 3),
             settings=self.options.settings or {},
             model={"name": model.name, "version": model.version, "checksum": model.checksum},
-            seed=self.job.config.seed,
         )  # fmt: skip
 
     def _remembered(self, record: Record) -> Record:

@@ -71,7 +71,6 @@ def fit_results(
                 landmark_error=error,
                 trace=minimum.traces[face],
                 seconds=seconds[face],
-                seed=objective.config.seed,
                 config=objective.config.as_dict(),
                 versions=versions,
                 status=minimum.status[face],

@@ -4,6 +4,26 @@ from __future__ import annotations
 
 import importlib
 import os
+from typing import TYPE_CHECKING
+
+from .version import VERSION as __version__
+
+if TYPE_CHECKING:  # for type checkers and editors; at run time `__getattr__` imports the same names
+    from .errors import FaceFitError as FaceFitError
+    from .fit.config import FitConfig as FitConfig
+    from .fit.config import preset as preset
+    from .fit.fit import fit_batch as fit_batch
+    from .fit.fit import fit_photo as fit_photo
+    from .fit.result import FitFailure as FitFailure
+    from .fit.result import FitResult as FitResult
+    from .fit.warm_start import WarmStart as WarmStart
+    from .model.face_model import FaceModel as FaceModel
+    from .model.model_file import load_model as load_model
+    from .observe.observation import Observation as Observation
+    from .output.write import write_result as write_result
+    from .photo.photo import Photo as Photo
+    from .photo.photo import read_photo as read_photo
+    from .scene.parameters import Parameters as Parameters
 
 # Threads that wait should sleep: torch's OpenMP threads otherwise spin against numba's and ours on a small machine, and
 # an iteration takes twice as long. Must be set before torch is imported.
@@ -12,25 +32,32 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Before NumPy, for the same reason.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-_PUBLIC = {
-    "fit_batch": "facefit.fit.fit",
-    "fit_photo": "facefit.fit.fit",
-    "FaceModel": "facefit.model.face_model",
-    "load_model": "facefit.model.model_file",
-    "FitConfig": "facefit.fit.config",
-    "FitFailure": "facefit.fit.result",
-    "FitResult": "facefit.fit.result",
-    "Observation": "facefit.observe.observation",
-    "Parameters": "facefit.scene.parameters",
-    "read_photo": "facefit.photo.photo",
-    "WarmStart": "facefit.fit.warm_start",
-    "write_result": "facefit.output.write",
+_PUBLIC = {  # name -> the module below this one that has it
+    "FaceFitError": ".errors",
+    "FaceModel": ".model.face_model",
+    "FitConfig": ".fit.config",
+    "FitFailure": ".fit.result",
+    "FitResult": ".fit.result",
+    "Observation": ".observe.observation",
+    "Parameters": ".scene.parameters",
+    "Photo": ".photo.photo",
+    "WarmStart": ".fit.warm_start",
+    "fit_batch": ".fit.fit",
+    "fit_photo": ".fit.fit",
+    "load_model": ".model.model_file",
+    "preset": ".fit.config",
+    "read_photo": ".photo.photo",
+    "write_result": ".output.write",
 }
-__all__ = sorted(_PUBLIC)
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str):
     """Public names, imported when they are used: `import facefit` itself loads neither torch nor numba."""
     if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'facefit' has no attribute {name!r}")
+        return getattr(importlib.import_module(_PUBLIC[name], __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

@@ -13,7 +13,7 @@ line of a photo counts:
 | `outputs`, `output_bytes` | paths in the output folder, each face's mesh first, and their sizes |
 | `faces` | per face: `face` (its number), `status`, `error`, `mesh`, `energies`, `part_iou`, `landmark_error`,
     `seconds`, and `thumbnail`, a small picture for the contact sheet, where one was asked for |
-| `model`, `seed` | name, version and checksum of the face model; the seed |
+| `model` | name, version and checksum of the face model |
 | `settings` | options that decide what is written; with others the photo is fitted again |
 | `thumbnail` | the same of a photo without a fitted face |
 
@@ -28,7 +28,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from ..errors import OutputError
@@ -53,7 +53,6 @@ class Record:
     output_bytes: list[int] = field(default_factory=list)
     faces: list[dict] = field(default_factory=list)
     model: dict = field(default_factory=dict)
-    seed: int | None = None
     settings: dict = field(default_factory=dict)
     thumbnail: str | None = None
 
@@ -68,13 +67,16 @@ class Record:
 
 
 _KNOWN = {f.name for f in fields(Record)}
+_DECIDED_NOTHING = ("seed",)  # settings of earlier versions: a photo is not fitted again for the lack of them
 
 
 def parse_record(line: str | bytes) -> Record | None:
-    """A line of the manifest; None for one that a crash cut off. Keys of later versions are left aside."""
+    """A line of the manifest; None for one that a crash cut off. Keys of other versions are left aside."""
     try:
         document = json.loads(line)
         record = Record(**{name: value for name, value in document.items() if name in _KNOWN})
+        settings = {name: value for name, value in record.settings.items() if name not in _DECIDED_NOTHING}
+        record = replace(record, settings=settings)
     except (ValueError, TypeError, AttributeError):
         return None
     return record if isinstance(record.photo, str) and isinstance(record.outputs, list) else None
@@ -136,8 +138,8 @@ def table_bytes(records: Iterable[Record]) -> bytes:
     columns = [
         ("photo", text), ("face", whole), ("status", text), ("exit_code", whole), ("error", text), ("mesh", text),
         ("energy", real), *((f"energy_{name}", real) for name in names), ("part_iou", real), ("landmark_error", real),
-        ("seconds", real), ("model", text), ("model_version", text), ("model_checksum", text), ("seed", whole),
-        ("bytes", whole), ("modified", real), ("outputs", pyarrow.list_(text)), ("settings", text),
+        ("seconds", real), ("model", text), ("model_version", text), ("model_checksum", text), ("bytes", whole),
+        ("modified", real), ("outputs", pyarrow.list_(text)), ("settings", text),
     ]  # fmt: skip
     rows = [row for record in records for row in _rows(record, names)]
     arrays = [pyarrow.array([row[name] for row in rows], kind) for name, kind in columns]
@@ -164,7 +166,6 @@ def _rows(record: Record, names: list[str]) -> Iterable[dict]:
             "model": record.model.get("name"),
             "model_version": record.model.get("version"),
             "model_checksum": record.model.get("checksum"),
-            "seed": record.seed,
             "bytes": record.bytes,
             "modified": record.modified,
             "outputs": [_text(name) for name in record.outputs],

@@ -51,7 +51,7 @@ def sheet_html(records: Iterable[Record], root: str = ".") -> str:
     """
     records = list(records)
     rows = [row for record in records for row in _rows(record)]
-    page = importlib.resources.files("fitter").joinpath("sheet.html").read_text(encoding="utf-8")
+    page = importlib.resources.files(__package__).joinpath("sheet.html").read_text(encoding="utf-8")
     failed = sum(record.status == "failed" for record in records)
     counts = f"{len(records)} photos, {sum(row['ok'] for row in rows)} faces, {failed} photos failed"
     rows.sort(key=lambda row: (row["ok"], -(row["energy"] or 0)))

@@ -222,7 +222,6 @@ class Stages:
             task.key, task.bytes, task.modified, status, seconds=round(seconds, 3),
             settings=self.options.settings or {},
             model={"name": model.name, "version": model.version, "checksum": model.checksum},
-            seed=self.job.config.seed,
         )  # fmt: skip
 
     def _remembered(self, record: Record) -> Record:
@@ -234,7 +233,7 @@ class Stages:
 def load_stages(options: BatchOptions, device: str | None = None) -> Stages:
     """Load the model and all else. `device` replaces that of the options. Raises as `load_job`."""
     logging.basicConfig(format="facefit: %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    logging.getLogger("fitter").setLevel(options.log_level)
+    logging.getLogger("facefit").setLevel(options.log_level)
     if options.threads:
         torch.set_num_threads(options.threads)
     job = options.job if device is None else replace(options.job, device=device)

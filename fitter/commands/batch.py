@@ -17,8 +17,8 @@ from ..errors import ExitCode
 from .options import job_options, shared_options, start
 
 RESULT_OPTIONS = (
-    "faces", "focal", "fov", "preset", "energies", "iterations", "max_seconds", "seed", "segmentation", "label_map",
-    "space", "texture_size", "model",
+    "faces", "focal", "fov", "preset", "energies", "iterations", "max_seconds", "segmentation", "label_map", "space",
+    "texture_size", "model",
 )  # fmt: skip  (the options that decide what is written)
 
 
@@ -91,7 +91,7 @@ def batch(
 
         check_sheet(store, Path(sheet))
     batch_options = BatchOptions(
-        job, output, overlay, labels, sheet is not None, settings, log_level=logging.getLogger("fitter").level
+        job, output, overlay, labels, sheet is not None, settings, log_level=logging.getLogger("facefit").level
     )
     stop = threading.Event()
     progress = BatchProgress(len(tasks), options["quiet"])

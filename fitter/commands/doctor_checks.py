@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..compute.machine import free_memory
-from ..version import facefit_version
+from ..version import VERSION
 
 PACKAGE = Path(__file__).resolve().parents[1]
 GOOD, NOTE, BAD = "ok", "--", "NO"
@@ -69,7 +69,7 @@ def _python() -> Check:
 
 
 def _facefit() -> Check:
-    return Check("facefit", GOOD, f"{facefit_version()} in {PACKAGE}")
+    return Check("facefit", GOOD, f"{VERSION} in {PACKAGE}")
 
 
 def _package(name: str, module: str, install: str, optional: bool = False) -> tuple[Check, object | None]:

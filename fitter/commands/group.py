@@ -112,9 +112,9 @@ def cli(context: click.Context, version: bool) -> None:
     batch failed, 130 interrupted.
     """
     if version:
-        from ..version import facefit_version
+        from ..version import VERSION
 
-        click.echo(f"facefit {facefit_version()}")
+        click.echo(f"facefit {VERSION}")
         context.exit()
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

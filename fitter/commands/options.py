@@ -27,8 +27,6 @@ def shared_options(command: Callable) -> Callable:
         click.option("--iterations", type=click.IntRange(min=1), metavar="N", help="Most iterations of the full fit."),
         click.option("--max-seconds", type=click.FloatRange(min=0, min_open=True), metavar="S",
                      help="Stop after this time."),
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
-                     help="Of every random choice."),
         click.option("--renderer", type=click.Choice(RENDERERS), default="auto", show_default=True, help="Rasteriser."),
         click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda",
                      help="Where tensors live."),
@@ -68,7 +66,7 @@ def start(options: dict) -> None:
             raise click.UsageError(f"{path}: no such file")
     level = logging.DEBUG if options["debug"] else logging.INFO if options["verbose"] else logging.ERROR
     logging.basicConfig(format="facefit: %(levelname)s %(name)s: %(message)s", level=logging.WARNING, force=True)
-    logging.getLogger("fitter").setLevel(level)
+    logging.getLogger("facefit").setLevel(level)
     if level > logging.INFO:
         import warnings
 

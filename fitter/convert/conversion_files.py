@@ -36,7 +36,7 @@ from ..output.read_back import Fit, check_model
 from ..output.read_texture import painted
 from ..output.texture import texels
 from ..output.write import mesh_contents, output_paths
-from ..version import facefit_version
+from ..version import VERSION
 from .convert import Conversion
 from .regions import regions
 from .texture_transfer import albedo_texture, transfer
@@ -169,6 +169,6 @@ def conversion_json(
             "texture": painted_by,
             "photo": fit.document["photo"],
             "seconds": conversion.seconds,
-            "versions": {"facefit": facefit_version()},
+            "versions": {"facefit": VERSION},
         }
     )  # fmt: skip

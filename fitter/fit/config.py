@@ -107,7 +107,6 @@ class FitConfig:
         prdl_huber: pixels of a 224 px window beyond which a difference of PRDL's distances counts linearly; inf for
             squares, as the paper has it.
         max_seconds: budget of the optimisation; inf for none.
-        seed: of everything random (nothing is, at present; it is written to the result).
     """
 
     preset: str = "default"
@@ -125,7 +124,6 @@ class FitConfig:
     statistics: tuple[str, ...] = ("min", "max", "mean")
     prdl_huber: float = 1.0
     max_seconds: float = math.inf
-    seed: int = 0
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.energies if name not in ENERGIES]
@@ -184,7 +182,6 @@ def override(
     energies: tuple[str, ...] | None = None,
     iterations: int | None = None,
     max_seconds: float | None = None,
-    seed: int | None = None,
 ) -> FitConfig:
     """`config` with the given values; None leaves a value as it is. Raises ValueError for values out of range."""
     changes: dict = {}
@@ -194,6 +191,4 @@ def override(
         changes["stage"] = replace(config.stage, iterations=iterations)
     if max_seconds is not None:
         changes["max_seconds"] = max_seconds
-    if seed is not None:
-        changes["seed"] = seed
     return replace(config, **changes)

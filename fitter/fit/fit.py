@@ -128,7 +128,6 @@ def fit_batch(
     batch = observation.batch
     photos = list(photo) if isinstance(photo, Sequence) else [photo] * batch
     before = list(seconds) if isinstance(seconds, Sequence) else [seconds or {}] * batch
-    torch.manual_seed(config.seed)
 
     began = time.perf_counter()
     start, failed = first_guesses(observation, model, config, warm)

@@ -21,7 +21,7 @@ from ..observe.segment.masks import above_brows
 from ..photo.photo import Photo
 from ..scene.landmarks import contour_choice, project_landmarks
 from ..scene.parameters import Parameters
-from ..version import facefit_version
+from ..version import VERSION
 from .objective import Objective
 from .optimize import Minimum
 from .result import FitResult
@@ -47,7 +47,7 @@ def fit_results(
     model, parameters, observation = _on_cpu(objective.model), minimum.parameters.to("cpu"), observation.to("cpu")
     energies = {name: value.tolist() for name, value in minimum.energies.items()}
     versions = {
-        "facefit": facefit_version(), "python": platform.python_version(), "torch": torch.__version__.split("+")[0],
+        "facefit": VERSION, "python": platform.python_version(), "torch": torch.__version__.split("+")[0],
         "numpy": np.__version__,
     }  # fmt: skip
     results = []
@@ -71,7 +71,6 @@ def fit_results(
                 landmark_error=error,
                 trace=minimum.traces[face],
                 seconds=seconds[face],
-                seed=objective.config.seed,
                 config=objective.config.as_dict(),
                 versions=versions,
                 status=minimum.status[face],

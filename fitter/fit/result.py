@@ -50,7 +50,6 @@ class FitResult:
             outer eye corners.
         trace: one record per recorded iteration.
         seconds: wall time of each stage; of a face in a batch, its share of it.
-        seed: of every random choice.
         config: the settings, as JSON types.
         versions: facefit and the libraries that the result depends on.
         status: "converged", "budget" (iterations used up) or "seconds" (time used up: how far the fit came then depends
@@ -69,7 +68,6 @@ class FitResult:
     landmark_error: float = float("nan")
     trace: tuple[dict, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
-    seed: int = 0
     config: dict = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     status: str = "converged"

@@ -16,7 +16,6 @@ class JobOptions:
     energies: tuple[str, ...] | None = None
     iterations: int | None = None
     max_seconds: float | None = None
-    seed: int = 0
     segmentation: str = "auto"
     label_map: str = "auto"
     model: str | None = None
@@ -31,9 +30,8 @@ class JobOptions:
     def config(self) -> FitConfig:
         """The preset with what was given. Raises ValueError for values out of range."""
         return override(
-            preset(self.preset), energies=self.energies, iterations=self.iterations, max_seconds=self.max_seconds,
-            seed=self.seed,
-        )  # fmt: skip
+            preset(self.preset), energies=self.energies, iterations=self.iterations, max_seconds=self.max_seconds
+        )
 
     def inputs(self) -> tuple[Path, ...]:
         """Files that are named here and that no output may overwrite."""

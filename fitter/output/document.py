@@ -70,7 +70,6 @@ def result_json(result: FitResult, mesh_file: str, *, space: str = "model", text
                 "name": model.name, "version": model.version, "license": model.license, "checksum": model.checksum,
                 "sizes": model.sizes,
             },
-            "seed": result.seed,
             "config": result.config,
             "versions": dict(result.versions),
         }

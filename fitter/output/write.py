@@ -8,7 +8,7 @@ The JSON (`format` "facefit-result", `format_version` 1) describes the mesh besi
   With `--space camera` R is the identity and t is zero. `opencv` is the same for OpenCV's axes (y down, z forward).
 * `parameters`: what was fitted, in the model's units; `rotvec` and `translation` map model to camera space.
 * `landmarks7`: the seven evaluation points in the mesh's own coordinates, in the order of `landmarks7_names`.
-* `energies`, `part_iou`, `landmark_error`, `seconds`, `status`, `seed`, `config`, `versions`, `model`.
+* `energies`, `part_iou`, `landmark_error`, `seconds`, `status`, `config`, `versions`, `model`.
 """
 
 from __future__ import annotations

@@ -71,8 +71,8 @@ def test_a_result_of_another_size_does_not_count(folder, store, content):
 
 
 def test_other_settings(folder, store):
-    for seed, count in ((1, 3), (1, 0), (2, 3)):
-        assert len(work(folder, store, settings={"seed": seed})) == count
+    for faces, count in (("1", 3), ("1", 0), ("all", 3)):
+        assert len(work(folder, store, settings={"faces": faces})) == count
 
 
 def test_a_new_photo_does_not_take_the_name_of_an_old_one(tmp_path, store):

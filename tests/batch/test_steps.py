@@ -123,7 +123,7 @@ class TestPhoto:
 
     def test_whole(self, stages, astronaut):
         record = stages.whole(task_of(astronaut, stages))
-        assert record.status == "done" and record.settings == {"a": 1} and record.seed == 0
+        assert record.status == "done" and record.settings == {"a": 1}
         assert record.outputs == [
             "one_1.obj", "one_1.mtl", "one_1_texture.png", "one_1.json", "one_1_overlay.png", "one_1_labels.png",
         ]  # fmt: skip

@@ -64,9 +64,11 @@ def test_full_fits_alone_shuffled_and_beside_failures_are_equal(model, crowd):
 
 def test_a_failure_is_raised_unless_it_is_asked_for(model, crowd):
     options = {"config": override(FitConfig(), iterations=1), "extra_energy": break_blind}
+    before = torch.get_rng_state()
     for faces in (crowd, crowd[2]):
         with pytest.raises(FitError, match="the mine energy"):
             fit_batch(faces, model, **options)
+    assert torch.equal(torch.get_rng_state(), before), "the caller's random numbers are not a fit's to reset"
     with pytest.raises(ValueError, match="accepted: raise, return"):
         fit_batch(crowd, model, failures="ignore", **options)
     none = fit_batch(crowd[[2, 2]], model, failures="return", **options)

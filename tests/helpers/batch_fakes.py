@@ -49,7 +49,7 @@ class FakeCalls:
         words = task.photo.read_text().split()
         act("prepare", words, task.photo)
         if "noface" in words:
-            return self.remembered(Record(task.key, task.bytes, task.modified, "failed", 3, "no face", seed=0))
+            return self.remembered(Record(task.key, task.bytes, task.modified, "failed", 3, "no face"))
         faces = 1 + sum(word == "face" for word in words)
         return [pickle.dumps((str(task.photo), words)) for _ in range(faces)]
 
@@ -65,7 +65,7 @@ class FakeCalls:
         task = self.kept.pop(ticket)
         act("finish", task.photo.read_text().split(), task.photo)
         fits = [pickle.loads(fit) for fit in fits]
-        record = Record(task.key, task.bytes, task.modified, "done", seconds=sum(seconds), seed=0)
+        record = Record(task.key, task.bytes, task.modified, "done", seconds=sum(seconds))
         wrong = [fit for fit in fits if isinstance(fit, Failure)]
         if wrong:
             return self.remembered(replace(record, status="failed", exit_code=5, error=wrong[0].error))

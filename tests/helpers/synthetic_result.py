@@ -57,7 +57,7 @@ def synthetic_result(
     observation.valid[:] = torch.from_numpy(view(verts, faces, camera, window).seen)
     return FitResult(
         model, value, camera, window, observation, photo, energies={"landmark": 1.5, "prdl": 0.25},
-        part_iou={"nose": 0.8, "left_eye": None}, landmark_error=0.017, seconds={"fit": 1.25}, seed=7,
+        part_iou={"nose": 0.8, "left_eye": None}, landmark_error=0.017, seconds={"fit": 1.25},
         config={"iterations": 10}, versions={"facefit": "0.1"},
     )  # fmt: skip
 

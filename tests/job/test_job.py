@@ -22,7 +22,7 @@ def test_without_a_gpu():
 def test_a_gpu_without_its_renderer_is_left_alone(monkeypatch, caplog):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with caplog.at_level(logging.WARNING, "facefit.job.job"):
+    with caplog.at_level(logging.WARNING, "facefit.compute.machine"):
         assert usable_device("auto") == "cpu"
     assert "nvdiffrast" in caplog.text
     caplog.clear()
@@ -30,9 +30,9 @@ def test_a_gpu_without_its_renderer_is_left_alone(monkeypatch, caplog):
 
 
 def test_options_make_a_config_and_name_their_files(tmp_path):
-    options = JobOptions(preset="fast", energies=("landmark",), iterations=3, seed=5, segmentation="parser.onnx")
+    options = JobOptions(preset="fast", energies=("landmark",), iterations=3, segmentation="parser.onnx")
     config = options.config()
-    assert (config.stage.iterations, config.energies, config.seed) == (3, ("landmark",), 5)
+    assert (config.stage.iterations, config.energies) == (3, ("landmark",))
     assert [path.name for path in options.inputs()] == ["parser.onnx"]
     with pytest.raises(ValueError, match="energies fun"):
         JobOptions(energies=("fun",)).config()

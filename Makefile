@@ -52,8 +52,11 @@ demo: $(INSTALLED)
 	@echo "The parts   demo/labels.png      labels 0 to 10"
 	@echo "All numbers demo/mesh.json"
 
+# a worker a core, but no more than there is memory for; where pytest-xdist is missing, one after another
+WORKERS = $(shell $(BIN)/python -c "import xdist" 2>/dev/null && echo "--numprocesses auto --maxprocesses 4 --dist worksteal")
+
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(WORKERS)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks

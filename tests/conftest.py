@@ -1,12 +1,50 @@
-"""Fixtures that every test may ask for."""
+"""Fixtures that every test may ask for, and what makes a run of all tests quick."""
 
+from __future__ import annotations
+
+import gc
+import os
+
+import numpy as np
 import pytest
+import torch
 from helpers.toy_model import toy_arrays
 
+from facefit.bundled import model_path
 from facefit.model.face_model import FaceModel
-from facefit.model.model_file import from_arrays
+from facefit.model.model_file import from_arrays, load_model
+
+
+def pytest_configure() -> None:
+    """Beside other workers of pytest-xdist each has one core, and so have the programs that its tests start."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        torch.set_num_threads(1)
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
+
+
+def pytest_collection_finish() -> None:
+    """Modules stay until the end: a collection of garbage need not look through them, which takes .3 s each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
 def toy_model() -> FaceModel:
     return from_arrays(toy_arrays())
+
+
+@pytest.fixture(scope="session")
+def default_model() -> FaceModel:
+    """The bundled model, for tests that only read it."""
+    if not model_path().is_file():
+        pytest.skip("the face model is not built")
+    return load_model()
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> np.ndarray:
+    """(512, 512, 3) uint8: Eileen Collins (NASA, public domain), the portrait that scikit-image ships. Read only."""
+    photo = pytest.importorskip("skimage.data").astronaut()
+    photo.setflags(write=False)
+    return photo

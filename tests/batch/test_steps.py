@@ -31,11 +31,9 @@ OPTIONS = JobOptions(
 
 
 @pytest.fixture(scope="module")
-def astronaut(tmp_path_factory):
-    from skimage.data import astronaut
-
+def portrait(astronaut, tmp_path_factory):
     folder = tmp_path_factory.mktemp("in")
-    Image.fromarray(astronaut()[:200, 130:330]).save(folder / "one.png")
+    Image.fromarray(astronaut[:200, 130:330]).save(folder / "one.png")
     return folder / "one.png"
 
 
@@ -108,21 +106,21 @@ class TestObservations:
 
 @needs_model
 class TestPhoto:
-    def test_the_steps_give_what_one_photo_gives(self, stages, job, astronaut):
-        prepared = stages.prepare(task_of(astronaut, stages))
+    def test_the_steps_give_what_one_photo_gives(self, stages, job, portrait):
+        prepared = stages.prepare(task_of(portrait, stages))
         assert isinstance(prepared, Prepared) and len(prepared.faces) == 1
         fit = pickle.loads(pickle.dumps(stages.fit(prepared.faces)[0]))
         rebuilt = fit_result(fit, prepared.faces[0], prepared.photo, job)
         config = replace(FitConfig(energies=OPTIONS.energies), stage=replace(Stage(), iterations=2))
         loaded = {"model": job.model, "detector": job.detector, "segmenter": job.segmenter}
-        expected = fit_photo(read_photo(astronaut), config, **loaded)[0]
+        expected = fit_photo(read_photo(portrait), config, **loaded)[0]
         assert np.array_equal(rebuilt.verts, expected.verts)
         assert rebuilt.energies == expected.energies and rebuilt.part_iou == expected.part_iou
         assert torch.equal(rebuilt.observation.valid, expected.observation.valid)
         assert torch.equal(rebuilt.camera.focal, expected.camera.focal)
 
-    def test_whole(self, stages, astronaut):
-        record = stages.whole(task_of(astronaut, stages))
+    def test_whole(self, stages, portrait):
+        record = stages.whole(task_of(portrait, stages))
         assert record.status == "done" and record.settings == {"a": 1}
         assert record.outputs == [
             "one_1.obj", "one_1.mtl", "one_1_texture.png", "one_1.json", "one_1_overlay.png", "one_1_labels.png",
@@ -135,23 +133,23 @@ class TestPhoto:
         with Image.open(stages.store.root / face["thumbnail"]) as picture:
             assert picture.size == (576, 192)
         stages.store.remember(record)
-        assert not task_of(astronaut, stages).to_do
+        assert not task_of(portrait, stages).to_do
 
-    def test_thumbnails_of_an_earlier_run(self, stages, astronaut):
+    def test_thumbnails_of_an_earlier_run(self, stages, portrait):
         plain = Stages(replace(stages.options, thumbnails=False), stages.job, stages.store)
-        stages.store.remember(plain.whole(task_of(astronaut, plain)))
+        stages.store.remember(plain.whole(task_of(portrait, plain)))
         mesh = stages.store.root / "one_1.obj"
         before = mesh.stat().st_mtime_ns
-        task = task_of(astronaut, stages, thumbnails=True)
+        task = task_of(portrait, stages, thumbnails=True)
         assert task.to_do and task.past is not None
         record = stages.whole(task)
         assert (stages.store.root / record.faces[0]["thumbnail"]).is_file() and mesh.stat().st_mtime_ns == before
         stages.store.remember(record)
-        assert not task_of(astronaut, stages, thumbnails=True).to_do
+        assert not task_of(portrait, stages, thumbnails=True).to_do
 
-    def test_a_large_photo_is_read_again(self, stages, astronaut, tmp_path, monkeypatch):
+    def test_a_large_photo_is_read_again(self, stages, portrait, tmp_path, monkeypatch):
         photo = tmp_path / "large.png"
-        photo.write_bytes(astronaut.read_bytes())
+        photo.write_bytes(portrait.read_bytes())
         monkeypatch.setattr("facefit.batch.steps.KEPT_PHOTO", 1000)
         calls = StageCalls(stages)
         task = task_of(photo, stages)
@@ -163,8 +161,8 @@ class TestPhoto:
         record = calls.finish(8, fits, [1.0])
         assert record.status == "failed" and "was changed" in record.error
 
-    def test_one_of_two_faces_fails(self, stages, astronaut):
-        prepared = stages.prepare(task_of(astronaut, stages))
+    def test_one_of_two_faces_fails(self, stages, portrait):
+        prepared = stages.prepare(task_of(portrait, stages))
         fit = stages.fit(prepared.faces)[0]
         two = replace(prepared, faces=prepared.faces * 2, stages=prepared.stages * 2)
         record = stages.finish(two, [fit, Failure(5, "nan")], [1.0, 2.0])

@@ -182,12 +182,10 @@ class TestReal:
     """Whole processes with real fits."""
 
     @pytest.fixture
-    def portraits(self, tmp_path):
-        from skimage.data import astronaut
-
+    def portraits(self, astronaut, tmp_path):
         folder = tmp_path / "in"
         folder.mkdir()
-        face = Image.fromarray(astronaut()).crop((130, 0, 330, 200))
+        face = Image.fromarray(astronaut).crop((130, 0, 330, 200))
         face.save(folder / "one.png")
         pair = Image.new("RGB", (400, 200))
         pair.paste(face, (0, 0))

@@ -15,12 +15,13 @@ from facefit.anatomy.parts import LABEL
 from facefit.commands import cli
 from facefit.evaluate.benchmark_files import realy_keypoints
 from facefit.evaluate.parts import parse_label_map, scored_parts, to_labels
-from facefit.evaluate.scan import error_colours, face_region
+from facefit.evaluate.scan import compare_to_scan, error_colours, face_region
 from facefit.files.mesh_bytes import plain_obj
-from facefit.files.read_mesh import read_mesh
+from facefit.files.read_mesh import Mesh, read_mesh
 from facefit.files.read_points import read_points
 from facefit.geometry.closest_point import ClosestPoint
 from facefit.metrics.part_iou import part_iou
+from facefit.metrics.scan_distance import scan_error
 from facefit.model.model_file import load_model, save_arrays
 from facefit.output.document import reproject
 from facefit.output.write import write_result
@@ -316,6 +317,38 @@ def test_point_and_plane(tmp_path):
     point, plane = (numbers(*arguments, "--metric", m)["none"] for m in ("point", "plane"))
     assert plane["median"] == pytest.approx(2) and plane["max"] == pytest.approx(2)
     assert point["max"] > 80 and point["median"] > 20
+
+
+@pytest.mark.parametrize("metric", ["point", "plane"])
+def test_a_mesh_of_half_the_size_is_measured_in_millimetres_of_the_scan(folder, scan, metric):
+    mesh, points = read_mesh(folder / "fits/s1/front/7.obj"), read_points(folder / "fits/s1/front/7.json")
+    theirs = read_mesh(scan / "scan.npz")
+    bumps = theirs.verts + 3 * np.sin(theirs.verts[:, ::-1] / 7)  # nothing that a motion could undo
+    rough = Mesh(bumps, theirs.faces)
+    region = theirs.arrays["upper"]
+    options = {"align": "similarity", "samples": 2000}
+    found = []
+    for size in (1.0, 0.5):
+        small = Mesh(size * mesh.verts, mesh.faces)
+        comparison = compare_to_scan(small, size * points, rough, theirs.arrays["landmarks7"], region, metric=metric,
+                                     **options)  # fmt: skip
+        found.append(comparison)
+        assert np.isnan(comparison.distances[~region]).all()
+        moved = ClosestPoint(comparison.motion(small.verts), small.faces)
+        away, _, face = moved(bumps[region])
+        if metric == "plane":
+            corner = moved.corners[face]
+            normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+            away = np.abs(((bumps[region] - corner[:, 0]) * normal).sum(1)) / np.linalg.norm(normal, axis=1)
+        # on an edge either plane will do
+        np.testing.assert_allclose(comparison.distances[region], away, atol=0.01)
+    assert found[0].figures["median"] > 0.3
+    for name in ("median", "mean", "std", "rms", "p90", "max", "landmark_rms"):
+        assert found[1].figures[name] == pytest.approx(found[0].figures[name], rel=2e-3), name
+    if metric == "point":
+        other = scan_error(mesh.verts, mesh.faces, points, bumps, theirs.faces, theirs.arrays["landmarks7"], region,
+                           **options)  # fmt: skip
+        assert found[0].figures == other
 
 
 def test_error_maps(folder, scan, tmp_path):

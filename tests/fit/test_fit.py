@@ -20,12 +20,13 @@ from facefit.observe.segment.load import load_segmenter
 from facefit.photo.photo import Photo
 from facefit.scene.landmarks import contour_choice, head_yaw, project_landmarks
 
+SMALL = 96  # pixels of a window in which a fit is quick
 INNER = tuple(name for name in PARTS if name != "skin")
 
 
 @pytest.fixture(scope="module")
-def model():
-    return load_model()
+def model(default_model):
+    return default_model
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +35,15 @@ def smile(model):
 
 
 @pytest.fixture(scope="module")
+def small(model):
+    """The same person in a small window, where the size of the picture does not matter."""
+    return photograph(model, person(model, yaw=15.0, jawOpen=0.3, mouthSmileLeft=0.5, mouthSmileRight=0.5), SMALL)
+
+
+@pytest.fixture(scope="module")
 def pair(model):
-    return photograph(model, together(person(model, yaw=20.0, seed=1), person(model, yaw=-12.0, seed=2, jawOpen=0.6)))
+    people = together(person(model, yaw=20.0, seed=1), person(model, yaw=-12.0, seed=2, jawOpen=0.6))
+    return photograph(model, people, SMALL)
 
 
 def short(iterations=10, **changes):
@@ -88,16 +96,16 @@ def test_the_energy_falls_and_is_written_down(fitted):
     assert fitted.config["preset"] == "default" and fitted.versions["torch"]
 
 
-def test_the_same_photo_twice_gives_the_same_bits(model, smile):
-    one, two = (fit_batch(smile.observation, model, short())[0] for _ in range(2))
+def test_the_same_photo_twice_gives_the_same_bits(model, small):
+    one, two = (fit_batch(small.observation, model, short())[0] for _ in range(2))
     for name, value in one.parameters.tensors().items():
         assert torch.equal(value, two.parameters.tensors()[name]), name
     assert one.energies == two.energies and one.trace == two.trace
 
 
-def test_what_was_fitted_before_leaves_nothing_behind(model, smile, pair):
+def test_what_was_fitted_before_leaves_nothing_behind(model, small, pair):
     fresh = fit_batch(pair.observation[1], load_model(), short(6))[0]
-    fit_batch(smile.observation, model, short(2))
+    fit_batch(small.observation, model, short(2))
     after = fit_batch(pair.observation[1], model, short(6))[0]
     assert torch.equal(fresh.parameters.identity, after.parameters.identity)
 
@@ -154,16 +162,16 @@ def test_a_face_half_outside_the_picture(model, smile):
     assert all(np.isfinite(value) for value in result.energies.values())
 
 
-def test_a_segmenter_that_saw_nothing(model, smile):
-    empty = replace(smile.observation, part_masks=torch.zeros_like(smile.observation.part_masks),
-                    valid=torch.zeros_like(smile.observation.valid))  # fmt: skip
+def test_a_segmenter_that_saw_nothing(model, small):
+    empty = replace(small.observation, part_masks=torch.zeros_like(small.observation.part_masks),
+                    valid=torch.zeros_like(small.observation.valid))  # fmt: skip
     result = fit_batch(empty, model, short(5))[0]
     assert result.energies["prdl"] == 0 and result.energies["photometric"] == 0
     assert result.landmark_error < 0.03
 
 
-def test_no_landmark_at_all_is_a_clear_error_or_a_finite_fit(model, smile):
-    blind = replace(smile.observation, landmark_confidence=torch.zeros(1, 478))
+def test_no_landmark_at_all_is_a_clear_error_or_a_finite_fit(model, small):
+    blind = replace(small.observation, landmark_confidence=torch.zeros(1, 478))
     try:
         result = fit_batch(blind, model, short(3))[0]
     except FitError as error:
@@ -172,27 +180,27 @@ def test_no_landmark_at_all_is_a_clear_error_or_a_finite_fit(model, smile):
         assert np.isfinite(result.verts_in("camera")).all()
 
 
-def test_a_budget_of_seconds(model, smile):
-    result = fit_batch(smile.observation, model, short(100_000, max_seconds=0.3))[0]
+def test_a_budget_of_seconds(model, small):
+    result = fit_batch(small.observation, model, short(100_000, max_seconds=0.3))[0]
     assert result.status == "seconds" and result.seconds["full stage"] < 5
     assert len(result.trace) < 1000
 
 
-def test_an_energy_of_ones_own(model, smile):
+def test_an_energy_of_ones_own(model, small):
     def narrow(parameters, objective):
         return {"narrow": 5 * parameters.identity[:, 0] ** 2 + 3}
 
-    plain = fit_batch(smile.observation, model, short(8))[0]
-    own = fit_batch(smile.observation, model, short(8), extra_energy=narrow)[0]
+    plain = fit_batch(small.observation, model, short(8))[0]
+    own = fit_batch(small.observation, model, short(8), extra_energy=narrow)[0]
     assert own.energies["narrow"] >= 3 and "narrow" not in plain.energies
     assert abs(own.parameters.identity[0, 0]) < abs(plain.parameters.identity[0, 0])
     with pytest.raises(FitError, match="iteration 0: the broken energy is not a finite number"):
-        fit_batch(smile.observation, model, short(2), extra_energy=lambda p, o: {"broken": p.rotvec[:, 0] * torch.nan})
+        fit_batch(small.observation, model, short(2), extra_energy=lambda p, o: {"broken": p.rotvec[:, 0] * torch.nan})
 
 
-def test_progress_is_reported(model, smile):
+def test_progress_is_reported(model, small):
     calls = []
-    fit_batch(smile.observation, model, short(4), progress=lambda *args: calls.append(args))
+    fit_batch(small.observation, model, short(4), progress=lambda *args: calls.append(args))
     full = [call for call in calls if call[0] == "full"]
     assert [call[1] for call in full] == [0, 1, 2, 3, 4] and full[-1][2] == 4
     assert full[0][3]["landmark"] >= 0
@@ -219,12 +227,16 @@ def two_in_one(smile):
     return Photo.from_array(np.concatenate([image, image], 1)), landmarks, landmarks + [224, 0]
 
 
-def fit(photo, *faces, **options):
-    options = {"segmenter": load_segmenter("polygons"), "detector": Detector(*faces), "focal": 1015.0, **options}
-    return fit_photo(photo, short(4), model=load_model(), **options)
+@pytest.fixture
+def fit(model):
+    def run(photo, *faces, **options):
+        options = {"segmenter": load_segmenter("polygons"), "detector": Detector(*faces), "focal": 1015.0, **options}
+        return fit_photo(photo, replace(short(4), window=SMALL), model=model, **options)
+
+    return run
 
 
-def test_a_photo_is_fitted_in_its_own_pixels(two_in_one, smile):
+def test_a_photo_is_fitted_in_its_own_pixels(fit, two_in_one):
     photo, here, _ = two_in_one
     (result,) = fit(photo, here)
     assert result.photo_size == (448, 224)
@@ -236,7 +248,7 @@ def test_a_photo_is_fitted_in_its_own_pixels(two_in_one, smile):
     assert {"detection", "segmentation", "landmark stage", "full stage"} <= set(result.seconds)
 
 
-def test_all_faces_or_one(two_in_one):
+def test_all_faces_or_one(fit, two_in_one):
     photo, here, there = two_in_one
     first, second = fit(photo, here, there, faces="all")
     assert second.parameters.translation[0, 0] > first.parameters.translation[0, 0] + 100
@@ -248,9 +260,9 @@ def test_all_faces_or_one(two_in_one):
         fit(photo, here, faces=2)
 
 
-def test_a_stronger_prior_stays_nearer_to_the_mean_face(model, smile):
+def test_a_stronger_prior_stays_nearer_to_the_mean_face(model, small):
     loose, tight = (
-        fit_batch(smile.observation, model, replace(short(0), weights=replace(Weights(), identity=w)))[0]
+        fit_batch(small.observation, model, replace(short(0), weights=replace(Weights(), identity=w)))[0]
         for w in (0.1, 100)
     )
     assert tight.parameters.identity.norm() < 0.5 * loose.parameters.identity.norm()

@@ -14,7 +14,6 @@ from facefit.fit.first_pose import first_pose
 from facefit.fit.landmark_stage import landmark_solver
 from facefit.geometry.camera import Camera, project, to_camera_space
 from facefit.geometry.rotation import rotation_matrix, rotation_vector
-from facefit.model.model_file import load_model
 from facefit.scene.landmarks import contour_choice, head_yaw, project_landmarks
 
 CAMERA = Camera(torch.tensor([[1015.0, 1015.0]]), torch.tensor([[112.0, 112.0]]))
@@ -26,8 +25,8 @@ WEAK = dataclasses.replace(
 
 
 @pytest.fixture(scope="module")
-def model():
-    return load_model()
+def model(default_model):
+    return default_model
 
 
 def cameras(batch):

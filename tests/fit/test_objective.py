@@ -9,15 +9,14 @@ from helpers.rendered_face import person, photograph, together
 from facefit.anatomy.parts import LABEL
 from facefit.fit.config import ENERGIES, FitConfig, override
 from facefit.fit.objective import Objective
-from facefit.model.model_file import load_model
 from facefit.render import load_renderer
 from facefit.render.lighting import shade, vertex_normals
 from facefit.scene.parameters import Parameters
 
 
 @pytest.fixture(scope="module")
-def model():
-    return load_model()
+def model(default_model):
+    return default_model
 
 
 @pytest.fixture(scope="module")

@@ -15,15 +15,15 @@ from facefit.errors import ModelError
 from facefit.importers import install as module
 from facefit.importers.appearance import Pieces, transferred_albedo
 from facefit.importers.install import install_arrays, opened_mouth, without_eye_turns
-from facefit.model.model_file import from_arrays, load_model
+from facefit.model.model_file import from_arrays
 from facefit.model.source import Joints, SourceModel
 
 SHIFT = np.array([37.0, 1510.0, -12.0], np.float32)  # a head at the height it has on a body
 
 
 @pytest.fixture(scope="module")
-def donor():
-    return load_model()
+def donor(default_model):
+    return default_model
 
 
 def stripped(model, **changes) -> SourceModel:

@@ -10,7 +10,7 @@ from facefit.geometry.similarity import fit_similarity
 from facefit.geometry.triangles import sample_surface
 from facefit.metrics.landmark_error import landmark_error
 from facefit.metrics.part_iou import mean_iou, part_iou
-from facefit.metrics.scan_distance import scan_error
+from facefit.metrics.scan_distance import align_to_scan, scan_distances, scan_error
 
 
 def rotation(angle: float) -> np.ndarray:
@@ -163,3 +163,45 @@ def test_scan_error_measures_in_mm_of_the_scan_and_only_in_the_region(bumpy):
         scan_error(flat, plane, landmarks, scan, both, landmarks, align="affine")
     with pytest.raises(ValueError, match=r"\(7, 3\)"):
         scan_error(flat, plane, landmarks[:6], scan, both, landmarks)
+
+
+def test_distances_of_a_scan_are_those_to_the_moved_mesh(bumpy):
+    """Whatever the alignment, in the scan's millimetres; and the size in which the mesh comes does not matter."""
+    verts, faces, landmarks = bumpy
+    scan = verts.copy()
+    scan[:, 2] += 2 * np.sin(verts[:, 0] / 9) * np.cos(verts[:, 1] / 7)  # nothing that a motion could undo
+    medians = []
+    for size in (1.0, 0.25):
+        mesh = size * (verts @ rotation(0.2).T + (5, 6, 7))
+        points = size * (landmarks @ rotation(0.2).T + (5, 6, 7))
+        distances, places, motion = scan_distances(mesh, faces, points, scan, faces, landmarks, samples=2000)
+        assert motion.scale == pytest.approx(1 / size, rel=0.02)
+        np.testing.assert_allclose(distances, ClosestPoint(motion(mesh), faces)(places)[0], atol=1e-9)
+        medians.append(np.median(distances))
+    assert medians[0] > 0.3 and medians[1] == pytest.approx(medians[0], rel=1e-3)
+
+
+def test_figures_of_a_ramp_by_hand(bumpy):
+    """A scan that rises from a plane by 0 to 10 mm: its distances are even from 0 to 10."""
+    flat = np.array([[-500, -500, 0], [500, -500, 0], [500, 500, 0], [-500, 500, 0]], float)
+    plane = np.array([[0, 1, 2], [0, 2, 3]])
+    ramp = np.array([[0, 0, 0], [100, 0, 10], [100, 100, 10], [0, 100, 0]], float)
+    landmarks = bumpy[2]
+    found = scan_error(flat, plane, landmarks, ramp, plane, landmarks + (3, 0, 4), align="none", samples=50_000)
+    assert found["median"] == pytest.approx(5, rel=0.02) and found["mean"] == pytest.approx(5, rel=0.01)
+    assert found["p90"] == pytest.approx(9, rel=0.01) and found["max"] == pytest.approx(10, rel=0.01)
+    assert found["std"] == pytest.approx(10 / np.sqrt(12), rel=0.01)
+    assert found["rms"] == pytest.approx(10 / np.sqrt(3), rel=0.01)
+    assert found["landmark_rms"] == pytest.approx(5) and found["scale"] == 1 and found["samples"] == 50_000
+
+
+def test_what_no_face_has_pulls_little(bumpy):
+    """A tenth of the scan lies 60 mm off, as hair does: a motion found by plain least squares would follow it."""
+    verts, faces, landmarks = bumpy
+    points = sample_surface(verts, faces, 1500, seed=2)
+    points[:150] += (0, 60, 60)
+    surface = ClosestPoint(verts, faces)
+    robust = align_to_scan(surface, landmarks + (2, 0, 0), points, landmarks, scale=False)
+    plain = align_to_scan(surface, landmarks + (2, 0, 0), points, landmarks, scale=False, sigma=1e6)
+    off = [np.linalg.norm(motion(verts) - verts, axis=1).mean() for motion in (robust, plain)]
+    assert off[0] < 0.3 and off[1] > 5 * off[0]

@@ -13,7 +13,6 @@ from facefit.errors import InputError, NoFaceError, OutputError
 from facefit.fit.config import FitConfig, override
 from facefit.fit.warm_start import WarmStart
 from facefit.geometry.camera import to_camera_space
-from facefit.model.model_file import load_model
 from facefit.observe.faces import DetectedFace
 from facefit.observe.segment.load import load_segmenter
 from facefit.photo.frames import Frame
@@ -51,8 +50,8 @@ class Detector:
 
 
 @pytest.fixture(scope="module")
-def model():
-    return load_model()
+def model(default_model):
+    return default_model
 
 
 @pytest.fixture(scope="module")

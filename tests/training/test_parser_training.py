@@ -135,7 +135,7 @@ def test_loss_is_least_for_the_truth_and_blind_to_the_unlabelled():
 
 
 def test_a_few_steps_learn_and_are_the_same_again(samples):
-    schedule = Schedule(steps=6, batch=2, average=0.5)
+    schedule = Schedule(steps=3, batch=2, average=0.5)
     first, second = (train(samples, schedule, NONE, workers=0) for _ in range(2))
     for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b)

@@ -13,7 +13,6 @@ from facefit.energies.prdl import rows as prdl_rows
 from facefit.fit.config import FitConfig, override
 from facefit.fit.objective import Objective
 from facefit.fit.optimize import minimize
-from facefit.model.model_file import load_model
 from facefit.render import load_renderer
 from facefit.scene.landmarks import contour_stop, landmark_trust
 from facefit.scene.part_points import part_points
@@ -61,8 +60,8 @@ def nowhere(value):
 
 
 @pytest.fixture
-def objective(monkeypatch):
-    model = load_model()
+def objective(default_model, monkeypatch):
+    model = default_model
     two = photograph(model, together(person(model, seed=1), person(model, yaw=20.0, seed=2)), 48)
     whole = Objective(two.observation, model, load_renderer("cpu"), FitConfig())
     # what is derived from the model once, before the loop

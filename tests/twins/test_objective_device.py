@@ -8,14 +8,13 @@ from helpers.triton_stand_in import stand_in
 from facefit.energies.prdl.rows import PrdlRows
 from facefit.fit.config import FitConfig
 from facefit.fit.objective import Objective
-from facefit.model.model_file import load_model
 from facefit.render import load_renderer
 from facefit.scene.parameters import Parameters
 
 
 @pytest.fixture(scope="module")
-def pair():
-    model = load_model()
+def pair(default_model):
+    model = default_model
     people = together(person(model, yaw=15.0, seed=1), person(model, yaw=-10.0, seed=2, jawOpen=0.4))
     photo = photograph(model, people, 40)
     at = {name: value.clone() for name, value in people.tensors().items()}

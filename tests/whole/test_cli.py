@@ -281,16 +281,15 @@ class TestErrors:
         result = facefit(photo, "-o", tmp_path / "m.obj", "--debug")
         assert isinstance(result.exception, FitError)
 
-    def test_a_process_says_one_line(self, tmp_path):
+    def test_an_error_is_one_line(self, tmp_path):
         (tmp_path / "a.jpg").write_text("no photo")
-        result = console(tmp_path / "a.jpg", "-o", tmp_path / "m.obj")
-        assert result.returncode == 4 and result.stdout == ""
+        result = facefit(tmp_path / "a.jpg", "-o", tmp_path / "m.obj")
+        assert result.exit_code == 4 and result.stdout == ""
         assert result.stderr.count("\n") == 1 and "Traceback" not in result.stderr
         assert os.listdir(tmp_path) == ["a.jpg"]
 
-    @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
-    def test_a_process_can_be_stopped(self, photo, tmp_path, name, code):
-        """Ctrl-C in the middle of a fit: one line, the code, no file."""
+    def test_a_process_can_be_terminated(self, photo, tmp_path):
+        """SIGTERM in the middle of a fit: the code, no traceback, no file. (Ctrl-C is in test_bad_input.)"""
         script = (
             "import sys, time, types, facefit.commands\n"
             "def run(*_):\n"
@@ -302,10 +301,9 @@ class TestErrors:
         command = [sys.executable, "-c", script, str(photo), "-o", str(tmp_path / "m.obj")]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
         assert process.stdout.readline() == "fitting\n"
-        process.send_signal(getattr(signal, name))
-        _, stderr = process.communicate(timeout=20)
-        assert process.returncode == code
-        assert "Traceback" not in stderr and (code != 130 or "facefit: error: interrupted" in stderr)
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 143 and "Traceback" not in stderr
         assert os.listdir(tmp_path) == ["in"]
 
 
@@ -313,11 +311,9 @@ class TestErrors:
 class TestReal:
     """The whole way, in a process of its own."""
 
-    def test_a_portrait(self, tmp_path):
-        from skimage.data import astronaut
-
+    def test_a_portrait(self, astronaut, tmp_path):
         photo, mesh = tmp_path / "astronaut.png", tmp_path / "mesh.obj"
-        Image.fromarray(astronaut()).save(photo)
+        Image.fromarray(astronaut).save(photo)
         pictures = tmp_path / "overlay.png", tmp_path / "labels.png"
         result = console(
             photo, "-o", mesh, "--overlay", pictures[0], "--labels", pictures[1], "--iterations", 5, timeout=300
@@ -331,14 +327,6 @@ class TestReal:
         assert document["landmark_error"] < 0.1 and len(document["landmarks7"]) == 7
         with Image.open(pictures[1]) as labels:
             assert labels.size == (512, 512)
-
-    def test_no_face(self, tmp_path):
-        photo = tmp_path / "wall.png"
-        Image.fromarray(np.random.default_rng(0).integers(90, 110, (200, 200, 3), np.uint8)).save(photo)
-        result = console(photo, "-o", tmp_path / "mesh.obj", timeout=300)
-        assert result.returncode == 3 and result.stdout == ""
-        assert result.stderr.count("\n") == 1 and result.stderr.startswith("facefit: error: ")
-        assert os.listdir(tmp_path) == ["wall.png"]
 
 
 class TestDoctor:

@@ -19,7 +19,6 @@ from facefit.anatomy.landmarks import (
 )
 from facefit.anatomy.parts import LABEL
 from facefit.bundled import model_path
-from facefit.model.model_file import load_model
 
 ARKIT = """browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft
 cheekSquintRight eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight eyeLookInLeft eyeLookInRight eyeLookOutLeft
@@ -35,8 +34,8 @@ for part in ("eye", "brow"):
 
 
 @pytest.fixture(scope="module")
-def model():
-    return load_model()
+def model(default_model):
+    return default_model
 
 
 @pytest.fixture(scope="module")

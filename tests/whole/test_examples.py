@@ -21,11 +21,9 @@ def example(name):
 
 
 @pytest.fixture
-def portrait(tmp_path):
-    from skimage.data import astronaut
-
+def portrait(astronaut, tmp_path):
     path = tmp_path / "portrait.png"
-    Image.fromarray(astronaut()).save(path)
+    Image.fromarray(astronaut).save(path)
     return path
 
 

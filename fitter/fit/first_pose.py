@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..compute.derived import derived
 from ..geometry.camera import Camera
 from ..geometry.rotation import rotation_vector
 from ..model.face_model import FaceModel
@@ -27,7 +28,7 @@ def first_pose(model: FaceModel, landmarks: Tensor, camera: Camera) -> tuple[Ten
 
 def _first_pose(model: FaceModel, landmarks: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
     """The same as a rotation (B, 3, 3) and a translation (B, 3), float64."""
-    centre, inverse = _orthography(model)
+    centre, inverse = derived(model, "orthography", _orthography)
     rays = (landmarks.double()[:, : IRISES.start] - camera.centre[:, None]) / camera.focal[:, None]
     rays = rays * torch.tensor([1.0, -1.0], dtype=torch.float64, device=rays.device)
     mean_ray = rays.mean(1)
@@ -44,11 +45,7 @@ def _first_pose(model: FaceModel, landmarks: Tensor, camera: Camera) -> tuple[Te
 
 
 def _orthography(model: FaceModel) -> tuple[Tensor, Tensor]:
-    """Centre (3,) of the mean face's landmarks and pseudoinverse (3, L - 10) of their places around it, made once."""
-    cached = model.__dict__.get("_orthography")
-    if cached is None:
-        shape = model.landmarks(model.verts[None])[0, : IRISES.start].double()
-        centre = shape.mean(0)
-        cached = centre, torch.linalg.pinv(shape - centre)
-        object.__setattr__(model, "_orthography", cached)
-    return cached
+    """Centre (3,) of the mean face's landmarks and pseudoinverse (3, L - 10) of their places around it."""
+    shape = model.landmarks(model.verts[None])[0, : IRISES.start].double()
+    centre = shape.mean(0)
+    return centre, torch.linalg.pinv(shape - centre)

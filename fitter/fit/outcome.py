@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..anatomy.parts import LABEL, MASKS, PARTS
+from ..compute.derived import derived
 from ..energies.prdl.select import above_brows as points_above_brows
 from ..geometry.camera import WindowTransform, project, window_camera
 from ..metrics.landmark_error import landmark_error
@@ -44,7 +45,7 @@ def fit_results(
     if "photometric" in objective.config.energies:
         observation = without_fringe(observation, objective.rendered(minimum.parameters, rast)[0])
     scores = measure(minimum.parameters, observation, objective, rast)
-    model, parameters, observation = _on_cpu(objective.model), minimum.parameters.to("cpu"), observation.to("cpu")
+    model, parameters, observation = on_cpu(objective.model), minimum.parameters.to("cpu"), observation.to("cpu")
     energies = {name: value.tolist() for name, value in minimum.energies.items()}
     versions = {
         "facefit": facefit_version(), "python": platform.python_version(), "torch": torch.__version__.split("+")[0],
@@ -80,15 +81,9 @@ def fit_results(
     return results
 
 
-def _on_cpu(model: FaceModel) -> FaceModel:
+def on_cpu(model: FaceModel) -> FaceModel:
     """The model where results live; copied from a GPU once."""
-    if model.device.type == "cpu":
-        return model
-    cached = model.__dict__.get("_on_cpu")
-    if cached is None:
-        cached = model.to("cpu")
-        object.__setattr__(model, "_on_cpu", cached)
-    return cached
+    return model if model.device.type == "cpu" else derived(model, "on the CPU", lambda own: own.to("cpu"))
 
 
 @torch.no_grad()

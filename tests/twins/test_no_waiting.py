@@ -8,6 +8,7 @@ import pytest
 import torch
 from helpers.rendered_face import person, photograph, together
 
+from facefit.compute.derived import derived, kept
 from facefit.compute.mailbox import LAG, Mailbox, device_index
 from facefit.energies.prdl import rows as prdl_rows
 from facefit.fit.config import FitConfig, override
@@ -52,8 +53,12 @@ def nowhere(value):
     if is_dataclass(value) and not isinstance(value, type):
         moved = object.__new__(type(value))
         for name, part in vars(value).items():
-            if name not in ("_control", "_landmark_map", "_cached_maps"):  # of the CPU alone
+            if name != "_control":  # of the CPU alone
                 object.__setattr__(moved, name, nowhere(part))
+        for key in kept(value):
+            if "map" not in str(key):  # sparse maps are of the CPU alone
+                made = nowhere(derived(value, key, None))
+                derived(moved, key, lambda _, made=made: made)
         return moved
     if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
         return type(value)(nowhere(part) for part in value)
@@ -66,7 +71,7 @@ def objective(monkeypatch):
     two = photograph(model, together(person(model, seed=1), person(model, yaw=20.0, seed=2)), 48)
     whole = Objective(two.observation, model, load_renderer("cpu"), FitConfig())
     # what is derived from the model once, before the loop
-    part_points(model), contour_stop(model), landmark_trust(model, torch.eye(3)[None]), model._eyeball_index()
+    part_points(model), contour_stop(model), landmark_trust(model, torch.eye(3)[None])
     whole(two.truth, 0)
     moved = object.__new__(Objective)
     vars(moved).update({name: nowhere(value) for name, value in vars(whole).items()})

@@ -18,7 +18,7 @@ from benchmarks.bars import Bar
 from facefit.fit.config import FitConfig
 from facefit.fit.first_guess import first_guess
 from facefit.fit.fit import fit_batch
-from facefit.fit.landmark_stage import landmark_solver
+from facefit.fit.landmark_stage import solve_landmarks
 from facefit.fit.objective import Objective
 from facefit.fit.optimize import minimize
 from facefit.geometry.camera import window_camera
@@ -65,11 +65,10 @@ def fit_times(iterations: int = 40) -> list[Bar]:
     torch.set_num_threads(1)
     try:
         camera = window_camera(observation.camera, observation.window)
-        solver = landmark_solver(model)
         single = []
         for _ in range(20):
             began = time.perf_counter()
-            solver.solve(observation.landmarks, observation.landmark_confidence, camera, config)
+            solve_landmarks(model, observation.landmarks, observation.landmark_confidence, camera, config)
             single.append((time.perf_counter() - began) * 1e3)
     finally:
         torch.set_num_threads(threads)

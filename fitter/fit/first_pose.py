@@ -7,7 +7,6 @@ from torch import Tensor
 
 from ..compute.derived import derived
 from ..geometry.camera import Camera
-from ..geometry.rotation import rotation_vector
 from ..model.face_model import FaceModel
 
 IRISES = slice(468, 478)
@@ -19,15 +18,9 @@ def first_pose(model: FaceModel, landmarks: Tensor, camera: Camera) -> tuple[Ten
     Args:
         landmarks: (B, L, 2) pixels of `camera`.
     Returns:
-        (B, 3) rotation vector, (B, 3) translation in mm.
+        (B, 3, 3) rotation and (B, 3) translation in mm, float64.
     Source: DeMenthon and Davis 1995 (POS), with an SVD for the nearest rotation.
     """
-    rotation, translation = _first_pose(model, landmarks, camera)
-    return rotation_vector(rotation).float(), translation.float()
-
-
-def _first_pose(model: FaceModel, landmarks: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-    """The same as a rotation (B, 3, 3) and a translation (B, 3), float64."""
     centre, inverse = derived(model, "orthography", _orthography)
     rays = (landmarks.double()[:, : IRISES.start] - camera.centre[:, None]) / camera.focal[:, None]
     rays = rays * torch.tensor([1.0, -1.0], dtype=torch.float64, device=rays.device)

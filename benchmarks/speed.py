@@ -17,6 +17,7 @@ from PIL import Image
 from benchmarks.bars import Bar
 from facefit.fit.config import FitConfig
 from facefit.fit.first_guess import first_guess
+from facefit.fit.first_light import first_light
 from facefit.fit.fit import fit_batch
 from facefit.fit.landmark_stage import solve_landmarks
 from facefit.fit.objective import Objective
@@ -48,7 +49,7 @@ def fit_times(iterations: int = 40) -> list[Bar]:
     start = first_guess(observation, model, config)
 
     objective = Objective(observation, model, renderer, config)
-    start = replace(start, sh=objective.first_light(start))
+    start = replace(start, sh=first_light(objective.scene(start), observation))
     stage = replace(config.stage, iterations=iterations, patience=iterations + 1)
     times = []
     for _ in range(2):  # the first run compiles

@@ -75,8 +75,8 @@ def objective(monkeypatch):
     whole(two.truth, 0)
     moved = object.__new__(Objective)
     vars(moved).update({name: nowhere(value) for name, value in vars(whole).items()})
-    moved._choices, moved.renderer = None, NowhereRenderer()
-    monkeypatch.setattr("facefit.fit.objective.fused", lambda device: True)
+    moved.choices, moved.renderer = None, NowhereRenderer()
+    monkeypatch.setattr("facefit.fit.choices.fused", lambda device: True)
     triton = types.SimpleNamespace(
         PrdlTriton=PrdlNowhere,
         farthest_of_rows=lambda places, bound, share: torch.empty(places.shape[:2], dtype=torch.bool, device=META),
@@ -119,13 +119,13 @@ class Unread:
 def test_a_fit_never_waits_for_the_device(objective, monkeypatch):
     energy, start = objective
     energy(start, 0)  # index tables are sent once, before the loop
-    energy._choices = None
+    energy.choices = None
     deny_sending(monkeypatch)
     monkeypatch.setattr("facefit.fit.optimize.Mailbox", Unread)
     config = override(FitConfig(), iterations=FitConfig().stage.refresh + 1)
     found = minimize(energy, start, config.stage, config.steps, activation=True)
     assert found.parameters.identity.device == META and found.status == ("budget", "budget")
-    assert energy._choices.selection.vertex.device == META
+    assert energy.choices.selection.vertex.device == META
 
 
 def test_the_audit_sees_what_it_should(objective, monkeypatch):
@@ -150,7 +150,7 @@ def test_faces_leave_a_batch_without_a_question(objective):
     energy, start = objective
     energy(start, 0)
     kept = energy.keep([1])
-    assert kept.observation.batch == 1 and len(kept._choices.selection.bound) == 1
+    assert kept.observation.batch == 1 and len(kept.choices.selection.bound) == 1
     kept(start[[1]], 1)
 
 

@@ -24,8 +24,10 @@ from facefit.energies.landmark import landmark_energy
 from facefit.energies.photometric import photometric_energy
 from facefit.energies.prdl.prdl import prdl_energy
 from facefit.energies.symmetry import albedo_symmetry
+from facefit.fit.choices import choose
 from facefit.fit.config import FitConfig
 from facefit.fit.first_guess import first_guess
+from facefit.fit.first_light import first_light
 from facefit.fit.objective import Objective
 from facefit.fit.optimize import minimize
 from facefit.geometry.camera import project, to_clip_space
@@ -39,6 +41,7 @@ from facefit.render import load_renderer
 from facefit.render.lighting import shade, vertex_normals
 from facefit.scene.landmarks import project_landmarks
 from facefit.scene.parameters import Parameters
+from facefit.scene.part_points import part_points
 
 
 def best(call: Callable[[], object], repeats: int = 20) -> float:
@@ -71,14 +74,13 @@ def pieces(objective: Objective, start: Parameters) -> dict[str, tuple[float, fl
     faces, observation = model.faces, objective.observation
     with torch.no_grad():
         objective(start, 0)
-        points, clip = objective.posed(start)
-        choices = objective._choices
-        rast = renderer.rasterize(clip, faces, size)
-        normals, albedo = vertex_normals(points, faces), model.albedo(start.albedo)
+        scene, choices = objective.scene(start), objective.choices
+        points, clip, rast = scene.surface(), scene.clip(), scene.rast()
+        normals, albedo = scene.normals(), model.albedo(start.albedo)
         colours = shade(albedo, normals, start.sh)
         picture = renderer.interpolate(colours, rast, faces)
-        landmarks = project_landmarks(model, points, objective.camera, choices.contour)
-        pixels = project(objective._part_positions(points), objective.camera)
+        landmarks = scene.landmarks(choices.contour)
+        pixels = project(scene.part_positions(), objective.camera)
         weight = observation.valid * (rast[..., 3] > 0)
 
     def pose(verts: Tensor, rotvec: Tensor, translation: Tensor) -> Tensor:
@@ -105,7 +107,7 @@ def pieces(objective: Objective, start: Parameters) -> dict[str, tuple[float, fl
             ),
             landmarks,
         ),
-        "part positions": both_ways(objective._part_positions, points),
+        "part positions": both_ways(lambda p: part_points(model).positions(p, model.landmarks(p)), points),
     }
     if objective.targets is not None:
         found["PRDL"] = both_ways(
@@ -113,8 +115,8 @@ def pieces(objective: Objective, start: Parameters) -> dict[str, tuple[float, fl
             pixels,
         )
     with torch.no_grad():
-        rotation = rotation_matrix(start.rotvec)
-        chosen = best(lambda: objective._choose(points, rotation, rast), 5) / config.stage.refresh
+        given = observation, objective.hidden, config, objective.targets is not None
+        chosen = best(lambda: choose(scene, *given), 5) / config.stage.refresh
     found["choices, a refresh's share"] = (chosen, chosen)
     return found
 
@@ -136,7 +138,7 @@ def run(photo: Photo) -> None:
     observation = timed("segment", lambda: observe(photo, face, load_segmenter("auto"), config.window))
     start = timed("landmark stage, first call", lambda: first_guess(observation, model, config))
     objective = timed("targets of the photo", lambda: Objective(observation, model, renderer, config))
-    start = replace(start, sh=timed("first light", lambda: objective.first_light(start)))
+    start = replace(start, sh=timed("first light", lambda: first_light(objective.scene(start), observation)))
     minimum = timed(
         "full stage", lambda: minimize(objective, start, config.stage, config.steps, activation=model.activation)
     )

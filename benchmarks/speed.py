@@ -18,8 +18,9 @@ from benchmarks.bars import Bar
 from facefit.anatomy.landmarks import LANDMARKS
 from facefit.fit.config import FitConfig
 from facefit.fit.first_guess import first_guess
+from facefit.fit.first_light import first_light
 from facefit.fit.fit import fit_batch
-from facefit.fit.landmark_stage import landmark_solver
+from facefit.fit.landmark_stage import solve_landmarks
 from facefit.fit.objective import Objective
 from facefit.fit.optimize import minimize
 from facefit.geometry.camera import window_camera
@@ -49,7 +50,7 @@ def fit_times(iterations: int = 40) -> list[Bar]:
     start = first_guess(observation, model, config)
 
     objective = Objective(observation, model, renderer, config)
-    start = replace(start, sh=objective.first_light(start))
+    start = replace(start, sh=first_light(objective.scene(start), observation))
     stage = replace(config.stage, iterations=iterations, patience=iterations + 1)
     times = []
     for _ in range(2):  # the first run compiles
@@ -66,11 +67,10 @@ def fit_times(iterations: int = 40) -> list[Bar]:
     torch.set_num_threads(1)
     try:
         camera = window_camera(observation.camera, observation.window)
-        solver = landmark_solver(model)
         single = []
         for _ in range(20):
             began = time.perf_counter()
-            solver.solve(observation.landmarks, observation.landmark_confidence, camera, config)
+            solve_landmarks(model, observation.landmarks, observation.landmark_confidence, camera, config)
             single.append((time.perf_counter() - began) * 1e3)
     finally:
         torch.set_num_threads(threads)

@@ -10,7 +10,7 @@ from ..model.face_model import FaceModel
 from ..observe.observation import Observation
 from ..scene.parameters import Parameters
 from .config import FitConfig
-from .landmark_stage import landmark_solver
+from .landmark_stage import solve_landmarks
 from .warm_start import WarmStart
 
 
@@ -28,13 +28,11 @@ def first_guess(
     camera = window_camera(observation.camera, observation.window)
     if "landmark" not in config.energies:
         config = replace(config, landmark_iterations=0)
-    solver = landmark_solver(model)
+    seen = observation.landmarks, observation.landmark_confidence, camera
     if warm is None:
-        return solver.solve(observation.landmarks, observation.landmark_confidence, camera, config)
+        return solve_landmarks(model, *seen, config)
     known = warm.parameters.to(model.device)
-    found = solver.solve(
-        observation.landmarks, observation.landmark_confidence, camera, config, start=known, fixed=warm.fixed
-    )
+    found = solve_landmarks(model, *seen, config, start=known, fixed=warm.fixed)
     return replace(found, albedo=known.albedo, sh=known.sh, gaze=known.gaze)
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..anatomy.landmarks import IRISES
+from ..compute.derived import derived
 from ..geometry.camera import Camera
 from ..model.face_model import FaceModel
 
@@ -16,10 +17,10 @@ def first_pose(model: FaceModel, landmarks: Tensor, camera: Camera) -> tuple[Ten
     Args:
         landmarks: (B, L, 2) pixels of `camera`.
     Returns:
-        (B, 3, 3) rotation, (B, 3) translation in mm; float64.
+        (B, 3, 3) rotation and (B, 3) translation in mm, float64.
     Source: DeMenthon and Davis 1995 (POS), with an SVD for the nearest rotation.
     """
-    centre, inverse = _orthography(model)
+    centre, inverse = derived(model, "orthography", _orthography)
     rays = (landmarks.double()[:, : IRISES.start] - camera.centre[:, None]) / camera.focal[:, None]
     rays = rays * torch.tensor([1.0, -1.0], dtype=torch.float64, device=rays.device)
     mean_ray = rays.mean(1)
@@ -36,11 +37,7 @@ def first_pose(model: FaceModel, landmarks: Tensor, camera: Camera) -> tuple[Ten
 
 
 def _orthography(model: FaceModel) -> tuple[Tensor, Tensor]:
-    """Centre (3,) of the mean face's landmarks and pseudoinverse (3, L - 10) of their places around it, made once."""
-    cached = model.__dict__.get("_orthography")
-    if cached is None:
-        shape = model.landmarks(model.verts[None])[0, : IRISES.start].double()
-        centre = shape.mean(0)
-        cached = centre, torch.linalg.pinv(shape - centre)
-        object.__setattr__(model, "_orthography", cached)
-    return cached
+    """Centre (3,) of the mean face's landmarks and pseudoinverse (3, L - 10) of their places around it."""
+    shape = model.landmarks(model.verts[None])[0, : IRISES.start].double()
+    centre = shape.mean(0)
+    return centre, torch.linalg.pinv(shape - centre)

@@ -26,6 +26,7 @@ from ..render import Renderer, load_renderer
 from ..scene.parameters import Parameters
 from .config import FitConfig
 from .first_guess import first_guesses
+from .first_light import first_light
 from .objective import Objective
 from .optimize import Report, minimize
 from .outcome import fit_results
@@ -141,7 +142,7 @@ def fit_batch(
         began = time.perf_counter()
         objective = Objective(observation, model, renderer, config)
         if warm is None or warm.light:
-            start = replace(start, sh=objective.first_light(start))
+            start = replace(start, sh=first_light(objective.scene(start), observation))
         spent += (time.perf_counter() - began) / len(alive)
         minimum = minimize(
             objective if extra_energy is None else _Extended(objective, extra_energy), start, config.stage,

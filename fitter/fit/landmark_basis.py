@@ -1,10 +1,21 @@
-"""TODO-DOC fitter/fit/landmark_basis.py."""
+"""What both forms of the landmark stage start from: the model's linear directions at its landmarks, and one problem."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
 from torch import Tensor
 
+from ..compute.derived import derived
+from ..geometry.camera import Camera
 from ..model.face_model import FaceModel
+from ..scene.joint_basis import joint_basis
+from ..scene.landmarks import contour_stop
+from ..scene.parameters import Parameters
+from .config import FitConfig
 
 POSE = 6  # unknowns
 
@@ -13,9 +24,112 @@ IMMOVABLE = 1e9  # precision of what is fixed; landmarks give some 1e5
 POSE_ITERATIONS = 3  # of the pose alone, before anything else moves
 
 
-def with_rest(model: FaceModel, turns: Tensor) -> Tensor:
-    """(B, 3 T) turns of the turned joints -> (B, J, 3) of all, the others at rest."""
-    joints = turns.new_zeros(len(turns), model.sizes["joints"], 3)
-    if model.skeleton is not None:
-        joints[:, model.skeleton.turned] = turns.reshape(len(turns), -1, 3)
-    return joints
+class LandmarkBasis:
+    """What the landmark stage needs of a model whatever the photo: landmarks and contour as affine functions of the
+    coefficients.
+
+    The coefficients are identity, joints (three a turned joint, what they do to the surface linearised at rest) and
+    expression, side by side: N = I + 3 T + E.
+
+    Attributes:
+        first_expression: I + 3 T, the place of the first expression.
+        landmark_mean: (L, 3) mm; landmark_basis: (L, 3, N).
+        row_mean: (K, 3) mm of the contour rows' vertices that marching may choose; row_basis: (K, 3, N).
+        local_rows: (R, C) the contour's rows as places among those K, -1 pads.
+    """
+
+    def __init__(self, model: FaceModel) -> None:
+        joints = joint_basis(model)
+        bases = (model.identity_basis, joints, model.expression_basis)
+        self.first_expression = len(model.identity_basis) + len(joints)
+        # of the contour's rows only what marching may choose
+        stop = contour_stop(model).clamp_min(0)
+        rows = model.contour_rows[:, : int(stop.max()) + 1]
+        rows = torch.where(torch.arange(rows.shape[1], device=rows.device) <= stop[:, None], rows, -1)
+        self.local_rows = torch.full_like(rows, -1)
+        self.local_rows[rows >= 0] = torch.arange(int((rows >= 0).sum()), device=rows.device)
+        row_vertices = rows[rows >= 0]
+        # points first, then x, y, z, then coefficients: the order in which the Jacobian is filled
+        self.landmark_mean = model.landmarks(model.verts[None])[0]
+        self.landmark_basis = torch.cat([model.landmarks(basis) for basis in bases]).permute(1, 2, 0).contiguous()
+        self.row_mean = model.verts[row_vertices]
+        row_basis = torch.cat([basis[:, row_vertices] for basis in bases])
+        self.row_basis = row_basis.permute(1, 2, 0).contiguous()
+
+    @property
+    def count(self) -> int:
+        """N."""
+        return self.landmark_basis.shape[2]
+
+
+def landmark_basis(model: FaceModel) -> LandmarkBasis:
+    """The model's basis, made once."""
+    return derived(model, "landmark basis", LandmarkBasis)
+
+
+@dataclass(frozen=True)
+class LandmarkProblem:
+    """What the stage is to solve for B faces.
+
+    The energy is that of the full stage's landmark, identity and expression terms, so the full stage starts where those
+    three agree.
+
+    Attributes:
+        landmarks: (B, L, 2) and confidence (B, L), in the pixels of `camera` (a window's).
+        start: identity, joints and expression to begin with; None: the mean face.
+        fixed: those of them that stay as they are at the start.
+    """
+
+    model: FaceModel
+    landmarks: Tensor
+    confidence: Tensor
+    camera: Camera
+    config: FitConfig
+    start: Parameters | None = None
+    fixed: Sequence[str] = ()
+
+    @property
+    def basis(self) -> LandmarkBasis:
+        return landmark_basis(self.model)
+
+    def prior(self) -> tuple[np.ndarray, np.ndarray]:
+        """Precision and slope (N,) of the coefficients' priors. What is `fixed` has a precision that no landmark can
+        move."""
+        model, weights = self.model, self.config.weights
+        precision, slope = np.full(self.basis.count, weights.identity), np.zeros(self.basis.count)
+        parts = self.parts()
+        if model.skeleton is not None:
+            spread = model.skeleton.spread()[model.skeleton.turned].reshape(-1).cpu().double().numpy()
+            precision[parts["joints"]] = weights.joints / spread**2
+        scale = self.config.activation_scale if model.activation else 1.0
+        precision[parts["expression"]] = weights.expression / scale**2
+        if model.activation:
+            slope[parts["expression"]] = 0.5 * weights.sparsity / scale
+        for name, part in parts.items():
+            if name in self.fixed:
+                precision[part], slope[part] = IMMOVABLE, 0
+        return precision, slope
+
+    def parts(self) -> dict[str, slice]:
+        """Where each parameter lies among the coefficients."""
+        count_i, first = self.model.sizes["identity"], self.basis.first_expression
+        return {"identity": slice(0, count_i), "joints": slice(count_i, first), "expression": slice(first, None)}
+
+    def known(self) -> Tensor:
+        """(B, N) coefficients of the start, or the mean face's."""
+        coefficients = self.landmarks.new_zeros(len(self.landmarks), self.basis.count)
+        if self.start is not None:
+            turned = () if self.model.skeleton is None else self.model.skeleton.turned
+            parts = self.parts()
+            coefficients[:, parts["identity"]] = self.start.identity.to(coefficients)
+            coefficients[:, parts["joints"]] = self.start.joints[:, list(turned)].flatten(1).to(coefficients)
+            coefficients[:, parts["expression"]] = self.start.expression.to(coefficients)
+        return coefficients
+
+    def joints(self, coefficients: Tensor) -> Tensor:
+        """(B, N) coefficients -> (B, J, 3) turns of all joints, those that nothing turns at rest."""
+        turns = coefficients[:, self.parts()["joints"]]
+        joints = turns.new_zeros(len(turns), self.model.sizes["joints"], 3)
+        if self.model.skeleton is not None:
+            joints[:, self.model.skeleton.turned] = turns.reshape(len(turns), -1, 3)
+        return joints

@@ -1,12 +1,11 @@
-"""The landmark stage of one face on the CPU: the steps of fit.landmark_stage.LandmarkSolver without torch's overhead,
-which is most of the time of its batched twin on systems so small. Products of large matrices go to torch, whose number
-of threads is the caller's choice.
+"""The landmark stage face by face on the CPU: the steps of fit.landmark_stage_torch without torch's overhead, which is
+most of the time of its batched twin on systems so small. Products of large matrices go to torch, whose number of
+threads is the caller's choice.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,39 +13,47 @@ from numba import njit
 
 from ..errors import FitError
 from ..scene.landmarks import landmark_trust
-from .config import FitConfig
-from .landmark_basis import IMMOVABLE, POSE
-from .landmark_stage import LandmarkSolver
+from .landmark_basis import IMMOVABLE, POSE, POSE_ITERATIONS, LandmarkProblem
 
 # A step below both ends the iteration: what would follow is a tenth of it, and the full stage moves more in one step.
 STILL_COEFFICIENT, STILL_MILLIMETRE = 3e-3, 0.1
 
 
-class FaceSolver:
-    """Gauss-Newton of one face; see `LandmarkSolver.solve` for the arguments, here without the batch, float64."""
+def solve(
+    problem: LandmarkProblem, rotation: torch.Tensor, translation: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """From a first pose (B, 3, 3), (B, 3) to rotations, translations and coefficients (B, N)."""
+    found = [
+        _FaceSolver(problem, face).solve(rotation[face].double().numpy(), translation[face].double().numpy())
+        for face in range(len(rotation))
+    ]
+    return tuple(torch.from_numpy(np.stack(values)).to(rotation.dtype) for values in zip(*found, strict=True))
 
-    def __init__(
-        self, shared: LandmarkSolver, landmarks: np.ndarray, confidence: np.ndarray, focal: np.ndarray,
-        centre: np.ndarray, config: FitConfig, known: np.ndarray, fixed: Sequence[str],
-    ) -> None:  # fmt: skip
-        self.shared, self.model, self.config = shared, shared.model, config
-        self.landmarks, self.confidence, self.focal, self.centre = landmarks, confidence, focal, centre
-        self.first_activation = shared.first_expression
-        self.precision, slope = shared.prior(config, fixed)
-        self.known = known  # (N,) coefficients to begin with
+
+class _FaceSolver:
+    """Gauss-Newton of one face of a problem, float64."""
+
+    def __init__(self, problem: LandmarkProblem, face: int) -> None:
+        self.basis, self.model, self.config = problem.basis, problem.model, problem.config
+        self.landmarks, self.confidence, self.focal, self.centre, self.known = (
+            value[face].double().numpy()
+            for value in (
+                problem.landmarks, problem.confidence, problem.camera.focal, problem.camera.centre, problem.known(),
+            )
+        )  # fmt: skip
+        self.first_activation = self.basis.first_expression
+        self.precision, slope = problem.prior()
         # the prior's middle is 0, but the start for what is fixed
-        self.slope = slope - np.where(self.precision == IMMOVABLE, self.precision * known, 0.0)
-        count, points = len(self.precision), len(landmarks)
+        self.slope = slope - np.where(self.precision == IMMOVABLE, self.precision * self.known, 0.0)
+        count, points = len(self.precision), len(self.landmarks)
         self.shaped = torch.empty(2 * points, count)  # d whitened residual / d coefficients
         self.posed = torch.empty(2 * points, POSE + 1)  # the same by rotation and translation; the residual itself
 
-    def solve(
-        self, rotation: np.ndarray, translation: np.ndarray, pose_iterations: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """From a first pose (3, 3), (3,) to rotation, translation and coefficients (I + 3 T + E,)."""
+    def solve(self, rotation: np.ndarray, translation: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """From a first pose (3, 3), (3,) to rotation, translation and coefficients (N,)."""
         coefficients = self.known.copy()
-        for iteration in range(pose_iterations + self.config.landmark_iterations):
-            pose_only = iteration < pose_iterations
+        for iteration in range(POSE_ITERATIONS + self.config.landmark_iterations):
+            pose_only = iteration < POSE_ITERATIONS
             step = self._step(rotation, translation, coefficients, pose_only)
             rotation = rotation_matrix(step[:3]) @ rotation
             translation = translation + step[3:POSE]
@@ -62,7 +69,7 @@ class FaceSolver:
     def _step(
         self, rotation: np.ndarray, translation: np.ndarray, coefficients: np.ndarray, pose_only: bool
     ) -> np.ndarray:
-        """(6 + I + E,) or, of the pose only, (6,)."""
+        """(6 + N,) or, of the pose only, (6,)."""
         shape, marched = self._shape(rotation, translation, coefficients)
         self._assemble(shape, marched, rotation, translation, pose_only)
         pose = (self.posed.T @ self.posed).double().numpy()  # (7, 7)
@@ -88,16 +95,16 @@ class FaceSolver:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Landmarks (L, 3) in model space with the marched contour, and for each landmark the row vertex that it has
         marched to, or -1 (L,)."""
-        shared = self.shared
-        rows, shape = shared.row_mean, shared.landmark_mean
+        basis = self.basis
+        rows, shape = basis.row_mean, basis.landmark_mean
         if coefficients.any():
             vector = torch.from_numpy(coefficients.astype(np.float32))
-            rows = rows + (shared.row_basis.flatten(0, 1) @ vector).reshape(-1, 3)
-            shape = shape + (shared.landmark_basis.flatten(0, 1) @ vector).reshape(-1, 3)
+            rows = rows + (basis.row_basis.flatten(0, 1) @ vector).reshape(-1, 3)
+            shape = shape + (basis.landmark_basis.flatten(0, 1) @ vector).reshape(-1, 3)
         rows, shape = rows.numpy(), shape.numpy().astype(np.float64)
         points = rows @ rotation.T + translation
         pixels = self.centre + self.focal * (1.0, -1.0) * points[:, :2] / np.maximum(-points[:, 2:], 1e-3)
-        chosen = _march(pixels, shared.local_rows.numpy())
+        chosen = _march(pixels, basis.local_rows.numpy())
         contour = self.model.contour_landmarks.numpy()
         shape[contour] = rows[chosen]
         marched = np.full(len(shape), -1)
@@ -108,7 +115,7 @@ class FaceSolver:
         self, shape: np.ndarray, marched: np.ndarray, rotation: np.ndarray, translation: np.ndarray, pose_only: bool
     ) -> None:
         """Fill `posed` and, unless only the pose is asked for, `shaped`."""
-        config, model, shared = self.config, self.model, self.shared
+        config, model, basis = self.config, self.model, self.basis
         trust = landmark_trust(model, torch.from_numpy(rotation[None].astype(np.float32)))[0].numpy()
         confidence = self.confidence * trust
         share = confidence * (config.weights.landmark / max(float(confidence.sum()), 1e-9))
@@ -121,12 +128,12 @@ class FaceSolver:
         _assemble(
             shape, rotation, translation, self.focal, self.centre, self.landmarks, share, model.landmark_bias.numpy(),
             model.landmark_covariance.numpy(), lower, upper, part, config.calibrated, float(config.landmark_floor),
-            float(config.robust), marched, shared.landmark_basis.numpy(), shared.row_basis.numpy(), pose_only,
+            float(config.robust), marched, basis.landmark_basis.numpy(), basis.row_basis.numpy(), pose_only,
             self.posed.numpy(), self.shaped.numpy(),
         )  # fmt: skip
 
     def _keep_box(self, step: np.ndarray, factor: torch.Tensor, activation: np.ndarray) -> np.ndarray:
-        """As LandmarkSolver._keep_box: what would leave [0, 1] is held at the bound it reaches, and stays held.
+        """As landmark_stage_torch._keep_box: what would leave [0, 1] is held at the bound it reaches, and stays held.
 
         With the factor of the free system at hand, holding is a correction by as many unknowns as are held: their
         Lagrange multipliers.
@@ -197,14 +204,12 @@ def _assemble(
     shape, rotation, translation, focal, centre, landmarks, share, bias, covariance, lower, upper, part, calibrated,
     floor, robust, marched, landmark_basis, row_basis, pose_only, posed, shaped,
 ):  # fmt: skip
-    """Whitened residuals and their derivatives, two rows a landmark: as LandmarkSolver._step and ._whitened."""
+    """Whitened residuals and their derivatives, two rows a landmark: as the steps of landmark_stage_torch."""
     count, unknowns = len(shape), shaped.shape[1]
     turned, mean_depth = np.empty((count, 3)), 0.0
     for n in range(count):
         for c in range(3):
-            turned[n, c] = (
-                rotation[c, 0] * shape[n, 0] + rotation[c, 1] * shape[n, 1] + rotation[c, 2] * shape[n, 2]
-            )
+            turned[n, c] = rotation[c, 0] * shape[n, 0] + rotation[c, 1] * shape[n, 1] + rotation[c, 2] * shape[n, 2]
         mean_depth += max(-(turned[n, 2] + translation[2]), 1.0) / count
     scale = mean_depth / (0.5 * (focal[0] + focal[1]))  # mm a pixel
     g = np.empty((2, 3))

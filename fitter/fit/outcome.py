@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from ..anatomy.parts import LABEL, MASKS, PARTS
+from ..compute.derived import derived
 from ..energies.prdl.select import above_brows as points_above_brows
-from ..geometry.camera import WindowTransform, project, window_camera
+from ..geometry.camera import WindowTransform, window_camera
 from ..metrics.landmark_error import landmark_error
 from ..metrics.part_iou import part_iou
 from ..model.face_model import FaceModel
 from ..observe.observation import Observation
 from ..observe.segment.masks import above_brows
 from ..photo.photo import Photo
-from ..scene.landmarks import contour_choice, project_landmarks
-from ..scene.parameters import Parameters
+from ..scene.scene import Scene
 from ..version import VERSION
 from .objective import Objective
 from .optimize import Minimum
@@ -40,11 +40,11 @@ def fit_results(
         photos: what each face was seen in; None: its window is all there is.
         seconds: of the stages of each face.
     """
-    observation, rast = objective.observation, objective.rasterized(minimum.parameters)
+    observation, scene = objective.observation, objective.scene(minimum.parameters)
     if "photometric" in objective.config.energies:
-        observation = without_fringe(observation, objective.rendered(minimum.parameters, rast)[0])
-    scores = measure(minimum.parameters, observation, objective, rast)
-    model, parameters, observation = _on_cpu(objective.model), minimum.parameters.to("cpu"), observation.to("cpu")
+        observation = without_fringe(observation, scene.picture())
+    scores = measure(scene, observation)
+    model, parameters, observation = on_cpu(objective.model), minimum.parameters.to("cpu"), observation.to("cpu")
     energies = {name: value.tolist() for name, value in minimum.energies.items()}
     versions = {
         "facefit": VERSION, "python": platform.python_version(), "torch": torch.__version__.split("+")[0],
@@ -79,15 +79,9 @@ def fit_results(
     return results
 
 
-def _on_cpu(model: FaceModel) -> FaceModel:
+def on_cpu(model: FaceModel) -> FaceModel:
     """The model where results live; copied from a GPU once."""
-    if model.device.type == "cpu":
-        return model
-    cached = model.__dict__.get("_on_cpu")
-    if cached is None:
-        cached = model.to("cpu")
-        object.__setattr__(model, "_on_cpu", cached)
-    return cached
+    return model if model.device.type == "cpu" else derived(model, "on the CPU", lambda own: own.to("cpu"))
 
 
 @torch.no_grad()
@@ -110,24 +104,12 @@ def without_fringe(observation: Observation, rendered: Tensor, threshold: float 
 
 
 @torch.no_grad()
-def measure(
-    parameters: Parameters, observation: Observation, objective: Objective, rast: Tensor | None = None
-) -> list[tuple[dict[str, float | None], float]]:
+def measure(scene: Scene, observation: Observation) -> list[tuple[dict[str, float | None], float]]:
     """For each face the Part IoU of the mesh against the observation's own masks (a self-consistency figure), and the
-    landmark error.
-
-    Args:
-        rast: (B, S, S, 4) of the mesh, where it is known already.
-    """
-    model, size = objective.model, observation.size
-    rast = objective.rasterized(parameters) if rast is None else rast
-    share = objective.renderer.interpolate(model.part_weight[None], rast, model.faces)
-    labels = torch.where(rast[..., 3] > 0, share.argmax(-1), 0).cpu().numpy()
+    landmark error."""
+    size, labels = observation.size, scene.part_picture().cpu().numpy()
     masks, lines = (observation.part_masks > 0.5).cpu().numpy(), observation.brow_line.cpu().numpy()
-    points, _ = objective.posed(parameters)
-    camera = window_camera(observation.camera, observation.window)
-    pixels = project_landmarks(model, points, camera, contour_choice(model, project(points, camera)))
-    errors = landmark_error(pixels, observation.landmarks, observation.landmark_confidence).tolist()
+    errors = landmark_error(scene.landmarks(), observation.landmarks, observation.landmark_confidence).tolist()
     scores = []
     for label, mask, line, error in zip(labels, masks, lines, errors, strict=True):
         target = np.zeros((size, size), np.int64)

@@ -41,6 +41,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from ..compute.derived import derived
 from ..compute.row_product import affine_rows
 from ..compute.sparse_map import SparseMap
 from .skeleton import EYES, Skeleton, gaze_rotation
@@ -122,7 +123,7 @@ class FaceModel:
         if control is not None:
             verts = control(coefficients)
         else:
-            basis = self._shape_basis()
+            basis = derived(self, "stacked basis", _stacked_basis)
             verts = affine_rows(self.verts.reshape(1, -1), coefficients, basis).reshape(-1, *self.verts.shape)
         skeleton = self.skeleton
         if gaze is not None and (skeleton is None or not set(EYES) & set(skeleton.names)):
@@ -140,31 +141,19 @@ class FaceModel:
     def landmarks(self, verts: Tensor) -> Tensor:
         """(B, V, 3) vertices -> (B, L, 3) the model's landmarks on that surface."""
         if verts.device.type == "cpu":
-            cached = self.__dict__.get("_landmark_map")
-            if cached is None:
-                triangles = self.faces[self.landmark_faces].numpy()
-                cached = SparseMap.from_rows(triangles, self.landmark_bary.numpy(), len(self.verts))
-                object.__setattr__(self, "_landmark_map", cached)
-            return cached(verts)
+            return derived(self, "landmark map", _landmark_map)(verts)
         corners = verts[:, self.faces[self.landmark_faces]]
         return (corners * self.landmark_bary[None, :, :, None]).sum(2)
 
     def to(self, device: torch.device | str) -> FaceModel:
         if self.device == torch.device(device):
-            return self  # keeps what was derived from the model and cached on it
+            return self  # keeps what was derived from the model
         moved = {f.name: getattr(self, f.name) for f in fields(self)}
         return FaceModel(**{k: v.to(device) if isinstance(v, (Tensor, Skeleton)) else v for k, v in moved.items()})
 
-    def _shape_basis(self) -> Tensor:
-        cached = self.__dict__.get("_stacked_basis")
-        if cached is None:
-            cached = torch.cat([self.identity_basis, self.expression_basis]).reshape(-1, self.verts.numel())
-            object.__setattr__(self, "_stacked_basis", cached)
-        return cached
-
     def _turn_eyes(self, verts: Tensor, gaze: Tensor) -> Tensor:
         turns = gaze_rotation(gaze.reshape(-1, 2)).reshape(-1, 2, 3, 3).transpose(2, 3)
-        for eye, index in self._eyeball_index():
+        for eye, index in derived(self, "eyeballs", _eyeballs):
             ball = verts.index_select(1, index)  # not verts[:, index]: that one's gradient is slow
             if self.eyeball_weight is None:
                 centre = ball.mean(1, keepdim=True)
@@ -173,14 +162,21 @@ class FaceModel:
             verts = verts.index_copy(1, index, (ball - centre) @ turns[:, eye] + centre)
         return verts
 
-    def _eyeball_index(self) -> list[tuple[int, Tensor]]:
-        """The eyes there are, 0 right and 1 left, and the vertices of each."""
-        cached = self.__dict__.get("_eyeballs")
-        if cached is None:
-            found = [(eye, (self.eyeball == eye + 1).nonzero()[:, 0]) for eye in (0, 1)]
-            cached = [(eye, index) for eye, index in found if len(index)]
-            object.__setattr__(self, "_eyeballs", cached)
-        return cached
+
+def _landmark_map(model: FaceModel) -> SparseMap:
+    triangles = model.faces[model.landmark_faces].numpy()
+    return SparseMap.from_rows(triangles, model.landmark_bary.numpy(), len(model.verts))
+
+
+def _stacked_basis(model: FaceModel) -> Tensor:
+    """(I + E, V * 3) mm."""
+    return torch.cat([model.identity_basis, model.expression_basis]).reshape(-1, model.verts.numel())
+
+
+def _eyeballs(model: FaceModel) -> list[tuple[int, Tensor]]:
+    """The eyes there are, 0 right and 1 left, and the vertices of each."""
+    found = [(eye, (model.eyeball == eye + 1).nonzero()[:, 0]) for eye in (0, 1)]
+    return [(eye, index) for eye, index in found if len(index)]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from ..compute.derived import derived
 from ..compute.row_product import affine_rows
 from ..geometry.rotation import rotation_matrix
 
@@ -53,11 +54,8 @@ class Skeleton:
 
     def spread(self) -> Tensor:
         """(J, 3) standard deviations of the turns' prior, radians."""
-        cached = self.__dict__.get("_spread")  # sent to the device once: an energy asks for it at every step
-        if cached is None:
-            cached = self.position.new_tensor([SPREAD.get(name, RESTS) for name in self.names])
-            object.__setattr__(self, "_spread", cached)
-        return cached
+        # sent to the device once: an energy asks for it at every step
+        return derived(self, "spread", lambda own: own.position.new_tensor([SPREAD.get(n, RESTS) for n in own.names]))
 
     def to(self, device: torch.device | str) -> Skeleton:
         moved = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..compute.derived import derived
 from ..compute.threads import run_chunks
 from . import antialias_kernels
 from . import raster_kernels as kernels
@@ -151,26 +152,21 @@ class _Antialias(torch.autograd.Function):
         return to_color, None, to_clip, None, None
 
 
-_index_cache: dict[int, tuple[weakref.ref, int, np.ndarray, int]] = {}
-
-
 def _indices(faces: Tensor, count: int) -> np.ndarray:
     """(F, 3) integers -> contiguous int32 array, checked against `count` vertices; converted once per tensor."""
-    key = id(faces)
-    known = _index_cache.get(key)
-    if known is not None and known[0]() is faces and known[1] == faces._version:
-        array, largest = known[2:]
-    else:
-        shaped = faces.dim() == 2 and faces.shape[1] == 3 and not faces.is_floating_point()
-        _check(shaped, f"faces have shape {tuple(faces.shape)} and type {faces.dtype}; expected (F, 3) integers")
-        _check_cpu(faces)
-        array = np.array(faces.detach().numpy(), np.int32, order="C")
-        largest = int(array.max(initial=-1))
-        _check(int(array.min(initial=0)) >= 0, "faces hold a negative vertex index")
-        reference = weakref.ref(faces, lambda _: _index_cache.pop(key, None))
-        _index_cache[key] = (reference, faces._version, array, largest)
+    array, largest = derived(faces, ("indices", faces._version), _converted)
     _check(largest < count, f"faces refer to vertex {largest}; there are {count} vertices")
     return array
+
+
+def _converted(faces: Tensor) -> tuple[np.ndarray, int]:
+    """The checked array, and the largest index in it."""
+    shaped = faces.dim() == 2 and faces.shape[1] == 3 and not faces.is_floating_point()
+    _check(shaped, f"faces have shape {tuple(faces.shape)} and type {faces.dtype}; expected (F, 3) integers")
+    _check_cpu(faces)
+    array = np.array(faces.detach().numpy(), np.int32, order="C")
+    _check(int(array.min(initial=0)) >= 0, "faces hold a negative vertex index")
+    return array, int(array.max(initial=-1))
 
 
 class _Edges(NamedTuple):
@@ -181,20 +177,15 @@ class _Edges(NamedTuple):
     unique: np.ndarray
 
 
-_edges_cache: dict[int, tuple[np.ndarray, _Edges]] = {}
-
-
 def _edges(faces: np.ndarray) -> _Edges:
     """Computed once for each array that `_indices` keeps."""
-    known = _edges_cache.get(id(faces))
-    if known is None or known[0] is not faces:
-        if len(_edges_cache) > 16:
-            _edges_cache.clear()
-        across = antialias_kernels.edge_neighbours(faces)
-        senses = antialias_kernels.edge_senses(faces, across)
-        edges = _Edges(across, senses, antialias_kernels.unique_edges(faces, across))
-        known = _edges_cache[id(faces)] = (faces, edges)
-    return known[1]
+    return derived(faces, "edges", _found_edges)
+
+
+def _found_edges(faces: np.ndarray) -> _Edges:
+    across = antialias_kernels.edge_neighbours(faces)
+    senses = antialias_kernels.edge_senses(faces, across)
+    return _Edges(across, senses, antialias_kernels.unique_edges(faces, across))
 
 
 class _Placed(NamedTuple):

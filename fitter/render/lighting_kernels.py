@@ -7,13 +7,13 @@ depend on the number of threads.
 from __future__ import annotations
 
 import math
-import weakref
 
 import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
 
+from ..compute.derived import derived
 from ..compute.threads import run_chunks
 from .harmonics import SH0, SH1, SH2, SH2_XX, SH2_ZZ
 
@@ -155,23 +155,16 @@ def _shade_points_backward(all_albedo, all_normals, all_sh, all_grad, all_to_alb
             to_sh[k, c] = total[k, c]
 
 
-_incidence_cache: dict[int, tuple] = {}
-
-
 def _mesh(faces: Tensor, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """int32 faces and the faces of each of `count` vertices; computed once per tensor."""
-    key = id(faces)
-    known = _incidence_cache.get(key)
-    if known is not None and known[0]() is faces and known[1:3] == (faces._version, count):
-        return known[3]
+    return derived(faces, ("incidence", faces._version, count), lambda own: _incident(own, count))
+
+
+def _incident(faces: Tensor, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     array = np.array(faces.detach().numpy(), np.int32, order="C")
     if array.size and (array.min() < 0 or array.max() >= count):
         raise ValueError(f"faces refer to vertices {array.min()} to {array.max()}; there are {count} vertices")
-    mesh = (array, *_incidence(array, count))
-    _incidence_cache[key] = (
-        weakref.ref(faces, lambda _: _incidence_cache.pop(key, None)), faces._version, count, mesh,
-    )  # fmt: skip
-    return mesh
+    return array, *_incidence(array, count)
 
 
 class VertexNormals(torch.autograd.Function):

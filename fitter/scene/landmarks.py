@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..compute.derived import derived
 from ..energies.landmark import march_contour
 from ..geometry.camera import Camera, project
 from ..model.face_model import FaceModel
@@ -25,14 +26,14 @@ def contour_choice(model: FaceModel, pixels: Tensor) -> Tensor:
 
 def contour_stop(model: FaceModel) -> Tensor:
     """(R,) column of each contour row that lies nearest to its landmark on the mean face: no marching behind it."""
-    cached = model.__dict__.get("_contour_stop")
-    if cached is None:
-        landmark = model.landmarks(model.verts[None])[0, model.contour_landmarks]
-        row = model.verts[model.contour_rows.clamp_min(0)]
-        distance = (row - landmark[:, None]).norm(dim=-1)
-        cached = torch.where(model.contour_rows >= 0, distance, torch.inf).argmin(1)
-        object.__setattr__(model, "_contour_stop", cached)
-    return cached
+    return derived(model, "contour stop", _contour_stop)
+
+
+def _contour_stop(model: FaceModel) -> Tensor:
+    landmark = model.landmarks(model.verts[None])[0, model.contour_landmarks]
+    row = model.verts[model.contour_rows.clamp_min(0)]
+    distance = (row - landmark[:, None]).norm(dim=-1)
+    return torch.where(model.contour_rows >= 0, distance, torch.inf).argmin(1)
 
 
 def landmark_trust(model: FaceModel, rotation: Tensor) -> Tensor:
@@ -46,10 +47,9 @@ def landmark_trust(model: FaceModel, rotation: Tensor) -> Tensor:
     Returns:
         (B, L) in [0.05, 1].
     """
-    normal = model.__dict__.get("_landmark_normal")
-    if normal is None:
-        normal = model.landmarks(vertex_normals(model.verts[None], model.faces))[0]
-        object.__setattr__(model, "_landmark_normal", normal)
+    normal = derived(
+        model, "landmark normals", lambda own: own.landmarks(vertex_normals(own.verts[None], own.faces))[0]
+    )
     facing = (normal @ rotation.transpose(1, 2))[..., 2]
     return ((facing + 0.5) / 0.3).clamp(0.05, 1.0)
 

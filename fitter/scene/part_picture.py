@@ -30,6 +30,7 @@ def part_labels(seen: View, faces: np.ndarray, vertex_label: np.ndarray) -> np.n
     best = np.take_along_axis(label, score.argmax(-1)[..., None], -1)[..., 0]
     return np.where(seen.seen, best, 0).astype(np.uint8)
 
+
 _TILE = 1024  # pixels: what is rendered at once, so that a giant photo costs no more memory than a small one
 
 

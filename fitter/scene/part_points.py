@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..anatomy.landmarks import LEFT_LOWER_LID, LEFT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_UPPER_LID
 from ..anatomy.parts import LABEL
+from ..compute.derived import derived
 from ..compute.sparse_map import SparseMap
 from ..energies.prdl.farthest_point import farthest_points
 from ..energies.prdl.rows import GRID
@@ -46,28 +47,21 @@ class PartPoints:
     def positions(self, verts: Tensor, landmarks: Tensor) -> Tensor:
         """(B, V, 3) vertices and (B, L, 3) landmarks of the same space -> (B, P + Q, 3)."""
         if verts.device.type == "cpu":
-            surface, lids = self._maps(verts.shape[1], landmarks.shape[1])
+            counts = verts.shape[1], landmarks.shape[1]
+            surface, lids = derived(self, ("sparse maps", *counts), lambda own: own._maps(*counts))
             return torch.cat([surface(verts), lids(landmarks)], 1)
         surface = (verts[:, self.corners] * self.bary[None, :, :, None]).sum(2)
         lids = (landmarks[:, self.blend] * self.blend_weight[None, :, :, None]).sum(2)
         return torch.cat([surface, lids], 1)
 
     def _maps(self, verts: int, landmarks: int) -> tuple[SparseMap, SparseMap]:
-        cached = self.__dict__.get("_cached_maps")
-        if cached is None:
-            surface = SparseMap.from_rows(self.corners.numpy(), self.bary.numpy(), verts)
-            cached = surface, SparseMap.from_rows(self.blend.numpy(), self.blend_weight.numpy(), landmarks)
-            object.__setattr__(self, "_cached_maps", cached)
-        return cached
+        surface = SparseMap.from_rows(self.corners.numpy(), self.bary.numpy(), verts)
+        return surface, SparseMap.from_rows(self.blend.numpy(), self.blend_weight.numpy(), landmarks)
 
 
 def part_points(model: FaceModel) -> PartPoints:
     """The model's part points, made once per model. Deterministic."""
-    cached = model.__dict__.get("_part_points")
-    if cached is None:
-        cached = make_part_points(model)
-        object.__setattr__(model, "_part_points", cached)
-    return cached
+    return derived(model, "part points", make_part_points)
 
 
 def make_part_points(model: FaceModel) -> PartPoints:

@@ -1,7 +1,9 @@
 """The landmark stage gives back what projected the landmarks: pose, identity, expression; and keeps to its priors."""
 
 import dataclasses
+import gc
 import math
+import weakref
 
 import pytest
 import torch
@@ -9,9 +11,11 @@ from helpers import rendered_face
 
 from facefit.anatomy.landmarks import MIRROR
 from facefit.errors import FitError
+from facefit.fit import landmark_stage_cpu, landmark_stage_torch
 from facefit.fit.config import FitConfig, Weights
 from facefit.fit.first_pose import first_pose
-from facefit.fit.landmark_stage import landmark_solver
+from facefit.fit.landmark_basis import LandmarkProblem, landmark_basis
+from facefit.fit.landmark_stage import solve_landmarks
 from facefit.geometry.camera import Camera, project, to_camera_space
 from facefit.geometry.rotation import rotation_matrix, rotation_vector
 from facefit.scene.landmarks import contour_choice, head_yaw, project_landmarks
@@ -105,7 +109,7 @@ def test_pose_alone_when_nothing_else_may_move(model):
     truth = torch.tensor([[0.2, 0.3, -0.4]])
     landmarks = seen(model, *none, truth, torch.tensor([[10.0, 5.0, -900.0]]))
     config = dataclasses.replace(WEAK, landmark_iterations=0)
-    value = landmark_solver(model).solve(landmarks, torch.ones(1, 478), CAMERA, config)
+    value = solve_landmarks(model, landmarks, torch.ones(1, 478), CAMERA, config)
     assert not value.identity.any() and not value.expression.any()
     assert torch.allclose(value.rotvec, truth, atol=0.01)
     assert torch.allclose(value.translation, torch.tensor([[10.0, 5.0, -900.0]]), atol=5)
@@ -120,7 +124,7 @@ def test_pose_alone_when_nothing_else_may_move(model):
 def test_exact_landmarks_are_reached(model, rotvec):
     identity, expression = person(model)
     landmarks = seen(model, identity, expression, torch.tensor([rotvec]), torch.tensor([[5.0, 20.0, -950.0]]))
-    value = landmark_solver(model).solve(landmarks, torch.ones(1, 478), CAMERA, WEAK)
+    value = solve_landmarks(model, landmarks, torch.ones(1, 478), CAMERA, WEAK)
     error = (found_landmarks(model, value) - landmarks).norm(dim=-1)[0, :468]
     assert error.mean() < 0.15 and error.median() < 0.1  # of a face that is 100 pixels wide
 
@@ -131,7 +135,7 @@ def test_what_the_toy_has_is_recovered(toy_model):
     expression = torch.tensor([[0.3, 0.6, 0.0]])
     rotvec, translation = torch.tensor([[0.1, 0.4, -0.2]]), torch.tensor([[8.0, -6.0, -700.0]])
     landmarks = seen(toy_model, identity, expression, rotvec, translation)
-    value = landmark_solver(toy_model).solve(landmarks, torch.ones(1, 478), CAMERA, WEAK)
+    value = solve_landmarks(toy_model, landmarks, torch.ones(1, 478), CAMERA, WEAK)
     assert torch.allclose(value.rotvec, rotvec, atol=2e-3)
     assert torch.allclose(value.translation, translation, atol=3)
     assert torch.allclose(value.identity, identity, atol=0.05)
@@ -142,7 +146,7 @@ def test_activations_stay_in_their_box(model):
     identity, expression = person(model, seed=3)
     expression = (expression * 3).clamp(0, 1)
     landmarks = seen(model, identity, expression, torch.zeros(1, 3), torch.tensor([[0.0, 0.0, -900.0]]))
-    value = landmark_solver(model).solve(landmarks, torch.ones(1, 478), CAMERA, WEAK)
+    value = solve_landmarks(model, landmarks, torch.ones(1, 478), CAMERA, WEAK)
     assert value.expression.min() >= 0 and value.expression.max() <= 1
 
 
@@ -154,7 +158,7 @@ def test_priors_hold_what_landmarks_do_not_say(model):
     for strength in (1e-2, 1.0, 1e2, 1e6):
         weights = Weights(landmark=100.0, identity=strength, expression=strength)
         config = dataclasses.replace(WEAK, weights=weights, landmark_iterations=10)
-        value = landmark_solver(model).solve(landmarks, torch.ones(1, 478), CAMERA, config)
+        value = solve_landmarks(model, landmarks, torch.ones(1, 478), CAMERA, config)
         length.append(value.identity.norm().item() + value.expression.norm().item())
     assert length[0] > length[1] > length[2] > length[3] and length[3] < 0.01
 
@@ -164,7 +168,7 @@ def test_a_mirrored_face_gives_the_mirrored_fit(model):
     landmarks = seen(model, identity, expression, torch.tensor([[0.1, 0.4, 0.05]]), torch.tensor([[20.0, 0.0, -900.0]]))
     flipped = landmarks[:, torch.from_numpy(MIRROR.copy())]
     flipped = torch.stack([224 - flipped[..., 0], flipped[..., 1]], -1)
-    both = landmark_solver(model).solve(torch.cat([landmarks, flipped]), torch.ones(2, 478), cameras(2), FitConfig())
+    both = solve_landmarks(model, torch.cat([landmarks, flipped]), torch.ones(2, 478), cameras(2), FitConfig())
     yaw = head_yaw(rotation_matrix(both.rotvec))
     assert yaw[0].item() == pytest.approx(-yaw[1].item(), abs=1.0)
     assert both.translation[0, 0].item() == pytest.approx(-both.translation[1, 0].item(), abs=2)
@@ -178,10 +182,9 @@ def test_faces_together_and_alone(model):
     identity, expression = person(model, batch=3, seed=4)
     rotvec = torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.6, 0.0], [0.0, -0.3, 1.2]])
     landmarks = seen(model, identity, expression, rotvec, torch.tensor([[0.0, 0.0, -900.0]]).repeat(3, 1))
-    solver = landmark_solver(model)
-    together = solver.solve(landmarks, torch.ones(3, 478), cameras(3), FitConfig())
+    together = solve_landmarks(model, landmarks, torch.ones(3, 478), cameras(3), FitConfig())
     for face in range(3):
-        alone = solver.solve(landmarks[[face]], torch.ones(1, 478), CAMERA, FitConfig())
+        alone = solve_landmarks(model, landmarks[[face]], torch.ones(1, 478), CAMERA, FitConfig())
         one, two = (model.shape(v.identity, v.expression) for v in (alone, together[face]))
         assert (one - two).abs().max() < 1e-4  # mm
         assert (alone.rotvec - together.rotvec[face]).abs().max() < 1e-5
@@ -194,7 +197,7 @@ def test_a_landmark_without_confidence_does_not_count(model):
     confidence[0, 60:90] = 0
     wild = landmarks.clone()
     wild[0, 60:90] += 300
-    one, two = (landmark_solver(model).solve(v, confidence, CAMERA, FitConfig()) for v in (landmarks, wild))
+    one, two = (solve_landmarks(model, v, confidence, CAMERA, FitConfig()) for v in (landmarks, wild))
     # the first pose takes all points; what is solved after it must not
     assert (model.shape(one.identity, one.expression) - model.shape(two.identity, two.expression)).abs().max() < 0.2
 
@@ -204,25 +207,30 @@ def test_a_single_wild_landmark_pulls_little(model):
     landmarks = seen(model, identity, expression, torch.zeros(1, 3), torch.tensor([[0.0, 0.0, -900.0]]))
     wild = landmarks.clone()
     wild[0, 61] += torch.tensor([40.0, 0.0])
-    one, two = (landmark_solver(model).solve(v, torch.ones(1, 478), CAMERA, FitConfig()) for v in (landmarks, wild))
+    one, two = (solve_landmarks(model, v, torch.ones(1, 478), CAMERA, FitConfig()) for v in (landmarks, wild))
     moved = model.shape(one.identity, one.expression) - model.shape(two.identity, two.expression)
     assert moved.norm(dim=-1).mean() < 2  # mm, of the 35 that the landmark is off
 
 
 def test_points_that_are_no_face_are_an_error_or_a_finite_fit(model):
     """Never NaN: either the stage says so, or what comes out can be used."""
-    solver = landmark_solver(model)
     for landmarks in (torch.full((1, 478, 2), 112.0), torch.rand(1, 478, 2) * 224, torch.full((1, 478, 2), 1e12)):
         try:
-            value = solver.solve(landmarks, torch.ones(1, 478), CAMERA, FitConfig())
+            value = solve_landmarks(model, landmarks, torch.ones(1, 478), CAMERA, FitConfig())
         except FitError as error:
             assert "landmark" in str(error)
             continue
         assert all(torch.isfinite(tensor).all() for tensor in value.tensors().values())
 
 
-def test_the_solver_is_made_once_per_model(model):
-    assert landmark_solver(model) is landmark_solver(model)
+def test_the_basis_is_made_once_per_model_and_goes_with_it(toy_model):
+    model = dataclasses.replace(toy_model)
+    basis = landmark_basis(model)
+    assert landmark_basis(model) is basis
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None
 
 
 # ---------------------------------------------------------------- one face at a time on the CPU
@@ -237,16 +245,16 @@ def test_the_cpu_steps_equal_their_batched_twin(model, config, monkeypatch):
     rotvec = torch.tensor([[0.1, 0.6, 0.0], [0.0, -0.3, 0.4]])
     landmarks = seen(model, identity, expression, rotvec, torch.tensor([[0.0, 0.0, -900.0]]).repeat(2, 1))
     landmarks = landmarks + torch.randn(landmarks.shape, generator=torch.Generator().manual_seed(0))
-    solver, confidence = landmark_solver(model), torch.ones(2, 478)
+    confidence = torch.ones(2, 478)
     confidence[:, 100:120] = 0
     for iterations in (0, 1, 6):
         number = dataclasses.replace(config, landmark_iterations=iterations)
         found = []
-        for run in (solver._run_cpu, solver._run):
-            pose, at = (value.float() for value in first_pose(model, landmarks, cameras(2)))
+        for form in (landmark_stage_cpu, landmark_stage_torch):
+            rotation, at = first_pose(model, landmarks, cameras(2))
             with torch.no_grad():
-                known = torch.zeros(2, solver.landmark_basis.shape[2])
-                found.append(run(pose, at, known, landmarks, confidence, cameras(2), number, ()))
+                problem = LandmarkProblem(model, landmarks, confidence, cameras(2), number)
+                found.append(form.solve(problem, rotation.float(), at.float()))
         (r, t, c), (r2, t2, c2) = found
         assert (r - r2).abs().max() < 1e-4 and (t - t2).abs().max() < 0.5  # mm along the ray of a far camera
         one, two = (model.shape(v[:, : identity.shape[1]], v[:, identity.shape[1] :]) for v in (c, c2))
@@ -256,10 +264,10 @@ def test_the_cpu_steps_equal_their_batched_twin(model, config, monkeypatch):
 def test_ending_early_changes_nothing_that_matters(model, monkeypatch):
     identity, expression = person(model, seed=5)
     landmarks = seen(model, identity, expression, torch.tensor([[0.1, 0.2, 0.0]]), torch.tensor([[0.0, 0.0, -900.0]]))
-    config, solver = dataclasses.replace(FitConfig(), landmark_iterations=20), landmark_solver(model)
-    early = solver.solve(landmarks, torch.ones(1, 478), CAMERA, config)
+    config = dataclasses.replace(FitConfig(), landmark_iterations=20)
+    early = solve_landmarks(model, landmarks, torch.ones(1, 478), CAMERA, config)
     monkeypatch.setattr("facefit.fit.landmark_stage_cpu.STILL_COEFFICIENT", 0.0)
-    late = solver.solve(landmarks, torch.ones(1, 478), CAMERA, config)
+    late = solve_landmarks(model, landmarks, torch.ones(1, 478), CAMERA, config)
     one, two = (model.shape(v.identity, v.expression) for v in (early, late))
     assert 0 < (one - two).abs().max() < 0.05  # mm
 
@@ -267,16 +275,15 @@ def test_ending_early_changes_nothing_that_matters(model, monkeypatch):
 @pytest.mark.parametrize("form", ["cpu", "batched"])
 def test_a_known_face_keeps_its_identity_and_finds_the_rest(model, monkeypatch, form):
     """Given the true identity as fixed, pose and expression come nearer to the truth than without it."""
-    solver = landmark_solver(model)
     if form == "batched":
-        monkeypatch.setattr(solver, "_run_cpu", solver._run)
+        monkeypatch.setattr(landmark_stage_cpu, "solve", landmark_stage_torch.solve)
     truth = rendered_face.person(model, yaw=15.0, seed=5, jawOpen=0.5, mouthSmileLeft=0.4)
     photo = rendered_face.photograph(model, truth)
     arguments = photo.observation.landmarks, torch.ones(1, 478), photo.observation.camera, FitConfig()
-    free = solver.solve(*arguments)
-    known = solver.solve(*arguments, start=truth, fixed=("identity",))
+    free = solve_landmarks(model, *arguments)
+    known = solve_landmarks(model, *arguments, start=truth, fixed=("identity",))
     assert torch.equal(known.identity, truth.identity) and not torch.equal(free.identity, truth.identity)
     assert (known.expression - truth.expression).norm() < (free.expression - truth.expression).norm()
-    still = solver.solve(*arguments, start=truth, fixed=("identity", "expression"))
+    still = solve_landmarks(model, *arguments, start=truth, fixed=("identity", "expression"))
     assert torch.equal(still.expression, truth.expression)
     assert (still.translation - truth.translation).norm() < 1.0

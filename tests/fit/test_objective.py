@@ -8,9 +8,10 @@ from helpers.rendered_face import person, photograph, together
 
 from facefit.anatomy.parts import LABEL
 from facefit.fit.config import ENERGIES, FitConfig, override
+from facefit.fit.first_light import first_light
 from facefit.fit.objective import Objective
 from facefit.render import load_renderer
-from facefit.render.lighting import shade, vertex_normals
+from facefit.render.lighting import shade
 from facefit.scene.parameters import Parameters
 
 
@@ -164,12 +165,12 @@ def test_choices_hold_until_the_next_refresh(model, photo):
     energy = objective(model, photo.observation)
     refresh = energy.config.stage.refresh
     energy(photo.truth, 0)
-    first = energy._choices
+    first = energy.choices
     energy(moved(photo.truth, rotvec=[0.0, 0.6, 0.0]), 1)
-    assert energy._choices is first
+    assert energy.choices is first
     energy(moved(photo.truth, rotvec=[0.0, 0.6, 0.0]), refresh)
-    assert energy._choices is not first
-    assert not torch.equal(energy._choices.contour, first.contour)  # marched along the turned cheek
+    assert energy.choices is not first
+    assert not torch.equal(energy.choices.contour, first.contour)  # marched along the turned cheek
 
 
 def test_faces_of_a_batch_do_not_meet(model):
@@ -194,9 +195,8 @@ def test_the_first_light_explains_the_photo(model, photo):
     """From the true shape and albedo, however dark the start, surfaces that are seen get their true shade back."""
     dark = replace(photo.truth, sh=torch.zeros_like(photo.truth.sh))
     energy = objective(model, photo.observation)
-    light = energy.first_light(dark)
-    points, _ = energy.posed(photo.truth)
-    normals = vertex_normals(points, model.faces)
+    light = first_light(energy.scene(dark), photo.observation)
+    normals = energy.scene(photo.truth).normals()
     seen = (normals[..., 2] > 0.3) & (model.vertex_label == LABEL["skin"])
     grey = torch.full_like(normals, 0.5)
     found, wanted = (shade(grey, normals, sh)[seen] for sh in (light, photo.truth.sh))
@@ -204,7 +204,7 @@ def test_the_first_light_explains_the_photo(model, photo):
 
 
 def test_the_render_is_the_photo_at_the_truth(model, photo):
-    picture, covered = objective(model, photo.observation).rendered(photo.truth)
-    inside = (covered > 0) & (photo.observation.valid > 0)
+    scene = objective(model, photo.observation).scene(photo.truth)
+    inside = scene.covered() & (photo.observation.valid > 0)
     assert inside.float().mean() > 0.1
-    assert (picture - photo.observation.image)[inside].abs().max() < 0.01
+    assert (scene.picture() - photo.observation.image)[inside].abs().max() < 0.01

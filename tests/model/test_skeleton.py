@@ -11,7 +11,7 @@ from helpers.toy_model import NAMES, jointed_arrays
 
 from facefit.errors import ModelError
 from facefit.fit.config import FitConfig
-from facefit.fit.landmark_stage import LandmarkSolver
+from facefit.fit.landmark_stage import solve_landmarks
 from facefit.geometry.camera import Camera, project
 from facefit.geometry.rotation import rotation_matrix
 from facefit.model.model_file import from_arrays
@@ -132,12 +132,11 @@ def test_the_landmark_stage_finds_an_open_jaw():
     verts = model.shape(torch.zeros(1, 4), torch.zeros(1, 3), joints=truth)
     camera = Camera(torch.full((1, 2), 900.0), torch.full((1, 2), 112.0))
     pixels = project(model.landmarks(verts) + torch.tensor([0.0, 0.0, -900.0]), camera)
-    solver = LandmarkSolver(model)
     config = replace(FitConfig(), calibrated=False, landmark_iterations=8)
     # without the contour, which marches
     confidence = torch.ones(1, 478)
     confidence[:, model.contour_landmarks] = 0
-    found = solver.solve(pixels, confidence, camera, config)
+    found = solve_landmarks(model, pixels, confidence, camera, config)
     assert found.joints.shape == (1, 5, 3)
     assert found.joints[0, 2, 0].item() == pytest.approx(0.2, abs=0.05)
     assert not found.joints[0, [0, 3, 4]].any()  # root and eyes are others' business

@@ -8,6 +8,7 @@ import pytest
 import torch
 from helpers.rendered_face import person, photograph, together
 
+from facefit.compute.derived import derived, kept
 from facefit.compute.mailbox import LAG, Mailbox, device_index
 from facefit.energies.prdl import rows as prdl_rows
 from facefit.fit.config import FitConfig, override
@@ -51,8 +52,12 @@ def nowhere(value):
     if is_dataclass(value) and not isinstance(value, type):
         moved = object.__new__(type(value))
         for name, part in vars(value).items():
-            if name not in ("_control", "_landmark_map", "_cached_maps"):  # of the CPU alone
+            if name != "_control":  # of the CPU alone
                 object.__setattr__(moved, name, nowhere(part))
+        for key in kept(value):
+            if "map" not in str(key):  # sparse maps are of the CPU alone
+                made = nowhere(derived(value, key, None))
+                derived(moved, key, lambda _, made=made: made)
         return moved
     if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
         return type(value)(nowhere(part) for part in value)
@@ -65,12 +70,12 @@ def objective(default_model, monkeypatch):
     two = photograph(model, together(person(model, seed=1), person(model, yaw=20.0, seed=2)), 48)
     whole = Objective(two.observation, model, load_renderer("cpu"), FitConfig())
     # what is derived from the model once, before the loop
-    part_points(model), contour_stop(model), landmark_trust(model, torch.eye(3)[None]), model._eyeball_index()
+    part_points(model), contour_stop(model), landmark_trust(model, torch.eye(3)[None])
     whole(two.truth, 0)
     moved = object.__new__(Objective)
     vars(moved).update({name: nowhere(value) for name, value in vars(whole).items()})
-    moved._choices, moved.renderer = None, NowhereRenderer()
-    monkeypatch.setattr("facefit.fit.objective.fused", lambda device: True)
+    moved.choices, moved.renderer = None, NowhereRenderer()
+    monkeypatch.setattr("facefit.fit.choices.fused", lambda device: True)
     triton = types.SimpleNamespace(
         PrdlTriton=PrdlNowhere,
         farthest_of_rows=lambda places, bound, share: torch.empty(places.shape[:2], dtype=torch.bool, device=META),
@@ -113,13 +118,13 @@ class Unread:
 def test_a_fit_never_waits_for_the_device(objective, monkeypatch):
     energy, start = objective
     energy(start, 0)  # index tables are sent once, before the loop
-    energy._choices = None
+    energy.choices = None
     deny_sending(monkeypatch)
     monkeypatch.setattr("facefit.fit.optimize.Mailbox", Unread)
     config = override(FitConfig(), iterations=FitConfig().stage.refresh + 1)
     found = minimize(energy, start, config.stage, config.steps, activation=True)
     assert found.parameters.identity.device == META and found.status == ("budget", "budget")
-    assert energy._choices.selection.vertex.device == META
+    assert energy.choices.selection.vertex.device == META
 
 
 def test_the_audit_sees_what_it_should(objective, monkeypatch):
@@ -144,7 +149,7 @@ def test_faces_leave_a_batch_without_a_question(objective):
     energy, start = objective
     energy(start, 0)
     kept = energy.keep([1])
-    assert kept.observation.batch == 1 and len(kept._choices.selection.bound) == 1
+    assert kept.observation.batch == 1 and len(kept.choices.selection.bound) == 1
     kept(start[[1]], 1)
 
 

@@ -33,12 +33,12 @@ def test_rows_and_kernels_give_the_cpus_energy(pair, monkeypatch):
     model, observation, at = pair
     cpu = Objective(observation, model, load_renderer("cpu"), FitConfig(energies=("prdl",)))
     expected, direction = slopes(cpu, at, 0)
-    monkeypatch.setattr("facefit.fit.objective.fused", lambda device: True)
+    monkeypatch.setattr("facefit.fit.choices.fused", lambda device: True)
     monkeypatch.setattr("facefit.energies.prdl.targets.fused", lambda device: True)
     with stand_in():
         device = Objective(observation, model, load_renderer("cpu"), FitConfig(energies=("prdl",)))
         found, slope = slopes(device, at, 0)
-        assert isinstance(device._choices.selection, PrdlRows)
+        assert isinstance(device.choices.selection, PrdlRows)
         kept = device.keep([1])
         left, left_slope = slopes(kept, {name: value[[1]] for name, value in at.items()}, 1)
     torch.testing.assert_close(found, expected, rtol=0.02, atol=0.1)  # 25 cells a window, and other anchors for `max`

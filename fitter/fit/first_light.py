@@ -1,0 +1,24 @@
+"""The light with which a fit begins."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..observe.observation import Observation
+from ..render.lighting import estimate_sh
+from ..scene.scene import Scene
+
+
+@torch.no_grad()
+def first_light(scene: Scene, observation: Observation) -> Tensor:
+    """(B, 9, 3) SH light under which the albedo explains the photo best, robustly (Bai et al. 2021, eq. 11)."""
+    albedo = scene.model.albedo(scene.parameters.albedo).clamp(0.02, 1)
+    batch = len(albedo)
+    seen = scene.interpolate(torch.cat([scene.normals(), albedo], -1)).reshape(batch, -1, 6)
+    weight = scene.covered().float() * observation.valid
+    normal = torch.nn.functional.normalize(seen[..., :3], dim=-1)
+    given = observation.image.reshape(batch, -1, 3), seen[..., 3:], normal, weight.reshape(batch, -1)
+    # on the CPU one by one: batched products are rounded differently, and nothing is gained by them
+    share = 1 if albedo.device.type == "cpu" else batch
+    return torch.cat([estimate_sh(*parts) for parts in zip(*(value.split(share) for value in given), strict=True)])

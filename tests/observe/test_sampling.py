@@ -112,6 +112,8 @@ def test_cropped_shows_what_lies_between_the_corners(smooth, centre, side, degre
     [
         ((85, 64), 100, 25, True, 1547887086), ((85, 64), 100, 25, False, 1890773698),
         ((30, 110), 90, -140, True, 3749378468), ((30, 110), 90, -140, False, 531436484),
+        # many of their positions lie on a tie of rounding
+        ((99, 77), 93, 0, True, 326085109), ((64, 68), 93, 90, False, 2385090019),
     ],
 )  # fmt: skip
 def test_a_crop_is_opencvs_to_the_bit(noise, centre, side, degrees, replicate, theirs):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from facefit.anatomy.landmarks import (
+    IRISES,
     LANDMARKS,
     LOWER_LIP_INNER,
     LOWER_LIP_OUTER,
@@ -20,7 +21,7 @@ from facefit.anatomy.landmarks import (
 )
 from training.networks.onnx_graph import OnnxGraph
 
-MESH = 468  # landmarks before the irises
+MESH = IRISES.start  # landmarks before the irises
 IRIS = 5
 
 # Four loops from the border of the lips to their opening, each as its lower half and its upper one without corners.

@@ -133,7 +133,7 @@ class _Place:
 
 
 class ColorSegmenter:
-    """See the module. Some 100 ms a face of 224 pixels on one CPU core; no state is kept from face to face."""
+    """See the module. Some 140 ms a face of 224 pixels on one CPU core; no state is kept from face to face."""
 
     def segment(self, image: np.ndarray, landmarks: np.ndarray, window: WindowTransform | None = None) -> Segmentation:
         """See PartSegmenter; `window` is not used."""

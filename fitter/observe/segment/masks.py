@@ -17,6 +17,7 @@ from ...anatomy.landmarks import (
 from ...anatomy.parts import LABEL, MASKS, PARTS
 from .contract import Segmentation
 from .morphology import grow, pieces, shrink
+from .polygons import face_region
 
 # What shows the person's own face, so that a colour may be compared there.
 FACE_LABELS = tuple(
@@ -97,8 +98,6 @@ def near_face(shape: tuple[int, int], landmarks: np.ndarray, reach: float = FACE
     The mesh's skin ends where the landmarks' face ended when it was annotated; a parser's goes on to the ear and over
     the sides of a bald head.
     """
-    from .polygons import face_region  # which itself needs this file
-
     height = float(np.hypot(*(landmarks[FOREHEAD] - landmarks[CHIN])))
     return grow(face_region(shape, landmarks), reach * height)
 

@@ -1,4 +1,4 @@
-"""Regions of a label picture: filled loops, ellipses, left and right sides."""
+"""Regions of a label picture: left and right sides, ears and neck, the parts of a mouth."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from helpers.rendered_face import person, photograph, together
 
 from facefit.compute.derived import derived, kept
 from facefit.compute.mailbox import LAG, Mailbox, device_index
-from facefit.energies.prdl import load
+from facefit.energies.prdl.load import fused
 from facefit.fit.config import FitConfig, override
 from facefit.fit.objective import Objective
 from facefit.fit.optimize import minimize
@@ -155,9 +155,9 @@ def test_faces_leave_a_batch_without_a_question(objective):
 
 def test_fused_needs_cuda_and_triton(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
-    assert load.fused(torch.device("cuda")) and not load.fused(torch.device("cpu"))
+    assert fused(torch.device("cuda")) and not fused(torch.device("cpu"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert not load.fused(torch.device("cuda"))
+    assert not fused(torch.device("cuda"))
 
 
 def test_letters_arrive_in_order():

@@ -27,7 +27,7 @@ FLOORS = (
     ("photo", "model", "render"),
     ("files", "metrics"),
     ("geometry", "energies"),
-    ("anatomy", "compute", "errors", "bundled", "version"),
+    ("anatomy", "compute", "errors", "bundled", "version", "vocabulary"),
 )
 LEVEL = {room: level for level, floor in enumerate(FLOORS) for room in floor}
 DOORS = ("__init__", "__main__")  # of the package itself: they open every room, and no room opens them

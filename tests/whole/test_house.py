@@ -1,5 +1,6 @@
 """The package's rooms stand on floors: nobody imports upward, sideways between siblings, or in a circle."""
 
+import re
 import subprocess
 import sys
 
@@ -112,3 +113,29 @@ def test_as_a_program_it_prints_and_fails(house, tmp_path):
     assert (check().returncode, check().stdout) == (0, "")
     house({"fitter/energies/prior.py": "from ..job import job\n"})
     assert check().returncode == 1 and "fitter/job/job.py: job (upward)" in check().stdout
+
+
+class TestArchitecturePage:
+    """docs/architecture.md shows the folders that are there and the floors that are held."""
+
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    tree, floors = re.findall(r"^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[:2]
+
+    def test_the_tree_is_the_folders(self):
+        shown, room = [], ""
+        for indent, name, role in re.findall(r"^( +)(\w+(?:/|\.py)) +(\S.*)$", self.tree, re.MULTILINE):
+            room = name if len(indent) == 2 else room
+            shown.append(name if len(indent) == 2 else room + name)
+            assert role
+        source = ROOT / "fitter"
+        folders = {f"{path.parent.relative_to(source)}/" for path in source.rglob("__init__.py")} - {"./"}
+        files = {path.name for path in source.glob("*.py")} - {"__init__.py", "__main__.py"}
+        assert sorted(shown) == sorted(folders | files)
+
+    def test_the_tree_stands_from_top_to_bottom(self):
+        level = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+        rooms = re.findall(r"^  (\w+)(?:/|\.py)", self.tree, re.MULTILINE)
+        assert [level[room] for room in rooms] == sorted(level[room] for room in rooms)
+
+    def test_the_floors_are_those_of_the_check(self):
+        assert tuple(tuple(line.split(" | ")) for line in self.floors.splitlines()) == FLOORS

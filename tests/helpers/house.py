@@ -26,7 +26,8 @@ FLOORS = (
     ("observe", "scene"),
     ("photo", "model", "render"),
     ("files", "metrics"),
-    ("geometry", "energies"),
+    ("energies",),
+    ("geometry",),
     ("anatomy", "compute", "errors", "bundled", "version", "vocabulary"),
 )
 LEVEL = {room: level for level, floor in enumerate(FLOORS) for room in floor}

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ..energies.landmark import calibrated_precision
 from ..energies.prdl.contract import PrdlSelection
-from ..energies.prdl.rows import PrdlRows, fused, group_rows
+from ..energies.prdl.load import fused
+from ..energies.prdl.rows import PrdlRows, group_rows
 from ..energies.prdl.select import group_points, part_of_label, select_points
 from ..geometry.camera import project
 from ..observe.observation import Observation

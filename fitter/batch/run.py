@@ -1,89 +1,104 @@
-"""A batch from its plan to its exit code."""
+"""A batch from its plan to the last record. Light to import: torch is for the workers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import replace
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import click
+from ..compute.machine import has_nvidia, usable_cores, usable_device
+from ..job.options import JobOptions
+from ..vocabulary import GPU_BATCH
+from .lead import Lead, Plan
+from .loader import StageLoader
+from .manifest import TABLE, Record, have_parquet, table_bytes
+from .options import BatchOptions
+from .plan import Task
+from .ray_workers import RayWorkers, resources
+from .sheet import write_sheet
+from .store import Store
+from .workers import LocalWorkers
 
-from ..compute.machine import has_nvidia, usable_cores
 
-GPU_BATCH = 64  # faces: an iteration of so many takes less than twice that of one
+@dataclass(frozen=True)
+class Spread:
+    """How the work is spread, as the user wants it.
+
+    Attributes:
+        workers: processes; 0 works in this one; None: as many as cores.
+        batch_size: faces that are fitted together; None: GPU_BATCH on a GPU, 1 on a CPU.
+        timeout: seconds of a step of a photo; None for no limit.
+        ray: address of a Ray cluster, see `facefit.batch.ray_workers.connect`; None: this machine.
+    """
+
+    workers: int | None = None
+    batch_size: int | None = None
+    timeout: float | None = None
+    ray: str | None = None
 
 
-def run_tasks(tasks, options, store, stop, workers, batch_size, timeout, ray) -> Iterator:
-    """The records of all tasks as they are done, here or elsewhere."""
-    if workers == 0 and ray is None:
-        from .steps import load_stages
+def run_tasks(
+    tasks: Sequence[Task], options: BatchOptions, store: Store, stop: threading.Event, spread: Spread
+) -> Iterator[Record]:
+    """The records of all tasks as they are done, here or elsewhere.
 
-        return _here(tasks, load_stages(options), store, stop)
-    from .lead import Lead, Plan
-    from .loader import StageLoader
-    from .workers import LocalWorkers
-
-    if ray is not None:
-        from .ray_workers import RayWorkers, resources
-
-        cores, gpus = resources(ray)
+    Raises:
+        ValueError: an option's value is not accepted, or there is no such device. RayError: no cluster.
+    """
+    if spread.workers == 0 and spread.ray is None:
+        return _here(tasks, StageLoader(options)(), store, stop)
+    if spread.ray is not None:
+        cores, gpus = resources(spread.ray)
         devices, tries = ["cuda"] * gpus, {"attempts": 3, "start_tries": 10}  # machines of a cluster come and go
     else:
         cores, devices, tries = usable_cores(), _devices(options.job), {}
-    batch_size = batch_size or (GPU_BATCH if devices else 1)
-    hosts = workers or max(1, cores - len(devices))
+    batch_size = spread.batch_size or (GPU_BATCH if devices else 1)
+    hosts = spread.workers or max(1, cores - len(devices))
     # what works on a CPU next to a device, or alone, has one thread, whatever else it could do
     on_cpu = replace(options.job, device="cpu", renderer="cpu" if devices else options.job.renderer)
     fits = [replace(options.job, device=name) for name in devices] or ([on_cpu] if batch_size > 1 else [])
     plan = Plan(
-        hosts=min(hosts, len(tasks)), devices=len(fits), batch=batch_size, timeout=timeout or math.inf, **tries
-    )  # fmt: skip
+        hosts=min(hosts, len(tasks)), devices=len(fits), batch=batch_size, timeout=spread.timeout or math.inf, **tries
+    )
     host = StageLoader(replace(options, job=on_cpu, threads=1))
     device = [StageLoader(replace(options, job=job)) for job in fits]
-    team = LocalWorkers() if ray is None else RayWorkers(ray)
+    team = LocalWorkers() if spread.ray is None else RayWorkers(spread.ray)
     return Lead(plan, team, host, device, store, options.settings, stop).run(tasks)
 
 
-def _here(tasks, stages, store, stop) -> Iterator:
+def conclude(store: Store, sheet: Path | None) -> bool:
+    """Write the table and the sheet of all that is known, also after an interrupt; False where pyarrow, which writes
+    the table, is not installed."""
+    known = list(store.records().values())
+    table = have_parquet()
+    if table:
+        store.write({TABLE: table_bytes(known)})
+    if sheet is not None:
+        write_sheet(known, store, sheet)
+    store.collect(known)
+    return table
+
+
+def _here(tasks: Sequence[Task], call: Callable, store: Store, stop: threading.Event) -> Iterator[Record]:
     """One photo after another in this process."""
     for task in tasks:
         if stop.is_set():
             return
-        record = stages.whole(task)
+        record = call("whole", task)
         if not store.workers_remember:
             store.remember(record)
         yield record
 
 
-def _devices(job) -> list[str]:
-    """The GPUs that are to be used, by torch's names."""
+def _devices(job: JobOptions) -> list[str]:
+    """The GPUs that are to be used, by torch's names. Raises ValueError for a device that is not there."""
     if job.device == "cpu" or (job.device == "auto" and (job.renderer == "cpu" or not has_nvidia())):
         return []
-    from ..compute.machine import usable_device
-
-    try:
-        device = usable_device(job.device, job.renderer)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+    device = usable_device(job.device, job.renderer)
     if device != "cuda":
         return [device] if device != "cpu" else []
     import torch
 
     return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-
-
-def conclude(store, sheet: str | None, progress) -> None:
-    """Write the table and the sheet of all that is known, also after an interrupt."""
-    from .manifest import TABLE, have_parquet, table_bytes
-
-    records = list(store.records().values())
-    if have_parquet():
-        store.write({TABLE: table_bytes(records)})
-    else:
-        progress.say(f"no {TABLE}: pip install 'facefit[batch]' brings pyarrow")
-    if sheet is not None:
-        from .sheet import write_sheet
-
-        write_sheet(records, store, Path(sheet))
-    store.collect(records)

@@ -6,14 +6,14 @@ import contextlib
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..batch.run import GPU_BATCH, conclude, run_tasks
 from ..errors import ExitCode
+from ..vocabulary import GPU_BATCH, MESH_SUFFIXES
 from .options import job_options, shared_options, start
 
 RESULT_OPTIONS = (
@@ -27,8 +27,8 @@ RESULT_OPTIONS = (
 @click.option("-o", "--output", required=True, metavar="OUT",
               help="Folder for the meshes and the manifest, made when missing; keeps the subfolders. "
                    "Or a URL that fsspec knows, such as s3://bucket/meshes.")
-@click.option("--format", "mesh_format", type=click.Choice(("obj", "ply", "glb")), default="obj", show_default=True,
-              help="Mesh format.")
+@click.option("--format", "mesh_format", type=click.Choice([suffix[1:] for suffix in MESH_SUFFIXES]), default="obj",
+              show_default=True, help="Mesh format.")
 @click.option("--overlay", is_flag=True, help="Also write NAME_overlay.png for each photo.")
 @click.option("--labels", is_flag=True, help="Also write NAME_labels.png for each photo.")
 @click.option("--sheet", metavar="HTML", help="Also write a contact sheet of all photos, to scan for bad fits.")
@@ -72,14 +72,12 @@ def batch(
     start(options)
     from ..batch.options import BatchOptions
     from ..batch.plan import plan_batch
+    from ..batch.run import Spread, conclude, run_tasks
     from ..batch.store import open_store
-    from .batch_progress import BatchProgress, print_table
+    from .progress import BatchProgress, print_records
 
     job = job_options(options)
-    try:
-        job.config()
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+    _accepted(job.config)
     settings = {name: options[name] for name in RESULT_OPTIONS} | {"overlay": overlay, "labels": labels}
     store = open_store(output)
     tasks = plan_batch(
@@ -102,17 +100,26 @@ def batch(
         open_tasks = [task for task in tasks if task.to_do]
         try:
             if open_tasks:
-                records = run_tasks(open_tasks, batch_options, store, stop, workers, batch_size, timeout, ray)
-                for record in records:
+                spread = Spread(workers, batch_size, timeout, ray)
+                for record in _accepted(run_tasks, open_tasks, batch_options, store, stop, spread):
                     progress.update(record)
         finally:
-            conclude(store, sheet, progress)
+            if not conclude(store, None if sheet is None else Path(sheet)):
+                progress.say("no manifest.parquet: pip install 'facefit[batch]' brings pyarrow")
     if not options["quiet"]:
-        print_table(progress)
+        print_records(progress)
     if stop.is_set() and progress.seen < len(tasks):
         click.echo(f"interrupted; {len(tasks) - progress.seen} photos are left, run again to go on", err=True)
         return ExitCode.INTERRUPTED
     return ExitCode.SOME_FAILED if progress.failed else ExitCode.DONE
+
+
+def _accepted(call: Callable, *arguments: Any) -> Any:
+    """What it returns; a value that it does not accept is one of the command line's options."""
+    try:
+        return call(*arguments)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 @contextlib.contextmanager

@@ -53,12 +53,12 @@ def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **
 
     picture = read_photo(photo)
     from ..job.job import Files, check_files
-    from .fit_progress import Progress
+    from .progress import FitProgress
 
     files = Files(output, overlay, labels)
     check_files(files, [photo, *input_files(options), *beginnings(warm)], options["faces"])
     job = warm_job(load(options), warm, picture)
-    with Progress(photo.name, quiet=options["quiet"]) as progress:
+    with FitProgress(photo.name, quiet=options["quiet"]) as progress:
         fitted = job.run(picture, files, progress)
     if options["quiet"]:
         return

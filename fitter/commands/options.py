@@ -8,8 +8,7 @@ from pathlib import Path
 
 import click
 
-PRESETS = ("default", "paper", "fast")
-RENDERERS = ("auto", "nvdiffrast", "cpu")
+from ..vocabulary import MESH_SUFFIXES, PRESETS, RENDERERS, SEGMENTERS, SPACES
 
 
 def shared_options(command: Callable) -> Callable:
@@ -35,7 +34,7 @@ def shared_options(command: Callable) -> Callable:
                           "(landmarks alone), another face parser (.onnx), or a picture of labels (.png)."),
         click.option("--label-map", default="auto", show_default=True, metavar="NAME",
                      help="What the numbers of a parser or picture mean, e.g. celebamask19."),
-        click.option("--space", type=click.Choice(("model", "camera")), default="model", show_default=True,
+        click.option("--space", type=click.Choice(SPACES), default="model", show_default=True,
                      help="Mesh upright and facing +z, or as the camera sees it."),
         click.option("--texture-size", type=click.IntRange(16, 8192), default=1024, show_default=True, metavar="PX",
                      help="Side of the texture in pixels."),
@@ -51,6 +50,7 @@ def shared_options(command: Callable) -> Callable:
 
 
 def check_faces(context: click.Context, option: click.Parameter, value: str) -> str:
+    """A callback of click: largest, all, or a number, in lower case. Raises BadParameter."""
     value = value.strip().lower()
     if value not in ("largest", "all") and not (value.isdecimal() and int(value) >= 1):
         raise click.BadParameter(f"{value!r}; accepted: largest, all, or a number from 1")
@@ -74,14 +74,16 @@ def start(options: dict) -> None:
 
 
 def check_mesh_suffix(output: Path) -> None:
-    if output.suffix.lower() not in (".obj", ".ply", ".glb"):
-        raise click.UsageError(f"-o {output}: unknown mesh format {output.suffix!r}; accepted: .obj, .ply, .glb")
+    """Raises UsageError for the name of no mesh."""
+    if output.suffix.lower() not in MESH_SUFFIXES:
+        accepted = ", ".join(MESH_SUFFIXES)
+        raise click.UsageError(f"-o {output}: unknown mesh format {output.suffix!r}; accepted: {accepted}")
 
 
 def input_files(options: dict) -> tuple[Path, ...]:
     """Files that the options name and that no output may overwrite."""
     named = (options["model"], options["segmentation"])
-    return tuple(Path(name) for name in named if name not in (None, "auto", "parser", "color", "polygons"))
+    return tuple(Path(name) for name in named if name not in (None, *SEGMENTERS))
 
 
 def job_options(options: dict):

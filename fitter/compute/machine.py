@@ -20,7 +20,6 @@ def has_nvidia() -> bool:
 
 def usable_cores() -> int:
     """Cores of this process, or fewer where the memory does not do for as many workers."""
-
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     free = free_memory()
     return cores if free is None else max(1, min(cores, int(free / HOST_MEMORY)))

@@ -37,6 +37,7 @@ from ..output.read_texture import painted
 from ..output.texture import texels
 from ..output.write import mesh_contents, output_paths
 from ..version import VERSION
+from ..vocabulary import SPACES
 from .convert import Conversion
 from .regions import regions
 from .texture_transfer import albedo_texture, transfer
@@ -75,7 +76,7 @@ def source_files(fit: Fit) -> list[Path]:
     """What is read of a fit, and must not be overwritten. Raises InputError: its JSON does not say where they lie."""
     try:
         space = fit.document["mesh"]["space"]
-        if space not in ("model", "camera"):
+        if space not in SPACES:
             raise ValueError(f"mesh.space is {space!r}; accepted: model, camera")
         files = {fit.path, *output_paths(fit.mesh), *([fit.photo] if fit.photo else [])}
     except (ValueError, KeyError, TypeError, AttributeError) as error:

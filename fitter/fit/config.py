@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, field, replace
 
-ENERGIES = ("landmark", "prdl", "photometric")
+from ..vocabulary import ENERGIES
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from ..geometry.rotation import rotation_matrix
 from ..model.face_model import FaceModel
 from ..observe.observation import Observation
 from ..scene.parameters import Parameters
-
-SPACES = ("model", "camera")
+from ..vocabulary import SPACES
 
 
 @dataclass(frozen=True)

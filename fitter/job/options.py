@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..fit.config import FitConfig, override, preset
+from ..vocabulary import SEGMENTERS
 
 
 @dataclass(frozen=True)
@@ -35,5 +36,4 @@ class JobOptions:
 
     def inputs(self) -> tuple[Path, ...]:
         """Files that are named here and that no output may overwrite."""
-        words = (None, "auto", "parser", "color", "polygons")
-        return tuple(Path(name) for name in (self.model, self.segmentation) if name not in words)
+        return tuple(Path(name) for name in (self.model, self.segmentation) if name not in (None, *SEGMENTERS))

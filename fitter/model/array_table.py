@@ -40,7 +40,7 @@ def table_error(arrays: dict[str, np.ndarray]) -> str | None:
     """What is wrong with the arrays, naming the first that does not fit; None where all is well."""
     missing = [name for name in _TABLE if name not in arrays and name not in _OPTIONAL]
     if missing:
-        return f"lacks {', '.join(missing)}; see fitter/model/face_model.py for the format"
+        return f"lacks {', '.join(missing)}; see facefit.model.face_model for the format"
     if ("upsample_index" in arrays) != ("upsample_weight" in arrays):
         return "has only one of upsample_index and upsample_weight"
     joints = [name for name in _JOINTS if name in arrays]

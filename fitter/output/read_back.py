@@ -19,8 +19,8 @@ from ..model.face_model import FaceModel
 from ..observe.observation import Observation
 from ..photo.photo import read_photo
 from ..scene.parameters import Parameters
+from ..vocabulary import MESH_SUFFIXES
 from .document import FORMAT, FORMAT_VERSION, load_parameters
-from .write import SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def find_fits(paths: Iterable[Path]) -> list[Fit]:
             if not found:
                 raise InputError(f"{path}: holds no fit; expected JSON files that facefit wrote")
         else:
-            beside = path.with_suffix(".json") if path.suffix.lower() in SUFFIXES else path
+            beside = path.with_suffix(".json") if path.suffix.lower() in MESH_SUFFIXES else path
             if beside.suffix.lower() != ".json" or not beside.is_file():
                 raise InputError(f"{path}: no fit; expected a folder, a JSON that facefit wrote, or a mesh beside one")
             found = [_read(beside, beside.parent)]

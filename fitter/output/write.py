@@ -24,14 +24,14 @@ from ..errors import OutputError
 from ..files.mesh_bytes import mtl_bytes, obj_bytes, ply_bytes
 from ..files.outputs import write_files
 from ..files.picture_bytes import png_bytes
-from ..fit.result import SPACES, FitResult
+from ..fit.result import FitResult
 from ..model.face_model import FaceModel
+from ..vocabulary import MESH_SUFFIXES, SPACES
 from .document import result_json
 from .morph_targets import glb_bytes
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES = (".obj", ".ply", ".glb")
 
 
 def output_paths(output: Path) -> list[Path]:
@@ -40,8 +40,8 @@ def output_paths(output: Path) -> list[Path]:
     Raises:
         OutputError: the suffix is not that of a mesh format.
     """
-    if output.suffix.lower() not in SUFFIXES:
-        raise OutputError(f"{output}: unknown mesh format {output.suffix!r}; accepted: {', '.join(SUFFIXES)}")
+    if output.suffix.lower() not in MESH_SUFFIXES:
+        raise OutputError(f"{output}: unknown mesh format {output.suffix!r}; accepted: {', '.join(MESH_SUFFIXES)}")
     beside = [output.with_suffix(".json")]
     if output.suffix.lower() == ".obj":
         beside = [output.with_suffix(".mtl"), output.with_name(f"{output.stem}_texture.png"), *beside]

@@ -19,8 +19,7 @@ import torch
 from torch import Tensor
 
 from ..errors import FaceFitError
-
-RENDERERS = ("auto", "nvdiffrast", "cpu")
+from ..vocabulary import RENDERERS
 
 NVDIFFRAST_INSTALL = "pip install setuptools wheel ninja && pip install --no-build-isolation git+https://github.com/NVlabs/nvdiffrast.git"
 

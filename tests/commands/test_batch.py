@@ -57,7 +57,7 @@ def fake(monkeypatch):
         calls: list = []
         error: BaseException | None = None
 
-        def __init__(self, options):
+        def __init__(self, options, device=None):
             self.options, self.store = options, open_store(options.output)
 
         def whole(self, task):
@@ -108,7 +108,7 @@ def test_the_table_is_written(fake, photo, tmp_path):
 
 
 def test_without_pyarrow_it_says_so(fake, photo, tmp_path, monkeypatch):
-    monkeypatch.setattr("facefit.batch.manifest.have_parquet", lambda: False)
+    monkeypatch.setattr("facefit.batch.run.have_parquet", lambda: False)
     result = batch(photo.parent, "-o", tmp_path / "out")
     assert result.exit_code == 0 and "pip install 'facefit[batch]'" in result.stderr
 

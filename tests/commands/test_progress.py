@@ -2,7 +2,7 @@
 
 import io
 
-from facefit.commands.fit_progress import Progress, describe
+from facefit.commands.progress import FitProgress, largest
 
 
 class Terminal(io.StringIO):
@@ -11,17 +11,17 @@ class Terminal(io.StringIO):
 
 
 def drive(stream, **options):
-    with Progress("photo.jpg", stream=stream, **options) as progress:
+    with FitProgress("photo.jpg", stream=stream, **options) as progress:
         for iteration in range(1, 4):
             progress("rigid", iteration, 3, {"landmark": 4.0 / iteration})
         progress("full", 1, 200, {"landmark": 0.5, "prdl": 2.0})
     return stream.getvalue()
 
 
-def test_describe_shows_the_largest():
+def test_the_largest_energies_in_words():
     energies = {"a": 1.0, "b": -20.0, "c": 0.001234, "d": 3.0, "e": 5.0}
-    assert describe(energies, limit=3) == "b -20  e 5  d 3"
-    assert describe({}) == ""
+    assert largest(energies, limit=3) == "b -20  e 5  d 3"
+    assert largest({}) == ""
 
 
 def test_a_line_per_stage():
@@ -43,7 +43,7 @@ def test_bar_on_a_terminal(monkeypatch):
 def test_an_error_ends_the_bar_and_leaves_no_line():
     stream = io.StringIO()
     try:
-        with Progress("x", stream=stream) as progress:
+        with FitProgress("x", stream=stream) as progress:
             progress("full", 1, 2, {})
             raise KeyboardInterrupt
     except KeyboardInterrupt:

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from facefit import vocabulary
 from facefit.anatomy.parts import PARTS
-from facefit.commands import options as commands_options
 from facefit.fit.config import ENERGIES, PRESETS, FitConfig, Stage, override, preset
 
 
@@ -23,8 +23,8 @@ def test_presets_are_complete_and_know_their_name(name):
     assert json.loads(json.dumps(config.as_dict(), allow_nan=False))["preset"] == name
 
 
-def test_the_command_line_offers_the_same_presets():
-    assert set(commands_options.PRESETS) == set(PRESETS)
+def test_the_presets_are_those_a_user_can_name():
+    assert set(vocabulary.PRESETS) == set(PRESETS)
 
 
 def test_an_unknown_preset_lists_the_known_ones():

@@ -28,7 +28,7 @@ FLOORS = (
     ("files", "metrics"),
     ("energies",),
     ("geometry",),
-    ("anatomy", "compute", "errors", "bundled", "version"),
+    ("anatomy", "compute", "errors", "bundled", "version", "vocabulary"),
 )
 LEVEL = {room: level for level, floor in enumerate(FLOORS) for room in floor}
 DOORS = ("__init__", "__main__")  # of the package itself: they open every room, and no room opens them
@@ -52,6 +52,7 @@ class Import:
         relative: whether it is written with dots.
         function: the outermost function that it stands in, None at the top of the file.
         typing: under `if TYPE_CHECKING:`, which never runs.
+        member: the name is something in the target, not the target itself.
     """
 
     file: str
@@ -62,6 +63,7 @@ class Import:
     relative: bool
     function: str | None
     typing: bool
+    member: bool
 
 
 def imports_of(root: Path) -> list[Import]:
@@ -78,8 +80,11 @@ def violations(root: Path) -> list[str]:
         for each in imports
         for rule in _broken(each)
     ]
+    missing = [
+        f"{each.file}:{each.line} -> {each.target}: {each.name} (no such name there)" for each in _lost(imports, root)
+    ]
     circles = [f"{' -> '.join(circle)} (a circle)" for circle in _circles(imports)]
-    return broken + circles
+    return broken + missing + circles
 
 
 def room_of(file: str) -> str | None:
@@ -110,12 +115,14 @@ def _read(module: str, path: Path, root: Path, modules: dict[str, Path]) -> Iter
             start = package.split(".")[: len(package.split(".")) + 1 - node.level] if relative else []
             base = ".".join([*start, *([node.module] if node.module else [])])
             named = [(f"{base}.{alias.name}", alias.name) for alias in node.names]
-        for full, name in named:
+        for written, name in named:
+            full = written
             while full not in modules and "." in full and full.partition(".")[0] in (PACKAGE, "helpers", *VISITORS):
                 full = full.rpartition(".")[0]
             target = modules[full].relative_to(root).as_posix() if full in modules else None
             file = path.relative_to(root).as_posix()
-            yield Import(file, node.lineno, full, target, name, relative, function, typing)
+            member = isinstance(node, ast.ImportFrom) and full != written
+            yield Import(file, node.lineno, full, target, name, relative, function, typing, member)
 
 
 def _statements(
@@ -180,6 +187,33 @@ def _visitor(each: Import, top: str) -> Iterator[str]:
         yield "cli.py is a checkout's doorstep; use facefit.commands"
     if other in VISITORS and other != top and not (top == "tests" and other in ("benchmarks", "training")):
         yield f"{top} uses the package, not {other}"
+
+
+def _lost(imports: Iterable[Import], root: Path) -> Iterator[Import]:
+    """Imported names that their file does not have: what is left behind when something moves."""
+    known: dict[str, set[str]] = {}
+    for each in imports:
+        if each.target is None or not each.member:
+            continue
+        if each.target not in known:
+            known[each.target] = _names(ast.parse((root / each.target).read_text(encoding="utf-8")).body)
+        if each.name not in known[each.target] and "__getattr__" not in known[each.target]:
+            yield each
+
+
+def _names(body: Iterable[ast.AST]) -> set[str]:
+    """What a file defines or imports, outside of functions and classes."""
+    names: set[str] = set()
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        else:
+            names |= _names(ast.iter_child_nodes(node))
+    return names
 
 
 def _circles(imports: Iterable[Import]) -> list[list[str]]:

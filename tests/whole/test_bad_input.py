@@ -271,11 +271,11 @@ class TestOutput:
 
     def test_ctrl_c_in_the_middle_of_a_fit(self, photo, tmp_path):
         script = (
-            "import os, signal, facefit.commands, facefit.commands.fit_progress\n"
-            "class Stopped(facefit.commands.fit_progress.Progress):\n"
+            "import os, signal, facefit.commands, facefit.commands.progress\n"
+            "class Stopped(facefit.commands.progress.FitProgress):\n"
             "    def __call__(self, stage, iteration, *rest):\n"
             "        if iteration == 2: os.kill(os.getpid(), signal.SIGINT)\n"
-            "facefit.commands.fit_progress.Progress = Stopped\n"
+            "facefit.commands.progress.FitProgress = Stopped\n"
             "facefit.commands.main()\n"
         )
         (tmp_path / "out").mkdir()

@@ -1,5 +1,6 @@
 """The package's rooms stand on floors: nobody imports upward, sideways between siblings, or in a circle."""
 
+import re
 import subprocess
 import sys
 
@@ -15,15 +16,15 @@ GOOD = {
     "fitter/anatomy/parts.py": "import numpy as np\n\nPARTS = np.arange(8)\n",
     "fitter/energies/prior.py": "from ..anatomy.parts import PARTS\nfrom ..errors import FitError\n",
     "fitter/fit/fit.py": (
-        "from typing import TYPE_CHECKING\nfrom ..energies import prior\n"
+        "from typing import TYPE_CHECKING\nfrom ..energies import prior\n_choose = 1\n"
         "if TYPE_CHECKING:\n    from .result import FitResult\n"
         "def load_all():\n    from .result import FitResult\n"
     ),
     "fitter/fit/result.py": "from ..anatomy.parts import PARTS\n\nclass FitResult: ...\n",
-    "fitter/importers/install.py": "from ..errors import FitError\n",
-    "fitter/job/job.py": "import torch\n\nfrom ..fit.fit import load_all\n",
+    "fitter/importers/install.py": "from ..errors import FitError\n\nX = 1\n",
+    "fitter/job/job.py": "import torch\n\nfrom ..fit.fit import load_all\n\ndef run(): ...\n",
     "fitter/commands/fit.py": "import click\n\ndef fit():\n    import torch\n    from ..job.job import load_all\n",
-    "cli.py": "from facefit.commands import fit\n",
+    "cli.py": "from facefit.commands import fit\n\ncli = main = fit\n",
     "benchmarks/speed.py": "from facefit.fit.fit import load_all\nfrom benchmarks.table import row\n",
     "benchmarks/table.py": "row = 1\n",
     "training/train.py": "from facefit.anatomy.parts import PARTS\n",
@@ -76,6 +77,8 @@ def test_a_house_in_good_order(house):
         ("fitter/job/job.py", "from ..fit.fit import _choose", "fitter/fit/fit.py: _choose (private to its file"),
         ("fitter/job/job.py", "from .. import VERSION", "fitter/__init__.py: VERSION (the package itself"),
         ("fitter/job/job.py", "from benchmarks.table import row", "(the package does not know benchmarks"),
+        ("fitter/job/job.py", "from ..errors import OldError", "fitter/errors.py: OldError (no such name there"),
+        ("tests/fit/test_fit.py", "from facefit.fit.fit import old", "fitter/fit/fit.py: old (no such name there"),
         ("fitter/cellar/old.py", "from ..errors import FitError", "(cellar has no floor yet"),
         ("benchmarks/speed.py", "from cli import cli", "(cli.py is a checkout's doorstep"),
         ("benchmarks/speed.py", "import fitter.errors", "(the package is imported as facefit"),
@@ -94,7 +97,7 @@ def test_a_circle_is_named(house):
     assert house({"fitter/fit/result.py": "from .fit import load_all\n"}) == [
         "fitter/fit/fit.py -> fitter/fit/result.py (a circle)"
     ]
-    again = {"fitter/fit/result.py": "from .end import x\n", "fitter/fit/end.py": "from .fit import load_all\n"}
+    again = {"fitter/fit/result.py": "from .end import x\n", "fitter/fit/end.py": "from .fit import load_all as x\n"}
     assert house(again) == ["fitter/fit/end.py -> fitter/fit/fit.py -> fitter/fit/result.py (a circle)"]
 
 
@@ -112,3 +115,29 @@ def test_as_a_program_it_prints_and_fails(house, tmp_path):
     assert (check().returncode, check().stdout) == (0, "")
     house({"fitter/energies/prior.py": "from ..job import job\n"})
     assert check().returncode == 1 and "fitter/job/job.py: job (upward)" in check().stdout
+
+
+class TestArchitecturePage:
+    """docs/architecture.md shows the folders that are there and the floors that are held."""
+
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    tree, floors = re.findall(r"^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[:2]
+
+    def test_the_tree_is_the_folders(self):
+        shown, room = [], ""
+        for indent, name, role in re.findall(r"^( +)(\w+(?:/|\.py)) +(\S.*)$", self.tree, re.MULTILINE):
+            room = name if len(indent) == 2 else room
+            shown.append(name if len(indent) == 2 else room + name)
+            assert role
+        source = ROOT / "fitter"
+        folders = {f"{path.parent.relative_to(source)}/" for path in source.rglob("__init__.py")} - {"./"}
+        files = {path.name for path in source.glob("*.py")} - {"__init__.py", "__main__.py"}
+        assert sorted(shown) == sorted(folders | files)
+
+    def test_the_tree_stands_from_top_to_bottom(self):
+        level = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+        rooms = re.findall(r"^  (\w+)(?:/|\.py)", self.tree, re.MULTILINE)
+        assert [level[room] for room in rooms] == sorted(level[room] for room in rooms)
+
+    def test_the_floors_are_those_of_the_check(self):
+        assert tuple(tuple(line.split(" | ")) for line in self.floors.splitlines()) == FLOORS

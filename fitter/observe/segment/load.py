@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from ...vocabulary import SEGMENTERS
 from .contract import PartSegmenter
 from .label_picture import LabelImageSegmenter
 
 logger = logging.getLogger(__name__)
 
 # Segmenters that have a name; others are files.
-SEGMENTERS = ("auto", "parser", "color", "polygons")
 
 
 def load_segmenter(spec: str = "auto", label_map: str = "auto") -> PartSegmenter:

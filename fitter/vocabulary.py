@@ -1,0 +1,12 @@
+"""What a user chooses from, for the command line to name before anything is loaded and for the library to accept."""
+
+from __future__ import annotations
+
+PRESETS = ("default", "paper", "fast")  # facefit.fit.config
+ENERGIES = ("landmark", "prdl", "photometric")  # data terms
+RENDERERS = ("auto", "nvdiffrast", "cpu")
+SEGMENTERS = ("auto", "parser", "color", "polygons")  # or a file
+SPACES = ("model", "camera")  # of a written mesh: upright and facing +z, or as the camera sees it
+MESH_SUFFIXES = (".obj", ".ply", ".glb")  # of a mesh
+
+GPU_BATCH = 64  # faces fitted together on a GPU: an iteration of so many takes less than twice that of one

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 from scipy import ndimage
 
-from facefit.compute.convex_hull import convex_hull
+from facefit.geometry.convex_hull import convex_hull
 from training.parser.brush import blurred, box, ellipse, paint, paint_stroke
 
 NOISE_SIDE = 512

@@ -28,10 +28,10 @@ from scipy import ndimage
 from facefit.anatomy.label_maps import FASSEG
 from facefit.anatomy.landmarks import LEFT_BROW, RIGHT_BROW
 from facefit.anatomy.parts import LABEL
-from facefit.compute.convex_hull import convex_hull
 from facefit.fit.config import preset
 from facefit.fit.fit import fit_batch
 from facefit.geometry.camera import to_camera_space, to_clip_space, window_camera
+from facefit.geometry.convex_hull import convex_hull
 from facefit.geometry.polygon import polygon_pixels
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model

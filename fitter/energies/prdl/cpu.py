@@ -23,8 +23,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from ...compute.convex_hull import hull_corners
 from ...compute.threads import run_chunks
+from ...geometry.convex_hull import hull_corners
 
 FINE, CELL, BLOCK = 3, 9, 27  # pixels; each divides the next
 # Pixels. Kinks of the distance field lie close together only around the points of a part.

@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from ...compute.convex_hull import hull_corners
+from ...geometry.convex_hull import hull_corners
 
 
 def mask_extremes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from ...anatomy.landmarks import (
     RIGHT_INNER_CORNER,
     RIGHT_OUTER_CORNER,
 )
-from ...compute.convex_hull import convex_hull
+from ...geometry.convex_hull import convex_hull
 from ...geometry.polygon import polygon_pixels
 from .morphology import black_hat, grow, pieces
 

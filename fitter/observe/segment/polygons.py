@@ -22,8 +22,8 @@ from ...anatomy.landmarks import (
     mirrored,
 )
 from ...anatomy.parts import LABEL
-from ...compute.convex_hull import convex_hull
 from ...geometry.camera import WindowTransform
+from ...geometry.convex_hull import convex_hull
 from ...geometry.polygon import polygon_pixels
 from .contract import Segmentation, check_window
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from facefit.compute.convex_hull import convex_hull, hull_corners
+from facefit.geometry.convex_hull import convex_hull, hull_corners
 
 
 def test_hull_corners():

@@ -16,7 +16,6 @@ from facefit.fit.result import FitResult
 from facefit.metrics.part_iou import part_iou
 from facefit.metrics.scan_distance import scan_error
 from facefit.model.face_model import FaceModel
-from facefit.scene.part_picture import render_labels
 
 INNER = tuple(name for name in PARTS if name != "skin")
 FASSEG_PARTS = ("nose", "eyes", "mouth", "brows", "skin")
@@ -59,8 +58,7 @@ def score(case: Case, result: FitResult, reference: Path | None = None) -> dict[
         mesh = (result.verts, result.model.faces.cpu().numpy(), result.landmarks7)
         out |= scan_figures(*mesh, read_scan(case.scan), reference)
     if case.labels is not None:
-        width, height = result.photo_size
-        seen = render_labels(result.model, result.verts_in("camera"), result.camera, width, height)
+        seen = result.scene.picture_of_parts(*result.photo_size)
         out |= label_figures(case, seen, reference)
     return out
 

@@ -21,8 +21,18 @@ class StageLoader:
     options: BatchOptions
     device: str | None = None
 
-    def __call__(self) -> Callable[..., Any]:
-        from .calls import StageCalls  # not before: the leading process does without torch
-        from .steps import load_stages
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the worker fits on a GPU."""
+        return (self.device or self.options.job.device).startswith("cuda")
 
-        return StageCalls(load_stages(self.options, self.device))
+    def __call__(self) -> Callable[..., Any]:
+        return load_calls(self.options, self.device)
+
+
+def load_calls(options: BatchOptions, device: str | None) -> Callable[..., Any]:
+    """What answers the calls of a worker. Imports only now: the leading process does without torch."""
+    from .calls import StageCalls
+    from .steps import load_stages
+
+    return StageCalls(load_stages(options, device))

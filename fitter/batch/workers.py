@@ -27,7 +27,16 @@ PRELOAD = ("facefit.batch.calls", "facefit.observe.mediapipe_detector", "facefit
            "mediapipe.python.solutions.face_mesh",
            "mediapipe.python.solutions.selfie_segmentation", "mediapipe.python.solutions.hands")  # fmt: skip
 
-Loader = Callable[[], Callable[..., Any]]
+
+class Loader(Protocol):
+    """Called in a worker: loads what it works with, and returns what answers its calls."""
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether that works on a GPU."""
+        ...
+
+    def __call__(self) -> Callable[..., Any]: ...
 
 
 @dataclass(frozen=True)

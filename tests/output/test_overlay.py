@@ -1,5 +1,6 @@
 """The pictures of a fit: labels against areas worked out from the mesh, panels against what they must show."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 import facefit.scene.part_picture
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.camera import Camera, project
-from facefit.output.overlay import PANELS, overlay, overlay_window, write_labels, write_overlay
+from facefit.output.overlay import PANELS, labels_png, overlay, overlay_png, overlay_window
 from facefit.scene.part_picture import render_labels
 
 
@@ -20,9 +21,8 @@ def result(toy_model):
     return synthetic_result(toy_model, yaw=0.3, width=500, height=360)
 
 
-def test_labels_are_a_grey_png_of_the_photo_size(result, tmp_path):
-    write_labels(result, tmp_path / "parts.png")
-    with Image.open(tmp_path / "parts.png") as image:
+def test_labels_are_a_grey_png_of_the_photo_size(result):
+    with Image.open(io.BytesIO(labels_png(result.scene, result.photo_size))) as image:
         assert image.mode == "L" and image.size == (500, 360)
         labels = np.array(image)
     assert set(np.unique(labels)) == {0, 1, 2, 3, 4, 5, 6, 7, 8}
@@ -79,13 +79,12 @@ def test_a_face_at_the_border_of_the_photo(result):
         render_labels(result.model, -verts, result.camera, 500, 360)
 
 
-def test_overlay_panels(result, tmp_path):
-    write_overlay(result, tmp_path / "overlay.png", panel=128)
-    with Image.open(tmp_path / "overlay.png") as image:
+def test_overlay_panels(result):
+    with Image.open(io.BytesIO(overlay_png(result.scene, result.photo, panel=128))) as image:
         assert image.mode == "RGB" and image.size == (128 * len(PANELS), 128)
         picture = np.array(image).astype(int)
     photo, mesh, geometry, render, parts = (picture[:, 128 * k : 128 * (k + 1)] for k in range(5))
-    window = overlay_window(result, 128)
+    window = overlay_window(result.scene, 128)
     verts = torch.from_numpy(result.verts_in("camera"))[None]
     camera = Camera(result.camera.focal.double(), result.camera.centre.double())
     pixels = window.to_window(project(verts, camera))[0].numpy()
@@ -101,4 +100,4 @@ def test_overlay_panels(result, tmp_path):
     assert geometry[inside].std() > 15  # with shading
     skin = np.median(render[inside], 0)
     np.testing.assert_allclose(skin, np.array((0.75, 0.55, 0.45)) * 255, atol=12)  # the albedo under white light
-    assert np.array_equal(overlay(result, 64), overlay(result, 64))
+    assert np.array_equal(overlay(result.scene, result.photo, 64), overlay(result.scene, result.photo, 64))

@@ -88,7 +88,7 @@ class Worker:
         from benchmarks.scoring import score
         from facefit.fit.fit import fit_photo
         from facefit.output.overlay import overlay
-        from facefit.output.texture import unwrap
+        from facefit.output.texture import seen_pixels, unwrap
         from facefit.photo.photo import read_photo
 
         began = time.perf_counter()
@@ -100,9 +100,9 @@ class Worker:
         figures = {**about, "seconds_read": read, **score(case, result, self.task.reference), "seconds_whole": whole}
         if self.task.texture:
             began = time.perf_counter()
-            figures["texture_share"] = float(unwrap(result)[1].mean())
+            figures["texture_share"] = float(unwrap(result.scene, seen_pixels(result))[1].mean())
             figures["seconds_texture"] = time.perf_counter() - began
-        return figures, overlay(result, self.task.panel) if self.task.panel else None
+        return figures, overlay(result.scene, result.photo, self.task.panel) if self.task.panel else None
 
 
 _worker: Worker | None = None

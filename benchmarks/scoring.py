@@ -16,7 +16,6 @@ from facefit.fit.result import FitResult
 from facefit.metrics.part_iou import part_iou
 from facefit.metrics.scan_distance import scan_error
 from facefit.model.face_model import FaceModel
-from facefit.scene.part_picture import render_labels
 
 FASSEG_PARTS = ("nose", "eyes", "mouth", "brows", "skin")
 DIVERGED = 0.10  # landmark error beyond which a fit counts as diverged: nobody's face is found there
@@ -58,8 +57,7 @@ def score(case: Case, result: FitResult, reference: Path | None = None) -> dict[
         mesh = (result.verts, result.model.faces.cpu().numpy(), result.landmarks7)
         out |= scan_figures(*mesh, read_scan(case.scan), reference)
     if case.labels is not None:
-        width, height = result.photo_size
-        seen = render_labels(result.model, result.verts_in("camera"), result.camera, width, height)
+        seen = result.scene.picture_of_parts(*result.photo_size)
         out |= label_figures(case, seen, reference)
     return out
 

@@ -122,7 +122,7 @@ def write_fits(chosen: list[Case], folder: Path) -> Iterator[tuple[Case, Path]]:
         mesh = folder / case.set / f"{case.name}.obj"
         mesh.parent.mkdir(parents=True, exist_ok=True)
         write_result(result, mesh, texture_size=64)
-        mesh.with_name(f"{case.name}_mesh_labels.png").write_bytes(labels_png(result))
+        mesh.with_name(f"{case.name}_mesh_labels.png").write_bytes(labels_png(result.scene, result.photo_size))
         yield case, mesh
 
 

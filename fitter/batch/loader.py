@@ -21,13 +21,18 @@ class StageLoader:
     options: BatchOptions
     device: str | None = None
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the worker fits on a GPU."""
+        return (self.device or self.options.job.device).startswith("cuda")
+
     def __call__(self) -> Callable[..., Any]:
         return load_calls(self.options, self.device)
 
 
-def load_calls(options: BatchOptions, device: str | None = None) -> Callable[..., Any]:
-    """What answers the calls of a batch, with all that it needs. Raises as `load_job`."""
-    from .calls import StageCalls  # not before: the leading process does without torch
+def load_calls(options: BatchOptions, device: str | None) -> Callable[..., Any]:
+    """What answers the calls of a worker. Imports only now: the leading process does without torch."""
+    from .calls import StageCalls
     from .steps import load_stages
 
     return StageCalls(load_stages(options, device))

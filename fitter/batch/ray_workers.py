@@ -82,10 +82,8 @@ class RayWorkers:
     def start(self, loader: Loader, device: bool = False) -> int:
         """An actor that waits for room in the cluster. One that fits asks for a GPU and no core: hosts, of which there
         may be more than the cluster has room for after a machine is lost, must not keep it out."""
-        job = getattr(getattr(loader, "options", None), "job", None)
-        gpus = int(getattr(job, "device", "cpu").startswith("cuda"))
         actor = self._ray.remote(_Actor).options(
-            num_cpus=int(not device), num_gpus=gpus, scheduling_strategy="SPREAD", max_restarts=0,
+            num_cpus=int(not device), num_gpus=int(loader.on_gpu), scheduling_strategy="SPREAD", max_restarts=0,
             runtime_env={"env_vars": {"PYTHONPATH": _python_path()}},
         ).remote()  # fmt: skip
         worker, self._next = self._next, self._next + 1

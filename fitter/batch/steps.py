@@ -20,15 +20,15 @@ from pathlib import Path, PurePosixPath
 import torch
 
 from ..errors import FaceFitError, ImageError
-from ..files.numbers import finite
 from ..files.outputs import numbered
-from ..fit.fit import fit_batch
+from ..fit.fit import fit_observed
 from ..fit.result import FitFailure
+from ..fit.summary import model_block, summary
 from ..job.job import Files, Job, load_job
 from ..observe.faces import select_faces
 from ..observe.observation import Observation
 from ..observe.observe import observe
-from ..output.read_back import find_fits, load_result
+from ..output.read_back import find_fits, load_scene
 from ..photo.photo import Photo, read_photo
 from .manifest import Record
 from .names import beside
@@ -36,7 +36,7 @@ from .options import BatchOptions, Failure
 from .plan import Task, stamp
 from .store import Store, open_store
 from .thumbnails import photo_jpg, thumbnail_jpg
-from .travel import FaceFit, face_fit, fit_result, stack
+from .travel import FitParcel, fit_result, parcel, stack
 
 logger = logging.getLogger(__name__)
 
@@ -84,12 +84,13 @@ class Stages:
         try:
             photo = read_photo(task.photo)
             detecting = time.perf_counter()
-            found = select_faces(self.job.detector.detect(photo.pixels), self.job.faces)
+            job, instruments = self.job, self.job.instruments
+            found = select_faces(instruments.detector.detect(photo.pixels), job.faces)
             ends = [time.perf_counter()]
             faces = []
-            job = self.job
             for face in found:
-                faces.append(observe(photo, face, job.segmenter, job.config.window, job.focal, job.fov))
+                window = instruments.config.window
+                faces.append(observe(photo, face, instruments.segmenter, window, job.focal, job.fov))
                 ends.append(time.perf_counter())
         except Exception as error:  # whatever it is, the other photos are still to be done
             return self._failed(task, failure(error), time.perf_counter() - began, photo)
@@ -99,13 +100,11 @@ class Stages:
         )
         return Prepared(task, kept, tuple(faces), stages, time.perf_counter() - began)
 
-    def fit(self, faces: Sequence[Observation]) -> list[FaceFit | Failure]:
+    def fit(self, faces: Sequence[Observation]) -> list[FitParcel | Failure]:
         """Fit faces together, each on its own. Where that is not possible at all, in halves."""
         try:
-            results = fit_batch(
-                stack(faces).to(self.job.device), self.job.model, self.job.config, self.job.renderer, failures="return"
-            )
-            return [failure(r.error) if isinstance(r, FitFailure) else face_fit(r) for r in results]
+            results = fit_observed(stack(faces), self.job.instruments, failures="return")
+            return [failure(r.error) if isinstance(r, FitFailure) else parcel(r) for r in results]
         except Exception as error:  # say, not enough memory for so many
             if len(faces) == 1:
                 return [failure(error)]
@@ -113,7 +112,7 @@ class Stages:
         half = len(faces) // 2
         return self.fit(faces[:half]) + self.fit(faces[half:])
 
-    def finish(self, prepared: Prepared, fits: Sequence[FaceFit | Failure], fit_seconds: Sequence[float]) -> Record:
+    def finish(self, prepared: Prepared, fits: Sequence[FitParcel | Failure], fit_seconds: Sequence[float]) -> Record:
         """Make and write all files of a photo; its record."""
         began, task = time.perf_counter(), prepared.task
         photo = prepared.photo
@@ -124,7 +123,7 @@ class Stages:
             for number, (observation, fit, seconds) in enumerate(
                 zip(prepared.faces, fits, fit_seconds, strict=True), start=1
             ):
-                if isinstance(fit, FaceFit):
+                if isinstance(fit, FitParcel):
                     spent = {**prepared.stages[number - 1], **fit.values["seconds"]}
                     fit = replace(fit, values={**fit.values, "seconds": spent})
                 face, files = self._face(number, observation, fit, photo, task)
@@ -153,12 +152,12 @@ class Stages:
         )
 
     def _face(
-        self, number: int, observation: Observation, fit: FaceFit | Failure, photo: Photo, task: Task
+        self, number: int, observation: Observation, fit: FitParcel | Failure, photo: Photo, task: Task
     ) -> tuple[dict, dict[str, bytes]]:
         """What the manifest says of a face, and its files."""
         if isinstance(fit, Failure):
             return {"status": "failed", "error": fit.error, "mesh": None}, {}
-        result = fit_result(fit, observation, photo, self.job)
+        result = fit_result(fit, observation, photo, self.job.instruments.model)
         mesh = numbered(Path(task.mesh), number) if self.job.faces == "all" else Path(task.mesh)
         files = Files(
             mesh,
@@ -169,15 +168,15 @@ class Stages:
         thumbnail = None
         if self.options.thumbnails:
             thumbnail = _thumbnail_name(mesh)
-            contents[thumbnail] = thumbnail_jpg(result)
-        shares = [value for value in result.part_iou.values() if value is not None]
+            contents[thumbnail] = thumbnail_jpg(result.scene, result.photo)
+        figures = summary(result)
         return {
-            "status": result.status,
+            "status": figures.status,
             "error": None,
             "mesh": mesh.as_posix(),
-            "energies": {name: finite(value) for name, value in result.energies.items()},
-            "part_iou": finite(sum(shares) / len(shares)) if shares else None,
-            "landmark_error": finite(result.landmark_error),
+            "energies": figures.energies,
+            "part_iou": figures.part_iou,
+            "landmark_error": figures.landmark_error,
             "thumbnail": thumbnail,
         }, contents
 
@@ -194,9 +193,9 @@ class Stages:
             for face in task.past.faces:
                 if face.get("mesh"):
                     fit = find_fits([self.store.root / face["mesh"]])[0]
-                    result = replace(load_result(fit, self.job.model.to("cpu")), photo=photo.pixels)
                     name = _thumbnail_name(face["mesh"])
-                    contents[name] = thumbnail_jpg(result)
+                    scene = load_scene(fit, self.job.instruments.model.to("cpu"))
+                    contents[name] = thumbnail_jpg(scene, photo.pixels)
                     face = {**face, "thumbnail": name}
                 faces.append(face)
             self.store.write(contents, [task.photo])
@@ -217,11 +216,11 @@ class Stages:
         return self._remembered(record)
 
     def _record(self, task: Task, status: str, seconds: float) -> Record:
-        model = self.job.model
+        model = model_block(self.job.instruments.model)
         return Record(
             task.key, task.bytes, task.modified, status, seconds=round(seconds, 3),
             settings=self.options.settings or {},
-            model={"name": model.name, "version": model.version, "checksum": model.checksum},
+            model={name: model[name] for name in ("name", "version", "checksum")},
         )  # fmt: skip
 
     def _remembered(self, record: Record) -> Record:

@@ -6,18 +6,18 @@ import numpy as np
 from PIL import Image
 
 from ..files.picture_bytes import jpg_bytes
-from ..fit.result import FitResult
 from ..output.overlay import PANELS, overlay
 from ..photo.photo import Photo
+from ..scene.scene import Scene
 
 SIDE = 192  # pixels of one panel
 SHOWN = ("photo", "mesh over photo", "geometry")
 _QUALITY = 82
 
 
-def thumbnail_jpg(result: FitResult) -> bytes:
+def thumbnail_jpg(scene: Scene, photo: np.ndarray) -> bytes:
     """(SIDE, 3 SIDE) pixels: the SHOWN panels of the overlay."""
-    panels = overlay(result, SIDE)
+    panels = overlay(scene, photo, SIDE)
     shown = [panels[:, PANELS.index(name) * SIDE :][:, :SIDE] for name in SHOWN]
     return jpg_bytes(np.concatenate(shown, 1), _QUALITY)
 

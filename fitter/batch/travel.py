@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..fit.result import FitResult
 from ..geometry.camera import Camera, WindowTransform
-from ..job.job import Job
+from ..model.face_model import FaceModel
 from ..observe.observation import Observation
 from ..photo.photo import Photo
 
@@ -20,8 +20,8 @@ _ELSEWHERE = ("model", "camera", "window", "observation", "photo", "photo_path",
 
 
 @dataclass(frozen=True)
-class FaceFit:
-    """What the fit adds to an observation (B = 1, on the CPU).
+class FitParcel:
+    """What of a fit travels: what it adds to an observation (B = 1, on the CPU).
 
     Attributes:
         valid: (1, S, S), of the observation after the fit.
@@ -32,16 +32,16 @@ class FaceFit:
     values: dict[str, Any]
 
 
-def face_fit(result: FitResult) -> FaceFit:
+def parcel(result: FitResult) -> FitParcel:
     """What of a result is new."""
     named = {f.name: getattr(result, f.name) for f in fields(FitResult) if f.name not in _ELSEWHERE}
-    return FaceFit(result.observation.valid, named)
+    return FitParcel(result.observation.valid, named)
 
 
-def fit_result(fit: FaceFit, observation: Observation, photo: Photo, job: Job) -> FitResult:
+def fit_result(fit: FitParcel, observation: Observation, photo: Photo, model: FaceModel) -> FitResult:
     """The result, put together again from the fit and from what was kept of its photo."""
     return FitResult(
-        model=job.model.to("cpu"), camera=observation.camera, window=observation.window,
+        model=model.to("cpu"), camera=observation.camera, window=observation.window,
         observation=replace(observation, valid=fit.valid), photo=photo.pixels, photo_path=str(photo.path), **fit.values,
     )  # fmt: skip
 
@@ -57,9 +57,7 @@ def stack(faces: Sequence[Observation]) -> Observation:
         f.name: torch.cat([getattr(face, f.name) for face in faces])
         for f in fields(Observation) if f.name not in ("camera", "window")
     }  # fmt: skip
-    camera = Camera(
-        torch.cat([face.camera.focal for face in faces]), torch.cat([face.camera.centre for face in faces])
-    )
+    camera = Camera(torch.cat([face.camera.focal for face in faces]), torch.cat([face.camera.centre for face in faces]))
     window = WindowTransform(
         torch.cat([face.window.origin for face in faces]), torch.cat([face.window.scale for face in faces]),
         faces[0].window.size,

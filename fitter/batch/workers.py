@@ -25,7 +25,16 @@ from typing import Any, Protocol
 # What the server that workers are forked from imports beforehand: a worker then starts in a fraction of a second.
 PRELOAD = ("facefit.batch.calls", "facefit.observe.detector", "facefit.output.overlay", "onnxruntime")
 
-Loader = Callable[[], Callable[..., Any]]
+
+class Loader(Protocol):
+    """Called in a worker: loads what it works with, and returns what answers its calls."""
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether that works on a GPU."""
+        ...
+
+    def __call__(self) -> Callable[..., Any]: ...
 
 
 @dataclass(frozen=True)

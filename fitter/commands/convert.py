@@ -47,8 +47,8 @@ def convert(
     from ..files.outputs import check_outputs, write_files
     from ..model.catalogue import BUNDLED, resolve
     from ..model.model_file import load_model
-    from ..output.read_back import load_result
-    from ..output.write import output_paths
+    from ..output.paths import output_paths
+    from ..output.read_back import load_scene
 
     wanted = load_model(target)
     inputs = [*source_files(fit), *(Path(resolve(name)) for name in (target, model) if name not in (None, BUNDLED))]
@@ -60,7 +60,7 @@ def convert(
     from ..convert.convert import convert as run
 
     try:
-        conversion = run(load_result(fit, used), wanted, residual=not no_residual)
+        conversion = run(load_scene(fit, used), wanted, residual=not no_residual)
     except ValueError as error:
         raise InputError(f"{fit.path}: {error}") from None
     files = conversion_files(conversion, fit, output, texture_size=texture_size)

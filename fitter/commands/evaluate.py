@@ -84,7 +84,7 @@ def _landmark_rows(fits, folder: Path, model) -> list[dict]:
     from ..errors import InputError
     from ..evaluate.landmarks import landmark_scores
     from ..files.read_points import POINTS, read_points
-    from ..output.read_back import load_result
+    from ..output.read_back import load_scene
 
     if not folder.is_dir():
         raise click.UsageError(f"--landmarks {folder}: no such folder")
@@ -98,7 +98,7 @@ def _landmark_rows(fits, folder: Path, model) -> list[dict]:
             looked = f"looked for {', '.join(stems)} with {', '.join(POINTS)}"
             raise InputError(f"{fit.path}: no points in {folder}; {looked}")
         try:
-            scores = landmark_scores(load_result(fit, model), read_points(found[0]))
+            scores = landmark_scores(load_scene(fit, model), read_points(found[0]))
         except ValueError as error:
             raise InputError(f"{found[0]}: {error}") from None
         rows.append({"name": fit.name, "points": str(found[0]), "landmark_error": scores})
@@ -150,7 +150,7 @@ def _draw_sheet(sides, table: list[dict], path: Path, rows: int, model) -> None:
     from ..evaluate.compare import sheet
     from ..files.outputs import check_outputs, write_files
     from ..files.picture_bytes import png_bytes
-    from ..output.read_back import load_result
+    from ..output.read_back import load_photo, load_scene
 
     check_outputs([path], [fit.path for side in sides for fit in side])
 
@@ -161,7 +161,7 @@ def _draw_sheet(sides, table: list[dict], path: Path, rows: int, model) -> None:
     chosen = [row["name"] for row in sorted(table, key=change)[:rows]]
     named = [{fit.name: fit for fit in side} for side in sides]
     loaded = model_of([fit for side in named for name in chosen for fit in [side[name]]], model)
-    pairs = [tuple(load_result(side[name], loaded, photo=True) for side in named) for name in chosen]
+    pairs = [tuple((load_scene(side[name], loaded), load_photo(side[name])) for side in named) for name in chosen]
     write_files({path: png_bytes(sheet(pairs))})
 
 

@@ -53,11 +53,10 @@ def parts(fits, labels, suffix, label_map, ignore, skip_absent, parser, model, j
         parse_window,
         parsed_photo,
         parsed_render,
-        parts_of_mesh,
         score_parts,
     )
     from ..files.label_picture import read_label_picture
-    from ..output.read_back import load_result
+    from ..output.read_back import load_photo, load_scene, load_window
     from ..photo.window import sample_labels
 
     try:
@@ -72,18 +71,19 @@ def parts(fits, labels, suffix, label_map, ignore, skip_absent, parser, model, j
     pictures = [None if labels is None else find_labels(fit, labels, suffix) for fit in fits]
     rows = []
     for fit, picture in zip(fits, pictures, strict=True):
-        result = load_result(fit, model, photo=picture is None)
+        scene = load_scene(fit, model)
         target = None if picture is None else read_label_picture(picture, fit.photo_size)
         meaning = numbers_mean
         if segmenter is None:
-            predicted = parts_of_mesh(result)
+            predicted = scene.picture_of_parts(*fit.photo_size)
         else:
-            window = parse_window(result)
-            predicted = parsed_render(result, segmenter, window)
+            window = parse_window(load_window(fit))
+            predicted = parsed_render(scene, segmenter, window)
             if target is None:
                 from ..observe.detector import load_detector
 
-                target, meaning = parsed_photo(result, segmenter, load_detector(), window), parse_label_map("facefit")
+                target = parsed_photo(scene, load_photo(fit), segmenter, load_detector(), window)
+                meaning = parse_label_map("facefit")
             else:
                 target = sample_labels(target, window)
         scores = score_parts(predicted, target, meaning, hidden, skip_absent)

@@ -64,10 +64,10 @@ def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **
         return
     for face in fitted:
         names = ", ".join(str(path) for path in face.paths)
-        click.echo(f"{names}: {face.vertices} vertices{_quality(face)}")
+        click.echo(f"{names}: {face.vertices} vertices{_quality(face.summary)}")
     click.echo(f"{photo}: {len(fitted)} face{'s' * (len(fitted) != 1)} in {time.perf_counter() - began:.1f} s")
 
 
-def _quality(face) -> str:
-    text = "" if face.landmark_error is None else f", landmark error {100 * face.landmark_error:.1f} %"
-    return text + ("" if face.part_iou is None else f", part IoU {face.part_iou:.2f}")
+def _quality(summary) -> str:
+    text = "" if summary.landmark_error is None else f", landmark error {100 * summary.landmark_error:.1f} %"
+    return text + ("" if summary.part_iou is None else f", part IoU {summary.part_iou:.2f}")

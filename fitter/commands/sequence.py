@@ -72,11 +72,11 @@ def warm_job(job, own: dict, photo):
     from ..job.beginnings import refined, same_person
 
     if own["init"] is not None:
-        warm, focal = refined(own["init"], job.model, photo)
+        warm, focal = refined(own["init"], job.instruments.model, photo)
         # the fitted pose holds under the fitted camera, unless another one is asked for
         return replace(job, warm=warm, focal=focal if job.focal is None and job.fov is None else job.focal)
     if own["like"] is not None:
-        return replace(job, warm=same_person(own["like"], job.model))
+        return replace(job, warm=same_person(own["like"], job.instruments.model))
     return job
 
 
@@ -100,8 +100,8 @@ def fit_frames(source: Path, output: Path, own: dict, options: dict[str, Any]) -
     from ..sequence.sequence import SHARE_AFTER, SequenceFitter
 
     fitter = SequenceFitter(
-        job.config, job.model, job.detector, job.segmenter, job.renderer, job.device, job.faces, job.focal, job.fov,
-        warm=None if own["like"] is None else same_person(own["like"], job.model),
+        job.instruments, job.faces, job.focal, job.fov,
+        warm=None if own["like"] is None else same_person(own["like"], job.instruments.model),
         share_after=own["share_after"] or SHARE_AFTER,
     )  # fmt: skip
     report = None if options["quiet"] else _reporter(frames.count())

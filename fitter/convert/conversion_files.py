@@ -23,19 +23,22 @@ from pathlib import Path
 
 import numpy as np
 
-from ..anatomy.landmarks import LANDMARK7_NAMES, LANDMARKS7
+from ..anatomy.landmarks import LANDMARK7_NAMES
 from ..bundled import model_path
 from ..errors import InputError
+from ..fit.summary import model_block
 from ..geometry.triangles import vertex_normals
 from ..model.catalogue import BUNDLED, installed
 from ..model.face_model import FaceModel
 from ..model.model_file import load_model
 from ..output.document import finite
 from ..output.morph_targets import morph_glb, morph_targets
-from ..output.read_back import Fit, check_model
+from ..output.paths import output_paths
+from ..output.read_back import FitFile, check_model
 from ..output.read_texture import painted
 from ..output.texture import texels
-from ..output.write import mesh_contents, output_paths
+from ..output.write import mesh_contents
+from ..scene.scene import landmarks7_of
 from ..version import VERSION
 from ..vocabulary import SPACES
 from .convert import Conversion
@@ -46,7 +49,7 @@ FORMAT, FORMAT_VERSION = "facefit-conversion", 1
 KEPT = ("identity", "expression", "joints", "gaze", "rotvec", "translation")  # parameters of the target
 
 
-def source_model(fit: Fit, model: str | None = None) -> FaceModel:
+def source_model(fit: FitFile, model: str | None = None) -> FaceModel:
     """The model that a fit was made with.
 
     Args:
@@ -72,7 +75,7 @@ def source_model(fit: Fit, model: str | None = None) -> FaceModel:
     return loaded
 
 
-def source_files(fit: Fit) -> list[Path]:
+def source_files(fit: FitFile) -> list[Path]:
     """What is read of a fit, and must not be overwritten. Raises InputError: its JSON does not say where they lie."""
     try:
         space = fit.document["mesh"]["space"]
@@ -84,7 +87,9 @@ def source_files(fit: Fit) -> list[Path]:
     return sorted(path for path in files if path.exists())
 
 
-def conversion_files(conversion: Conversion, fit: Fit, output: Path, *, texture_size: int = 1024) -> dict[Path, bytes]:
+def conversion_files(
+    conversion: Conversion, fit: FitFile, output: Path, *, texture_size: int = 1024
+) -> dict[Path, bytes]:
     """What is to be written.
 
     Args:
@@ -109,14 +114,14 @@ def conversion_files(conversion: Conversion, fit: Fit, output: Path, *, texture_
     return dict(zip(paths, contents, strict=True))
 
 
-def _texture(conversion: Conversion, fit: Fit, size: int) -> tuple[np.ndarray, str]:
+def _texture(conversion: Conversion, fit: FitFile, size: int) -> tuple[np.ndarray, str]:
     source, result = conversion.source, conversion.result
     image = painted(fit.mesh, len(source.model.verts))
     if image is None:
         flat = albedo_texture(result.model, *texels(result.model, size), fill=True)
         return (flat * 255 + 0.5).astype(np.uint8), "albedo"
     verts = conversion.verts_in("model")
-    return transfer(image, source.model, source.verts, regions(source.model), result.model, verts,
+    return transfer(image, source.model, source.verts_in("model"), regions(source.model), result.model, verts,
                     regions(result.model), size), "source"  # fmt: skip
 
 
@@ -130,15 +135,12 @@ def _glb(conversion: Conversion, space: str, image: bytes) -> bytes:
 
 
 def conversion_json(
-    conversion: Conversion, fit: Fit, mesh_file: str, *, texture: int = 0, painted_by: str = "source"
+    conversion: Conversion, fit: FitFile, mesh_file: str, *, texture: int = 0, painted_by: str = "source"
 ) -> dict:
     """The JSON document of the module's docstring."""
     result, space = conversion.result, fit.document["mesh"]["space"]
     model = result.model
     verts = conversion.verts_in(space)
-    rows = list(LANDMARKS7)
-    corners = verts[model.faces[model.landmark_faces[rows]].numpy()]
-    landmarks7 = (corners * model.landmark_bary[rows].double().numpy()[:, :, None]).sum(1)
     tensors = result.parameters.tensors()
     parameters = {name: tensors[name][0].double().tolist() for name in KEPT}
     rotation, translation = conversion.motion.rotation, conversion.motion.translation
@@ -153,10 +155,7 @@ def conversion_json(
                 "faces": len(model.faces), "texture_size": texture,
             },
             "source": {"file": fit.path.name, "mesh": fit.mesh.name, "model": fit.document["model"]},
-            "model": {
-                "name": model.name, "version": model.version, "license": model.license, "checksum": model.checksum,
-                "sizes": model.sizes,
-            },
+            "model": model_block(model),
             "residual": conversion.residual,
             "errors": conversion.errors,
             "errors_convention": "mm inside the landmarks' oval, from the vertices of the one face (no eyeballs, "
@@ -165,7 +164,7 @@ def conversion_json(
             "expression": dict(zip(model.expression_names, parameters["expression"], strict=True)),
             "mesh_from_model": {"R": rotation.tolist(), "t": translation.tolist()},
             "camera": fit.document["camera"],
-            "landmarks7": landmarks7.tolist(),
+            "landmarks7": landmarks7_of(model, verts).tolist(),
             "landmarks7_names": list(LANDMARK7_NAMES),
             "texture": painted_by,
             "photo": fit.document["photo"],

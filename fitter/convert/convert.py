@@ -21,7 +21,6 @@ from scipy.spatial import cKDTree
 
 from ..anatomy.landmarks import FACE_OVAL, IRISES
 from ..anatomy.parts import LABEL
-from ..fit.result import FitResult
 from ..geometry.closest_point import ClosestPoint
 from ..geometry.polygon import inside
 from ..geometry.rotation import rotation_vector
@@ -30,6 +29,7 @@ from ..geometry.triangles import sample_triangles, triangle_normals
 from ..metrics.scan_distance import distance_figures
 from ..model.face_model import FaceModel
 from ..scene.parameters import Parameters
+from ..scene.scene import Scene
 from .regions import BALLS, FINE, NONE, Regions, oval, regions
 from .residual import surface_offsets
 from .surface_fit import GroupedSurface, Samples, SurfaceFit, fit_surface
@@ -46,17 +46,17 @@ class Conversion:
     """A face in two topologies.
 
     Attributes:
-        source: the fit that was given.
+        source: the face that was given.
         result: the face in the target model: its parameters and pose; `result.model` is the target with the offsets
-            added to its mean face, so that `result.verts` is the converted face at the target's own place.
+            added to its mean face, so that its vertices are the converted face at the target's own place.
         motion: the target's model space -> the source's; a rigid motion.
         residual: whether there are offsets.
         errors: mm, "components" and, with offsets, "residual" -> DIRECTIONS -> median, mean, p90, vertices.
         seconds: wall time.
     """
 
-    source: FitResult
-    result: FitResult
+    source: Scene
+    result: Scene
     motion: Similarity
     residual: bool
     errors: Mapping[str, Mapping[str, Mapping[str, float]]]
@@ -64,11 +64,11 @@ class Conversion:
 
     def verts_in(self, space: str) -> np.ndarray:
         """(V, 3) float64 mm of the converted face in the source's "model" or in "camera" space."""
-        return self.result.verts_in(space) if space == "camera" else self.motion(self.result.verts)
+        return self.result.verts_in(space) if space == "camera" else self.motion(self.result.verts_in("model"))
 
 
 @torch.no_grad()
-def convert(source: FitResult, model: FaceModel, *, residual: bool = True, seed: int = 0) -> Conversion:
+def convert(source: Scene, model: FaceModel, *, residual: bool = True, seed: int = 0) -> Conversion:
     """Give a fitted face in another model.
 
     Args:
@@ -103,8 +103,8 @@ def convert(source: FitResult, model: FaceModel, *, residual: bool = True, seed:
 class Shown:
     """The source's surface in its model space, by regions, searched in once."""
 
-    def __init__(self, source: FitResult) -> None:
-        self.model, self.verts, self.parameters = source.model, source.verts, source.parameters
+    def __init__(self, source: Scene) -> None:
+        self.model, self.verts, self.parameters = source.model, source.verts_in("model"), source.parameters
         self.where, self.faces = regions(source.model), source.model.faces.cpu().numpy()
         self.oval = oval(self.model, self.verts)
         known = self.where.face != NONE
@@ -153,7 +153,7 @@ def _same_expression(shown: Shown, model: FaceModel) -> np.ndarray:
     return usual.clip(0, 1)
 
 
-def _parameters(source: FitResult, model: FaceModel, fit: SurfaceFit) -> Parameters:
+def _parameters(source: Scene, model: FaceModel, fit: SurfaceFit) -> Parameters:
     """The fit's coefficients, the source's gaze and its pose, all for the target."""
     named = {"identity": fit.identity, "expression": fit.expression, "joints": fit.joints}
     tensors = {name: torch.from_numpy(value).float()[None] for name, value in named.items()}
@@ -162,7 +162,7 @@ def _parameters(source: FitResult, model: FaceModel, fit: SurfaceFit) -> Paramet
     turn = torch.from_numpy(rotation @ fit.motion.rotation)[None]
     at = rotation @ fit.motion.translation + translation
     value = replace(value, rotvec=rotation_vector(turn).float(), translation=torch.from_numpy(at).float()[None])
-    looks, rests = _looks(source.model, source.verts), _looks(model, _shape(model, value))
+    looks, rests = _looks(source.model, source.verts_in("model")), _looks(model, _shape(model, value))
     gaze = torch.zeros(1, 2, 2)
     for eye in range(2):
         if looks[eye] is not None and rests[eye] is not None:

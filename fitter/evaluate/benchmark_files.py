@@ -16,11 +16,11 @@ from ..anatomy.parts import LABEL
 from ..errors import InputError
 from ..files.mesh_bytes import plain_obj
 from ..files.outputs import write_files
-from ..fit.result import FitResult
 from ..geometry.closest_point import ClosestPoint
 from ..geometry.triangles import triangle_weights
 from ..model.face_model import FaceModel
-from ..output.read_back import Fit, load_result
+from ..output.read_back import FitFile, load_scene
+from ..scene.scene import Scene
 
 # REALY's 85 points (Chai et al. 2022) are iBug's 68 and 17 on cheeks and chin, here as blends of MediaPipe's landmarks:
 # those that come closest to the points of the templates published with the benchmark (HIFI3D, FLAME), laid over the
@@ -40,14 +40,14 @@ _REALY_MIDDLE = {79: ((200, 1.0),)}
 _REALY_PARTS = ("skin", "nose", "right_brow", "left_brow", "upper_lip", "lower_lip")
 
 
-def _neutral(result: FitResult) -> FitResult:
-    value = result.parameters
+def _neutral(scene: Scene) -> Scene:
+    value = scene.parameters
     rest = replace(value, expression=torch.zeros_like(value.expression), gaze=torch.zeros_like(value.gaze))
-    return replace(result, parameters=rest)
+    return replace(scene, parameters=rest)
 
 
 def export_now(
-    fits: Sequence[Fit], model: FaceModel, output: Path, *, expression: bool = False, wanted: Iterable[str] = ()
+    fits: Sequence[FitFile], model: FaceModel, output: Path, *, expression: bool = False, wanted: Iterable[str] = ()
 ) -> tuple[list[Path], list[str]]:
     """Write `output`/SUBJECT/CHALLENGE/IMAGE.obj and .npy for every fit, named as the fits are.
 
@@ -70,13 +70,13 @@ def export_now(
                 f"{fit.path}: named {fit.name!r}; expected SUBJECT/CHALLENGE/IMAGE below the folder, as "
                 "`facefit batch` on the benchmark's folder of photos gives"
             )
-        result = load_result(fit, model)
-        result = result if expression else _neutral(result)
+        scene = load_scene(fit, model)
+        scene = scene if expression else _neutral(scene)
         path = output.joinpath(*place.parts[-3:]).with_suffix(".obj")
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = io.BytesIO()
-        np.save(stream, result.landmarks7)
-        write_files({path: plain_obj(result.verts, faces), path.with_suffix(".npy"): stream.getvalue()})
+        np.save(stream, scene.landmarks7_in("model"))
+        write_files({path: plain_obj(scene.verts_in("model"), faces), path.with_suffix(".npy"): stream.getvalue()})
         written.append(path)
     have = {path.relative_to(output).with_suffix("").as_posix() for path in written}
     lines = (line.strip() for line in wanted)
@@ -85,7 +85,7 @@ def export_now(
 
 
 def export_realy(
-    fits: Sequence[Fit], model: FaceModel, output: Path, topology: str = "facefit"
+    fits: Sequence[FitFile], model: FaceModel, output: Path, topology: str = "facefit"
 ) -> tuple[list[Path], Path]:
     """Write `output`/prediction/IMAGE.obj for every fit, and beside them what the benchmark wants to know of the mesh.
 
@@ -99,7 +99,7 @@ def export_realy(
     """
     prediction, data = output / "prediction", output / "data"
     faces = model.faces.numpy()
-    paths: dict[Path, Fit] = {}
+    paths: dict[Path, FitFile] = {}
     for fit in fits:
         stem = fit.photo.stem if fit.photo is not None else fit.path.stem
         if not stem.replace("_", "").isdecimal():
@@ -121,7 +121,7 @@ def export_realy(
         }
     )
     for path, fit in paths.items():
-        write_files({path: plain_obj(load_result(fit, model).verts, faces)})
+        write_files({path: plain_obj(load_scene(fit, model).verts_in("model"), faces)})
     return list(paths), data
 
 

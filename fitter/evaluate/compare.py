@@ -6,9 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..anatomy.parts import PARTS
 from ..errors import InputError
-from ..output.read_back import Fit
+from ..metrics.part_iou import mean_iou
+from ..output.overlay import overlay
+from ..output.read_back import FitFile
+from ..scene.scene import Scene
+
+Shown = tuple[Scene, np.ndarray]
 
 
 def summarise(rows: Sequence[dict[str, float | None]]) -> dict[str, dict[str, float | int | None]]:
@@ -27,18 +31,13 @@ def summarise(rows: Sequence[dict[str, float | None]]) -> dict[str, dict[str, fl
 # Figure, what it is read from, and whether more is better.
 FIGURES = (
     ("landmark_error", lambda d: d.get("landmark_error"), False),
-    ("part_iou", lambda d: _mean(d.get("part_iou", {})), True),
+    ("part_iou", lambda d: mean_iou(d.get("part_iou", {})), True),
     ("energy", lambda d: sum(v for v in d.get("energies", {}).values() if v is not None), False),
     ("seconds", lambda d: sum(v for v in d.get("seconds", {}).values() if v is not None), False),
 )
 
 
-def _mean(scores: dict[str, float | None]) -> float | None:
-    values = [scores[name] for name in PARTS if scores.get(name) is not None]
-    return float(np.mean(values)) if values else None
-
-
-def compare_fits(first: Sequence[Fit], second: Sequence[Fit]) -> dict:
+def compare_fits(first: Sequence[FitFile], second: Sequence[FitFile]) -> dict:
     """Two sets of fits of the same photos, matched by name.
 
     Returns:
@@ -79,18 +78,16 @@ def compare_fits(first: Sequence[Fit], second: Sequence[Fit]) -> dict:
     }
 
 
-def sheet(pairs: Sequence[tuple], panel: int = 256) -> np.ndarray:
-    """(rows, 5 panel, 3) uint8: one row per pair of results of a photo: the photo, the first one's mesh over it and its
+def sheet(pairs: Sequence[tuple[Shown, Shown]], panel: int = 256) -> np.ndarray:
+    """(rows, 5 panel, 3) uint8: one row per pair of fits of a photo: the photo, the first one's mesh over it and its
     shape, and the same of the second.
 
     Args:
-        pairs: (FitResult, FitResult) with their photos.
+        pairs: of fits, each a scene and the photo (H, W, 3) uint8.
     """
-    from ..output.overlay import overlay
-
     rows = []
     for first, second in pairs:
-        one, two = overlay(first, panel), overlay(second, panel)
+        one, two = overlay(*first, panel), overlay(*second, panel)
         # panels of an overlay: photo, mesh over photo, geometry, render, parts
         rows.append(np.concatenate([one[:, : 3 * panel], two[:, panel : 3 * panel]], 1))
     return np.concatenate(rows)

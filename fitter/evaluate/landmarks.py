@@ -20,9 +20,7 @@ from ..anatomy.landmarks import (
     RIGHT_BROW,
     RIGHT_EYE,
 )
-from ..fit.result import FitResult
-from ..geometry.camera import Camera, project
-from ..scene.landmarks import contour_choice, project_landmarks
+from ..scene.scene import Scene
 
 _SETS = {
     len(numbers): tuple(numbers)
@@ -35,7 +33,7 @@ _GROUPS = {
 }  # fmt: skip
 
 
-def landmark_scores(result: FitResult, truth: np.ndarray) -> dict[str, float | None]:
+def landmark_scores(scene: Scene, truth: np.ndarray) -> dict[str, float | None]:
     """Mean distance of the mesh's landmarks to points in the photo, as a fraction of the outer eye corners' distance.
 
     Args:
@@ -48,11 +46,8 @@ def landmark_scores(result: FitResult, truth: np.ndarray) -> dict[str, float | N
     if len(truth) not in _SETS:
         raise ValueError(f"{len(truth)} points; accepted: {', '.join(map(str, _SETS))}")
     numbers, truth = _SETS[len(truth)], truth[:, :2]
-    points = torch.from_numpy(result.verts_in("camera"))[None].float()
-    camera = Camera(result.camera.focal.float(), result.camera.centre.float())
     with torch.no_grad():
-        contour = contour_choice(result.model, project(points, camera))
-        at = project_landmarks(result.model, points, camera, contour)[0].double().numpy()
+        at = scene.landmarks()[0].double().numpy()
     place = {number: k for k, number in enumerate(numbers)}
     right, left = (truth[place[corner]] for corner in OUTER_EYE_CORNERS)
     scale = float(np.linalg.norm(right - left))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,15 @@ import torch
 from ..anatomy.label_maps import CELEBAMASK19, FASSEG, our_labels
 from ..anatomy.parts import LABELS, MERGED, PARTS
 from ..errors import InputError
-from ..fit.result import FitResult
-from ..geometry.camera import WindowTransform, project, window_camera
+from ..geometry.camera import WindowTransform, window_camera
 from ..metrics.part_iou import part_iou
-from ..output.read_back import Fit
+from ..observe.faces import LandmarkDetector
+from ..observe.segment.contract import PartSegmenter
+from ..output.read_back import FitFile
+from ..photo.window import sample_window
+from ..render.view import make_window
+from ..scene.part_picture import mesh_faces
+from ..scene.scene import Scene
 
 # What can be scored. `eyes`, `brows`, `lips`, `mouth`: what some data do not tell apart.
 _SCORED = (*LABELS[1:10], *MERGED, "hair")
@@ -65,7 +71,7 @@ def to_labels(picture: np.ndarray, label_map: dict[int, str]) -> np.ndarray:
     return table[picture]
 
 
-def find_labels(fit: Fit, folder: Path, suffix: str | None = None) -> Path:
+def find_labels(fit: FitFile, folder: Path, suffix: str | None = None) -> Path:
     """The label picture of a fit: `folder`/NAME[suffix].png, NAME the photo's stem, the fit's name or its last part.
 
     Args:
@@ -86,62 +92,41 @@ def find_labels(fit: Fit, folder: Path, suffix: str | None = None) -> Path:
     raise InputError(f"{fit.path}: no label picture in {folder}; looked for {stems[0]}{{{','.join(suffixes)}}}.png")
 
 
-def parts_of_mesh(result: FitResult) -> np.ndarray:
-    """(H, W) uint8: the visible parts of the fitted mesh in the photo's pixels, labels 0 to 10."""
-    from ..scene.part_picture import render_labels
-
-    return render_labels(result.model, result.verts_in("camera"), result.camera, *result.photo_size)
-
-
-def parse_window(result: FitResult, size: int = 512) -> WindowTransform:
+def parse_window(fitted: WindowTransform, size: int = 512) -> WindowTransform:
     """The window that was fitted, in `size` x `size` pixels: where a parser looks."""
-    from ..render.view import make_window
-
-    side = result.window.size / float(result.window.scale[0])
-    return make_window(tuple(result.window.origin[0].tolist()), side, size)
+    return make_window(tuple(fitted.origin[0].tolist()), fitted.size / float(fitted.scale[0]), size)
 
 
-def parsed_render(result: FitResult, segmenter, window: WindowTransform) -> np.ndarray:
+def parsed_render(scene: Scene, segmenter: PartSegmenter, window: WindowTransform) -> np.ndarray:
     """The paper's own way to the fit's parts: render it with the mean albedo, and let a parser look at the picture.
 
     Returns:
         (S, S) uint8 labels as the segmenter gives them.
     Source: Wang et al. 2024, sec. 5.2.
     """
-    from ..output.overlay import shading_normals
-    from ..render.lighting import shade
-    from ..render.view import view
-    from ..scene.part_picture import mesh_faces
-
-    faces = mesh_faces(result.model)
-    seen = view(result.verts_in("camera"), faces, result.camera, window)
+    seen = scene.view(window)
     with torch.no_grad():
-        albedo = result.model.albedo_mean[None].float()
-        colours = shade(albedo, shading_normals(result), result.parameters.sh)[0].numpy()
-    picture = np.where(seen.seen[..., None], seen.interpolate(colours, faces), 0.5).clip(0, 1)
-    return segmenter.segment(picture.astype(np.float32), _mesh_landmarks(result, window), window).labels
+        colours = scene.colours(scene.model.albedo_mean[None].float())[0].numpy()
+    picture = np.where(seen.seen[..., None], seen.interpolate(colours, mesh_faces(scene.model)), 0.5).clip(0, 1)
+    return segmenter.segment(picture.astype(np.float32), _mesh_landmarks(scene, window), window).labels
 
 
-def parsed_photo(result: FitResult, segmenter, detector, window: WindowTransform) -> np.ndarray:
-    """(S, S) uint8: what a parser sees in the photo itself, with the landmarks that the detector finds there."""
-    from ..photo.window import sample_window
-
-    ours = _mesh_landmarks(result, window)
-    theirs = [window.to_window(torch.from_numpy(f.landmarks)[None])[0].numpy() for f in detector.detect(result.photo)]
+def parsed_photo(
+    scene: Scene, photo: np.ndarray, segmenter: PartSegmenter, detector: LandmarkDetector, window: WindowTransform
+) -> np.ndarray:
+    """(S, S) uint8: what a parser sees in the photo (H, W, 3) itself, with the landmarks that the detector finds
+    there nearest to those of the scene."""
+    ours = _mesh_landmarks(scene, window)
+    theirs = [window.to_window(torch.from_numpy(f.landmarks)[None])[0].numpy() for f in detector.detect(photo)]
     nearest = min(theirs, key=lambda points: np.abs(points - ours).mean(), default=ours)
-    image = sample_window(result.photo, window)[0] / 255
+    image = sample_window(photo, window)[0] / 255
     return segmenter.segment(image.astype(np.float32), nearest, window).labels
 
 
-def _mesh_landmarks(result: FitResult, window: WindowTransform) -> np.ndarray:
+@torch.no_grad()
+def _mesh_landmarks(scene: Scene, window: WindowTransform) -> np.ndarray:
     """(478, 2) window pixels."""
-    from ..scene.landmarks import contour_choice, project_landmarks
-
-    camera = window_camera(result.camera, window)
-    points = torch.from_numpy(result.verts_in("camera")).float()[None]
-    with torch.no_grad():
-        contour = contour_choice(result.model, project(points, camera))
-        return project_landmarks(result.model, points, camera, contour)[0].numpy()
+    return replace(scene, camera=window_camera(scene.camera, window)).landmarks()[0].numpy()
 
 
 def score_parts(

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..anatomy.landmarks import LANDMARKS7
 from ..errors import InputError
 from ..files.mesh_bytes import ply_bytes
 from ..files.read_mesh import Mesh
@@ -19,6 +18,8 @@ from ..geometry.similarity import Similarity
 from ..geometry.triangles import triangle_normals, vertex_normals
 from ..metrics.scan_distance import MarkedMesh, scan_distances, scan_figures
 from ..model.face_model import FaceModel
+from ..render.view import make_window, view
+from ..scene.scene import landmarks7_of
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,7 @@ def mesh_landmarks7(path: Path, mesh: Mesh, model: FaceModel | None = None) -> n
     if "landmarks7" in mesh.arrays:
         return np.asarray(mesh.arrays["landmarks7"], np.float64)
     if model is not None and len(mesh.verts) == len(model.verts):
-        chosen = list(LANDMARKS7)
-        corner = mesh.verts[model.faces[model.landmark_faces[chosen]].numpy()]
-        return (corner * model.landmark_bary[chosen].double().numpy()[..., None]).sum(1)
+        return landmarks7_of(model, mesh.verts)
     raise InputError(f"{path}: its seven points are not known; expected {beside.name} beside it, or --mesh-landmarks")
 
 
@@ -149,8 +148,6 @@ def error_picture(scan: Mesh, comparison: ScanComparison, limit: float = 5.0, si
 
     The mesh must face +z, as facefit writes it in model space.
     """
-    from ..render.view import make_window, view
-
     verts = comparison.motion.inverse(scan.verts)
     measured = np.isfinite(comparison.distances)
     low, high = verts[measured].min(0), verts[measured].max(0)

@@ -27,15 +27,15 @@ from ..scene.parameters import Parameters
 from .config import FitConfig
 from .first_guess import first_guesses
 from .first_light import first_light
+from .instruments import Instruments
 from .objective import Objective
 from .optimize import Report, minimize
 from .outcome import fit_results
+from .progress import Progress
 from .result import FitFailure, FitResult
 from .warm_start import WarmStart
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[str, int, int, dict[str, float]], None]
 
 ExtraEnergy = Callable[[Parameters, Objective], dict[str, torch.Tensor]]
 
@@ -72,23 +72,50 @@ def fit_photo(
     Raises:
         NoFaceError: no such face. FitError: the optimisation failed.
     """
-    config = config or FitConfig()
-    model = (model or load_model()).to(device)
-    segmenter = segmenter or load_segmenter("auto")
-    renderer = renderer or load_renderer("auto", device)
+    instruments = Instruments(
+        model=(model or load_model()).to(device),
+        detector=detector or load_detector(),
+        segmenter=segmenter or load_segmenter("auto"),
+        renderer=renderer or load_renderer("auto", device),
+        config=config or FitConfig(),
+    )
+    return fit_faces(
+        photo, instruments, faces=faces, focal=focal, fov=fov, warm=warm, extra_energy=extra_energy, progress=progress
+    )
+
+
+@only_kernels()
+def fit_faces(
+    photo: Photo,
+    instruments: Instruments,
+    *,
+    faces: str | int = "largest",
+    focal: float | None = None,
+    fov: float | None = None,
+    warm: WarmStart | None = None,
+    extra_energy: ExtraEnergy | None = None,
+    progress: Progress | None = None,
+) -> list[FitResult]:
+    """`fit_photo` with everything loaded. Args, Returns, Raises as there."""
     began = time.perf_counter()
-    detected = select_faces((detector or load_detector()).detect(photo.pixels), faces)
+    detected = select_faces(instruments.detector.detect(photo.pixels), faces)
     seconds = {"detection": time.perf_counter() - began}
     results = []
     for face in detected:
         began = time.perf_counter()
-        observation = observe(photo, face, segmenter, config.window, focal, fov)
+        observation = observe(photo, face, instruments.segmenter, instruments.config.window, focal, fov)
         stages = {**seconds, "segmentation": time.perf_counter() - began}
-        results += fit_batch(
-            observation.to(device), model, config, renderer, photo=photo, seconds=stages, warm=warm,
-            extra_energy=extra_energy, progress=progress,
+        results += fit_observed(
+            observation, instruments, photo=photo, seconds=stages, warm=warm, extra_energy=extra_energy,
+            progress=progress,
         )  # fmt: skip
     return results
+
+
+def fit_observed(observation: Observation, instruments: Instruments, **options) -> list[FitResult | FitFailure]:
+    """`fit_batch` on the instruments' device. Args, Returns, Raises as there."""
+    model, config, renderer = instruments.model, instruments.config, instruments.renderer
+    return fit_batch(observation.to(model.device), model, config, renderer, **options)
 
 
 @only_kernels()

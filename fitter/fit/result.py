@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
-from ..anatomy.landmarks import LANDMARKS7
+from ..compute.derived import derived
 from ..errors import FitError
 from ..geometry.camera import Camera, WindowTransform
-from ..geometry.rotation import rotation_matrix
 from ..model.face_model import FaceModel
 from ..observe.observation import Observation
 from ..scene.parameters import Parameters
-from ..vocabulary import SPACES
+from ..scene.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -93,10 +91,14 @@ class FitResult:
         """(7, 3) float64 mm in model space, in the order of LANDMARK7_NAMES."""
         return self.landmarks7_in("model")
 
+    @property
+    def scene(self) -> Scene:
+        """What is known of the face without what it was seen in: model, parameters and camera."""
+        return derived(self, "scene", lambda own: Scene(own.model, own.parameters, own.camera, exact=True))
+
     def pose(self) -> tuple[np.ndarray, np.ndarray]:
         """R (3, 3) and t (3,) float64 with X_camera = R X_model + t, mm."""
-        rotation = rotation_matrix(self.parameters.rotvec.detach().cpu().double())[0].numpy()
-        return rotation, self.parameters.translation.detach().cpu().double()[0].numpy()
+        return self.scene.pose()
 
     def verts_in(self, space: str) -> np.ndarray:
         """(V, 3) float64 mm in "model" or "camera" space.
@@ -104,19 +106,8 @@ class FitResult:
         Raises:
             ValueError: another space.
         """
-        if space not in SPACES:
-            raise ValueError(f"space is {space!r}; accepted: {', '.join(SPACES)}")
-        value = self.parameters
-        with torch.no_grad():
-            verts = self.model.shape(value.identity, value.expression, value.gaze, value.joints)[0]
-            verts = verts.cpu().double().numpy()
-        if space == "model":
-            return verts
-        rotation, translation = self.pose()
-        return verts @ rotation.T + translation
+        return self.scene.verts_in(space)
 
     def landmarks7_in(self, space: str) -> np.ndarray:
         """(7, 3) float64 mm: corners of the eyes, nose bottom, corners of the mouth, on the surface of the mesh."""
-        corners = self.verts_in(space)[self.model.faces[self.model.landmark_faces[list(LANDMARKS7)]].cpu().numpy()]
-        weights = self.model.landmark_bary[list(LANDMARKS7)].cpu().double().numpy()
-        return (corners * weights[:, :, None]).sum(1)
+        return self.scene.landmarks7_in(space)

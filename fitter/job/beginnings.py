@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import InputError
-from ..fit.result import FitResult
 from ..fit.warm_start import WarmStart
 from ..model.face_model import FaceModel
-from ..output.read_back import Fit, check_model, find_fits, load_result
+from ..output.read_back import FitFile, check_model, find_fits, load_scene
 from ..photo.photo import Photo
+from ..scene.scene import Scene
 
 
 def refined(path: Path, model: FaceModel, photo: Photo | None = None) -> tuple[WarmStart, float]:
@@ -23,13 +23,13 @@ def refined(path: Path, model: FaceModel, photo: Photo | None = None) -> tuple[W
     Raises:
         InputError: no fit, one of several, one of another photo or model.
     """
-    fit, result = _read(path, model)
+    fit, scene = _read(path, model)
     if photo is not None and fit.photo_size != (photo.width, photo.height):
         wide, high = fit.photo_size
         raise InputError(
             f"{path}: fitted to a photo of {wide} x {high} pixels; {photo.path} has {photo.width} x {photo.height}"
         )
-    return WarmStart(result.parameters), float(result.camera.focal[0, 0])
+    return WarmStart(scene.parameters), float(scene.camera.focal[0, 0])
 
 
 def same_person(path: Path, model: FaceModel) -> WarmStart:
@@ -41,11 +41,11 @@ def same_person(path: Path, model: FaceModel) -> WarmStart:
     Args, Raises:
         as `refined`.
     """
-    _, result = _read(path, model)
-    return WarmStart(result.parameters, fixed=("identity", "albedo"), landmarks=True, light=True)
+    _, scene = _read(path, model)
+    return WarmStart(scene.parameters, fixed=("identity", "albedo"), landmarks=True, light=True)
 
 
-def one_fit(path: Path) -> Fit:
+def one_fit(path: Path) -> FitFile:
     """The fit that a JSON, or the mesh beside it, stands for. Raises InputError: it stands for none, or several."""
     if path.is_dir():
         raise InputError(f"{path}: a folder; expected one fit, the JSON that facefit wrote")
@@ -53,8 +53,8 @@ def one_fit(path: Path) -> Fit:
     return fit
 
 
-def _read(path: Path, model: FaceModel) -> tuple[Fit, FitResult]:
+def _read(path: Path, model: FaceModel) -> tuple[FitFile, Scene]:
     fit = one_fit(path)
     on_cpu = model.to("cpu")
     check_model([fit], on_cpu)
-    return fit, load_result(fit, on_cpu)
+    return fit, load_scene(fit, on_cpu)

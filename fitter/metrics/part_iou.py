@@ -46,7 +46,7 @@ def part_iou(
 
 def mean_iou(scores: dict[str, float | None], names: tuple[str, ...] = PARTS) -> float | None:
     """The mean over those of `names` that have a score; None where none has."""
-    found = [scores[name] for name in names if scores[name] is not None]
+    found = [scores[name] for name in names if scores.get(name) is not None]
     return float(np.mean(found)) if found else None
 
 

@@ -11,6 +11,7 @@ import torch
 
 from ..anatomy.landmarks import LANDMARK7_NAMES
 from ..fit.result import FitResult
+from ..fit.summary import model_block
 from ..geometry.camera import Camera
 from ..scene.parameters import Parameters
 
@@ -66,10 +67,7 @@ def result_json(result: FitResult, mesh_file: str, *, space: str = "model", text
             "parameters": parameters,
             "expression": dict(zip(model.expression_names, parameters["expression"], strict=True)),
             "photo": {"path": result.photo_path, "width": width, "height": height},
-            "model": {
-                "name": model.name, "version": model.version, "license": model.license, "checksum": model.checksum,
-                "sizes": model.sizes,
-            },
+            "model": model_block(model),
             "config": result.config,
             "versions": dict(result.versions),
         }

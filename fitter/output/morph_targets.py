@@ -22,9 +22,9 @@ from ..files.glb import (
     animated,
     packed,
 )
-from ..fit.result import FitResult
 from ..geometry.triangles import vertex_normals
 from ..model.face_model import FaceModel
+from ..scene.scene import Scene
 
 # A full `eyeLook` activation turns the eyeball by this much: the comfortable range of the eye before the head follows.
 LOOK_RADIANS = {"In": np.radians(30.0), "Out": np.radians(30.0), "Up": np.radians(25.0), "Down": np.radians(30.0)}
@@ -45,7 +45,7 @@ def look_gaze(name: str) -> torch.Tensor | None:
     return None
 
 
-def morph_targets(result: FitResult, space: str = "model") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def morph_targets(scene: Scene, space: str = "model") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The fitted neutral, its expressions, and their weights: base + sum(weights * targets) is the fitted mesh.
 
     `eyeLook` targets of a model whose own units leave the eyeballs alone get their rotation, linearised as the chord
@@ -54,7 +54,7 @@ def morph_targets(result: FitResult, space: str = "model") -> tuple[np.ndarray, 
     Returns:
         (V, 3) base in mm, (E, V, 3) displacements in mm, (E,) weights; float64.
     """
-    model, value = result.model, result.parameters
+    model, value = scene.model, scene.parameters
     targets = model.expression_basis.cpu().double().numpy().copy()
     ball = model.eyeball.cpu().numpy() > 0
     looks = {index: look_gaze(name) for index, name in enumerate(model.expression_names)}
@@ -72,17 +72,17 @@ def morph_targets(result: FitResult, space: str = "model") -> tuple[np.ndarray, 
         for index, move in zip(looks, moves, strict=True):
             targets[index, ball] += move
     weights = value.expression[0].detach().cpu().double().numpy()
-    verts = result.verts_in(space)
+    verts = scene.verts_in(space)
     if space == "camera":
-        targets = targets @ result.pose()[0].T
+        targets = targets @ scene.pose()[0].T
     return verts - np.tensordot(weights, targets, 1), targets, weights
 
 
-def glb_bytes(result: FitResult, texture_png: bytes, space: str = "model") -> bytes:
+def glb_bytes(scene: Scene, texture_png: bytes, space: str = "model") -> bytes:
     """One node, one mesh, one primitive, one material with the texture inside, all expressions as morph targets."""
-    base, targets, weights = morph_targets(result, space)
-    normals = vertex_normals(result.verts_in(space), result.model.faces.cpu().numpy())
-    return morph_glb(result.model, base, normals, targets, result.model.expression_names, weights, texture_png)
+    base, targets, weights = morph_targets(scene, space)
+    normals = vertex_normals(scene.verts_in(space), scene.model.faces.cpu().numpy())
+    return morph_glb(scene.model, base, normals, targets, scene.model.expression_names, weights, texture_png)
 
 
 def morph_glb(

@@ -1,4 +1,4 @@
-"""Fits that were written earlier, read back: which there are in a folder, and the FitResult of one."""
+"""Fits that were written earlier, read back: which there are in a folder, and what is known of one."""
 
 from __future__ import annotations
 
@@ -10,21 +10,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..anatomy.landmarks import LANDMARKS
-from ..anatomy.parts import MASKS
 from ..errors import InputError
-from ..fit.result import FitResult
-from ..geometry.camera import Camera, WindowTransform
+from ..geometry.camera import WindowTransform
 from ..model.face_model import FaceModel
-from ..observe.observation import Observation
 from ..photo.photo import read_photo
 from ..scene.parameters import Parameters
+from ..scene.scene import Scene
 from ..vocabulary import MESH_SUFFIXES
 from .document import FORMAT, FORMAT_VERSION, load_parameters
 
 
 @dataclass(frozen=True)
-class Fit:
+class FitFile:
     """One written result.
 
     Attributes:
@@ -51,13 +48,13 @@ class Fit:
         return self.document["photo"]["width"], self.document["photo"]["height"]
 
 
-def find_fits(paths: Iterable[Path]) -> list[Fit]:
+def find_fits(paths: Iterable[Path]) -> list[FitFile]:
     """Fits by name: JSON files, meshes with their JSON beside them, or folders, which are searched with all below.
 
     Raises:
         InputError: a path is no fit, a folder holds none, or a JSON is damaged.
     """
-    fits: dict[Path, Fit] = {}
+    fits: dict[Path, FitFile] = {}
     for path in map(Path, paths):
         if path.is_dir():
             found = [fit for fit in (_read(p, path) for p in sorted(path.rglob("*.json"))) if fit is not None]
@@ -74,7 +71,7 @@ def find_fits(paths: Iterable[Path]) -> list[Fit]:
     return list(fits.values())
 
 
-def _read(path: Path, root: Path) -> Fit | None:
+def _read(path: Path, root: Path) -> FitFile | None:
     """None for other people's JSON."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -89,10 +86,10 @@ def _read(path: Path, root: Path) -> Fit | None:
     missing = [key for key in ("mesh", "camera", "parameters", "photo", "model", "window") if key not in document]
     if missing:
         raise InputError(f"{path}: damaged result, lacks {', '.join(missing)}")
-    return Fit(path, document, path.relative_to(root).with_suffix("").as_posix())
+    return FitFile(path, document, path.relative_to(root).with_suffix("").as_posix())
 
 
-def check_model(fits: Sequence[Fit], model: FaceModel) -> None:
+def check_model(fits: Sequence[FitFile], model: FaceModel) -> None:
     """Raises InputError when a fit was made with another face model than this one."""
     for fit in fits:
         used = fit.document["model"]
@@ -102,18 +99,14 @@ def check_model(fits: Sequence[Fit], model: FaceModel) -> None:
             raise InputError(f"{fit.path}: fitted with face model {theirs}, not with {ours}; name it with --model")
 
 
-def load_result(fit: Fit, model: FaceModel, photo: bool = False) -> FitResult:
-    """A FitResult as it was, but without what it was held against.
+def load_scene(fit: FitFile, model: FaceModel) -> Scene:
+    """What is known of a written fit: its model, parameters and camera.
 
-    Args:
-        photo: read the photo too; without it the picture is grey.
     Raises:
-        InputError: the JSON is damaged. ImageError: the photo is gone.
+        InputError: the JSON is damaged.
     """
     try:
         parameters, camera = load_parameters(fit.path)
-        stored = fit.document["window"]
-        window = WindowTransform(torch.tensor([stored["origin"]]), torch.tensor([stored["scale"]]), int(stored["size"]))
         expected = {name: tuple(value.shape) for name, value in Parameters.zeros(model.sizes).tensors().items()}
         for name, value in parameters.tensors().items():
             if tuple(value.shape) != expected[name]:
@@ -121,38 +114,28 @@ def load_result(fit: Fit, model: FaceModel, photo: bool = False) -> FitResult:
     except (ValueError, KeyError, TypeError) as error:
         where = "" if str(fit.path) in str(error) else f"{fit.path}: damaged result: "
         raise InputError(f"{where}{error}") from None
-    width, height = fit.photo_size
-    if photo:
-        if fit.photo is None:
-            raise InputError(f"{fit.path}: does not say where its photo is")
-        pixels = read_photo(fit.photo).pixels
-        if pixels.shape[:2] != (height, width):
-            size = f"{pixels.shape[1]} x {pixels.shape[0]}"
-            raise InputError(f"{fit.photo}: is {size} pixels; the fit was made on {width} x {height}")
-    else:
-        pixels = np.broadcast_to(np.full(3, 128, np.uint8), (height, width, 3))
-    return FitResult(
-        model=model,
-        parameters=parameters,
-        camera=camera,
-        window=window,
-        observation=_nothing_seen(camera, window),
-        photo=pixels,
-        photo_path=str(fit.photo or ""),
-        landmark_error=fit.document.get("landmark_error") or float("nan"),
-        status=fit.document.get("status", ""),
-    )
+    return Scene(model, parameters, camera, exact=True)
 
 
-def _nothing_seen(camera: Camera, window: WindowTransform) -> Observation:
-    size = window.size
-    return Observation(
-        image=torch.zeros(1, size, size, 3),
-        landmarks=torch.zeros(1, LANDMARKS, 2),
-        landmark_confidence=torch.zeros(1, LANDMARKS),
-        part_masks=torch.zeros(1, len(MASKS), size, size),
-        valid=torch.zeros(1, size, size),
-        brow_line=torch.tensor([[[0.0, -1.0, 0.0]] * 2]),
-        camera=camera,
-        window=window,
-    )
+def load_window(fit: FitFile) -> WindowTransform:
+    """The window that was fitted. Raises InputError: the JSON is damaged."""
+    try:
+        stored = fit.document["window"]
+        return WindowTransform(torch.tensor([stored["origin"]]), torch.tensor([stored["scale"]]), int(stored["size"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{fit.path}: damaged result: {error}") from None
+
+
+def load_photo(fit: FitFile) -> np.ndarray:
+    """(H, W, 3) uint8: the photo that was fitted.
+
+    Raises:
+        InputError: it is not said where the photo is, or another one is there. ImageError: it is gone.
+    """
+    if fit.photo is None:
+        raise InputError(f"{fit.path}: does not say where its photo is")
+    pixels, (width, height) = read_photo(fit.photo).pixels, fit.photo_size
+    if pixels.shape[:2] != (height, width):
+        size = f"{pixels.shape[1]} x {pixels.shape[0]}"
+        raise InputError(f"{fit.photo}: is {size} pixels; the fit was made on {width} x {height}")
+    return pixels

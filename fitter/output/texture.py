@@ -12,6 +12,8 @@ hands, glasses and background are not baked in. The rest is filled in two bands,
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from scipy import ndimage, sparse
@@ -20,14 +22,15 @@ from scipy.sparse.linalg import splu
 from ..anatomy.parts import LABEL, MASKS
 from ..compute.smoothstep import smoothstep
 from ..fit.result import FitResult
+from ..geometry.camera import Camera, WindowTransform
 from ..geometry.mesh_graph import connected_pieces, edge_matrix, mesh_edges, polygon_sides
 from ..model.face_model import FaceModel
 from ..render import load_renderer
 from ..render.lighting import shade
-from ..render.view import View, face_box, make_window, view
-from ..scene.part_picture import mesh_faces, part_labels
+from ..render.view import View, make_window
+from ..scene.part_picture import mesh_faces
+from ..scene.scene import Scene
 from . import texture_kernels as kernels
-from .overlay import shading_normals
 
 _SILHOUETTE_FADE = 3.0  # mm from the background over which the photo fades in: about the error of a good fit
 
@@ -44,26 +47,50 @@ _SMOOTH = 15.0  # mm: what is broader goes into the base, what is finer (brows, 
 _GUTTER = 16  # texels painted around each UV island, so that filtering never mixes in what lies between islands
 
 
-def unwrap(result: FitResult, size: int = 1024) -> tuple[np.ndarray, np.ndarray]:
-    """The texture of a fitted face.
+@dataclass(frozen=True)
+class SeenPixels:
+    """What a texture is taken from.
+
+    Attributes:
+        photo: (H, W, 3) uint8, what the scene's camera refers to.
+        window: photo pixels -> pixels of the masks (B = 1).
+        valid: (S, S) bool, where the person's skin, eyes, brows, lips or nose are seen.
+        covered: (S, S) bool, where hair or something else lies over the face.
+    """
+
+    photo: np.ndarray
+    window: WindowTransform
+    valid: np.ndarray
+    covered: np.ndarray
+
+
+def seen_pixels(result: FitResult) -> SeenPixels:
+    """What a fit was held against."""
+    masks = result.observation.part_masks[0].cpu().numpy()
+    covered = np.maximum(masks[MASKS.index("hair")], masks[MASKS.index("occluder")]) > 0.5
+    return SeenPixels(result.photo, result.window, result.observation.valid[0].cpu().numpy() > 0.5, covered)
+
+
+def unwrap(scene: Scene, pixels: SeenPixels, size: int = 1024) -> tuple[np.ndarray, np.ndarray]:
+    """The texture of a face.
 
     Args:
         size: side of the texture in texels, 16 to 8192.
     Returns:
         (size, size, 3) uint8 RGB, row 0 at v = 1, and (size, size) float32: how far a texel comes straight from the
-        photo (1) or is filled (0). The same result gives the same bytes.
+        photo (1) or is filled (0). The same arguments give the same bytes.
     Raises:
         ValueError: another size, or a mesh behind the camera.
     """
     if not 16 <= size <= 8192:
         raise ValueError(f"texture size is {size} pixels; accepted: 16 to 8192")
-    model, faces = result.model, mesh_faces(result.model)
+    model, faces = scene.model, mesh_faces(scene.model)
     texel_face, texel_bary = texels(model, size)
-    colour, confidence = _sample(result, faces, texel_face, texel_bary)
+    colour, confidence = _sample(scene, pixels, texel_face, texel_bary)
 
     painted, weight = _on_vertices(texel_face, texel_bary, faces, colour, confidence, len(model.verts))
-    rendered = _rendered(result, weight)
-    correction = _diffuse(painted - rendered, weight, faces, result.verts)
+    rendered = _rendered(scene, weight)
+    correction = _diffuse(painted - rendered, weight, faces, scene.verts_in("model"))
     base = np.zeros_like(colour)
     smooth = (rendered + correction).astype(np.float32)
     kernels.over_rows(kernels.spread, size, texel_face, texel_bary, faces, smooth, base)
@@ -89,14 +116,14 @@ def texels(model: FaceModel, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sample(
-    result: FitResult, faces: np.ndarray, texel_face: np.ndarray, texel_bary: np.ndarray
+    scene: Scene, pixels: SeenPixels, texel_face: np.ndarray, texel_bary: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The photo at each texel (T, T, 3) float32, and how far to trust it (T, T) float32."""
     size = texel_face.shape[0]
     colour, confidence = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
-    verts = result.verts_in("camera")
-    left, top, right, bottom = face_box(verts, result.camera)
-    height, width = result.photo.shape[:2]
+    faces, verts = mesh_faces(scene.model), scene.verts_in("camera")
+    left, top, right, bottom = scene.box()
+    height, width = pixels.photo.shape[:2]
     x0, y0 = max(0, int(left) - 2), max(0, int(top) - 2)
     x1, y1 = min(width, int(right) + 3), min(height, int(bottom) + 3)
     if x1 <= x0 or y1 <= y0:
@@ -104,39 +131,39 @@ def _sample(
 
     side = max(right - left, bottom - top) * 1.02 + 2
     around = make_window(((left + right - side) / 2, (top + bottom - side) / 2), side, int(min(max(side, 192), 640)))
-    seen = view(verts, faces, result.camera, around)
+    seen = scene.view(around)
     piece = connected_pieces(polygon_sides(faces), len(verts))
     component = np.where(seen.seen, piece[faces[seen.face, 0]], -1).astype(np.int32)
-    focal, centre = (value[0].double().cpu().numpy() for value in (result.camera.focal, result.camera.centre))
+    focal, centre = (value[0].double().cpu().numpy() for value in (scene.camera.focal, scene.camera.centre))
     footprint = float(np.median(-verts[:, 2])) / float(focal[0] * around.scale)  # mm a pixel of the view
 
-    levels = [np.ascontiguousarray(result.photo[y0:y1, x0:x1])]
+    levels = [np.ascontiguousarray(pixels.photo[y0:y1, x0:x1])]
     while len(levels) < 4:
         levels.append(kernels.half(levels[-1]))
-    window = result.window
+    window = pixels.window
     kernels.over_rows(
         kernels.sample_photo, size,
-        texel_face, texel_bary, faces, verts, shading_normals(result)[0].double().numpy(), focal, centre,
-        tuple(levels), _levels(result, verts, faces, size), np.array([x0, y0], np.float64),
+        texel_face, texel_bary, faces, verts, scene.normals()[0].double().numpy(), focal, centre,
+        tuple(levels), _levels(scene.model, scene.camera, verts, size), np.array([x0, y0], np.float64),
         _near_surface(seen, footprint, component), seen.depth,
         component, piece, around.origin[0].double().numpy(), float(around.scale),
-        _trusted(result, verts, faces), window.origin[0].double().cpu().numpy(), float(window.scale),
+        _trusted(scene, pixels), window.origin[0].double().cpu().numpy(), float(window.scale),
         1.0 + 2 * footprint, colour, confidence,
     )  # fmt: skip
     return colour, confidence
 
 
-def _levels(result: FitResult, verts: np.ndarray, faces: np.ndarray, size: int) -> np.ndarray:
+def _levels(model: FaceModel, camera: Camera, verts: np.ndarray, size: int) -> np.ndarray:
     """(F,) log2 of the photo pixels under the side of a texel, at least 0: the picture to sample without aliasing."""
-    focal = result.camera.focal[0].double().cpu().numpy()
+    focal = camera.focal[0].double().cpu().numpy()
     pixels = focal * verts[:, :2] / np.maximum(-verts[:, 2:], 1.0)
-    uv = result.model.uv.cpu().double().numpy() * size
+    uv = model.uv.cpu().double().numpy() * size
 
     def area(corners: np.ndarray) -> np.ndarray:
         a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
         return np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
 
-    ratio = area(pixels[faces]) / np.maximum(area(uv[result.model.uv_faces.cpu().numpy()]), 1e-9)
+    ratio = area(pixels[mesh_faces(model)]) / np.maximum(area(uv[model.uv_faces.cpu().numpy()]), 1e-9)
     return np.clip(0.5 * np.log2(np.maximum(ratio, 1e-9)), 0, 3)
 
 
@@ -158,18 +185,15 @@ def _near_surface(seen: View, footprint: float, component: np.ndarray) -> np.nda
     return np.minimum(outer, np.minimum(fade(smooth, _EDGE_FADE), fade(whole, _LID_FADE))).astype(np.float32)
 
 
-def _trusted(result: FitResult, verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def _trusted(scene: Scene, pixels: SeenPixels) -> np.ndarray:
     """(S, S) float32 in window pixels: 0 outside the person's own pixels, 1 well inside them."""
-    observation, window = result.observation, result.window
-    valid = observation.valid[0].cpu().numpy() > 0.5
-    masks = observation.part_masks[0].cpu().numpy()
-    covered = np.maximum(masks[MASKS.index("hair")], masks[MASKS.index("occluder")]) > 0.5
+    window = pixels.window
     # nobody's mask has a channel for teeth and tongue: where the mesh shows them and nothing covers them
-    labels = part_labels(view(verts, faces, result.camera, window), faces, result.model.vertex_label.cpu().numpy())
-    valid |= (labels == LABEL["mouth_inside"]) & ~covered
+    labels = scene.parts_in(scene.view(window))
+    valid = pixels.valid | (labels == LABEL["mouth_inside"]) & ~pixels.covered
     corner = window.origin[0].double().cpu().numpy()
     centres = (np.arange(window.size) + 0.5) / float(window.scale)
-    height, width = result.photo.shape[:2]
+    height, width = pixels.photo.shape[:2]
     columns, rows = corner[0] + centres, corner[1] + centres
     valid &= ((rows > 0) & (rows < height))[:, None] & ((columns > 0) & (columns < width))
     # nothing is known beyond the window, so it fades there too
@@ -187,13 +211,13 @@ def _on_vertices(
     return total / np.maximum(weight, 1e-9)[:, None], weight / np.maximum(area, 1e-9)
 
 
-def _rendered(result: FitResult, weight: np.ndarray) -> np.ndarray:
+def _rendered(scene: Scene, weight: np.ndarray) -> np.ndarray:
     """(V, 3) albedo under the fitted light. The light was estimated from the normals that the photo shows; on others it
     is held to the shades that occur there, where an SH polynomial would run off."""
-    normals = shading_normals(result)
+    normals = scene.normals()
     with torch.no_grad():
-        albedo = result.model.albedo(result.parameters.albedo)[0].cpu().double().numpy().clip(0, 1)
-        shading = shade(torch.ones_like(normals), normals, result.parameters.sh.detach().cpu().float())[0]
+        albedo = scene.model.albedo(scene.parameters.albedo)[0].cpu().double().numpy().clip(0, 1)
+        shading = shade(torch.ones_like(normals), normals, scene.parameters.sh.detach().cpu().float())[0]
     shading = shading.double().numpy()
     known = shading[weight > 0.3]
     low, high = np.percentile(known, (5, 95), axis=0) if len(known) > 20 else (np.full(3, 0.4), np.full(3, 1.2))

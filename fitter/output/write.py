@@ -20,32 +20,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import OutputError
 from ..files.mesh_bytes import mtl_bytes, obj_bytes, ply_bytes
 from ..files.outputs import write_files
 from ..files.picture_bytes import png_bytes
 from ..fit.result import FitResult
 from ..model.face_model import FaceModel
-from ..vocabulary import MESH_SUFFIXES, SPACES
+from ..vocabulary import SPACES
 from .document import result_json
 from .morph_targets import glb_bytes
+from .paths import output_paths
+from .texture import seen_pixels, unwrap
 
 logger = logging.getLogger(__name__)
-
-
-
-def output_paths(output: Path) -> list[Path]:
-    """The files that `write_result` makes, the mesh first, the JSON last.
-
-    Raises:
-        OutputError: the suffix is not that of a mesh format.
-    """
-    if output.suffix.lower() not in MESH_SUFFIXES:
-        raise OutputError(f"{output}: unknown mesh format {output.suffix!r}; accepted: {', '.join(MESH_SUFFIXES)}")
-    beside = [output.with_suffix(".json")]
-    if output.suffix.lower() == ".obj":
-        beside = [output.with_suffix(".mtl"), output.with_name(f"{output.stem}_texture.png"), *beside]
-    return [output, *beside]
 
 
 def write_result(result: FitResult, output: Path, *, space: str = "model", texture_size: int = 1024) -> list[Path]:
@@ -82,11 +68,11 @@ def result_files(
     paths = output_paths(output)
     if space not in SPACES:
         raise ValueError(f"space is {space!r}; accepted: {', '.join(SPACES)}")
-    texture = _texture(result, texture_size)
-    model = result.model
+    scene, model = result.scene, result.model
+    texture, _ = unwrap(scene, seen_pixels(result), texture_size)
     comment = f"facefit; millimetres; {space} space\nface model {model.name} {model.version}, {model.license}"
     contents = mesh_contents(
-        paths, model, result.verts_in(space), texture, comment, lambda image: glb_bytes(result, image, space)
+        paths, model, scene.verts_in(space), texture, comment, lambda image: glb_bytes(scene, image, space)
     )
     document = result_json(result, output.name, space=space, texture=texture.shape[0])
     contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
@@ -115,12 +101,6 @@ def mesh_contents(
     if suffix == ".ply":
         return [ply_bytes(verts, faces, vertex_colours(texture, faces, uv, uv_faces, len(verts)), comment)]
     return [glb(png_bytes(texture))]
-
-
-def _texture(result: FitResult, size: int) -> np.ndarray:
-    from .texture import unwrap
-
-    return unwrap(result, size)[0]
 
 
 def vertex_colours(

@@ -17,12 +17,11 @@ from ..model.face_model import FaceModel
 from ..render import Renderer
 from ..render.lighting import shade, vertex_normals
 from ..render.view import View, face_box, view
+from ..vocabulary import SPACES
 from .landmarks import contour_choice, head_yaw, project_landmarks
 from .parameters import Parameters
 from .part_picture import mesh_faces, part_labels, render_labels
 from .part_points import part_points
-
-SPACES = ("model", "camera")
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,15 +20,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from ..errors import InputError, OutputError
 from ..files.glb import Animation
 from ..files.picture_bytes import png_bytes
+from ..fit.summary import model_block
 from ..geometry.rotation import rotation_matrix
 from ..geometry.triangles import vertex_normals
 from ..model.face_model import FaceModel
 from ..output.morph_targets import morph_glb
+from ..output.texture import seen_pixels, unwrap
 from ..scene.parameters import Parameters
 from .sequence import SHARED, FittedFrame, FittedSequence
 
@@ -46,10 +49,8 @@ def sequence_paths(output: Path) -> list[Path]:
 
 def sequence_files(sequence: FittedSequence, output: Path, texture_size: int = 1024) -> dict[Path, bytes]:
     """Path -> content of the GLB and the JSON."""
-    from ..output.texture import unwrap
-
     mesh, document = sequence_paths(output)
-    texture = png_bytes(unwrap(sequence.best, texture_size)[0])
+    texture = png_bytes(unwrap(sequence.best.scene, seen_pixels(sequence.best), texture_size)[0])
     text = json.dumps(sequence_json(sequence, mesh.name), indent=1, allow_nan=False) + "\n"
     return {mesh: animated_glb(sequence, texture), document: text.encode()}
 
@@ -134,8 +135,6 @@ def _weights(frame: FittedFrame, turns: list[_Turn]) -> np.ndarray:
 def quaternions(rotations: np.ndarray) -> np.ndarray:
     """(F, 3, 3) -> (F, 4) x, y, z, w; of the two that mean a rotation the one nearer to the frame before, so that a
     viewer turns the short way."""
-    from scipy.spatial.transform import Rotation
-
     found = Rotation.from_matrix(rotations).as_quat()
     for before, now in zip(found[:-1], found[1:], strict=True):
         if before @ now < 0:
@@ -165,10 +164,7 @@ def sequence_json(sequence: FittedSequence, mesh_file: str) -> dict:
         "camera": {"fx": fx, "fy": fy, "cx": cx, "cy": cy, "width": width, "height": height},
         **{name: getattr(best.parameters, name)[0].tolist() for name in SHARED},
         "expression_names": list(model.expression_names),
-        "model": {
-            "name": model.name, "version": model.version, "license": model.license, "checksum": model.checksum,
-            "sizes": model.sizes,
-        },
+        "model": model_block(model),
         "config": best.config,
         "versions": dict(best.versions),
         "frames": [_frame_json(frame) for frame in sequence.frames],
@@ -180,9 +176,9 @@ def _frame_json(frame: FittedFrame) -> dict:
     if frame.parameters is None:
         return out | {"error": frame.error}
     return out | {
-        "landmark_error": frame.landmark_error if math.isfinite(frame.landmark_error) else None,
-        "part_iou": frame.part_iou,
-        "energies": frame.energies,
+        "landmark_error": frame.summary.landmark_error,
+        "part_iou": frame.summary.parts,
+        "energies": frame.summary.energies,
         "parameters": {
             name: value[0].tolist() for name, value in frame.parameters.tensors().items() if name not in SHARED
         },

@@ -18,18 +18,16 @@ import numpy as np
 import torch
 
 from ..errors import FaceFitError, NoFaceError
-from ..fit.config import FitConfig
-from ..fit.fit import fit_batch
+from ..fit.fit import fit_observed
+from ..fit.instruments import Instruments
 from ..fit.result import FitResult
+from ..fit.summary import Summary, summary
 from ..fit.warm_start import WarmStart
-from ..model.face_model import FaceModel
-from ..observe.faces import DetectedFace, LandmarkDetector, select_faces
+from ..observe.faces import DetectedFace, select_faces
 from ..observe.observation import Observation
 from ..observe.observe import observe
-from ..observe.segment.contract import PartSegmenter
 from ..photo.frames import Frame
 from ..photo.photo import Photo
-from ..render import Renderer
 from ..scene.landmarks import head_yaw
 from ..scene.parameters import Parameters
 
@@ -49,7 +47,7 @@ class FittedFrame:
         status: as FitResult.status, or "failed".
         error: why it failed.
         parameters: (B = 1) or None.
-        energies, part_iou, landmark_error: as in FitResult.
+        summary: what the fit came to, or None.
     """
 
     number: int
@@ -58,9 +56,13 @@ class FittedFrame:
     status: str
     error: str = ""
     parameters: Parameters | None = None
-    energies: dict[str, float] = field(default_factory=dict)
-    part_iou: dict[str, float | None] = field(default_factory=dict)
-    landmark_error: float = float("nan")
+    summary: Summary | None = None
+
+    @property
+    def landmark_error(self) -> float:
+        """As in FitResult; NaN where nothing was fitted."""
+        known = None if self.summary is None else self.summary.landmark_error
+        return float("nan") if known is None else known
 
 
 @dataclass(frozen=True)
@@ -87,18 +89,14 @@ class SequenceFitter:
     """What stays the same from frame to frame.
 
     Attributes:
+        instruments: what frames are looked at and fitted with.
         faces: of the first frame with a face: "largest" or N, the N-th largest; after that the nearest one is followed.
         focal: pixels; fov: degrees; without them the first frame's camera holds for all.
         warm: what is known of the person before: with a fixed identity nothing is shared anew.
         share_after: frames after which identity and albedo are common.
     """
 
-    config: FitConfig
-    model: FaceModel
-    detector: LandmarkDetector
-    segmenter: PartSegmenter
-    renderer: Renderer
-    device: str = "cpu"
+    instruments: Instruments
     faces: FirstFaces = "largest"
     focal: float | None = None
     fov: float | None = None
@@ -136,9 +134,7 @@ class SequenceFitter:
     def _next(self, frame: Frame, state: _State) -> FittedFrame:
         try:
             photo, observation = self._observe(frame, state)
-            (result,) = fit_batch(
-                observation.to(self.device), self.model, self.config, self.renderer, photo=photo, warm=state.warm
-            )
+            (result,) = fit_observed(observation, self.instruments, photo=photo, warm=state.warm)
         except FaceFitError as error:
             logger.info("frame %d (%s): %s", frame.number, frame.name, error)
             return FittedFrame(frame.number, frame.seconds, frame.name, "failed", str(error))
@@ -155,11 +151,13 @@ class SequenceFitter:
         if state.size not in (None, size):
             wide, high = state.size
             raise NoFaceError(f"is {size[0]} x {size[1]} pixels; the sequence began with {wide} x {high}")
-        found = self.detector.detect(photo.pixels)
+        instruments = self.instruments
+        found = instruments.detector.detect(photo.pixels)
         face = select_faces(found, self.faces)[0] if state.place is None else _nearest(found, state.place)
         observation = observe(
-            photo, face, self.segmenter, self.config.window, state.focal, self.fov if state.focal is None else None
-        )
+            photo, face, instruments.segmenter, instruments.config.window, state.focal,
+            self.fov if state.focal is None else None,
+        )  # fmt: skip
         state.place, state.size = face.landmarks.mean(0), size
         # one camera for all: it must not breathe with the size of the face
         state.focal = float(observation.camera.focal[0, 0])
@@ -178,9 +176,7 @@ class SequenceFitter:
             start = replace(result.parameters, **common)
             warm = WarmStart(start, fixed=SHARED, landmarks=True)
             try:
-                (result,) = fit_batch(
-                    observation.to(self.device), self.model, self.config, self.renderer, photo=frame.photo, warm=warm
-                )
+                (result,) = fit_observed(observation, self.instruments, photo=frame.photo, warm=warm)
             except FaceFitError as error:
                 logger.info("frame %d (%s), with the common identity: %s", frame.number, frame.name, error)
                 continue
@@ -223,7 +219,4 @@ def _turned(result: FitResult) -> float:
 
 
 def _fitted(frame: Frame, result: FitResult) -> FittedFrame:
-    return FittedFrame(
-        frame.number, frame.seconds, frame.name, result.status, "", result.parameters, dict(result.energies),
-        dict(result.part_iou), result.landmark_error,
-    )  # fmt: skip
+    return FittedFrame(frame.number, frame.seconds, frame.name, result.status, "", result.parameters, summary(result))

@@ -21,6 +21,7 @@ from facefit.errors import NoFaceError
 from facefit.fit.config import FitConfig, Stage
 from facefit.fit.fit import fit_photo
 from facefit.job.options import JobOptions
+from facefit.metrics.part_iou import mean_iou
 from facefit.photo.photo import read_photo
 
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
@@ -64,8 +65,8 @@ def same(one, other):
 
 @pytest.fixture(scope="module")
 def faces(job):
-    people = [person(job.model, seed=seed, yaw=10.0 * seed) for seed in (0, 1)]
-    return [photograph(job.model, each, 96).observation for each in people], people
+    people = [person(job.instruments.model, seed=seed, yaw=10.0 * seed) for seed in (0, 1)]
+    return [photograph(job.instruments.model, each, 96).observation for each in people], people
 
 
 @needs_model
@@ -77,9 +78,9 @@ class TestObservations:
         soft = replace(alone[0], valid=alone[0].valid * 0.5)
         same(unpack(pack(soft)), soft)
         same(stack(alone)[1], alone[1])
-        same(stack(alone), photograph(job.model, together(*people), 96).observation)
+        same(stack(alone), photograph(job.instruments.model, together(*people), 96).observation)
         with pytest.raises(ValueError, match="64, 96"):
-            stack([alone[0], photograph(job.model, people[0], 64).observation])
+            stack([alone[0], photograph(job.instruments.model, people[0], 64).observation])
 
     def test_a_face_that_explodes_does_not_harm_its_neighbours(self, stages, faces):
         good, bad = faces[0][0], faces[0][1]
@@ -99,7 +100,7 @@ class TestObservations:
                 raise torch.OutOfMemoryError("CUDA out of memory")
             raise MemoryError
 
-        monkeypatch.setattr("facefit.batch.steps.fit_batch", fit_batch)
+        monkeypatch.setattr("facefit.batch.steps.fit_observed", fit_batch)
         assert stages.fit([faces[0][0]] * 3) == [Failure(5, "not enough memory")] * 3
         assert sizes == [3, 1, 2, 1, 1]
 
@@ -110,9 +111,9 @@ class TestPhoto:
         prepared = stages.prepare(task_of(portrait, stages))
         assert isinstance(prepared, Prepared) and len(prepared.faces) == 1
         fit = pickle.loads(pickle.dumps(stages.fit(prepared.faces)[0]))
-        rebuilt = fit_result(fit, prepared.faces[0], prepared.photo, job)
+        rebuilt = fit_result(fit, prepared.faces[0], prepared.photo, job.instruments.model)
         config = replace(FitConfig(energies=OPTIONS.energies), stage=replace(Stage(), iterations=2))
-        loaded = {"model": job.model, "detector": job.detector, "segmenter": job.segmenter}
+        loaded = {name: getattr(job.instruments, name) for name in ("model", "detector", "segmenter")}
         expected = fit_photo(read_photo(portrait), config, **loaded)[0]
         assert np.array_equal(rebuilt.verts, expected.verts)
         assert rebuilt.energies == expected.energies and rebuilt.part_iou == expected.part_iou
@@ -129,6 +130,7 @@ class TestPhoto:
         face = record.faces[0]
         assert face["energies"].keys() >= {"landmark", "photometric"} and 0 < face["part_iou"] <= 1
         document = json.loads((stages.store.root / "one_1.json").read_text())
+        assert face["part_iou"] == pytest.approx(mean_iou(document["part_iou"]))  # of the 8 parts, as `eval compare`
         assert document["seconds"].keys() >= {"detection", "segmentation", "landmark stage", "full stage"}
         with Image.open(stages.store.root / face["thumbnail"]) as picture:
             assert picture.size == (576, 192)
@@ -186,7 +188,7 @@ def test_a_worker_has_the_threads_it_is_given(tmp_path, monkeypatch):
     before = torch.get_num_threads()
     try:
         stages = load_stages(BatchOptions(OPTIONS, str(tmp_path), threads=1))
-        assert torch.get_num_threads() == 1 and stages.job.device == "cpu"
+        assert torch.get_num_threads() == 1 and stages.job.instruments.device.type == "cpu"
     finally:
         torch.set_num_threads(before)
 

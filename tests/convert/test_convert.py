@@ -37,7 +37,7 @@ def fine():
 
 @pytest.fixture(scope="module")
 def source(fine):
-    result = synthetic_result(fine, yaw=0.3)
+    result = synthetic_result(fine, yaw=0.3).scene
     return dataclasses.replace(result, parameters=dataclasses.replace(result.parameters, gaze=GAZE))
 
 
@@ -138,7 +138,7 @@ def source_like(found):
 def test_eyeballs_end_on_the_sources(source, stiff):
     found = convert(source, stiff)
     for eye in (1, 2):
-        theirs = source.verts[source.model.eyeball.numpy() == eye]
+        theirs = source.verts_in("model")[source.model.eyeball.numpy() == eye]
         mine = found.verts_in("model")[stiff.eyeball.numpy() == eye]
         assert np.linalg.norm(mine.mean(0) - theirs.mean(0)) < 0.5
 
@@ -148,7 +148,7 @@ def test_there_and_back_is_the_same_face(source, stiff, fine):
     back = convert(dataclasses.replace(there.result, model=there.result.model), fine)
     # `back` lies in the middle model's space, `there.motion` leads home
     home = there.motion(back.verts_in("model"))
-    distance = skin_distance(home, fine, source.verts, fine)
+    distance = skin_distance(home, fine, source.verts_in("model"), fine)
     assert np.median(distance) < 0.15 and np.percentile(distance, 90) < 1.0
 
 
@@ -205,7 +205,7 @@ def test_errors_by_hand(fine):
     arrays = toy_face(21)
     arrays["verts"] = (arrays["verts"] * (1, 1, 0)).astype(np.float32)
     model = from_arrays(arrays)
-    result = synthetic_result(model)
+    result = synthetic_result(model).scene
     result = dataclasses.replace(result, parameters=Parameters.zeros(model.sizes))
     shown = Shown(result)
     verts = model.verts.double().numpy() - (0, 0, 1.5)
@@ -266,19 +266,19 @@ def test_a_texture_is_repainted(source, coarse):
     u, v = np.meshgrid(at, at[::-1])
     picture = (paint(u, v) * 255).astype(np.uint8)
     found = convert(source, coarse)
-    out = transfer(picture, source.model, source.verts, regions(source.model), coarse, found.verts_in("model"),
-                   regions(coarse), size)  # fmt: skip
+    known = source.model, source.verts_in("model"), regions(source.model)
+    wanted = coarse, found.verts_in("model"), regions(coarse)
+    out = transfer(picture, *known, *wanted, size)
     assert out.shape == (size, size, 3) and out.dtype == np.uint8
     core = np.s_[16:112, 16:112]
     assert np.abs(out.astype(int) - picture)[core].mean() < 4
     colours = np.tile(np.array([[200, 60, 20]], np.uint8), (len(source.model.verts), 1))
-    flat = transfer(colours, source.model, source.verts, regions(source.model), coarse, found.verts_in("model"),
-                    regions(coarse), 64)  # fmt: skip
+    flat = transfer(colours, *known, *wanted, 64)
     assert np.abs(flat[8:-8, 8:-8].astype(int) - (200, 60, 20)).max() <= 1
 
 
 def test_what_the_source_does_not_have_is_the_models_own_skin(source, coarse):
-    far = source.verts + (0, 0, 500.0)
+    far = source.verts_in("model") + (0, 0, 500.0)
     white = np.full((32, 32, 3), 255, np.uint8)
     out = transfer(white, source.model, far, regions(source.model), coarse, source_verts(coarse), regions(coarse), 64)
     centre = out[44, 8].astype(int)  # plain skin

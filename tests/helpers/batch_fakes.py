@@ -19,6 +19,7 @@ class FakeLoader:
 
     output: str
     wrong: str = ""
+    on_gpu: bool = False
 
     def __call__(self):
         if self.wrong == "value":

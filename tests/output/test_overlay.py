@@ -22,7 +22,7 @@ def result(toy_model):
 
 
 def test_labels_are_a_grey_png_of_the_photo_size(result):
-    with Image.open(io.BytesIO(labels_png(result))) as image:
+    with Image.open(io.BytesIO(labels_png(result.scene, result.photo_size))) as image:
         assert image.mode == "L" and image.size == (500, 360)
         labels = np.array(image)
     assert set(np.unique(labels)) == {0, 1, 2, 3, 4, 5, 6, 7, 8}
@@ -80,11 +80,11 @@ def test_a_face_at_the_border_of_the_photo(result):
 
 
 def test_overlay_panels(result):
-    with Image.open(io.BytesIO(overlay_png(result, panel=128))) as image:
+    with Image.open(io.BytesIO(overlay_png(result.scene, result.photo, panel=128))) as image:
         assert image.mode == "RGB" and image.size == (128 * len(PANELS), 128)
         picture = np.array(image).astype(int)
     photo, mesh, geometry, render, parts = (picture[:, 128 * k : 128 * (k + 1)] for k in range(5))
-    window = overlay_window(result, 128)
+    window = overlay_window(result.scene, 128)
     verts = torch.from_numpy(result.verts_in("camera"))[None]
     camera = Camera(result.camera.focal.double(), result.camera.centre.double())
     pixels = window.to_window(project(verts, camera))[0].numpy()
@@ -100,4 +100,4 @@ def test_overlay_panels(result):
     assert geometry[inside].std() > 15  # with shading
     skin = np.median(render[inside], 0)
     np.testing.assert_allclose(skin, np.array((0.75, 0.55, 0.45)) * 255, atol=12)  # the albedo under white light
-    assert np.array_equal(overlay(result, 64), overlay(result, 64))
+    assert np.array_equal(overlay(result.scene, result.photo, 64), overlay(result.scene, result.photo, 64))

@@ -8,9 +8,13 @@ import torch
 from helpers.synthetic_result import paint, synthetic_result
 
 from facefit.anatomy.parts import MASKS
-from facefit.output.texture import mirrored_corners, texels, unwrap
+from facefit.output.texture import mirrored_corners, seen_pixels, texels, unwrap
 
 SIZE = 256
+
+
+def unwrapped(result, size):
+    return unwrap(result.scene, seen_pixels(result), size)
 
 
 def painted(texture=paint, size: int = SIZE) -> np.ndarray:
@@ -33,7 +37,7 @@ def test_texels_are_where_the_layout_says(toy_model):
 
 
 def test_the_painted_texture_comes_back(frontal):
-    texture, seen = unwrap(frontal, SIZE)
+    texture, seen = unwrapped(frontal, SIZE)
     assert texture.shape == (SIZE, SIZE, 3) and texture.dtype == np.uint8 and seen.shape == (SIZE, SIZE)
     assert 0 <= seen.min() and seen.max() <= 1 and (seen > 0.9).mean() > 0.6
     error = np.abs(texture - painted())[seen > 0.95]
@@ -46,7 +50,7 @@ def test_resolution_is_that_of_the_photo_and_not_of_the_window(toy_model):
 
     # 24 stripes over 100 photo pixels; in the 48 pixel window they would be grey
     result = synthetic_result(toy_model, width=1200, height=1200, side=48, texture=stripes)
-    texture, seen = unwrap(result, 512)
+    texture, seen = unwrapped(result, 512)
     error = np.abs(texture - painted(stripes, 512))[seen > 0.6]
     assert error.mean() < 4.0
 
@@ -57,7 +61,7 @@ def test_shrinking_averages_instead_of_picking(toy_model):
         return np.stack([grain, 0.2 + 0 * u, grain], -1)
 
     result = synthetic_result(toy_model, width=1600, height=1600, side=64, texture=noise)
-    texture, seen = unwrap(result, 64)  # some 10 x 10 photo pixels under each texel
+    texture, seen = unwrapped(result, 64)  # some 10 x 10 photo pixels under each texel
     red = texture[..., 0][seen > 0.9]
     assert red.mean() == pytest.approx(127.5, abs=6) and red.std() < 20  # one pixel alone has 74
 
@@ -67,7 +71,7 @@ def test_the_background_never_leaks(toy_model, yaw):
     result = synthetic_result(toy_model, yaw=yaw, width=840, height=720, side=160)
     # a segmentation that calls everything the person, so that only the geometry can keep the green wall out
     result.observation.valid[:] = 1
-    texture, seen = unwrap(result, SIZE)
+    texture, seen = unwrapped(result, SIZE)
     assert texture[..., 1][seen > 0].max() < 90  # painted 38, the model's albedo below 140; the wall has 255
     green = texture[..., 1].astype(int) - texture[..., 0]
     assert green.max() < 20
@@ -82,7 +86,7 @@ def test_what_is_not_valid_is_not_baked_in(frontal):
     valid = frontal.observation.valid.clone()
     valid[:, 58:82, 58:82] = 0
     result = replace(frontal, photo=photo, observation=replace(frontal.observation, valid=valid))
-    texture, seen = unwrap(result, SIZE)
+    texture, seen = unwrapped(result, SIZE)
     assert texture[..., 1].max() < 130
     hidden = (seen == 0) & (np.abs(np.indices(seen.shape) - SIZE / 2).max(0) < SIZE * 0.35)
     assert hidden.sum() > 100  # a hole in the middle
@@ -98,7 +102,7 @@ def test_unseen_texels_are_mirrored(toy_model):
         return np.stack([wave, 0.2 + 0 * u, wave], -1)
 
     result = synthetic_result(toy_model, yaw=0.7, width=840, height=720, side=160, texture=spots)
-    texture, seen = unwrap(result, SIZE)
+    texture, seen = unwrapped(result, SIZE)
     wanted = painted(spots)
     other = seen[:, ::-1]
     only_mirrored = (seen == 0) & (other > 0.9)
@@ -111,7 +115,7 @@ def test_unseen_texels_are_mirrored(toy_model):
 
 def test_no_seam_between_photo_and_fill(toy_model):
     result = synthetic_result(toy_model, yaw=0.7, width=840, height=720, side=160)
-    texture, seen = unwrap(result, SIZE)
+    texture, seen = unwrapped(result, SIZE)
     step = np.abs(np.diff(texture.astype(int), axis=1)).max(-1)
     border = (seen > 0) & (seen < 1)
     assert np.percentile(step[border[:, 1:]], 99) < 14  # the paint itself changes by up to 3 a texel
@@ -125,16 +129,16 @@ def test_mirror_of_the_mirror_is_the_texel_itself(toy_model):
 
 
 def test_the_same_bytes_twice_and_errors(frontal):
-    first, second = unwrap(frontal, 128), unwrap(frontal, 128)
+    first, second = unwrapped(frontal, 128), unwrapped(frontal, 128)
     assert (first[0] == second[0]).all() and (first[1] == second[1]).all()
     with pytest.raises(ValueError, match="16 to 8192"):
-        unwrap(frontal, 8)
+        unwrapped(frontal, 8)
 
 
 def test_a_face_outside_the_photo_is_filled_from_the_model(frontal):
     value = frontal.parameters
     away = replace(value, translation=value.translation + torch.tensor([[5000.0, 0, 0]]))
-    texture, seen = unwrap(replace(frontal, parameters=away), 64)
+    texture, seen = unwrapped(replace(frontal, parameters=away), 64)
     assert (seen == 0).all()
     albedo = frontal.model.albedo(value.albedo)[0].numpy() * 255  # under the light of shading 1
     assert np.abs(texture.mean((0, 1)) - albedo.mean(0)).max() < 15
@@ -149,7 +153,7 @@ def test_hair_over_an_open_mouth_is_not_baked_in(toy_model):
     result.observation.valid[:] = 0  # the masks know nothing of the inside of a mouth
     face, _ = texels(toy_model, 128)
     mouth = (labels[toy_model.faces] == LABEL["mouth_inside"]).all(1).numpy()[face]
-    seen = unwrap(result, 128)[1]
+    seen = unwrapped(result, 128)[1]
     assert (seen[mouth] > 0.6).mean() > 0.3 and (seen[~mouth] > 0.6).mean() < 0.02
     result.observation.part_masks[:, MASKS.index("hair")] = 1
-    assert (unwrap(result, 128)[1] == 0).all()
+    assert (unwrapped(result, 128)[1] == 0).all()

@@ -19,7 +19,8 @@ from facefit.fit.result import FitResult
 from facefit.geometry.camera import project
 from facefit.output.document import load_parameters, reproject
 from facefit.output.morph_targets import look_gaze, morph_targets
-from facefit.output.write import output_paths, write_result
+from facefit.output.paths import output_paths
+from facefit.output.write import write_result
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +250,7 @@ def test_eye_look_targets_turn_the_eyeballs(toy_model):
     result = synthetic_result(model)
     gazed = replace(result.parameters, gaze=torch.tensor([[[0.0, 0.0], [0.1, 0.2]]]))
     result = replace(result, parameters=gazed)
-    base, targets, weights = morph_targets(result)
+    base, targets, weights = morph_targets(result.scene)
     moved = np.abs(targets).max(2) > 1e-3
     assert moved[0, 100:140].any() and not moved[1:, 100:140].any()
     np.testing.assert_allclose(base + np.tensordot(weights, targets, 1), result.verts, atol=1e-9)

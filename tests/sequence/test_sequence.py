@@ -11,6 +11,7 @@ from helpers.rendered_face import person, photograph, together
 
 from facefit.errors import InputError, NoFaceError, OutputError
 from facefit.fit.config import FitConfig, override
+from facefit.fit.instruments import Instruments
 from facefit.fit.warm_start import WarmStart
 from facefit.geometry.camera import to_camera_space
 from facefit.observe.faces import DetectedFace
@@ -66,10 +67,11 @@ def truth(model):
 def fitter(model, truth):
     observation = photograph(model, truth, SIDE).observation
     pictures = (observation.image.numpy() * 255).astype(np.uint8)
-    fitter = SequenceFitter(
-        override(FitConfig(), iterations=4), model, Detector(pictures, observation.landmarks.numpy()),
-        load_segmenter("polygons"), load_renderer("cpu"), focal=1015.0 / 224 * SIDE, share_after=2,
+    instruments = Instruments(
+        model=model, detector=Detector(pictures, observation.landmarks.numpy()), segmenter=load_segmenter("polygons"),
+        renderer=load_renderer("cpu"), config=override(FitConfig(), iterations=4),
     )  # fmt: skip
+    fitter = SequenceFitter(instruments, focal=1015.0 / 224 * SIDE, share_after=2)
     frames = [Frame(k, k / 10, f"{k}.png", Photo.from_array(p, "clip.mp4")) for k, p in enumerate(pictures)]
     frames.insert(2, Frame(99, 0.15, "dark.png", Photo.from_array(np.zeros((SIDE, SIDE, 3), np.uint8))))
     frames.insert(3, Frame(98, 0.16, "broken.png", None, "broken.png: damaged"))

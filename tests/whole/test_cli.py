@@ -61,33 +61,34 @@ def fake(monkeypatch):
         energies: dict
         landmark_error: float = 0.0123
         status: str = "converged"
+        scene: object = None
+        photo: object = None
+        photo_size: tuple = (64, 64)
 
-    def fit_photo(photo, config, *, progress=None, **options):
-        state.calls.append({"photo": photo, "config": config, **options})
+    def fit_faces(photo, instruments, *, progress=None, **options):
+        state.calls.append({"photo": photo, **vars(instruments), **options})
         if progress is not None:
             for iteration in (1, 2):
                 progress("landmarks", iteration, 2, {"landmark": 1.0 / iteration})
             progress("full", 1, 1, {"landmark": 0.25, "prdl": 3.0})
         if state.error is not None:
             raise state.error
-        model = types.SimpleNamespace(verts=np.zeros((123, 3)))
-        return [Result(model, {"nose": 0.8, "skin": None}, {"prdl": 1.0}) for _ in range(state.faces)]
+        named = dict.fromkeys(("name", "version", "license", "checksum", "sizes"))
+        model = types.SimpleNamespace(verts=np.zeros((123, 3)), **named)
+        return [Result(model, {"nose": 0.8, "skin": None, "mouth": 0.1}, {"prdl": 1.0}) for _ in range(state.faces)]
 
     def result_files(result, output, *, space, texture_size):
         return {output: f"{space} {texture_size}".encode(), output.with_suffix(".json"): b"{}"}
 
     import facefit.job.job
-    import facefit.model.model_file
-    import facefit.observe.detector
-    import facefit.render
 
-    monkeypatch.setattr(facefit.job.job, "fit_photo", fit_photo)
+    monkeypatch.setattr(facefit.job.job, "fit_faces", fit_faces)
     monkeypatch.setattr(facefit.job.job, "result_files", result_files)
-    monkeypatch.setattr(facefit.job.job, "overlay_png", lambda result: b"picture")
-    monkeypatch.setattr(facefit.job.job, "labels_png", lambda result: b"picture")
-    monkeypatch.setattr(facefit.model.model_file, "load_model", lambda path, device: f"model {path}")
-    monkeypatch.setattr(facefit.observe.detector, "load_detector", lambda: "detector")
-    monkeypatch.setattr(facefit.render, "load_renderer", lambda name, device: f"{name} {device}")
+    monkeypatch.setattr(facefit.job.job, "overlay_png", lambda *of: b"picture")
+    monkeypatch.setattr(facefit.job.job, "labels_png", lambda *of: b"picture")
+    monkeypatch.setattr(facefit.job.job, "load_model", lambda path, device: f"model {path}")
+    monkeypatch.setattr(facefit.job.job, "load_detector", lambda: "detector")
+    monkeypatch.setattr(facefit.job.job, "load_renderer", lambda name, device: f"{name} {device}")
     return state
 
 

@@ -27,7 +27,7 @@ from benchmarks.dataset import Scan, read_scan
 from facefit.anatomy.landmarks import LANDMARKS7
 from facefit.convert.surface_fit import Samples, SurfaceFit, fit_surface, near_face
 from facefit.geometry.triangles import sample_surface
-from facefit.metrics.scan_distance import scan_distances, scan_error
+from facefit.metrics.scan_distance import MarkedMesh, scan_distances, scan_error
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
 
@@ -98,8 +98,9 @@ def picture(model: FaceModel, fits: dict[str, SurfaceFit], scans: dict[str, Scan
     tiles = []
     for name, scan in scans.items():
         fit = fits[name]
-        mesh = (fit.verts, near_face(model), fit.landmarks7)
-        distance, points, motion = scan_distances(*mesh, scan.verts, scan.faces, scan.landmarks7, scan.region)
+        mesh = MarkedMesh(fit.verts, near_face(model), fit.landmarks7)
+        truth = MarkedMesh(scan.verts, scan.faces, scan.landmarks7)
+        distance, points, motion = scan_distances(mesh, truth, scan.region)
         from scipy.spatial import cKDTree
 
         share = np.clip(distance / SHOWN, 0, 1)[cKDTree(points).query(scan.verts)[1]][:, None]

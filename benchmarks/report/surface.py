@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.dataset import Scan
 from facefit.fit.result import FitResult
-from facefit.metrics.scan_distance import scan_distances
+from facefit.metrics.scan_distance import MarkedMesh, scan_distances
 
 ZONES = ("forehead", "eyes", "nose", "cheeks", "mouth", "chin", "jaw")
 
@@ -41,10 +41,9 @@ def zones(points: np.ndarray, landmarks7: np.ndarray) -> np.ndarray:
 
 def worst_zone(result: FitResult, scan: Scan) -> str:
     """The zone with the largest mean distance of the scan to the fitted mesh, after a similarity alignment."""
-    distances, points, _ = scan_distances(
-        result.verts, result.model.faces.cpu().numpy(), result.landmarks7, scan.verts, scan.faces, scan.landmarks7,
-        scan.region, samples=6000,
-    )  # fmt: skip
+    mesh = MarkedMesh(result.verts, result.model.faces.cpu().numpy(), result.landmarks7)
+    truth = MarkedMesh(scan.verts, scan.faces, scan.landmarks7)
+    distances, points, _ = scan_distances(mesh, truth, scan.region, samples=6000)
     zone = zones(points, scan.landmarks7)
     means = [distances[zone == number].mean() if (zone == number).sum() > 50 else 0.0 for number in range(len(ZONES))]
     return ZONES[int(np.argmax(means))]

@@ -17,7 +17,7 @@ from ..geometry.camera import Camera
 from ..geometry.closest_point import ClosestPoint
 from ..geometry.similarity import Similarity
 from ..geometry.triangles import triangle_normals, vertex_normals
-from ..metrics.scan_distance import scan_distances, scan_figures
+from ..metrics.scan_distance import MarkedMesh, scan_distances, scan_figures
 from ..model.face_model import FaceModel
 
 
@@ -79,10 +79,8 @@ def compare_to_scan(
     """
     if metric not in ("point", "plane"):
         raise ValueError(f"metric is {metric!r}; accepted: point, plane")
-    distances, points, motion = scan_distances(
-        mesh.verts, mesh.faces, landmarks7, scan.verts, scan.faces, scan_landmarks7, region, align=align,
-        samples=samples, seed=seed,
-    )  # fmt: skip
+    marked = MarkedMesh(mesh.verts, mesh.faces, landmarks7), MarkedMesh(scan.verts, scan.faces, scan_landmarks7)
+    distances, points, motion = scan_distances(*marked, region, align=align, samples=samples, seed=seed)
     surface = ClosestPoint(mesh.verts, mesh.faces)
     if metric == "plane":
         distances = _plane_distance(surface, motion, points)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..geometry.closest_point import ClosestPoint
@@ -11,6 +13,17 @@ from ..geometry.triangles import sample_surface
 _GEMAN_MCCLURE = 8.0  # mm
 
 _ICP_POINTS = 5000  # another draw of them moves the median by up to 2 %, hence the fixed seed
+
+
+class MarkedMesh(NamedTuple):
+    """A surface and the seven points by which it is laid on another (anatomy.landmarks.LANDMARKS7).
+
+    verts: (V, 3) mm; faces: (F, 3); landmarks7: (7, 3) mm.
+    """
+
+    verts: np.ndarray
+    faces: np.ndarray
+    landmarks7: np.ndarray
 
 
 def align_to_scan(
@@ -74,10 +87,8 @@ def scan_error(
     Raises:
         ValueError: another `align`, an empty region, arrays that do not fit.
     """
-    distances, _, motion = scan_distances(
-        verts, faces, landmarks7, scan_verts, scan_faces, scan_landmarks7, region,
-        align=align, samples=samples, seed=seed,
-    )  # fmt: skip
+    mesh, scan = MarkedMesh(verts, faces, landmarks7), MarkedMesh(scan_verts, scan_faces, scan_landmarks7)
+    distances, _, motion = scan_distances(mesh, scan, region, align=align, samples=samples, seed=seed)
     return scan_figures(distances, motion, landmarks7, scan_landmarks7)
 
 
@@ -111,23 +122,14 @@ def scan_figures(
 
 
 def scan_distances(
-    verts: np.ndarray,
-    faces: np.ndarray,
-    landmarks7: np.ndarray,
-    scan_verts: np.ndarray,
-    scan_faces: np.ndarray,
-    scan_landmarks7: np.ndarray,
-    region: np.ndarray | None = None,
-    *,
-    align: str = "similarity",
-    samples: int = 20_000,
-    seed: int = 0,
-) -> tuple[np.ndarray, np.ndarray, Similarity]:
+    mesh: MarkedMesh, scan: MarkedMesh, region: np.ndarray | None = None, *, align: str = "similarity",
+    samples: int = 20_000, seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray, Similarity]:  # fmt: skip
     """What `scan_error` summarises: distances (N,) mm, their points (N, 3) on the scan, and the motion mesh -> scan."""
     if align not in ("rigid", "similarity", "none"):
         raise ValueError(f"align is {align!r}; accepted: rigid, similarity, none")
-    scan_verts, scan_faces = np.asarray(scan_verts, np.float64), np.asarray(scan_faces, np.int64)
-    landmarks7, scan_landmarks7 = np.asarray(landmarks7, np.float64), np.asarray(scan_landmarks7, np.float64)
+    scan_verts, scan_faces = np.asarray(scan.verts, np.float64), np.asarray(scan.faces, np.int64)
+    landmarks7, scan_landmarks7 = (np.asarray(one.landmarks7, np.float64) for one in (mesh, scan))
     for name, value in (("landmarks7", landmarks7), ("scan_landmarks7", scan_landmarks7)):
         if value.shape != (7, 3) or not np.isfinite(value).all():
             raise ValueError(f"{name} has shape {value.shape}; expected finite (7, 3)")
@@ -138,7 +140,7 @@ def scan_distances(
         scan_faces = scan_faces[region[scan_faces].all(1)]
     if len(scan_faces) == 0:
         raise ValueError("the scan's region holds no triangle")
-    surface = ClosestPoint(verts, faces)
+    surface = ClosestPoint(mesh.verts, mesh.faces)
     points = sample_surface(scan_verts, scan_faces, samples, seed)
     motion = Similarity(1.0, np.eye(3), np.zeros(3))
     if align != "none":

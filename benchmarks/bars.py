@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -45,5 +46,11 @@ LEFT = (0, 3, 4)  # columns of words
 
 
 def markdown(bars: list[Bar]) -> str:
-    lines = [f"| {' | '.join(HEAD)} |", "|---|--:|--:|---|---|"]
-    return "\n".join([*lines, *(f"| {' | '.join(bar.cells())} |" for bar in bars)])
+    """The bars as a table."""
+    return markdown_table(HEAD, [bar.cells() for bar in bars], LEFT)
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Container[int] = (0,)) -> str:
+    """A table; the columns `left` are words."""
+    marks = ["---" if column in left else "--:" for column in range(len(head))]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, marks, *rows])

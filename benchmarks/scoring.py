@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from benchmarks.dataset import Case, Scan, read_labels, read_scan
+from benchmarks.reference import CLASSES, script
 from facefit.anatomy.landmarks import LANDMARKS7
 from facefit.anatomy.parts import INNER, LABEL, MERGED, PARTS
 from facefit.fit.result import FitResult
@@ -78,8 +78,8 @@ def scan_figures(
             out["scan_mean"], out["scan_scale"] = figures["mean"], figures["scale"]
         if reference is not None:
             known = dict(verts=scan.verts, faces=scan.faces, landmarks7=scan.landmarks7, region_oval=scan.region)
-            script = _script(reference, "scan_error")
-            out[f"scan_{align}_reference"] = script.evaluate(verts, faces, landmarks7, known, align, "oval")["median"]
+            module = script(reference, "scan_error")
+            out[f"scan_{align}_reference"] = module.evaluate(verts, faces, landmarks7, known, align, "oval")["median"]
     return out
 
 
@@ -116,23 +116,7 @@ def label_figures(case: Case, seen: np.ndarray, reference: Path | None = None) -
 
 
 def _reference_iou(case: Case, seen: np.ndarray, reference: Path) -> float:
-    script = _script(reference, "part_iou")
-    raw = script.read(str(case.labels))
-    if case.set == "fasseg":
-        classes, mapping = {3: "nose", 4: "eyes", 5: "mouth"}, {2: 3, 3: 4, 4: 4, 7: 5, 8: 5, 9: 5, 5: 6, 6: 6}
-        moved = np.zeros_like(seen)
-        for number, target in mapping.items():  # at once: a chain of renames would merge parts
-            moved[seen == number] = target
-        seen = moved
-    else:
-        classes = {number: str(number) for number in range(2, 9)}
-    return script.iou(script.compare(seen, raw, classes, gt_only=True)[0], True)[1]
-
-
-def _script(folder: Path, name: str):
-    """A module of the reference metrics, which import each other by bare names."""
-    import importlib
-
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
-    return importlib.import_module(name)
+    module = script(reference, "part_iou")
+    classes, numbers = CLASSES[case.set]
+    raw = module.read(str(case.labels))
+    return module.iou(module.compare(numbers[seen], raw, classes, gt_only=True)[0], True)[1]

@@ -19,6 +19,7 @@ from benchmarks.ablation.fitting import Settings
 from benchmarks.ablation.lines import read_lines
 from benchmarks.ablation.losses import METHODS, NONE
 from benchmarks.ablation.starts import STARTS, Start
+from benchmarks.bars import markdown_table
 from facefit.anatomy.parts import INNER
 
 RESAMPLES = 2000
@@ -132,7 +133,7 @@ def loss_table(outcome: Outcome, methods: tuple[str, ...]) -> str:
                 cells.append(f"{factor * found.mean():.2f}{unit}" if len(found) else "")
         cells.append(f"{outcome.values(name, STARTS[0].name, 'seconds').mean():.2f}" if name != NONE else "")
         lines.append(cells)
-    return markdown(lines)
+    return markdown_table(lines[0], lines[1:])
 
 
 def set_table(outcome: Outcome, methods: tuple[str, ...]) -> str:
@@ -145,7 +146,7 @@ def set_table(outcome: Outcome, methods: tuple[str, ...]) -> str:
         ]
         title = METHODS[method].title if method in METHODS else "the start itself"
         lines.append([title, *(f"{found.mean():.3f}".lstrip("0") for found in values)])
-    return markdown(lines)
+    return markdown_table(lines[0], lines[1:])
 
 
 def part_table(outcome: Outcome, methods: tuple[str, ...], start: str = "near") -> str:
@@ -158,7 +159,7 @@ def part_table(outcome: Outcome, methods: tuple[str, ...], start: str = "near") 
             found = [row["parts"][part] for row in rows if row["parts"].get(part) is not None]
             cells.append(f"{np.mean(found):.3f}".lstrip("0") if found else "")
         lines.append([METHODS[method].title if method in METHODS else "the start itself", *cells])
-    return markdown(lines)
+    return markdown_table(lines[0], lines[1:])
 
 
 def settings_table(outcome: Outcome) -> str:
@@ -173,7 +174,7 @@ def settings_table(outcome: Outcome) -> str:
         reach = f"x {row['scale']:g}" if METHODS[name].scaled else ""
         cells = ["" if iou is None else f"{iou:.3f}".lstrip("0") for iou in ious]
         lines.append([METHODS[name].title, f"x {row['step']:g}", weight, reach, str(len(tried)), *cells])
-    return markdown(lines)
+    return markdown_table(lines[0], lines[1:])
 
 
 def variant_table(rows: Sequence[dict]) -> str:
@@ -190,7 +191,7 @@ def variant_table(rows: Sequence[dict]) -> str:
         if ious.keys() >= wanted:
             means = [np.mean([iou for (_, at), iou in ious.items() if at == start]) for start in starts]
             lines.append([VARIANTS[name][0], *(f"{value:.3f}".lstrip("0") for value in means)])
-    return markdown(lines)
+    return markdown_table(lines[0], lines[1:])
 
 
 def about(outcome: Outcome) -> str:
@@ -206,12 +207,6 @@ def about(outcome: Outcome) -> str:
         f"Seconds are of one core. Command: "
         f"`{record['command']}`."
     )
-
-
-def markdown(lines: list[list[str]]) -> str:
-    head, *rows = lines
-    rule = ["---", *["--:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, rule, *rows])
 
 
 def sections(outcome: Outcome) -> dict[str, str]:

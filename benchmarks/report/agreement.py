@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
 import io
 import json
 import os
@@ -24,16 +23,11 @@ import numpy as np
 
 from benchmarks.bars import Bar
 from benchmarks.dataset import DATA_VARIABLE, Case, cases, spread
-from facefit.anatomy.label_maps import FASSEG, fasseg_numbers
-from facefit.anatomy.parts import INNER, LABEL, LABELS
+from benchmarks.reference import CLASSES, script
 
 SCAN_BAR, PARTS_BAR = 0.01, 0.002
 ALIGNMENTS = ("similarity", "rigid")
-# Number in the set's labels -> part, and the set's number of each of facefit's labels.
-_CLASSES = {
-    "fasseg": ({FASSEG.index(name): name for name in ("nose", "eyes", "mouth")}, fasseg_numbers()),
-    "ict_synthetic": ({LABEL[name]: name for name in INNER}, np.arange(len(LABELS))),
-}
+
 
 
 @dataclass(frozen=True)
@@ -48,19 +42,6 @@ class Pair:
     @property
     def difference(self) -> float:
         return self.facefit - self.script
-
-
-def script(folder: Path, name: str):
-    """A module of the independent metrics, which import each other by bare names.
-
-    Raises:
-        FileNotFoundError: it is not there.
-    """
-    if not (folder / f"{name}.py").is_file():
-        raise FileNotFoundError(f"{folder / name}.py is absent")
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
-    return importlib.import_module(name)
 
 
 def facefit(*arguments: str) -> dict:
@@ -105,7 +86,7 @@ def _scan_figure(printed: dict, align: str, figure: str) -> float:
 
 def part_pairs(fit: Path, case: Case, metrics: Path) -> list[Pair]:
     """Every part of one fit; the script compares the label pictures that facefit wrote and the set holds."""
-    classes, numbers = _CLASSES[case.set]
+    classes, numbers = CLASSES[case.set]
     meaning = ",".join(f"{number}:{part}" for number, part in classes.items())
     printed = facefit("eval", "parts", str(fit), "--labels", str(case.labels.parent), "--label-map", meaning,
                       "--skip-absent")  # fmt: skip

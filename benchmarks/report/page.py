@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import bars as bar_tables
-from benchmarks.bars import Bar
+from benchmarks.bars import Bar, markdown_table
 from benchmarks.report import published
 from benchmarks.report.causes import cause, verdict_of
 from benchmarks.report.pictures import PUBLIC, best_median_worst, ranked, read_picture, stack, write_jpeg
@@ -18,7 +18,6 @@ from benchmarks.report.tables import (
     bars,
     default_table,
     eyes_table,
-    markdown,
     of_set,
     spoilt_table,
     variant_table,
@@ -151,7 +150,7 @@ def worst_table(runs: Runs) -> str:
         keys = ranked(rows, figure, not more)
         for key in keys[::-1][: min(WORST, max(1, len(keys) // 3))]:
             lines.append([key, f"{heading} {factor * rows[key][figure]:.{digits}f}", cause(key, rows[key])])
-    return markdown(["photo", "figure", "cause"], lines, 3)
+    return markdown_table(["photo", "figure", "cause"], lines, range(3))
 
 
 def cause_table(runs: Runs) -> str:
@@ -163,13 +162,13 @@ def cause_table(runs: Runs) -> str:
             counts.setdefault(row["set"], Counter())[verdict] += 1
     words = dict.fromkeys(word for counter in counts.values() for word, _ in counter.most_common())
     body = [[word, *(str(counts[name][word]) for name in counts)] for word in words]
-    return markdown(["cause", *counts], body, 1)
+    return markdown_table(["cause", *counts], body)
 
 
 def field_tables() -> str:
-    parts = markdown(
+    parts = markdown_table(
         ["method", "Part IoU %, MEAD", "REALY frontal mm", "REALY side mm"],
         [[name, f"{iou:.2f}", f"{front:.3f}", f"{side:.3f}"] for name, iou, front, side in published.PART_IOU],
     )
-    now = markdown(["method", "NoW, median mm"], [[name, f"{value:.2f}"] for name, value in published.NOW])
+    now = markdown_table(["method", "NoW, median mm"], [[name, f"{value:.2f}"] for name, value in published.NOW])
     return f"{published.WARNING}\n\n{parts}\n\n{now}"

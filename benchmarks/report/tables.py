@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from benchmarks.bars import Bar
+from benchmarks.bars import Bar, markdown_table
 from benchmarks.report.corruption import CORRUPTIONS
 from benchmarks.report.runs import VARIANT_NAMES, VARIANTS, Run
 from benchmarks.report.statistics import Mean, mean_of, person_of, ratio_of
@@ -28,12 +26,6 @@ MORE = {
     "wild": ("self_eyes", "self_brows", "self_lips", "self_nose"),
     "blinks": ("closed_area", "landmark_error", "self_iou"),
 }  # fmt: skip
-
-
-def markdown(head: list[str], rows: Iterable[list[str]], left: int = 1) -> str:
-    """A table; the first `left` columns are words."""
-    marks = ["---"] * left + ["--:"] * (len(head) - left)
-    return "\n".join(f"| {' | '.join(row)} |" for row in [head, marks, *rows])
 
 
 def of_set(rows: Rows, name: str, group: str | None = None) -> Rows:
@@ -76,7 +68,7 @@ def default_table(runs: Runs) -> str:
                     unit = " %" if factor == 100 else ""
                     heading = figure.removeprefix("iou_").replace("_", " ") + unit
                     rows.append([name, "", heading, mean.text(3), str(mean.count), str(mean.people)])
-    return markdown(["set", "group", "figure", "mean [95 %]", "photos", "people"], rows, 3)
+    return markdown_table(["set", "group", "figure", "mean [95 %]", "photos", "people"], rows, range(3))
 
 
 def variant_table(runs: Runs) -> str:
@@ -95,7 +87,7 @@ def variant_table(runs: Runs) -> str:
                 rows.append([name, heading, VARIANT_NAMES[variant], mean.text(digits), text, verdict(change, more),
                              str(mean.count)])  # fmt: skip
     head = ["set", "figure", "energies", "mean [95 %]", "against landmarks only", "", "photos"]
-    return markdown(head, rows, 3)
+    return markdown_table(head, rows, range(3))
 
 
 def verdict(change: Mean | None, more: bool) -> str:
@@ -120,7 +112,8 @@ def spoilt_table(runs: Runs) -> str:
             change = difference(clean, spoilt, "iou")
             rows.append([corruption.about, VARIANT_NAMES[variant], f"{before.value:.3f}", after.text(),
                          change.text(sign=True), str(after.count)])  # fmt: skip
-    return markdown(["what is wrong", "energies", "clean", "spoilt [95 %]", "change [95 %]", "photos"], rows, 2)
+    head = ["what is wrong", "energies", "clean", "spoilt [95 %]", "change [95 %]", "photos"]
+    return markdown_table(head, rows, range(2))
 
 
 def _labelled(rows: Rows) -> Rows:
@@ -157,7 +150,7 @@ def eyes_table(runs: Runs) -> str:
             rows.append([about, VARIANT_NAMES[variant], mean.text(), change.text(sign=True) if change else "",
                          f"{area:.2f}", str(mean.count)])  # fmt: skip
     head = ["photos", "energies", "IoU of the eyes that close [95 %]", "against landmarks only", "area", "photos"]
-    return markdown(head, rows, 2)
+    return markdown_table(head, rows, range(2))
 
 
 CLOSED = {

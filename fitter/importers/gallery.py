@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
+from ..anatomy.landmarks import LOWER_LIP_BOTTOM, UPPER_LIP_TOP
 from ..anatomy.parts import COLOURS
 from ..model.face_model import FaceModel
 from .photograph import Subject, photograph
@@ -92,7 +93,7 @@ def opened_mouth(model: FaceModel) -> np.ndarray:
     if model.skeleton is not None and "jaw" in model.skeleton.names:
         joints[0, model.skeleton.names.index("jaw"), 0] = OPEN / 2
     elif model.sizes["expression"]:
-        lips = model.landmarks(model.expression_basis)[:, [0, 17], 1]
+        lips = model.landmarks(model.expression_basis)[:, [UPPER_LIP_TOP, LOWER_LIP_BOTTOM], 1]
         gap = lips[:, 0] - lips[:, 1]
         if model.activation:
             expression[0, int(gap.argmax())] = OPEN

@@ -15,10 +15,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..anatomy.landmarks import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
+from ..anatomy.landmarks import (
+    CHIN,
+    FOREHEAD,
+    IRISES,
+    LEFT_EYE,
+    LEFT_OUTER_CORNER,
+    LIPS_OUTER,
+    RIGHT_EYE,
+    RIGHT_OUTER_CORNER,
+)
 from .face_networks import FaceNetworks, load_face_networks
 from .faces import DetectedFace
-from .regions import LEFT_CORNER, RIGHT_CORNER, distinct, region_of_landmarks
+from .regions import distinct, region_of_landmarks
 from .views import Pyramid, View, attempts, bounds, flip, overlap, square
 
 logger = logging.getLogger(__name__)
@@ -35,8 +44,6 @@ AGREEMENT = 0.15
 PRESENCE = 0.5
 # The window around a face that only the box network for all faces sees: its side over the box's, and its pixels.
 SMALL_MARGIN, SMALL_SIDE = 2.2, 384
-FOREHEAD, CHIN = 10, 152
-MESH = 468  # the landmarks without the irises
 
 Views = Callable[[int, int], Iterator[list[View]]]
 
@@ -235,12 +242,12 @@ def upright(points: np.ndarray) -> tuple[View, float]:
     """The upright crop around a face, and the face's size in photo pixels."""
     low, high = points[:, :2].min(0), points[:, :2].max(0)
     size = float((high - low).max())
-    across = points[LEFT_CORNER, :2] - points[RIGHT_CORNER, :2]
+    across = points[LEFT_OUTER_CORNER, :2] - points[RIGHT_OUTER_CORNER, :2]
     if np.hypot(*across) < 0.2 * size:  # a profile: the eyes lie behind each other, forehead and chin tell the roll
         down = points[CHIN, :2] - points[FOREHEAD, :2]
         across = np.array([down[1], -down[0]])
     roll = np.degrees(np.arctan2(across[1], across[0]))
-    return square(points[:MESH, :2].mean(0), size * CROP_MARGIN, CROP_SIDE, -roll), size
+    return square(points[: IRISES.start, :2].mean(0), size * CROP_MARGIN, CROP_SIDE, -roll), size
 
 
 def agreed(face: Seen, looks: Sequence[np.ndarray]) -> np.ndarray:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..anatomy.landmarks import LEFT_OUTER_CORNER, RIGHT_OUTER_CORNER
 from .sampling import cropped
 
-RIGHT_CORNER, LEFT_CORNER = 33, 263  # landmarks of the outer corners of the eyes
 MARGIN = 1.5  # a region's side over the face's longer extent
 SAME = 0.5  # regions that overlap by more are one face
 
@@ -65,7 +65,7 @@ def region_of_box(box: np.ndarray, right_eye: np.ndarray, left_eye: np.ndarray) 
 def region_of_landmarks(points: np.ndarray) -> Region:
     """The square to look for the same face in again: around all 478 points (478, 2 or 3)."""
     box = np.concatenate([points[:, :2].min(0), points[:, :2].max(0)])
-    return region_of_box(box, points[RIGHT_CORNER], points[LEFT_CORNER])
+    return region_of_box(box, points[RIGHT_OUTER_CORNER], points[LEFT_OUTER_CORNER])
 
 
 def overlap(a: Region, b: Region) -> float:

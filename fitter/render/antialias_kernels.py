@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .raster_kernels import span
+from ..compute.chunks import span
 
 CHUNKS = 4
 WALK = 64  # faces between two neighbouring pixel centres; more means a mesh far finer than the picture

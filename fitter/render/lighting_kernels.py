@@ -13,6 +13,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from ..compute.chunks import span
 from ..compute.derived import derived
 from ..compute.threads import run_chunks
 from .harmonics import SH0, SH1, SH2, SH2_XX, SH2_ZZ
@@ -29,15 +30,8 @@ def _incidence(faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @njit(cache=True, nogil=True)
-def _span(count, chunk):
-    """Batch item, first and past-the-last element of one of B * CHUNKS chunks."""
-    c = chunk % CHUNKS
-    return chunk // CHUNKS, c * count // CHUNKS, (c + 1) * count // CHUNKS
-
-
-@njit(cache=True, nogil=True)
 def _face_areas(all_verts, faces, all_areas, chunk):
-    b, first, last = _span(faces.shape[0], chunk)
+    b, first, last = span(faces.shape[0], CHUNKS, chunk)
     verts, areas = all_verts[b], all_areas[b]
     for f in range(first, last):
         i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -50,7 +44,7 @@ def _face_areas(all_verts, faces, all_areas, chunk):
 
 @njit(cache=True, nogil=True)
 def _unit_sums(all_areas, start, items, all_normals, all_lengths, chunk):
-    b, first, last = _span(all_normals.shape[1], chunk)
+    b, first, last = span(all_normals.shape[1], CHUNKS, chunk)
     areas, normals, lengths = all_areas[b], all_normals[b], all_lengths[b]
     for v in range(first, last):
         x, y, z = 0.0, 0.0, 0.0
@@ -68,7 +62,7 @@ def _unit_sums(all_areas, start, items, all_normals, all_lengths, chunk):
 @njit(cache=True, nogil=True)
 def _to_sums(all_grad, all_normals, all_lengths, all_sums, chunk):
     """d unit normal -> d sum of areas: the part across the normal, over the length."""
-    b, first, last = _span(all_normals.shape[1], chunk)
+    b, first, last = span(all_normals.shape[1], CHUNKS, chunk)
     grad, normals, lengths, sums = all_grad[b], all_normals[b], all_lengths[b], all_sums[b]
     for v in range(first, last):
         along = grad[v, 0] * normals[v, 0] + grad[v, 1] * normals[v, 1] + grad[v, 2] * normals[v, 2]
@@ -80,7 +74,7 @@ def _to_sums(all_grad, all_normals, all_lengths, all_sums, chunk):
 @njit(cache=True, nogil=True)
 def _to_faces(faces, all_sums, all_pulls, chunk):
     """d sum of areas -> d area: a face is in the sums of its three vertices."""
-    b, first, last = _span(faces.shape[0], chunk)
+    b, first, last = span(faces.shape[0], CHUNKS, chunk)
     sums, pulls = all_sums[b], all_pulls[b]
     for f in range(first, last):
         i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -90,7 +84,7 @@ def _to_faces(faces, all_sums, all_pulls, chunk):
 
 @njit(cache=True, nogil=True)
 def _to_verts(all_verts, faces, start, items, all_pulls, all_out, chunk):
-    b, first, last = _span(all_verts.shape[1], chunk)
+    b, first, last = span(all_verts.shape[1], CHUNKS, chunk)
     verts, pulls, out = all_verts[b], all_pulls[b], all_out[b]
     for v in range(first, last):
         x, y, z = 0.0, 0.0, 0.0
@@ -112,7 +106,7 @@ def _to_verts(all_verts, faces, start, items, all_pulls, all_out, chunk):
 
 @njit(cache=True, nogil=True)
 def _shade_points(all_albedo, all_normals, all_sh, all_out, chunk):
-    b, first, last = _span(all_albedo.shape[1], chunk)
+    b, first, last = span(all_albedo.shape[1], CHUNKS, chunk)
     albedo, normals, sh, out = all_albedo[b], all_normals[b], all_sh[b], all_out[b]
     for n in range(first, last):
         x, y, z = normals[n, 0], normals[n, 1], normals[n, 2]
@@ -126,7 +120,7 @@ def _shade_points(all_albedo, all_normals, all_sh, all_out, chunk):
 
 @njit(cache=True, nogil=True)
 def _shade_points_backward(all_albedo, all_normals, all_sh, all_grad, all_to_albedo, all_to_normals, all_to_sh, chunk):
-    b, first, last = _span(all_albedo.shape[1], chunk)
+    b, first, last = span(all_albedo.shape[1], CHUNKS, chunk)
     albedo, normals, sh, grad = all_albedo[b], all_normals[b], all_sh[b], all_grad[b]
     to_albedo, to_normals, to_sh = all_to_albedo[b], all_to_normals[b], all_to_sh[b, chunk % CHUNKS]
     h = np.empty(9)

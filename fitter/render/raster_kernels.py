@@ -18,15 +18,10 @@ import math
 import numpy as np
 from numba import njit
 
+from ..compute.chunks import span
+
 BANDS = 8  # of rows; enough for an even load on a few cores
 CHUNKS = 4  # private gradient buffers; each costs a pass over the vertices
-
-
-@njit(cache=True, nogil=True)
-def span(count, chunks, chunk):
-    """Batch item, first and past-the-last element of one of batch * chunks chunks."""
-    c = chunk % chunks
-    return chunk // chunks, c * count // chunks, (c + 1) * count // chunks
 
 
 @njit(cache=True, nogil=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...anatomy.landmarks import CHIN, LEFT_BROW, LEFT_SIDE, LIPS_OUTER, NOSE_BASE, RIGHT_BROW, RIGHT_SIDE
+from ...geometry.polygon import inside
 from .. import skin
 from .geometry import Geometry
 from .makehuman import BaseMesh
@@ -34,10 +35,7 @@ def inside_loop(points: np.ndarray, loop: np.ndarray) -> np.ndarray:
     ab = b - a
     t = np.clip(((points[:, None] - a) * ab).sum(-1) / (ab**2).sum(-1), 0, 1)
     distance = np.linalg.norm(points[:, None] - (a + t[..., None] * ab), axis=-1).min(1)
-    crosses = (a[None, :, 1] > points[:, None, 1]) != (b[None, :, 1] > points[:, None, 1])
-    x = a[:, 0] + (points[:, None, 1] - a[:, 1]) / np.where(ab[:, 1] == 0, 1e-9, ab[:, 1]) * ab[:, 0]
-    inside = (crosses & (points[:, None, 0] < x)).sum(1) % 2 == 1
-    return np.where(inside, -distance, distance)
+    return np.where(inside(points, loop), -distance, distance)
 
 
 def paint_masks(base: BaseMesh, geometry: Geometry, verts: np.ndarray, points: np.ndarray) -> dict[str, np.ndarray]:

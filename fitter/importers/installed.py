@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError, OutputError
-from ..files.mesh_bytes import png_bytes
 from ..files.outputs import write_files
+from ..files.picture_bytes import png_bytes
 from ..model.catalogue import BUNDLED, check_name, installed, models_folder
 from ..model.face_model import FaceModel
 from ..model.model_file import from_arrays, save_arrays

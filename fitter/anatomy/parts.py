@@ -29,6 +29,8 @@ LABELS = (
 
 LABEL = {name: number for number, name in enumerate(LABELS)}
 
+PART_LABELS = LABEL["head"] + 1  # what a mesh can be labelled with: 0 to 10
+
 # One colour for each of LABELS.
 COLOURS = np.array(
     [

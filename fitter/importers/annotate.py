@@ -12,10 +12,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ..anatomy.landmarks import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
-from ..anatomy.parts import LABEL
+from ..anatomy.parts import LABEL, PART_LABELS
 from ..geometry.mesh_graph import largest_piece
 from ..geometry.triangles import vertex_normals
-from ..model.array_table import PART_LABELS
 from .photograph import Picture, Subject, photograph, surface_points
 
 logger = logging.getLogger(__name__)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..anatomy.parts import PART_LABELS
 from .source import JOINT_NAMES
-
-PART_LABELS = 11  # facefit.anatomy.parts.LABELS 0 to 10: what a mesh can be labelled with
 
 # Array: kind, shape. A letter stands for the same number wherever it occurs; the first array with it says which.
 _TABLE: dict[str, tuple[str, tuple]] = {

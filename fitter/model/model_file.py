@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..anatomy.parts import LABEL
+from ..anatomy.parts import LABEL, PART_LABELS
 from ..bundled import model_path
 from ..compute.sparse_map import SparseMap
 from ..errors import ModelError
-from .array_table import PART_LABELS, table_error
+from .array_table import table_error
 from .catalogue import BUNDLED, resolve
 from .face_model import Control, FaceModel
 from .skeleton import Skeleton

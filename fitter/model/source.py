@@ -13,11 +13,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..anatomy.parts import LABEL, PART_LABELS
 from ..errors import ModelError
 
 JOINT_NAMES = ("root", "neck", "jaw", "right_eye", "left_eye", "other")
-PART_LABELS = 11  # 0 to 10 of facefit.anatomy.parts.LABELS; not imported, a reader needs no torch
+EYEBALL_LABELS = np.array([0, LABEL["right_eye"], LABEL["left_eye"]], np.uint8)  # of `eyeball` 0, 1, 2
 SMALLEST, LARGEST = 60.0, 3000.0  # mm, the longer side of a head (or bust, or body) in any plausible unit of length
+
+
+def eyeballs(hint: np.ndarray) -> np.ndarray:
+    """(V,) labels -> (V,) uint8 as SourceModel.eyeball: 1 the right eye's vertices, 2 the left eye's, 0 all others."""
+    return np.select([hint == EYEBALL_LABELS[1], hint == EYEBALL_LABELS[2]], [1, 2], 0).astype(np.uint8)
 
 
 @dataclass(frozen=True)

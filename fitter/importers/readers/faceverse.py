@@ -23,7 +23,7 @@ from ...errors import ModelError
 from ...files.safe_pickle import load_object_npy
 from ...files.untrusted import array, basis, read_bytes, read_npz, reading, require, sha256
 from ...geometry.winding import outward
-from ...model.source import SourceModel
+from ...model.source import EYEBALL_LABELS, SourceModel
 
 KIND = "a FaceVerse model (.npy or .npz)"
 OUTER_EYE_CORNERS_MM = 90.0
@@ -76,7 +76,7 @@ def read_faceverse(path: Path) -> SourceModel:
             albedo_mean=np.clip(np.asarray(data["meantex"], np.float64).reshape(-1, 3) / 255.0, 0, 1),
             albedo_basis=basis(data["texBase"], count, "texBase", 1 / 255.0),
             eyeball=eyeball,
-            label_hint=None if eyeball is None else np.array([0, 3, 4], np.uint8)[eyeball],
+            label_hint=None if eyeball is None else EYEBALL_LABELS[eyeball],
         )
 
 

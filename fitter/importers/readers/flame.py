@@ -20,7 +20,7 @@ from ...errors import ModelError
 from ...files.safe_pickle import load_pickle
 from ...files.untrusted import array, read_bytes, read_npz, reading, require, sha256
 from ...geometry.winding import outward
-from ...model.source import Joints, SourceModel
+from ...model.source import EYEBALL_LABELS, Joints, SourceModel
 
 KIND = "a FLAME model (.pkl or .npz)"
 MM_PER_UNIT = 1000.0
@@ -69,7 +69,7 @@ def read_flame(path: Path, texture: Path | None = None) -> SourceModel:
             activation=False,
             joints=joints,
             eyeball=eyeball,
-            label_hint=np.array([0, 3, 4], np.uint8)[eyeball],
+            label_hint=EYEBALL_LABELS[eyeball],
         )
         turned = not np.array_equal(found["faces"], faces)
     if texture is None and (path.parent / "FLAME_texture.npz").is_file():

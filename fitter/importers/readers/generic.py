@@ -18,11 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ...anatomy.parts import LABEL
 from ...errors import ModelError
 from ...files.read_obj import ObjMesh, read_obj, read_obj_verts
 from ...files.untrusted import array, read_bytes, read_npz, reading, sha256
 from ...geometry.winding import outward
-from ...model.source import SourceModel
+from ...model.source import SourceModel, eyeballs
 
 KIND = "a model of one's own (folder of .obj, or .npz)"
 TEMPLATES = ("template.obj", "neutral.obj", "mean.obj")
@@ -30,7 +31,7 @@ UNITS = {"mm": 1.0, "cm": 10.0, "dm": 100.0, "m": 1000.0}
 AXES = {"left": "x", "up": "y", "out": "z"}
 KINDS = ("activation", "std")
 SETTINGS = ("name", "version", "license", "unit", "axes", "expression_kind", "parts", "uv")
-PARTS = {"right_eye": 3, "left_eye": 4, "mouth_inside": 9, "head": 10}  # numbers of facefit.anatomy.parts.LABELS
+PARTS = {name: LABEL[name] for name in ("right_eye", "left_eye", "mouth_inside", "head")}
 _NEEDED = ("verts", "faces", "identity_basis", "expression_basis")
 _OPTIONAL = (
     "identity_std", "expression_std", "expression_names", "albedo_mean", "albedo_basis", "albedo_std", "uv", "uv_faces",
@@ -86,7 +87,7 @@ def _folder(path: Path, blendshapes: Path | None) -> SourceModel:
         albedo_mean=None if mesh.colors is None else _colors(mesh.colors),
         uv=mesh.uv if mapped else None,
         uv_faces=(mesh.uv_faces if faces is mesh.faces else mesh.uv_faces[:, ::-1]) if mapped else None,
-        eyeball=None if hint is None else np.where(hint == 3, 1, np.where(hint == 4, 2, 0)),
+        eyeball=None if hint is None else eyeballs(hint),
         label_hint=hint,
     )
 

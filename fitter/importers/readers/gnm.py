@@ -17,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ...anatomy.parts import LABEL
 from ...errors import ModelError
 from ...files.untrusted import array, read_bytes, read_npz, reading, sha256
 from ...geometry.winding import outward
-from ...model.source import Joints, SourceModel
+from ...model.source import Joints, SourceModel, eyeballs
 
 KIND = "GNM Head v3 (gnm_head.npz)"
 MM_PER_UNIT = 1000.0
@@ -32,8 +33,11 @@ _NEEDED = (
 )  # fmt: skip
 _OPTIONAL = ("triangle_uvs", "pose_correctives_regressor")
 
-# Labels of facefit.anatomy.parts.LABELS: 3 and 4 the eyes, 9 the mouth's inside.
-_HINTS = {"upper_teeth_and_gums": 9, "lower_teeth_and_gums": 9, "tongue": 9, "right_eye": 3, "left_eye": 4}
+# Their groups of vertices, and the parts that those are.
+_PARTS = {
+    "upper_teeth_and_gums": "mouth_inside", "lower_teeth_and_gums": "mouth_inside", "tongue": "mouth_inside",
+    "right_eye": "right_eye", "left_eye": "left_eye",
+}  # fmt: skip
 # The skin gets nine sixteenths of the picture, each other region one: (left, bottom, side).
 _CELLS = {
     "skin": (0.0, 0.25, 0.75), "upper_teeth_and_gums": (0.75, 0.75, 0.25), "lower_teeth_and_gums": (0.75, 0.5, 0.25),
@@ -61,8 +65,8 @@ def read_gnm(path: Path) -> SourceModel:
         expression = array(data["expression_basis"], (None, count, 3), "expression_basis")
         groups = _groups(data, count)
         hint = np.zeros(count, np.uint8)
-        for name, label in _HINTS.items():
-            hint[groups.get(name, np.zeros(count)) > 0.5] = label
+        for name, part in _PARTS.items():
+            hint[groups.get(name, np.zeros(count)) > 0.5] = LABEL[part]
         faces = outward(verts, array(data["triangles"], (None, 3), "triangles").astype(np.int64))
         uv, uv_faces = _atlas(data, faces, groups)
         return SourceModel(
@@ -83,7 +87,7 @@ def read_gnm(path: Path) -> SourceModel:
             uv=uv,
             uv_faces=uv_faces,
             joints=_joints(data, count),
-            eyeball=np.where(hint == 3, 1, np.where(hint == 4, 2, 0)).astype(np.uint8),
+            eyeball=eyeballs(hint),
             label_hint=hint,
         )
 

@@ -19,22 +19,22 @@ from pathlib import Path
 
 import numpy as np
 
+from ...anatomy.parts import LABEL
 from ...errors import ModelError
 from ...files.read_obj import ObjPolygons, read_obj_polygons, read_obj_verts
 from ...geometry.subdivide import triangulate
-from ...model.source import SourceModel
+from ...model.source import SourceModel, eyeballs
 
 MM_PER_UNIT = 10.0
 VERTICES = 26719  # of an OBJ as published
 KEPT = 24591  # face, head and neck, mouth, eyes, teeth; not the lashes and films of fluid, which render engines blend
 IDENTITY = 100
 
-# First vertex of each piece, and its label (facefit.anatomy.parts.LABELS): 0 for what is labelled by looking at it, 9
-# inside of the mouth, 10 head (no part), 3 and 4 the eyes.
+# First vertex of each piece, and the part that it is; "background" is labelled by looking at it.
 PIECES = {
-    "face": (0, 0), "head and neck": (9409, 0), "mouth socket": (11248, 9), "left eye socket": (13294, 10),
-    "right eye socket": (13678, 10), "gums and tongue": (14062, 9), "teeth": (17039, 9), "left eyeball": (21451, 4),
-    "right eyeball": (23021, 3),
+    "face": (0, "background"), "head and neck": (9409, "background"), "mouth socket": (11248, "mouth_inside"),
+    "left eye socket": (13294, "head"), "right eye socket": (13678, "head"), "gums and tongue": (14062, "mouth_inside"),
+    "teeth": (17039, "mouth_inside"), "left eyeball": (21451, "left_eye"), "right eyeball": (23021, "right_eye"),
 }  # fmt: skip
 
 _SIDED = (
@@ -85,7 +85,7 @@ def read_ict(path: Path) -> SourceModel:
     parts = _read_folder(path) if path.is_dir() else _read_npz(path)
     triangles, uv_triangles, owner = _triangles(parts.quads, parts.uv_quads, parts.verts)
     start = np.array([first for first, _ in PIECES.values()])
-    label = np.array([number for _, number in PIECES.values()], np.uint8)
+    label = np.array([LABEL[part] for _, part in PIECES.values()], np.uint8)
     uv, uv_faces = _atlas(parts.uv, uv_triangles, parts.material[owner])
     hint = label[np.searchsorted(start, np.arange(KEPT), side="right") - 1]
     return SourceModel(
@@ -106,7 +106,7 @@ def read_ict(path: Path) -> SourceModel:
         activation=True,
         uv=uv,
         uv_faces=uv_faces,
-        eyeball=np.where(hint == 3, 1, np.where(hint == 4, 2, 0)),
+        eyeball=eyeballs(hint),
         label_hint=hint,
     )
 

@@ -60,7 +60,7 @@ def write_folder(folder: Path, monkeypatch) -> np.ndarray:
     monkeypatch.setattr(module, "KEPT", 10)
     monkeypatch.setattr(module, "IDENTITY", 2)
     monkeypatch.setattr(module, "EXPRESSIONS", ("eyeBlink_L", "jawOpen"))
-    monkeypatch.setattr(module, "PIECES", {"face": (0, 0), "left eyeball": (7, 4)})
+    monkeypatch.setattr(module, "PIECES", {"face": (0, "background"), "left eyeball": (7, "left_eye")})
     rng = np.random.default_rng(3)
     verts = rng.normal(0, 8, (12, 3)).round(4)
     uv = rng.uniform(0.1, 0.9, (10, 2)).round(4)

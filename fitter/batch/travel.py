@@ -57,9 +57,7 @@ def stack(faces: Sequence[Observation]) -> Observation:
         f.name: torch.cat([getattr(face, f.name) for face in faces])
         for f in fields(Observation) if f.name not in ("camera", "window")
     }  # fmt: skip
-    camera = Camera(
-        torch.cat([face.camera.focal for face in faces]), torch.cat([face.camera.centre for face in faces])
-    )
+    camera = Camera(torch.cat([face.camera.focal for face in faces]), torch.cat([face.camera.centre for face in faces]))
     window = WindowTransform(
         torch.cat([face.window.origin for face in faces]), torch.cat([face.window.scale for face in faces]),
         faces[0].window.size,

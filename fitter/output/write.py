@@ -33,7 +33,6 @@ from .morph_targets import glb_bytes
 logger = logging.getLogger(__name__)
 
 
-
 def output_paths(output: Path) -> list[Path]:
     """The files that `write_result` makes, the mesh first, the JSON last.
 

@@ -85,7 +85,7 @@ def test_everyone_asks_for_the_same_pythons():
     named = [line.rpartition(" ")[2] for line in words(setup()["metadata"]["classifiers"]) if "Python :: 3." in line]
     assert named == versions
     assert f"{PYTHON[0]} <= v < {PYTHON[1]}" in (ROOT / "Makefile").read_text()
-    target = 'target-version = "py' + low.replace('.', '') + '"'
+    target = 'target-version = "py' + low.replace(".", "") + '"'
     assert target in (ROOT / "pyproject.toml").read_text()
 
 

@@ -241,18 +241,36 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, metavar="N", help="at most N photos of each set, evenly spread")
     parser.add_argument("--out", type=Path, metavar="FOLDER")
     parser.add_argument("--preset", choices=tuple(PRESETS), default="default")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE",
-                        help="a value of the configuration, e.g. weights.prdl=0.5 or energies=prdl; may be repeated")
-    parser.add_argument("--jobs", type=int, default=1, choices=range(1, 65), metavar="N",
-                        help="processes of one thread each; 1: one process with all cores, as a user runs it")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a value of the configuration, e.g. weights.prdl=0.5 or energies=prdl; may be repeated",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        choices=range(1, 65),
+        metavar="N",
+        help="processes of one thread each; 1: one process with all cores, as a user runs it",
+    )
     parser.add_argument("--model", type=Path, metavar="FILE")
     parser.add_argument("--segmentation", default="auto", metavar="auto|polygons|FILE")
     parser.add_argument("--true-camera", action="store_true", help="tell the fit the focal length where it is known")
     parser.add_argument("--texture", action="store_true", help="time the texture as well")
     parser.add_argument("--sheet", action="store_true", help="write contact sheets to --out")
     parser.add_argument("--panel", type=int, default=160, metavar="PX", help="side of their pictures")
-    parser.add_argument("--reference", type=Path, nargs="?", const=Path(), metavar="FOLDER",
-                        help="compute the figures a second time with the scripts there (default DATA_DIR/../metrics)")
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        nargs="?",
+        const=Path(),
+        metavar="FOLDER",
+        help="compute the figures a second time with the scripts there (default DATA_DIR/../metrics)",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="print only the tables")
     options = parser.parse_args(arguments)  # fmt: skip
     if options.data is None:

@@ -40,7 +40,7 @@ def average(rows: Iterable[dict]) -> dict[str, float]:
 
 
 def summarise(photos: dict[str, dict]) -> dict[str, dict[str, dict[str, float]]]:
-    """"set/name" -> figures becomes set -> group -> mean figures; the group "all" is over all photos of the set."""
+    """ "set/name" -> figures becomes set -> group -> mean figures; the group "all" is over all photos of the set."""
     sets: dict[str, dict[str, dict]] = {}
     for figures in photos.values():
         if "error" not in figures:
@@ -80,9 +80,7 @@ def text_table(head: list[str], rows: list[list[str]], left: tuple[int, ...] = (
     """Lines of aligned columns, those in `left` to the left and the others to the right."""
     width = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     return [
-        "  ".join(
-            cell.ljust(width[n]) if n in left else cell.rjust(width[n]) for n, cell in enumerate(row)
-        ).rstrip()
+        "  ".join(cell.ljust(width[n]) if n in left else cell.rjust(width[n]) for n, cell in enumerate(row)).rstrip()
         for row in [head, *rows]
     ]
 

@@ -1,6 +1,6 @@
 """A photo to a textured mesh in five lines of Python.
 
-    python examples/fit_from_python.py portrait.jpg mesh.obj
+python examples/fit_from_python.py portrait.jpg mesh.obj
 """
 
 import sys

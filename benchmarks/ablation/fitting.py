@@ -147,4 +147,3 @@ def judge(parameters: Parameters, face: Face, bench: Bench) -> dict:
         )  # fmt: skip
         out["scan_error"] = found["median"]
     return out
-

@@ -1,6 +1,6 @@
 """From lines of figures to tables with confidence intervals, and into a page between its markers.
 
-    python -m benchmarks.ablation.table DIR --doc docs/prdl.md
+python -m benchmarks.ablation.table DIR --doc docs/prdl.md
 """
 
 from __future__ import annotations

@@ -71,10 +71,17 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes of one thread")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N photos of each set, for a quick look")
     parser.add_argument("--segmentation", default="auto", metavar="auto|polygons|FILE")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE",
-                        help="a value of the default configuration, e.g. weights.prdl=6; may be repeated")
-    parser.add_argument("--metrics", type=Path, metavar="FOLDER",
-                        help="independent metric scripts (default DATA_DIR/../metrics)")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a value of the default configuration, e.g. weights.prdl=6; may be repeated",
+    )
+    parser.add_argument(
+        "--metrics", type=Path, metavar="FOLDER", help="independent metric scripts (default DATA_DIR/../metrics)"
+    )
     parser.add_argument("--cases", type=int, default=20, metavar="N", help="cases to compare with them; 0 for none")
     parser.add_argument("--write-only", action="store_true", help="write the page from the figures that are there")
     options = parser.parse_args(arguments)  # fmt: skip

@@ -29,7 +29,6 @@ SCAN_BAR, PARTS_BAR = 0.01, 0.002
 ALIGNMENTS = ("similarity", "rigid")
 
 
-
 @dataclass(frozen=True)
 class Pair:
     """One figure, twice."""

@@ -89,5 +89,3 @@ def _of_photo(figures: dict) -> str:
     if figures.get("diverged"):
         notes.append("diverged")
     return ", ".join(notes)
-
-

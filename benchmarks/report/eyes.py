@@ -25,7 +25,7 @@ _FILE = Path(__file__).with_name("eyes.json")
 
 @functools.cache
 def _outlines() -> dict[str, dict[str, list[list[float]]]]:
-    """"wild/NAME" -> right_eye, left_eye -> points (x, y); "scans/NAME" -> points (x, y, z) mm."""
+    """Of "wild/NAME" -> right_eye, left_eye -> points (x, y); "scans/NAME" -> points (x, y, z) mm."""
     return json.loads(_FILE.read_text()) if _FILE.is_file() else {}
 
 

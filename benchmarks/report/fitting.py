@@ -188,9 +188,7 @@ def _do(work: Work) -> int:
 def fit_all(task: Task, work: list[Work], jobs: int, say: Callable[[str], None] = print) -> float:
     """Make every fit that is not there yet, in `jobs` processes of one thread each; returns the seconds it took."""
     began = time.perf_counter()
-    todo = [
-        item for item in work if any(not figures_path(task.out, run, item.case).is_file() for run in item.runs)
-    ]
+    todo = [item for item in work if any(not figures_path(task.out, run, item.case).is_file() for run in item.runs)]
     # the photos with most fits first, so that no process is left with a long one at the end
     todo.sort(key=lambda item: -len(item.runs))
     count = sum(len(item.runs) for item in work)

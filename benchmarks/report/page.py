@@ -99,8 +99,7 @@ def page(report: Report, shown: dict[str, str]) -> str:
     """The text of the page."""
     runs = report.runs
     sections = [
-        "# Results\n\nWritten by `make eval`; nothing here is typed in but the words of the analysis. "
-        + report.about,
+        "# Results\n\nWritten by `make eval`; nothing here is typed in but the words of the analysis. " + report.about,
         "Intervals are of 95 %, by bootstrap over people (photos of one person are drawn together; the renders of "
         "the two scans singly). Part IoU: the visible parts of the mesh against hand labels (`fasseg`, mean of nose, "
         "eyes, mouth) or exact masks (`ict_synthetic`, `blinks`, mean of the seven parts inside the face). Scan error: "
@@ -119,8 +118,7 @@ def page(report: Report, shown: dict[str, str]) -> str:
         "made-up people of ICT-FaceKit (MIT). Photos of people are not ours to show; their sheets are written to the "
         "output folder.\n" + "".join(_image(shown, name, f"{name}: best, median, worst") for name in PUBLIC),
         "## The worst and why\n\n" + worst_table(runs),
-        "### How often\n\nOf photos with known parts, what holds back the worst part of each:\n\n"
-        + cause_table(runs),
+        "### How often\n\nOf photos with known parts, what holds back the worst part of each:\n\n" + cause_table(runs),
         ANALYSIS.read_text().strip(),
         "## Beside the field\n\n" + field_tables(),
     ]

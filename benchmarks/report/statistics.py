@@ -73,7 +73,7 @@ def ratio_of(
 
 
 def person_of(key: str) -> str:
-    """"set/name" -> who is in the photo: FASSEG's V3 shows seven people many times; renders of one scan are drawn
+    """ "set/name" -> who is in the photo: FASSEG's V3 shows seven people many times; renders of one scan are drawn
     apart, since two scans are too few to draw people from."""
     name, _, stem = key.partition("/")
     if name == "fasseg" and stem.startswith("v3_"):

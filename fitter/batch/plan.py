@@ -84,8 +84,13 @@ def _task(
         and (_is_there(past, store, suffix) if past.status == "done" else not retry_failed)
     )  # fmt: skip
     past = past if holds else None
-    bare = thumbnails and past is not None and any(
-        face.get("mesh") and (not face.get("thumbnail") or store.size(face["thumbnail"]) is None) for face in past.faces
+    bare = (
+        thumbnails
+        and past is not None
+        and any(
+            face.get("mesh") and (not face.get("thumbnail") or store.size(face["thumbnail"]) is None)
+            for face in past.faces
+        )
     )
     return Task(photo.path, photo.key, mesh, size, modified, past, bare)
 

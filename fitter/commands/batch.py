@@ -16,39 +16,39 @@ from ..errors import ExitCode
 from ..vocabulary import GPU_BATCH, MESH_SUFFIXES
 from .options import job_options, shared_options, start
 
-RESULT_OPTIONS = (
+RESULT_OPTIONS = (  # those that decide what is written
     "faces", "focal", "fov", "preset", "energies", "iterations", "max_seconds", "segmentation", "label_map", "space",
     "texture_size", "model",
-)  # fmt: skip  (the options that decide what is written)
+)  # fmt: skip
 
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="PHOTOS...")
 @click.option("-o", "--output", required=True, metavar="OUT",
               help="Folder for the meshes and the manifest, made when missing; keeps the subfolders. "
-                   "Or a URL that fsspec knows, such as s3://bucket/meshes.")
+                   "Or a URL that fsspec knows, such as s3://bucket/meshes.")  # fmt: skip
 @click.option("--format", "mesh_format", type=click.Choice([suffix[1:] for suffix in MESH_SUFFIXES]), default="obj",
-              show_default=True, help="Mesh format.")
+              show_default=True, help="Mesh format.")  # fmt: skip
 @click.option("--overlay", is_flag=True, help="Also write NAME_overlay.png for each photo.")
 @click.option("--labels", is_flag=True, help="Also write NAME_labels.png for each photo.")
 @click.option("--sheet", metavar="HTML", help="Also write a contact sheet of all photos, to scan for bad fits.")
 @click.option("--overwrite", is_flag=True, help="Fit photos again that are done already.")
 @click.option("--retry-failed", is_flag=True, help="Fit photos again that failed in an earlier run.")
 @click.option("--workers", type=click.IntRange(min=0), metavar="N",
-              help="Worker processes; 0 works in this one.  [default: as many as cores]")
+              help="Worker processes; 0 works in this one.  [default: as many as cores]")  # fmt: skip
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N",
-              help=f"Faces that are fitted together.  [default: {GPU_BATCH} on a GPU, 1 on a CPU]")
+              help=f"Faces that are fitted together.  [default: {GPU_BATCH} on a GPU, 1 on a CPU]")  # fmt: skip
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S",
-              help="Give a photo up when a step of it takes longer.")
+              help="Give a photo up when a step of it takes longer.")  # fmt: skip
 @click.option("--ray", is_flag=False, flag_value="auto", metavar="[ADDRESS]",
               help="Work on a Ray cluster: `auto` or none for the one this machine belongs to, `local` for a new one "
-                   "here, else its address. --workers then says how many actors.")
+                   "here, else its address. --workers then says how many actors.")  # fmt: skip
 @shared_options
 def batch(
     sources: tuple[str, ...], output: str, mesh_format: str, overlay: bool, labels: bool, sheet: str | None,
     overwrite: bool, retry_failed: bool, workers: int | None, batch_size: int | None, timeout: float | None,
     ray: str | None, **options: Any,
-) -> int:
+) -> int:  # fmt: skip
     """Fit every photo of PHOTOS: folders with all below them, 'patterns*', lists (.txt, .csv, .parquet), photos.
 
     A photo that fails, or even ends its worker process, never stops the rest: OUT/manifest.jsonl and manifest.parquet

@@ -13,15 +13,16 @@ from .options import check_mesh_suffix
 @click.command("convert")
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option("--to", "target", required=True, metavar="NAME|FILE",
-              help="The model to convert to: one of `facefit models list`, or a model file (.npz).")
+              help="The model to convert to: one of `facefit models list`, or a model file (.npz).")  # fmt: skip
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="MESH",
-              help="Mesh to write: .obj (with .mtl and texture), .ply or .glb; a .json beside it.")
+              help="Mesh to write: .obj (with .mtl and texture), .ply or .glb; a .json beside it.")  # fmt: skip
 @click.option("--model", type=click.Path(), metavar="NAME|FILE",
-              help="The model that RESULT was fitted with, when it is neither the default one nor installed.")
+              help="The model that RESULT was fitted with, when it is neither the default one nor installed."
+)  # fmt: skip
 @click.option("--no-residual", is_flag=True,
-              help="The target's parameters and nothing else: no offsets of vertices beyond them.")
+              help="The target's parameters and nothing else: no offsets of vertices beyond them.")  # fmt: skip
 @click.option("--texture-size", type=click.IntRange(16, 8192), default=1024, show_default=True, metavar="PX",
-              help="Side of the texture in pixels.")
+              help="Side of the texture in pixels.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("--debug", is_flag=True, hidden=True)
 def convert(

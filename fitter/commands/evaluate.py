@@ -109,9 +109,9 @@ def _landmark_rows(fits, folder: Path, model) -> list[dict]:
 @click.argument("first", type=click.Path(path_type=Path), metavar="A")
 @click.argument("second", type=click.Path(path_type=Path), metavar="B")
 @click.option("--sheet", "sheet_file", type=click.Path(path_type=Path), metavar="PNG",
-              help="Also draw both fits of each photo side by side; the photos must be where they were.")
+              help="Also draw both fits of each photo side by side; the photos must be where they were.")  # fmt: skip
 @click.option("--rows", type=click.IntRange(1, 200), default=24, show_default=True, metavar="N",
-              help="Of the sheet: the N photos whose Part IoU changed most.")
+              help="Of the sheet: the N photos whose Part IoU changed most.")  # fmt: skip
 @MODEL
 @JSON
 @DEBUG
@@ -169,7 +169,7 @@ def _draw_sheet(sides, table: list[dict], path: Path, rows: int, model) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT", help="Folder to fill.")
 @click.option("--list", "list_file", type=click.Path(path_type=Path), metavar="FILE",
-              help="The benchmark's image list: say which of its photos have no fit.")
+              help="The benchmark's image list: say which of its photos have no fit.")  # fmt: skip
 @click.option("--expression", is_flag=True, help="Keep the expression; the benchmark's scans are neutral.")
 @MODEL
 @DEBUG

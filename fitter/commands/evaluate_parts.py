@@ -23,15 +23,16 @@ from .printing import (
 @click.command()
 @FITS
 @click.option("--labels", type=click.Path(path_type=Path), metavar="DIR",
-              help="Label pictures, 8-bit PNG of the photos' size: NAME.png, NAME_label.png, ... by the photo's name.")
+              help="Label pictures, 8-bit PNG of the photos' size: NAME.png, NAME_label.png, ... by the photo's name."
+)  # fmt: skip
 @click.option("--suffix", metavar="TEXT", help="What follows NAME in their names, before .png.")
 @click.option("--label-map", default="facefit", show_default=True, metavar="NAME|LIST",
-              help="What their numbers mean: facefit, celebamask19, fasseg, or 3:nose,4:eyes,...")
+              help="What their numbers mean: facefit, celebamask19, fasseg, or 3:nose,4:eyes,...")  # fmt: skip
 @click.option("--ignore", default="", metavar="LIST", help="Numbers whose pixels do not count, e.g. 2 for hair.")
 @click.option("--skip-absent", is_flag=True, help="Leave out parts that the labels lack, instead of scoring them 0.")
 @click.option("--parser", metavar="FILE|auto|polygons",
               help="The paper's protocol: parse a render of the fit with this face parser; without --labels, parse the "
-              "photo with it too.")
+              "photo with it too.")  # fmt: skip
 @MODEL
 @JSON
 @DEBUG

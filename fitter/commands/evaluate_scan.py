@@ -23,23 +23,23 @@ from .printing import (
 @click.argument("scan", type=click.Path(path_type=Path))
 @click.option("--landmarks", type=click.Path(path_type=Path), metavar="FILE",
               help="The scan's seven points: outer and inner corner of the right eye, inner and outer of the left, "
-              "nose bottom, right and left mouth corner.")
+              "nose bottom, right and left mouth corner.")  # fmt: skip
 @click.option("--mesh-landmarks", type=click.Path(path_type=Path), metavar="FILE",
-              help="The mesh's seven points. Without it: the JSON beside the mesh, or the face model.")
+              help="The mesh's seven points. Without it: the JSON beside the mesh, or the face model.")  # fmt: skip
 @click.option("--align", type=click.Choice(("rigid", "similarity", "both", "none")), default="both", show_default=True,
-              help="rigid: the mesh keeps its size; similarity: it may change it.")
+              help="rigid: the mesh keeps its size; similarity: it may change it.")  # fmt: skip
 @click.option("--metric", type=click.Choice(("point", "plane")), default="point", show_default=True,
-              help="Distance to the closest point of the mesh, or to the plane there.")
+              help="Distance to the closest point of the mesh, or to the plane there.")  # fmt: skip
 @click.option("--region", default="face", show_default=True, metavar="face|all|NAME",
-              help="Of the scan: NoW's ball around the face, everything, or an array of an .npz scan.")
+              help="Of the scan: NoW's ball around the face, everything, or an array of an .npz scan.")  # fmt: skip
 @click.option("--error-map", "maps", multiple=True, type=click.Path(path_type=Path), metavar="PLY|PNG",
-              help="Also write the scan coloured by its distance to the mesh. May be given twice.")
+              help="Also write the scan coloured by its distance to the mesh. May be given twice.")  # fmt: skip
 @click.option("--error-max", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True, metavar="MM",
-              help="Where the colours end.")
+              help="Where the colours end.")  # fmt: skip
 @click.option("--scale", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, metavar="X",
-              help="Multiply the mesh by this to get mm.")
+              help="Multiply the mesh by this to get mm.")  # fmt: skip
 @click.option("--scan-scale", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, metavar="X",
-              help="Multiply the scan by this to get mm.")
+              help="Multiply the scan by this to get mm.")  # fmt: skip
 @click.option("--samples", type=click.IntRange(min=100), default=20_000, show_default=True, help="Points on the scan.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of their places.")
 @MODEL

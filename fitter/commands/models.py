@@ -238,5 +238,3 @@ def _parts(model) -> str:
 
 def _silent(line: str) -> None:
     return None
-
-

@@ -15,17 +15,18 @@ _PNG = click.Path(path_type=Path, dir_okay=False)
 @click.command("parse")
 @click.argument("photo", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=_PNG, required=True, metavar="PNG",
-              help="Label of each pixel of the photo, as --segmentation reads it.")
+              help="Label of each pixel of the photo, as --segmentation reads it.")  # fmt: skip
 @click.option("--overlay", "overlay_file", type=_PNG, metavar="PNG", help="The photo with each part in its colour.")
 @click.option("--confidence", "confidence_file", type=_PNG, metavar="PNG", help="How sure each label is, 0 to 255.")
 @click.option("--faces", default="largest", metavar="largest|all|N", show_default=True, callback=check_faces,
-              help="Which faces: the largest, all, or the N-th.")
+              help="Which faces: the largest, all, or the N-th.")  # fmt: skip
 @click.option("--segmentation", default="auto", show_default=True, metavar="auto|parser|color|polygons|FILE",
-              help="Who parses: facefit's parser, landmarks with or without colours, or another parser (.onnx).")
+              help="Who parses: facefit's parser, landmarks with or without colours, or another parser (.onnx)."
+)  # fmt: skip
 @click.option("--label-map", default="auto", show_default=True, metavar="NAME",
-              help="What another parser's classes mean, e.g. celebamask19.")
+              help="What another parser's classes mean, e.g. celebamask19.")  # fmt: skip
 @click.option("--json", "json_file", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE",
-              help="Write numbers and names of the labels and their shares of the photo; - prints them.")
+              help="Write numbers and names of the labels and their shares of the photo; - prints them.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("--debug", is_flag=True, hidden=True)
 def parse(photo, output, overlay_file, confidence_file, faces, segmentation, label_map, json_file, quiet, debug):

@@ -22,10 +22,7 @@ from ..anatomy.landmarks import (
 )
 from ..scene.scene import Scene
 
-_SETS = {
-    len(numbers): tuple(numbers)
-    for numbers in (range(LANDMARKS), range(IRISES.start), IBUG68, LANDMARKS7)
-}
+_SETS = {len(numbers): tuple(numbers) for numbers in (range(LANDMARKS), range(IRISES.start), IBUG68, LANDMARKS7)}
 
 _GROUPS = {
     "eyes": {*RIGHT_EYE, *LEFT_EYE}, "brows": {*RIGHT_BROW, *LEFT_BROW}, "nose": set(NOSE) | {1, 4, 5, 195, 197},

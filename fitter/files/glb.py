@@ -88,9 +88,7 @@ class Buffer:
         self.views.append(entry)
         return len(self.views) - 1
 
-    def accessor(
-        self, value: np.ndarray, kind: str, component: int, target: int | None, bounds: bool = False
-    ) -> int:
+    def accessor(self, value: np.ndarray, kind: str, component: int, target: int | None, bounds: bool = False) -> int:
         entry = {
             "bufferView": self.view(value.tobytes(), target), "componentType": component, "count": len(value),
             "type": kind,

@@ -62,8 +62,10 @@ def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = 
 
     def dense(key: str) -> Tensor:
         value = real(key)
-        return value if subdivision is None else subdivision(value.reshape(-1, *value.shape[-2:])).reshape(
-            *value.shape[:-2], -1, 3
+        return (
+            value
+            if subdivision is None
+            else subdivision(value.reshape(-1, *value.shape[-2:])).reshape(*value.shape[:-2], -1, 3)
         )
 
     def integer(key: str) -> Tensor:

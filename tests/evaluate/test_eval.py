@@ -306,6 +306,7 @@ def test_scans_of_other_formats_and_regions(folder, scan, tmp_path):
 def test_point_and_plane(tmp_path):
     """A wall of 200 mm, scanned twice as large and 2 mm in front: beside the wall the closest point is its border, the
     plane goes on."""
+
     def wall(half, depth):
         return np.array([[-half, -half, depth], [half, -half, depth], [half, half, depth], [-half, half, depth]], float)
 

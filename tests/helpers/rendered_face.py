@@ -98,6 +98,4 @@ def photograph(model: FaceModel, truth: Parameters, side: int = SIDE) -> Rendere
 
 def together(*people: Parameters) -> Parameters:
     """A batch of people."""
-    return Parameters(
-        **{name: torch.cat([p.tensors()[name] for p in people]) for name in people[0].tensors()}
-    )
+    return Parameters(**{name: torch.cat([p.tensors()[name] for p in people]) for name in people[0].tensors()})

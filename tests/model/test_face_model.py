@@ -179,8 +179,6 @@ def test_pickled_objects_are_refused_and_never_run(path, tmp_path):
 # ---------------------------------------------------------------- subdivided models
 
 
-
-
 def test_a_subdivided_model_equals_its_dense_form():
     one, two = (from_arrays(arrays) for arrays in subdivided())
     for name in ("verts", "identity_basis", "expression_basis", "albedo_mean", "albedo_basis"):

@@ -27,8 +27,7 @@ def points(toy_model):
 
 def test_every_part_has_points_and_they_lie_on_it(toy_model, points):
     assert set(points.label.tolist()) == {
-        LABEL[n]
-        for n in ("skin", "nose", "right_brow", "left_brow", "upper_lip", "lower_lip", "right_eye", "left_eye")
+        LABEL[n] for n in ("skin", "nose", "right_brow", "left_brow", "upper_lip", "lower_lip", "right_eye", "left_eye")
     }
     surface = points.label[: len(points.corners)]
     share = (toy_model.part_weight[points.corners] * points.bary[..., None]).sum(1)

@@ -1,6 +1,5 @@
 """Rendered people: labels that are where the model is, the same person from the same seed, a cache that can be read."""
 
-
 import numpy as np
 import pytest
 from helpers.places import EVAL_DATA

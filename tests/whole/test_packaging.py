@@ -76,6 +76,19 @@ def test_console_script_and_version():
     assert re.fullmatch(r"\d+\.\d+\.\d+", facefit.__version__)
 
 
+def test_everyone_asks_for_the_same_pythons():
+    from facefit.commands.doctor_checks import PYTHON
+
+    (low, high) = (f"{major}.{minor}" for major, minor in PYTHON)
+    assert setup()["options"]["python_requires"] == f">={low},<{high}"
+    versions = [f"3.{minor}" for minor in range(PYTHON[0][1], PYTHON[1][1])]
+    named = [line.rpartition(" ")[2] for line in words(setup()["metadata"]["classifiers"]) if "Python :: 3." in line]
+    assert named == versions
+    assert f"{PYTHON[0]} <= v < {PYTHON[1]}" in (ROOT / "Makefile").read_text()
+    target = 'target-version = "py' + low.replace(".", "") + '"'
+    assert target in (ROOT / "pyproject.toml").read_text()
+
+
 def test_every_public_name_is_there():
     for name in facefit.__all__:
         assert getattr(facefit, name) is not None and name in dir(facefit)

@@ -40,7 +40,6 @@ IDENTITY = 100
 SMOOTH_MODES = 20
 
 
-
 def control_weights(geometry: Geometry, face: np.ndarray, bary: np.ndarray) -> np.ndarray:
     """Points on the fine mesh as (N, C) weights of control vertices."""
     weights = 0

@@ -53,6 +53,16 @@ def stages(job, tmp_path):
     return Stages(BatchOptions(OPTIONS, str(tmp_path / "out"), settings={"a": 1}, **pictures), job, store)
 
 
+@pytest.fixture(scope="module")
+def fitted(job, portrait, tmp_path_factory):
+    """The portrait, prepared and fitted once for what comes after a fit: call with the stages that are to finish it."""
+    store = FolderStore(tmp_path_factory.mktemp("out"))
+    stages = Stages(BatchOptions(OPTIONS, str(store.root)), job, store)
+    prepared = stages.prepare(task_of(portrait, stages))
+    fit = stages.fit(prepared.faces)[0]
+    return lambda stages: (replace(prepared, task=task_of(portrait, stages)), fit)
+
+
 def task_of(photo, stages, **options):
     return plan_batch([photo], stages.store, settings={"a": 1}, **options)[0]
 
@@ -137,9 +147,10 @@ class TestPhoto:
         stages.store.remember(record)
         assert not task_of(portrait, stages).to_do
 
-    def test_thumbnails_of_an_earlier_run(self, stages, portrait):
+    def test_thumbnails_of_an_earlier_run(self, stages, portrait, fitted):
         plain = Stages(replace(stages.options, thumbnails=False), stages.job, stages.store)
-        stages.store.remember(plain.whole(task_of(portrait, plain)))
+        prepared, fit = fitted(plain)
+        stages.store.remember(plain.finish(prepared, [fit], [1.0]))
         mesh = stages.store.root / "one_1.obj"
         before = mesh.stat().st_mtime_ns
         task = task_of(portrait, stages, thumbnails=True)
@@ -163,9 +174,8 @@ class TestPhoto:
         record = calls.finish(8, fits, [1.0])
         assert record.status == "failed" and "was changed" in record.error
 
-    def test_one_of_two_faces_fails(self, stages, portrait):
-        prepared = stages.prepare(task_of(portrait, stages))
-        fit = stages.fit(prepared.faces)[0]
+    def test_one_of_two_faces_fails(self, stages, fitted):
+        prepared, fit = fitted(stages)
         two = replace(prepared, faces=prepared.faces * 2, stages=prepared.stages * 2)
         record = stages.finish(two, [fit, Failure(5, "nan")], [1.0, 2.0])
         assert (record.status, record.exit_code, record.error) == ("failed", 5, "face 2: nan")

@@ -46,6 +46,8 @@ def test_part_iou_of_masks_equals_that_of_labels():
     masks = torch.stack([torch.from_numpy(labels[1] == LABEL.get(name, 99)).float() for name in MASKS])
     by_labels, by_masks = part_iou(labels[0], labels[1]), part_iou(labels[0], masks)
     assert by_labels == by_masks
+    soft = torch.where(masks > 0, 0.6, 0.5)  # above one half is inside
+    assert part_iou(labels[0], soft) == by_labels
     with pytest.raises(ValueError, match="one size"):
         part_iou(labels[0], labels[1][:8])
     with pytest.raises(ValueError, match="expected labels"):

@@ -16,7 +16,7 @@ from ..fit.result import FitResult
 from ..fit.summary import Summary, summary
 from ..fit.warm_start import WarmStart
 from ..model.model_file import load_model
-from ..observe.mediapipe_detector import load_detector
+from ..observe.detector import load_detector
 from ..observe.segment.label_picture import LabelImageSegmenter
 from ..observe.segment.load import load_segmenter
 from ..output.overlay import labels_png, overlay_png

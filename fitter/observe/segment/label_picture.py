@@ -10,6 +10,7 @@ from ...anatomy.label_maps import CELEBAMASK19, FASSEG, our_labels
 from ...anatomy.parts import LABEL, LABELS
 from ...errors import ImageError
 from ...geometry.camera import WindowTransform
+from ...photo.window import sample_labels
 from .contract import Segmentation, check_window
 from .regions import separate_ears_and_neck, separate_sides, split_mouth
 
@@ -52,8 +53,6 @@ class LabelImageSegmenter:
 
     def segment(self, image: np.ndarray, landmarks: np.ndarray, window: WindowTransform | None = None) -> Segmentation:
         """See PartSegmenter. Raises ValueError without `window`: the picture is in photo pixels."""
-        from ...photo.window import sample_labels
-
         check_window(image, landmarks)
         if window is None:
             raise ValueError("window is None; a label picture needs the way from photo to window pixels")

@@ -10,7 +10,7 @@ from facefit.geometry.similarity import fit_similarity
 from facefit.geometry.triangles import sample_surface
 from facefit.metrics.landmark_error import landmark_error
 from facefit.metrics.part_iou import mean_iou, part_iou
-from facefit.metrics.scan_distance import align_to_scan, scan_distances, scan_error
+from facefit.metrics.scan_distance import MarkedMesh, align_to_scan, scan_distances, scan_error
 
 
 def rotation(angle: float) -> np.ndarray:
@@ -176,7 +176,8 @@ def test_distances_of_a_scan_are_those_to_the_moved_mesh(bumpy):
     for size in (1.0, 0.25):
         mesh = size * (verts @ rotation(0.2).T + (5, 6, 7))
         points = size * (landmarks @ rotation(0.2).T + (5, 6, 7))
-        distances, places, motion = scan_distances(mesh, faces, points, scan, faces, landmarks, samples=2000)
+        marked = MarkedMesh(mesh, faces, points), MarkedMesh(scan, faces, landmarks)
+        distances, places, motion = scan_distances(*marked, samples=2000)
         assert motion.scale == pytest.approx(1 / size, rel=0.02)
         np.testing.assert_allclose(distances, ClosestPoint(motion(mesh), faces)(places)[0], atol=1e-9)
         medians.append(np.median(distances))

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.dataset import DATA_VARIABLE, SETS, Case, cases, read_scan, spread
-from benchmarks.overrides import apply_overrides
+from benchmarks.overrides import add_overrides, apply_overrides
 from benchmarks.summary import HEADLINE, summarise, tables
 from facefit.fit.config import PRESETS, FitConfig, preset
 
@@ -241,14 +241,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, metavar="N", help="at most N photos of each set, evenly spread")
     parser.add_argument("--out", type=Path, metavar="FOLDER")
     parser.add_argument("--preset", choices=tuple(PRESETS), default="default")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a value of the configuration, e.g. weights.prdl=0.5 or energies=prdl; may be repeated",
-    )
+    add_overrides(parser)
     parser.add_argument(
         "--jobs",
         type=int,

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 
 from facefit.fit.config import FitConfig
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Give a benchmark the option `--set KEY=VALUE`, whose values are `overrides`."""
+    parser.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE",
+        help="a value of the configuration, e.g. weights.prdl=0.5 or energies=prdl; may be repeated",
+    )  # fmt: skip
 
 
 def apply_overrides(config: FitConfig, assignments: Iterable[str]) -> FitConfig:

@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.bars import HEAD, LEFT, Bar
 from benchmarks.dataset import DATA_VARIABLE
 from benchmarks.machine import machine
-from benchmarks.overrides import apply_overrides
+from benchmarks.overrides import add_overrides, apply_overrides
 from benchmarks.report.agreement import agreement, agreement_bars
 from benchmarks.report.fitting import Task, fingerprint, fit_all, read_figures
 from benchmarks.report.page import Report, write_page
@@ -71,14 +71,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes of one thread")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N photos of each set, for a quick look")
     parser.add_argument("--segmentation", default="auto", metavar="auto|polygons|FILE")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a value of the default configuration, e.g. weights.prdl=6; may be repeated",
-    )
+    add_overrides(parser)
     parser.add_argument(
         "--metrics", type=Path, metavar="FOLDER", help="independent metric scripts (default DATA_DIR/../metrics)"
     )

@@ -51,10 +51,10 @@ def parts(fits, labels, suffix, label_map, ignore, skip_absent, parser, model, j
     from ..evaluate.parts import (
         find_labels,
         parse_label_map,
-        parse_window,
-        parsed_photo,
-        parsed_render,
         score_parts,
+        segment_window,
+        segmented_photo,
+        segmented_render,
     )
     from ..files.label_picture import read_label_picture
     from ..output.read_back import load_photo, load_scene, load_window
@@ -78,12 +78,12 @@ def parts(fits, labels, suffix, label_map, ignore, skip_absent, parser, model, j
         if segmenter is None:
             predicted = scene.picture_of_parts(*fit.photo_size)
         else:
-            window = parse_window(load_window(fit))
-            predicted = parsed_render(scene, segmenter, window)
+            window = segment_window(load_window(fit))
+            predicted = segmented_render(scene, segmenter, window)
             if target is None:
                 from ..observe.detector import load_detector
 
-                target = parsed_photo(scene, load_photo(fit), segmenter, load_detector(), window)
+                target = segmented_photo(scene, load_photo(fit), segmenter, load_detector(), window)
                 meaning = parse_label_map("facefit")
             else:
                 target = sample_labels(target, window)

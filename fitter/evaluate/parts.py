@@ -92,12 +92,12 @@ def find_labels(fit: FitFile, folder: Path, suffix: str | None = None) -> Path:
     raise InputError(f"{fit.path}: no label picture in {folder}; looked for {stems[0]}{{{','.join(suffixes)}}}.png")
 
 
-def parse_window(fitted: WindowTransform, size: int = 512) -> WindowTransform:
+def segment_window(fitted: WindowTransform, size: int = 512) -> WindowTransform:
     """The window that was fitted, in `size` x `size` pixels: where a parser looks."""
     return make_window(tuple(fitted.origin[0].tolist()), fitted.size / float(fitted.scale[0]), size)
 
 
-def parsed_render(scene: Scene, segmenter: PartSegmenter, window: WindowTransform) -> np.ndarray:
+def segmented_render(scene: Scene, segmenter: PartSegmenter, window: WindowTransform) -> np.ndarray:
     """The paper's own way to the fit's parts: render it with the mean albedo, and let a parser look at the picture.
 
     Returns:
@@ -111,7 +111,7 @@ def parsed_render(scene: Scene, segmenter: PartSegmenter, window: WindowTransfor
     return segmenter.segment(picture.astype(np.float32), _mesh_landmarks(scene, window), window).labels
 
 
-def parsed_photo(
+def segmented_photo(
     scene: Scene, photo: np.ndarray, segmenter: PartSegmenter, detector: LandmarkDetector, window: WindowTransform
 ) -> np.ndarray:
     """(S, S) uint8: what a parser sees in the photo (H, W, 3) itself, with the landmarks that the detector finds

@@ -25,7 +25,7 @@ def edge_table(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     """
     low, high = np.sort(polygon_sides(polygons).astype(np.int64), 1).T
     count = int(high.max(initial=0)) + 1
-    # one number per edge: ten times faster than np.unique over rows
+    # one number per edge: seven times faster than np.unique over rows
     key, inverse, uses = np.unique(low * count + high, return_inverse=True, return_counts=True)
     return np.stack(np.divmod(key, count), 1), inverse.reshape(polygons.shape[1], -1).T, uses
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from ..anatomy.landmarks import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
 from ..anatomy.parts import LABEL, PART_LABELS
@@ -126,11 +127,12 @@ def _nearest_on_surface(
     import trimesh
 
     centre = reference[faces].mean(1)
+    tree = cKDTree(centre)
     face, bary = np.zeros(len(points), int), np.zeros((len(points), 3))
     for k, point in enumerate(points):
-        own = centre[np.unique(voted[k])] if voted[k] else centre[[np.linalg.norm(centre - point, axis=1).argmin()]]
-        reach = np.linalg.norm(centre[:, None] - own[None], axis=2).min(1) if len(own) < 64 else None
-        near = np.flatnonzero(reach < 4.0) if reach is not None else np.arange(len(faces))
+        own = np.unique(voted[k]) if voted[k] else [tree.query(point)[1]]
+        few = len(own) < 64
+        near = np.unique(np.concatenate(tree.query_ball_point(centre[own], 4.0))) if few else np.arange(len(faces))
         triangles = reference[faces[near]]
         closest = trimesh.triangles.closest_point(triangles, np.tile(point, (len(near), 1)))
         best = int(np.linalg.norm(closest - point, axis=1).argmin())

@@ -66,3 +66,13 @@ def test_beyond_the_border_nothing_breaks():
     assert not polygon_pixels((5, 7), np.zeros((0, 2))).any()
     half = polygon_pixels((5, 7), np.array([[-9.0, -9.0], [3.0, -9.0], [3.0, 20.0], [-9.0, 20.0]]))
     assert half[:, :3].all() and not half[:, 4:].any()
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_an_outline_takes_the_pixel_that_it_crosses_in_the_middle(flat):
+    """A line of slope .4 as a polygon of two corners: y = .7, 1.1, 1.5, ... at the middles of columns 0, 1, 2, ..."""
+    line = np.array([[0.5, 0.7], [10.5, 4.7]])
+    pixels = polygon_pixels((12, 12), line if flat else line[:, ::-1])
+    expected = np.zeros((12, 12), bool)
+    expected[[0, 1, 1, 1, 2, 2, 3, 3, 3, 4, 4], np.arange(11)] = True
+    np.testing.assert_array_equal(pixels, expected if flat else expected.T)

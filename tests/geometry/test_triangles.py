@@ -38,6 +38,13 @@ def test_weights_of_points_on_triangles():
     assert weights[3].tolist() == [1, 0, 0]
 
 
+def test_weights_give_the_point_wherever_the_triangle_lies():
+    rng = np.random.default_rng(4)
+    triangles = rng.normal(size=(20, 3, 3)) * 30 + (100, -40, 7)
+    weights = rng.dirichlet((1, 1, 1), 20)
+    assert np.allclose(triangle_weights((triangles * weights[..., None]).sum(1), triangles), weights)
+
+
 def test_samples_follow_the_area():
     verts = np.array([[0, 0, 0], [3, 0, 0], [0, 2, 0], [0, 0, 2]], float)
     faces = np.array([[0, 1, 2], [0, 2, 3], [1, 1, 2]])  # areas 3, 2 and 0

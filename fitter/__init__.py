@@ -1,4 +1,4 @@
-"""facefit: fits a 3D morphable face model to one photo. See facefit.fit.fit for the page that does it."""
+"""facefit: fits a 3D morphable face model to one photo. See facefit.fit.descent for the page that does it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ import torch
 
 from ..errors import FaceFitError, ImageError
 from ..files.outputs import numbered
-from ..fit.fit import fit_observed
+from ..fit.descent import fit_observed
 from ..fit.result import FitFailure
 from ..fit.summary import model_block, summary
 from ..job.job import Files, Job, load_job

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..compute.machine import usable_device
 from ..errors import ImageError
 from ..files.outputs import check_outputs, numbered, write_files
-from ..fit.fit import fit_faces
+from ..fit.descent import fit_faces
 from ..fit.instruments import Instruments
 from ..fit.progress import Progress
 from ..fit.result import FitResult

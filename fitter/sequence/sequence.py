@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from ..errors import FaceFitError, NoFaceError
-from ..fit.fit import fit_observed
+from ..fit.descent import fit_observed
 from ..fit.instruments import Instruments
 from ..fit.result import FitResult
 from ..fit.summary import Summary, summary

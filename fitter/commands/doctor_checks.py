@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..compute.machine import free_memory
 from ..version import VERSION
+from .options import CACHE_FIX, NO_CACHE
 
 PACKAGE = Path(__file__).resolve().parents[1]
 GOOD, NOTE, BAD = "ok", "--", "NO"
@@ -58,7 +59,9 @@ def examine(model: str | None = None) -> Iterator[Check]:
         try:
             yield check()
         except Exception as error:  # a broken install breaks in any way; that is what doctor is asked to report
-            yield Check(name, BAD, f"{type(error).__name__}: {' '.join(str(error).split())}", "reinstall facefit")
+            text = " ".join(str(error).split())
+            fix = CACHE_FIX if NO_CACHE in text else "reinstall facefit"
+            yield Check(name, BAD, f"{type(error).__name__}: {text}", fix)
 
 
 def _python() -> Check:
@@ -186,4 +189,4 @@ def _cache() -> Check:
     folder = Path(os.environ.get("NUMBA_CACHE_DIR") or PACKAGE)
     if os.access(folder, os.W_OK):
         return Check("cache", GOOD, f"compiled kernels are kept in {folder}")
-    return Check("cache", NOTE, f"{folder} cannot be written", "set NUMBA_CACHE_DIR to a folder of yours")
+    return Check("cache", NOTE, f"{folder} cannot be written", CACHE_FIX)

@@ -22,6 +22,7 @@ from .doctor import doctor
 from .evaluate import evaluate
 from .fit import fit
 from .models import models
+from .options import CACHE_FIX, NO_CACHE
 from .parse import parse
 
 
@@ -82,6 +83,8 @@ def _message(error: Exception) -> str:
         return text
     if isinstance(error, ImportError):
         return f"{text}; `facefit doctor` says what is missing here"
+    if NO_CACHE in text:
+        return f"{text}; {CACHE_FIX}"
     return f"{type(error).__name__}: {text} (--debug shows where)"
 
 

@@ -10,6 +10,9 @@ import click
 
 from ..vocabulary import MESH_SUFFIXES, PRESETS, RENDERERS, SEGMENTERS, SPACES
 
+# numba raises RuntimeError with these words where neither the package's folder nor the user's cache can be written
+NO_CACHE, CACHE_FIX = "cannot cache function", "set NUMBA_CACHE_DIR to a folder of yours"
+
 
 def shared_options(command: Callable) -> Callable:
     """What `fit` and `batch` have in common; the first of the list is the first in the help."""

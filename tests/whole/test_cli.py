@@ -387,6 +387,19 @@ class TestDoctor:
         monkeypatch.setattr(face_parser, "parser_path", lambda: tmp_path / "parser.onnx")
         assert doctor._parser().state == doctor.NOTE
 
+    def test_kernels_that_cannot_be_kept_name_their_fix(self, fake, photo, tmp_path, monkeypatch):
+        """Neither the package's folder nor the home can be written: numba refuses to compile at all."""
+        from facefit.commands import doctor_checks as doctor
+
+        def refuse(path=None):
+            raise RuntimeError("cannot cache function 'multiply': no locator available for file 'sparse_kernel.py'")
+
+        monkeypatch.setattr(doctor, "_model", refuse)
+        (line,) = [str(check) for check in doctor.examine() if check.name == "model"]
+        assert line.startswith("[NO] model") and line.endswith("fix: set NUMBA_CACHE_DIR to a folder of yours")
+        fake.error = RuntimeError("cannot cache function 'multiply': no locator available for file 'sparse_kernel.py'")
+        error_line(facefit(photo, "-o", tmp_path / "m.obj", "-q"), 5, "set NUMBA_CACHE_DIR")
+
     def test_a_check_that_crashes_is_a_line(self, monkeypatch):
         from facefit.commands import doctor_checks as doctor
 

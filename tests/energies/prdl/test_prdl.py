@@ -265,10 +265,14 @@ def test_weights_of_parts():
 
 def test_order_of_points_does_not_matter():
     targets = prdl_targets(masks())
-    pixels, chosen = points()
+    pixels, chosen = points(dtype=torch.float64)  # in single precision sums in another order differ by .4 %
+    generator = torch.Generator().manual_seed(0)
     energy, grad = energy_and_gradient(prdl_energy, pixels, chosen, targets)
     order = torch.cat(
-        [torch.randperm(int(b - a)) + a for a, b in zip(chosen.offset[:-1], chosen.offset[1:], strict=True)]
+        [
+            torch.randperm(int(b - a), generator=generator) + a
+            for a, b in zip(chosen.offset[:-1], chosen.offset[1:], strict=True)
+        ]
     )
     shuffled = PrdlSelection(chosen.face, chosen.vertex[order], chosen.offset)
     other, other_grad = energy_and_gradient(prdl_energy, pixels, shuffled, targets)

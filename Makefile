@@ -23,7 +23,7 @@ help:
 	@echo "make eval    fit the evaluation sets in DATA and write docs/results.md (about half an hour)"
 	@echo "make ablation  compare ten losses on masks on the sets in DATA and write docs/prdl.md (hours)"
 	@echo "make bench-gpu the figures that need a GPU, under ten minutes"
-	@echo "make lint    ruff (check and format), and who may import whom"
+	@echo "make lint    ruff (check and format), mypy, and who may import whom"
 	@echo "make clean   remove $(VENV), demo/, caches and build leftovers"
 
 venv: $(INSTALLED)
@@ -90,8 +90,9 @@ parser: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
 	$(BIN)/python tests/helpers/house.py
 
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

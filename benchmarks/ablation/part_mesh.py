@@ -16,6 +16,7 @@ from torch import Tensor
 
 from facefit.anatomy.landmarks import LEFT_LOWER_LID, LEFT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_UPPER_LID
 from facefit.anatomy.parts import LABEL, PARTS
+from facefit.compute.derived import derived
 from facefit.geometry.mesh_graph import mesh_edges
 from facefit.geometry.triangles import vertex_normals
 from facefit.model.face_model import FaceModel
@@ -47,11 +48,7 @@ class PartMesh:
 
 def part_mesh(model: FaceModel) -> PartMesh:
     """The model's part mesh, made once per model. Deterministic."""
-    cached = model.__dict__.get("_part_mesh")
-    if cached is None:
-        cached = _make(model)
-        object.__setattr__(model, "_part_mesh", cached)
-    return cached
+    return derived(model, "part mesh", _make)
 
 
 def _make(model: FaceModel) -> PartMesh:

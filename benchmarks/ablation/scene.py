@@ -9,6 +9,7 @@ from torch import Tensor
 
 from benchmarks.ablation.part_mesh import PartMesh, part_mesh
 from facefit.anatomy.parts import MASKS
+from facefit.compute.derived import derived
 from facefit.energies.prdl.contract import PrdlSelection
 from facefit.energies.prdl.select import group_points, select_points
 from facefit.geometry.camera import project, to_camera_space, to_clip_space, window_camera
@@ -53,14 +54,14 @@ class LinearPoints:
 
     @classmethod
     def of(cls, model: FaceModel, points: PartPoints) -> LinearPoints:
-        """Kept on the points, which are kept on the model."""
-        cached = points.__dict__.get("_linear")
-        if cached is None:
+        """Made once for the points, which are made once for the model."""
+
+        def make(points: PartPoints) -> LinearPoints:
             shapes = torch.cat([model.verts[None], model.identity_basis, model.expression_basis])
             at = torch.cat([points.positions(s, model.landmarks(s)) for s in shapes.split(16)]).flatten(1)
-            cached = cls(at[:1], at[1:].contiguous())
-            object.__setattr__(points, "_linear", cached)
-        return cached
+            return cls(at[:1], at[1:].contiguous())
+
+        return derived(points, "linear points", make)
 
     def __call__(self, parameters: Parameters) -> Tensor:
         """(B, N, 3) camera space."""

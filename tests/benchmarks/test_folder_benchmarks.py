@@ -45,7 +45,8 @@ def test_the_verification_of_a_killed_batch_finds_what_is_wrong(tmp_path):
     manifest.write_text(record.line())
     text = (tmp_path / "a.obj").read_text()
     (tmp_path / "a.obj").write_text(text.replace("f 1/1 2/2 3/3", "f 1/1 2/2 4/4"))
-    assert kill_resume.verify(tmp_path, 1) == ["a.obj: 3 vertices, 4 used"]
+    found = kill_resume.verify(tmp_path, 1)
+    assert len(found) == 2 and "uses v 1 to 4; the file has 1 to 3" in found[0] and found[1] == "a.json: another mesh"
     manifest.write_text(json.dumps({**asdict(record), "status": "failed", "error": "x"}) + "\n")
     assert "a.jpg: x" in kill_resume.verify(tmp_path, 1)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
@@ -49,11 +50,12 @@ def _of(value: object) -> dict[Hashable, Any]:
     number = id(value)
     entry = _kept.get(number)
     if entry is None or entry[0]() is not value:
-        entry = _kept[number] = weakref.ref(value, lambda gone: _release(number, gone)), {}
+        entry = _kept[number] = weakref.ref(value, partial(_release, _kept, number)), {}
     return entry[1]
 
 
-def _release(number: int, gone: weakref.ref) -> None:
-    entry = _kept.get(number)
+def _release(entries: dict[int, tuple[weakref.ref, dict]], number: int, gone: weakref.ref) -> None:
+    """`entries` is given: when Python ends, this module's names may be gone before the last value is."""
+    entry = entries.get(number)
     if entry is not None and entry[0] is gone:  # and not of a newer value at the same place in memory
-        del _kept[number]
+        del entries[number]

@@ -2,6 +2,8 @@
 
 import gc
 import pickle
+import subprocess
+import sys
 import weakref
 from dataclasses import dataclass, replace
 
@@ -92,3 +94,21 @@ def test_what_could_not_be_made_is_tried_again():
     with pytest.raises(ZeroDivisionError):
         derived(value, "bad", lambda v: 1 / 0)
     assert derived(value, "bad", lambda v: 1) == 1
+
+
+def test_nothing_is_said_when_python_ends():
+    """What is kept may be dropped after this module's own names are gone."""
+    code = """
+import sys
+import numpy as np
+import facefit.compute.derived
+from facefit.compute.derived import derived
+sys.kept_alive = [facefit.compute.derived]
+value = np.zeros(3)
+derived(value, "against the rule", lambda value: [value])
+made = derived(value, "made", lambda value: value + 1)
+derived(made, "made of that", lambda value: value + 1)
+del made, value
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

@@ -73,6 +73,7 @@ def read_npz(path: Path, needed: Iterable[str], optional: Iterable[str] = ()) ->
         return {name: _plain(file, name) for name in wanted}
 
 
+        assert file.zip is not None  # NumPy says None of a closed file
 def _plain(file: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     try:
         return file[name]

@@ -85,14 +85,15 @@ def unwrap_disc(
         area = np.bincount(tri.ravel(), np.repeat(area, 3), minlength=total) + 1e-12
         return np.sqrt(surface / area) * want
 
-    uv, best = embed(weight), None
+    uv = embed(weight)
+    best, least = uv, np.inf
     for _ in range(rounds):
         s = stretch(uv)
         s = np.clip(s / np.median(s), 0.1, 10)
         score = float(np.average(s**2, weights=surface * want**2) / np.average(s, weights=surface * want**2) ** 2)
-        if best is None or score < best[0]:
-            best = (score, uv)
+        if score < least:
+            best, least = uv, score
         weight = weight / s[pairs[:, 1]] ** 0.5
         weight = weight / weight.mean()
         uv = embed(weight)
-    return best[1][:count]
+    return best[:count]

@@ -146,9 +146,10 @@ class _Antialias(torch.autograd.Function):
         flat = (len(color), color.shape[1] * color.shape[2], -1)
         to_color, to_clip = grad.clone(memory_format=torch.contiguous_format), torch.zeros_like(clip)
         antialias_kernels.blend_backward(
-            color.numpy().reshape(flat), clip.numpy(), *ctx.pairs, color.shape[1],
+            color.numpy().reshape(flat), clip.numpy(), screen, pairs, share, bounds, found, color.shape[1],
             grad.contiguous().numpy().reshape(flat), to_color.numpy().reshape(flat), to_clip.numpy(),
         )  # fmt: skip
+        screen, pairs, share, bounds, found = ctx.pairs
         return to_color, None, to_clip, None, None
 
 

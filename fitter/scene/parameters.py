@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -33,7 +34,7 @@ class Parameters:
     translation: Tensor
     sh: Tensor
     gaze: Tensor
-    joints: Tensor | None = None
+    joints: Tensor = cast(Tensor, None)  # never None once __post_init__ has run
 
     def __post_init__(self) -> None:
         if self.joints is None:

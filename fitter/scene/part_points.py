@@ -48,8 +48,8 @@ class PartPoints:
         """(B, V, 3) vertices and (B, L, 3) landmarks of the same space -> (B, P + Q, 3)."""
         if verts.device.type == "cpu":
             counts = verts.shape[1], landmarks.shape[1]
-            surface, lids = derived(self, ("sparse maps", *counts), lambda own: own._maps(*counts))
-            return torch.cat([surface(verts), lids(landmarks)], 1)
+            to_surface, to_lids = derived(self, ("sparse maps", *counts), lambda own: own._maps(*counts))
+            return torch.cat([to_surface(verts), to_lids(landmarks)], 1)
         surface = (verts[:, self.corners] * self.bary[None, :, :, None]).sum(2)
         lids = (landmarks[:, self.blend] * self.blend_weight[None, :, :, None]).sum(2)
         return torch.cat([surface, lids], 1)

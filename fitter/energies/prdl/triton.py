@@ -19,6 +19,7 @@ gradient differ from run to run.
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -109,7 +110,7 @@ def energy_and_gradient(
         )  # fmt: skip
         energies.append(partial.sum(1))
     scale = 1.0 / (size * size)
-    return sum(energies).reshape(batch, COUNT) * scale, gradient * scale
+    return functools.reduce(torch.add, energies).reshape(batch, COUNT) * scale, gradient * scale
 
 
 @triton.jit

@@ -138,9 +138,9 @@ def face_crops(landmarks: np.ndarray) -> tuple[Crop, Crop, Crop, Crop]:
 def prior(points: np.ndarray, side: int) -> np.ndarray:
     """(478, 2) crop pixels -> (9, side, side) float32: the parts as the landmarks alone would have them."""
     shape = (side, side)
-    loops = [NOSE, None, None, RIGHT_BROW, LEFT_BROW, UPPER_LIP, LOWER_LIP, LIPS_INNER]
-    polygons = [points[list(loop)] if loop else None for loop in loops]
-    polygons[1], polygons[2] = eye_polygon(points, RIGHT_EYE), eye_polygon(points, LEFT_EYE)
+    eyes = eye_polygon(points, RIGHT_EYE), eye_polygon(points, LEFT_EYE)
+    loops = RIGHT_BROW, LEFT_BROW, UPPER_LIP, LOWER_LIP, LIPS_INNER
+    polygons = [points[list(NOSE)], *eyes, *(points[list(loop)] for loop in loops)]
     return np.stack([face_region(shape, points), *(polygon_pixels(shape, p) for p in polygons)]).astype(np.float32)
 
 

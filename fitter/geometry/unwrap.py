@@ -15,7 +15,7 @@ from .triangles import triangle_areas
 
 
 def boundary_loops(triangles: np.ndarray) -> list[np.ndarray]:
-    """Ordered boundary loops of an oriented triangle mesh, longest first (in vertices)."""
+    """(F, 3) oriented triangles -> boundary loops, (M,) vertices each in order, the longest (in vertices) first."""
     edges = polygon_sides(triangles)
     known = {(int(a), int(b)) for a, b in edges}
     following = {int(a): int(b) for a, b in edges if (int(b), int(a)) not in known}
@@ -35,12 +35,16 @@ def unwrap_disc(
     verts: np.ndarray, triangles: np.ndarray, boundary: np.ndarray, boundary_uv: np.ndarray, density: np.ndarray,
     rounds: int = 60,
 ) -> np.ndarray:  # fmt: skip
-    """Args:
+    """A disc's texture coordinates by a Tutte embedding, re-weighted so that texels fall where `density` asks.
+
+    Args:
         verts: (N, 3) mm; triangles: (F, 3); every hole but the outer boundary is closed by a virtual vertex inside.
         boundary: (M,) vertices of the outer boundary; boundary_uv: (M, 2) where they go, a convex polygon.
         density: (N,) wanted texels per mm, relative.
+        rounds: of re-weighting; the best one is taken.
     Returns:
         (N, 2) texture coordinates.
+    Source: Tutte 1963; Floater 1997; Yoshizawa, Belyaev, Seidel 2004.
     """
     count = len(verts)
     filled, points, dense = [triangles], [verts], [density]

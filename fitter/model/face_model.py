@@ -92,6 +92,7 @@ class FaceModel:
 
     @property
     def device(self) -> torch.device:
+        """Where all of its tensors are."""
         return self.verts.device
 
     @property
@@ -147,6 +148,7 @@ class FaceModel:
         return (corners * self.landmark_bary[None, :, :, None]).sum(2)
 
     def to(self, device: torch.device | str) -> FaceModel:
+        """The same model on another device; the model itself where it is there already."""
         if self.device == torch.device(device):
             return self  # keeps what was derived from the model
         moved: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -68,6 +68,7 @@ class Skeleton:
         """(B, J, 3, 3) turns of all joints.
 
         Args:
+            batch: B, the number of faces.
             joints: (B, J, 3) rotation vectors, radians; read of neck and jaw.
             gaze: (B, 2, 2) radians, right and left eye, yaw and pitch.
         """
@@ -86,9 +87,12 @@ class Skeleton:
         """Linear blend skinning with pose correctives.
 
         Args:
-            verts: (B, V, 3) mm, the face at rest. identity: (B, I). rotations: (B, J, 3, 3).
+            verts: (B, V, 3) mm, the face at rest.
+            identity: (B, I) standard deviations, which move the joints too.
+            rotations: (B, J, 3, 3) of `rotations`.
         Returns:
             (B, V, 3) mm, in the frame of the carrier.
+        Source: Loper et al. 2015 (SMPL), eq. 2 to 9.
         """
         batch, count = len(verts), len(self.names)
         if self.pose_basis is not None:

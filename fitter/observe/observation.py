@@ -66,6 +66,7 @@ class Observation:
 
     @property
     def batch(self) -> int:
+        """B, the number of faces."""
         return self.image.shape[0]
 
     @property
@@ -74,6 +75,7 @@ class Observation:
         return self.image.shape[1]
 
     def to(self, device: torch.device | str) -> Observation:
+        """The same on another device."""
         return Observation(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
     def __getitem__(self, index) -> Observation:

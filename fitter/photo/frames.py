@@ -84,7 +84,9 @@ def open_frames(path: Path, fps: float | None = None, every: int = 1, limit: int
     """A folder of pictures, ordered by the numbers in their names, or a video.
 
     Args:
+        path: the folder or the video.
         fps: frames a second; None: what the video says, 25 for a folder.
+        every: only each `every`-th frame is taken. limit: at most so many are taken; None: all.
     Raises:
         InputError: neither a folder with pictures nor a video that can be read, or a number out of range.
     """

@@ -65,6 +65,7 @@ def part_points(model: FaceModel) -> PartPoints:
 
 
 def make_part_points(model: FaceModel) -> PartPoints:
+    """The model's part points, made anew; see `part_points`. POINTS says how many a part has at most."""
     faces = model.faces.cpu().numpy()
     verts = model.verts.cpu().numpy()
     weight = model.part_weight.cpu().numpy()
@@ -134,7 +135,7 @@ def thin_evenly(keep: Tensor, label: Tensor, pixels: Tensor, share: float = KEPT
     distance to the pixels they cover, and at 45 degrees of yaw the skin's would differ by 20 pixels.
 
     Args:
-        keep: (B, N) bool; label: (N,) facefit.anatomy.parts.LABELS; pixels: (B, N, 2).
+        keep: (B, N) bool; label: (N,) facefit.anatomy.parts.LABELS; pixels: (B, N, 2) window pixels.
         share: of a part's points that stays, in (0, 1].
     Returns:
         (B, N) bool, a subset of `keep` by farthest point sampling part by part.

@@ -25,7 +25,7 @@ class Mailbox:
         self._under_way: deque[tuple[Any, Tensor, Any]] = deque()
 
     def post(self, label: Any, news: Tensor) -> None:
-        """Send `news`; `label` comes with it."""
+        """Send `news`, of any shape, on the mailbox's device; `label` comes with it."""
         if not self._cuda:
             self._under_way.append((label, news, None))
             return
@@ -36,7 +36,7 @@ class Mailbox:
         self._under_way.append((label, host, landed))
 
     def arrived(self, wait: bool = False) -> Iterator[tuple[Any, Tensor]]:
-        """What has come, oldest first; with `wait` everything that was sent."""
+        """(label, news on the host) of what has come, oldest first; with `wait` everything that was sent."""
         while self._under_way:
             label, news, landed = self._under_way[0]
             if landed is not None and not landed.query():
@@ -48,6 +48,6 @@ class Mailbox:
 
 
 def device_index(places: Sequence[int], device: torch.device) -> Tensor:
-    """Places as an index tensor on the device, without waiting for it."""
+    """(N,) int64 places as an index tensor on the device, without waiting for it."""
     index = torch.tensor(list(places), dtype=torch.long)
     return index.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else index.to(device)

@@ -37,6 +37,7 @@ class SparseMap:
 
     @property
     def outputs(self) -> int:
+        """M, the number of points that come out."""
         return len(self.start) - 1
 
     @cached_property
@@ -62,7 +63,7 @@ class SparseMap:
         return self.apply_torch(values)
 
     def apply_torch(self, values: Tensor) -> Tensor:
-        """The plain twin of calling it, on any device."""
+        """(B, N, C) -> (B, M, C): the plain twin of calling it, on any device."""
         device = values.device
         terms = values[:, torch.from_numpy(self.index).long().to(device)]
         terms = terms * torch.from_numpy(self.weight).to(values)[None, :, None]

@@ -61,5 +61,6 @@ def _columns(pairs: tuple[tuple[int, int], ...] | Tensor, device: torch.device) 
         return first, second
     key = pairs, device
     if key not in _known:
-        _known[key] = tuple(torch.tensor(column, device=device) for column in zip(*pairs, strict=True))
+        first, second = (torch.tensor(column, device=device) for column in zip(*pairs, strict=True))
+        _known[key] = first, second
     return _known[key]

@@ -39,7 +39,7 @@ def photometric_energy(rendered: Tensor, image: Tensor, weight: Tensor, smooth: 
 
 
 def photometric_energy_torch(rendered: Tensor, image: Tensor, weight: Tensor, smooth: float = 1e-3) -> Tensor:
-    """The plain twin of `photometric_energy`."""
+    """The plain twin of `photometric_energy`: (B, S, S, 3), (B, S, S, 3), (B, S, S) -> (B,), checks nothing."""
     # where() and not only the product: 0 * NaN is NaN
     difference = torch.where((weight > 0)[..., None], rendered - image, 0.0)
     length = ((difference * difference).sum(-1) + smooth * smooth).sqrt() - smooth

@@ -44,6 +44,7 @@ class Photometric(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, rendered: Tensor, image: Tensor, weight: Tensor, smooth: float) -> Tensor:
+        """(B,) energies, RGB units; arguments as of facefit.energies.photometric.photometric_energy, on the CPU."""
         slope, sums = torch.zeros_like(image), np.zeros((len(image), CHUNKS, 2))
         arrays = (tensor.detach().contiguous().numpy() for tensor in (rendered, image, weight))
         run_chunks(_compare, len(image) * CHUNKS, *arrays, float(smooth), slope.numpy(), sums)
@@ -55,5 +56,6 @@ class Photometric(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
+        """(B,) gradient of the energies -> (B, S, S, 3) that of `rendered`."""
         slope, scale = ctx.saved_tensors
         return slope * (grad * scale)[:, None, None, None], None, None, None

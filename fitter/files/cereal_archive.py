@@ -28,6 +28,7 @@ class Archive:
         return np.frombuffer(self._take(np.dtype(kind).itemsize), kind)[0].item()
 
     def flag(self) -> bool:
+        """A truth value: one byte, 0 or 1."""
         value = self.number("u1")
         if value > 1:
             raise ModelError(f"damaged: a truth value of {value} at byte {self._at - 1}")
@@ -38,6 +39,7 @@ class Archive:
         return self.number("<u8")
 
     def text(self) -> str:
+        """A text: its length in bytes, then UTF-8; what is not UTF-8 becomes the replacement character."""
         return bytes(self._take(self.length())).decode("utf-8", "replace")
 
     def block(self, rows: int, kind: str, columns: int) -> np.ndarray:
@@ -45,12 +47,13 @@ class Archive:
         return np.frombuffer(self._take(rows * columns * np.dtype(kind).itemsize), kind).reshape(rows, columns)
 
     def matrix(self) -> np.ndarray:
-        """An Eigen matrix of float32: int32 rows and columns, then the values column by column."""
+        """(rows, columns) of an Eigen matrix of float32: int32 rows and columns, then the values column by column."""
         rows, columns = self.number("<i4"), self.number("<i4")
         if rows < 0 or columns < 0:
             raise ModelError(f"damaged: a matrix of {rows} x {columns}")
         return np.frombuffer(self._take(4 * rows * columns), "<f4").reshape(columns, rows).T
 
     def end(self) -> None:
+        """Nothing may follow. Raises: ModelError when something does."""
         if self._at != len(self._data):
             raise ModelError(f"{len(self._data) - self._at} bytes too many at the end")

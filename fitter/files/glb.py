@@ -34,7 +34,15 @@ class Animation:
 
 
 def animated(document: dict, animation: Animation, buffer: Buffer, morphs: bool) -> dict:
-    """What an animation changes in a document."""
+    """What an animation changes in a document.
+
+    Args:
+        document: glTF with one node, the mesh.
+        buffer: takes the keys.
+        morphs: whether the mesh has morph targets.
+    Returns:
+        the changed entries of `document`.
+    """
     keys = buffer.accessor(animation.seconds.astype(np.float32), "SCALAR", FLOAT, None, bounds=True)
     moved = {"translation": (animation.translation, "VEC3"), "rotation": (animation.rotation, "VEC4")}
     if morphs:
@@ -56,6 +64,10 @@ def animated(document: dict, animation: Animation, buffer: Buffer, morphs: bool)
 
 
 def packed(document: dict, binary: bytes) -> bytes:
+    """The file: header, the JSON of the document, the binary chunk; each padded to four bytes, as the format asks.
+
+    Source: Khronos, glTF 2.0, sec. 4 (GLB file format).
+    """
     text = json.dumps(document, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     binary += bytes(-len(binary) % 4)
@@ -80,6 +92,13 @@ class Buffer:
         self.accessors: list[dict] = []
 
     def view(self, data: bytes, target: int | None = None) -> int:
+        """Bytes put at the end of the chunk.
+
+        Args:
+            target: ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, or None for what is neither vertices nor indices.
+        Returns:
+            the number of their view.
+        """
         self.data += bytes(-len(self.data) % 4)  # accessors must start on a multiple of their component size
         entry = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(data)}
         if target is not None:
@@ -89,6 +108,17 @@ class Buffer:
         return len(self.views) - 1
 
     def accessor(self, value: np.ndarray, kind: str, component: int, target: int | None, bounds: bool = False) -> int:
+        """An array put at the end of the chunk, with a view of its own.
+
+        Args:
+            value: (N, ...) of the type that `component` names; one row is one element.
+            kind: "SCALAR", "VEC2", "VEC3" or "VEC4".
+            component: UINT16, UINT32 or FLOAT.
+            target: of the view, as in `view`.
+            bounds: whether least and greatest value are written too; positions and times of keys must have them.
+        Returns:
+            the number of the accessor.
+        """
         entry = {
             "bufferView": self.view(value.tobytes(), target), "componentType": component, "count": len(value),
             "type": kind,
@@ -100,7 +130,14 @@ class Buffer:
         return len(self.accessors) - 1
 
     def sparse(self, value: np.ndarray, index_type: type, index_code: int) -> int:
-        """(N, 3) displacements, of which only the rows that move are stored."""
+        """Displacements, of which only the rows that move are stored.
+
+        Args:
+            value: (N, 3) in the unit of the positions.
+            index_type, index_code: of the stored row numbers, NumPy's and glTF's (UINT16 or UINT32).
+        Returns:
+            the number of the accessor.
+        """
         value = value.astype(np.float32)
         moved = np.flatnonzero(np.abs(value).max(1) > _SMALLEST_MOVE)
         if len(moved) == 0:

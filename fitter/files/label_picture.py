@@ -13,6 +13,7 @@ def read_label_picture(path: Path, size: tuple[int, int] | None = None) -> np.nd
     """(H, W) uint8 of an 8-bit grey or palette picture.
 
     Args:
+        path: of the picture.
         size: width and height that it must have.
     Raises:
         InputError: it cannot be read, has colours, or another size.

@@ -21,7 +21,8 @@ def obj_bytes(
     """A Wavefront OBJ: one object, one material, `f v/vt/vn`, vertex order as given, five decimals (1e-5 mm).
 
     Args:
-        verts: (V, 3) mm; faces: (F, 3); uv: (T, 2) in [0, 1], v up; uv_faces: (F, 3).
+        verts: (V, 3) mm; faces: (F, 3) indices into them.
+        uv: (T, 2) in [0, 1], v up, clipped to that; uv_faces: (F, 3) indices into them.
         material: its name in the MTL file `library`, which lies in the same folder.
         comment: lines for the top of the file.
     """
@@ -54,6 +55,7 @@ def ply_bytes(verts: np.ndarray, faces: np.ndarray, colours: np.ndarray, comment
 
     Args:
         verts: (V, 3) mm; faces: (F, 3); colours: (V, 3) uint8 RGB.
+        comment: lines for the top of the file; what is not ASCII becomes "?".
     """
     vertex = np.zeros(
         len(verts), [("xyz", "<f4", 3), ("normal", "<f4", 3), ("rgb", "u1", 3)]
@@ -72,5 +74,5 @@ def ply_bytes(verts: np.ndarray, faces: np.ndarray, colours: np.ndarray, comment
 
 
 def plain_obj(verts: np.ndarray, faces: np.ndarray) -> bytes:
-    """An OBJ of `v` and `f` lines alone: what every reader understands."""
+    """An OBJ of `v` and `f` lines alone, what every reader understands: (V, 3) mm and (F, 3) indices."""
     return (_lines(_VERTEX, np.asarray(verts, float)) + _lines("f %d %d %d\n", np.asarray(faces) + 1)).encode()

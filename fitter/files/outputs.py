@@ -27,16 +27,16 @@ def check_outputs(files: Iterable[Path], inputs: Iterable[Path]) -> None:
     Raises:
         OutputError: naming the path and what is wrong with it.
     """
-    inputs = [(_identity(path), path) for path in inputs]
-    seen: dict = {}
-    folders = set()
+    sources = [(_identity(path), path) for path in inputs]
+    seen: dict[tuple[int, int] | Path, Path] = {}
+    folders: set[Path] = set()
     for path in files:
         try:
             _check_path(path)
             identity = _identity(path)
         except OSError as error:
             raise OutputError(f"{path}: {error.strerror or error}") from None
-        for other, name in inputs:
+        for other, name in sources:
             if identity == other:
                 raise OutputError(f"{path}: would overwrite the input {name}; choose another name")
         if identity in seen:
@@ -104,7 +104,7 @@ def _check_path(path: Path) -> None:
             raise OutputError(f"{path}: exists and is write-protected")
 
 
-def _identity(path: Path):
+def _identity(path: Path) -> tuple[int, int] | Path:
     """What tells two paths to one file apart from two files: links and upper-case names of the same file agree."""
     try:
         status = path.stat()

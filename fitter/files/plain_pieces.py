@@ -34,6 +34,7 @@ class Unread:
 
 
 def piece(kind: str, *arguments: object) -> Piece:
+    """What safe_pickle notes in the place of an array, a dtype, a number or a matrix."""
     return Piece(kind, arguments)
 
 

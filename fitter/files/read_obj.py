@@ -102,7 +102,11 @@ def parse_obj(data: bytes) -> ObjPolygons:
     lines = _lines(data)
     verts, colors = _verts(lines)
     uv = np.array([line.split()[1:3] for line in lines if line.startswith("vt ")], np.float64).reshape(-1, 2)
-    size, corner, uv_corner, part, parts = [], [], [], [], {}
+    size: list[int] = []
+    corner: list[int] = []
+    uv_corner: list[int] = []
+    part: list[int] = []
+    parts: dict[tuple[tuple[str, str], ...], int] = {}
     names: dict[str, str] = {}
     so_far = texture_so_far = 0
     for line in lines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,8 +33,8 @@ def read_points(path: Path) -> np.ndarray:
         elif suffix == ".json":
             value = _points_of(json.loads(path.read_text(encoding="utf-8")))
         elif suffix == ".pp":
-            tree = xml.etree.ElementTree.parse(path)
-            value = [[float(p.get(axis)) for axis in "xyz"] for p in tree.iter("point") if p.get("active", "1") != "0"]
+            points = xml.etree.ElementTree.parse(path).iter("point")
+            value = [[float(p.get(axis, "")) for axis in "xyz"] for p in points if p.get("active", "1") != "0"]
         else:
             text = path.read_text(encoding="utf-8")
             if suffix == ".pts":
@@ -49,7 +50,7 @@ def read_points(path: Path) -> np.ndarray:
     return value
 
 
-def _points_of(document):
+def _points_of(document: Any) -> Any:
     if isinstance(document, dict):
         for key in ("landmarks7", "landmarks", "points"):
             if key in document:

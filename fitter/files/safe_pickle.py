@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -104,6 +105,12 @@ class _Reader(pickle._Unpickler):
     which `find_class` alone does not allow (a nested tuple as a dict key, say, hashes for years).
     """
 
+    # of _Unpickler, and missing in the types of the standard library
+    stack: list[Any]
+    append: Callable[[object], None]
+    read: Callable[[int], bytes]
+    pop_mark: Callable[[], list[Any]]
+
     def __init__(self, stream: io.BytesIO) -> None:
         super().__init__(stream, encoding="latin1")
 
@@ -185,12 +192,12 @@ _KEPT = (
     pickle.LONG_BINGET, pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE, pickle.GLOBAL,
     pickle.STACK_GLOBAL,
 )  # fmt: skip
-_REPLACED = {
+_REPLACED: dict[bytes, Callable] = {
     pickle.REDUCE: _Reader._make, pickle.NEWOBJ: _Reader._make, pickle.BUILD: _Reader._fill,
     pickle.SETITEM: _Reader._set_one, pickle.SETITEMS: _Reader._set_many, pickle.DICT: _Reader._dict,
     pickle.APPEND: _Reader._append, pickle.APPENDS: _Reader._extend, pickle.BYTEARRAY8: _Reader._bytearray,
     # sets hash what is in them; as lists they do not
-    pickle.EMPTY_SET: pickle._Unpickler.load_empty_list, pickle.ADDITEMS: _Reader._extend,
+    pickle.EMPTY_SET: pickle._Unpickler.dispatch[pickle.EMPTY_LIST[0]], pickle.ADDITEMS: _Reader._extend,
 }  # fmt: skip
 
 
@@ -215,7 +222,7 @@ def _no_instance(*_: object) -> None:
     raise RefusedPickleError("refused: the pickle makes an instance of something that is not an array")
 
 
-def _ordered(pairs: object = ()) -> dict:
+def _ordered(pairs: Iterable[tuple[object, object]] = ()) -> dict:
     """Python 2 stores an OrderedDict as a list of pairs, Python 3 as an empty one that is filled."""
     return {_Reader._key(key): value for key, value in pairs}
 

@@ -21,6 +21,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     """Whatever goes wrong inside becomes a ModelError of one line that starts with the path.
 
     Args:
+        path: of the file that is read inside, for the message.
         kind: what the file should be, with its format: "a FLAME model (.pkl or .npz)".
     """
     try:
@@ -57,6 +58,10 @@ def read_bytes(path: Path) -> bytes:
 def read_npz(path: Path, needed: Iterable[str], optional: Iterable[str] = ()) -> dict[str, np.ndarray]:
     """Arrays of an .npz file; pickled objects are refused.
 
+    Args:
+        needed: names that must be there; optional: names that are read where they are there.
+    Returns:
+        name -> array, of the names asked for.
     Raises:
         ModelError: an array is missing, holds Python objects, or is larger than any model.
         zipfile.BadZipFile, ValueError, ...: a damaged file; see `reading`.
@@ -68,6 +73,7 @@ def read_npz(path: Path, needed: Iterable[str], optional: Iterable[str] = ()) ->
             raise ModelError("a single array; expected an .npz archive of arrays")
         require(file.files, needed)
         wanted = [name for name in (*needed, *optional) if name in file.files]
+        assert file.zip is not None  # NumPy says None of a closed file
         sizes = {entry.filename.removesuffix(".npy"): entry.file_size for entry in file.zip.infolist()}
         check_size(sum(sizes[name] for name in wanted))
         return {name: _plain(file, name) for name in wanted}
@@ -94,6 +100,7 @@ def require(found: Iterable[str], needed: Iterable[str]) -> None:
 
 
 def check_size(count: int) -> None:
+    """Raises: ModelError when arrays of `count` bytes are larger than any model."""
     if count > LARGEST_BYTES:
         raise ModelError(f"arrays of {count / 2**30:.1f} GiB; a model has up to {LARGEST_BYTES >> 30}")
 
@@ -101,6 +108,8 @@ def check_size(count: int) -> None:
 def array(value: object, shape: tuple[int | None, ...], name: str) -> np.ndarray:
     """An array of numbers of that shape (None: any length), as it is stored.
 
+    Args:
+        name: of the array, for the message.
     Raises:
         ModelError: other shape, or not numbers.
     """
@@ -115,10 +124,16 @@ def array(value: object, shape: tuple[int | None, ...], name: str) -> np.ndarray
 
 
 def basis(columns: object, verts: int, name: str, scale: float | np.ndarray = 1.0) -> np.ndarray:
-    """(3 V, K) columns of x y z x y z ..., the customary layout of principal components -> (K, V, 3) float32.
+    """Principal components in their customary layout -> in ours.
 
     Args:
+        columns: (3 V, K) of x y z x y z ..., V = `verts`.
+        name: of the array, for the message.
         scale: one factor or (K,), one per component: unit times standard deviation.
+    Returns:
+        (K, V, 3) float32.
+    Raises:
+        ModelError: another shape, or not numbers.
     """
     columns = array(columns, (3 * verts, None), name)
     scaled = columns * np.asarray(scale, np.float64)
@@ -126,6 +141,7 @@ def basis(columns: object, verts: int, name: str, scale: float | np.ndarray = 1.
 
 
 def sha256(*parts: bytes) -> str:
+    """Hexadecimal SHA-256 of all parts, one after another."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)

@@ -36,6 +36,7 @@ class Camera:
     centre: Tensor
 
     def to(self, device: torch.device | str) -> Camera:
+        """The same cameras on another device."""
         return Camera(self.focal.to(device), self.centre.to(device))
 
     def __getitem__(self, index) -> Camera:
@@ -65,6 +66,7 @@ class WindowTransform:
         return pixels / self.scale[:, None, None] + self.origin[:, None]
 
     def to(self, device: torch.device | str) -> WindowTransform:
+        """The same windows on another device."""
         return replace(self, origin=self.origin.to(device), scale=self.scale.to(device))
 
     def __getitem__(self, index) -> WindowTransform:
@@ -90,7 +92,11 @@ def project(points: Tensor, camera: Camera) -> Tensor:
 
 
 def to_clip_space(points: Tensor, camera: Camera, size: int, near: float = 10.0, far: float = 100_000.0) -> Tensor:
-    """(B, N, 3) camera space mm -> (B, N, 4) clip space of a size x size image whose pixels `camera` projects to."""
+    """(B, N, 3) camera space mm -> (B, N, 4) clip space of a size x size image whose pixels `camera` projects to.
+
+    Args:
+        near, far: mm in front of the camera, the planes that become z_ndc = -1 and 1.
+    """
     w = -points[..., 2]
     fx, fy = camera.focal[:, 0, None], camera.focal[:, 1, None]
     cx, cy = camera.centre[:, 0, None], camera.centre[:, 1, None]

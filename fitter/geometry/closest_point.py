@@ -37,7 +37,13 @@ class ClosestPoint:
 
     def moved(self, verts: np.ndarray) -> ClosestPoint:
         """The same surface with its vertices elsewhere. The tree stays, its boxes are fitted anew: right for any shape,
-        slower to search the more the shape has changed."""
+        slower to search the more the shape has changed.
+
+        Args:
+            verts: (V, 3) float, as many as before.
+        Raises:
+            ValueError: vertices that are not finite.
+        """
         verts = np.asarray(verts, np.float64)
         if not np.isfinite(verts).all():
             raise ValueError("the mesh has vertices that are not finite")
@@ -47,7 +53,7 @@ class ClosestPoint:
         return other
 
     def __call__(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(N, 3) -> distances (N,), closest points (N, 3), faces (N,)."""
+        """(N, 3) -> distances (N,), closest points (N, 3), faces (N,). Raises ValueError for other shapes or NaN."""
         points = np.ascontiguousarray(points, np.float64)
         if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
             raise ValueError(f"points has shape {points.shape}; expected finite (N, 3)")

@@ -48,10 +48,13 @@ def connected_pieces(edges: np.ndarray, count: int) -> np.ndarray:
 
 
 def largest_piece(inside: np.ndarray, polygons: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
-    """(V,) bool -> (V,) bool: its largest connected piece over the mesh's edges.
+    """The largest connected piece of some vertices over the mesh's edges.
 
     Args:
+        inside: (V,) bool. polygons: (F, K) vertex indices.
         counted: (V,) bool; the piece with most of these is the largest. Default: all count.
+    Returns:
+        (V,) bool, a subset of `inside`.
     """
     sides = polygon_sides(polygons)
     piece = connected_pieces(sides[inside[sides].all(1)], len(inside))

@@ -14,6 +14,7 @@ def middle_x(verts: np.ndarray, rounds: int = 8) -> float:
 
     Args:
         verts: (V, 3) mm, x to the side.
+        rounds: at most; it ends sooner where a step is below 1e-4 mm.
     """
     at = float(np.median(verts[:, 0]))
     tree = cKDTree(verts)
@@ -34,6 +35,7 @@ def mirrored_vertices(verts: np.ndarray, group: np.ndarray) -> np.ndarray:
     smooth.
 
     Args:
+        verts: (V, 3) mm, x to the side, symmetric about x = 0.
         group: (V,) int; groups that have no vertex near their image on the own side (eyes) mirror into the group that
             has.
     """

@@ -9,29 +9,36 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Similarity:
-    """x -> scale * rotation @ x + translation."""
+    """x -> scale * rotation @ x + translation.
+
+    Attributes:
+        scale: units of the target per unit of the source.
+        rotation: (3, 3). translation: (3,) in the target's unit.
+    """
 
     scale: float
     rotation: np.ndarray
     translation: np.ndarray
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
-        """(N, 3) -> (N, 3)."""
+        """(N, 3) source -> (N, 3) target."""
         return self.scale * points @ self.rotation.T + self.translation
 
     def inverse(self, points: np.ndarray) -> np.ndarray:
-        """(N, 3) -> (N, 3)."""
+        """(N, 3) target -> (N, 3) source."""
         return (points - self.translation) @ self.rotation / self.scale
 
 
 def fit_similarity(
     source: np.ndarray, target: np.ndarray, *, scale: bool, weights: np.ndarray | None = None
 ) -> Similarity:
-    """The least-squares motion that takes (N, 3) `source` to `target` (Umeyama 1991, eq. 34 to 42; weighted).
+    """The least-squares motion that takes one point set to another.
 
     Args:
+        source, target: (N, 3), point n of one belongs to point n of the other; any unit.
         scale: whether the size may change.
-        weights: (N,) not negative.
+        weights: (N,) not negative, of any sum. Default: all 1.
+    Source: Umeyama 1991, eq. 34 to 42, weighted.
     """
     weights = np.ones(len(source)) if weights is None else weights
     weights = weights / weights.sum()

@@ -14,7 +14,10 @@ from .mesh_graph import edge_table
 def split_quads(quads: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Each quad into four. New vertices: the `count` old ones, then one per edge, then one per quad.
 
-    Returns: (4 Q, 4) new quads, (E, 2) edges, (Q, 4) edge indices of each quad.
+    Args:
+        quads: (Q, 4) indices below `count`.
+    Returns:
+        (4 Q, 4) new quads, (E, 2) edges, (Q, 4) edge indices of each quad.
     """
     edges, quad_edges, _ = edge_table(quads)
     middle = count + quad_edges
@@ -32,7 +35,10 @@ def _matrix(rows: list, columns: list, values: list, shape: tuple[int, int]) -> 
 def linear(quads: np.ndarray, count: int) -> tuple[csr_matrix, np.ndarray]:
     """Bilinear subdivision (edge and quad midpoints): what texture coordinates need.
 
-    Returns: (V, count) matrix and the new quads, numbered as `catmull_clark` numbers them.
+    Args:
+        quads: (Q, 4) indices below `count`.
+    Returns:
+        (V, count) matrix and the (4 Q, 4) new quads, numbered as `catmull_clark` numbers them.
     """
     new, edges, _ = split_quads(quads, count)
     e, q = len(edges), len(quads)
@@ -46,7 +52,7 @@ def catmull_clark(quads: np.ndarray, count: int) -> tuple[csr_matrix, np.ndarray
     """One level of Catmull-Clark.
 
     Args:
-        quads: (Q, 4) indices below count; vertices that no quad uses stay where they are.
+        quads: (Q, 4) indices below `count`, the number of vertices; vertices that no quad uses stay where they are.
     Returns:
         (V, count) matrix whose rows sum to 1, and the (4 Q, 4) new quads.
     """
@@ -89,8 +95,14 @@ def catmull_clark(quads: np.ndarray, count: int) -> tuple[csr_matrix, np.ndarray
 
 
 def triangulate(quads: np.ndarray, verts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Quads -> triangles along the shorter diagonal. Returns (2 Q, 3) triangles and the corners chosen, (2 Q, 4 -> 3)
-    as (2 Q, 3) positions 0..3 inside each quad, to cut texture quads the same way."""
+    """Quads -> triangles along the shorter diagonal.
+
+    Args:
+        quads: (Q, 4) indices into `verts` (V, 3).
+    Returns:
+        (2 Q, 3) triangles, and (2 Q, 3) which corner 0 to 3 of its quad each of theirs is, to cut texture quads the
+        same way.
+    """
     d02 = np.linalg.norm(verts[quads[:, 0]] - verts[quads[:, 2]], axis=1)
     d13 = np.linalg.norm(verts[quads[:, 1]] - verts[quads[:, 3]], axis=1)
     first = d02 <= d13 + 1e-6
@@ -100,7 +112,7 @@ def triangulate(quads: np.ndarray, verts: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def padded(matrix: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
-    """Sparse rows -> (V, K) int32 indices and float32 weights, zero weight where a row has fewer entries."""
+    """(V, N) sparse rows -> (V, K) int32 indices and float32 weights, zero weight where a row has fewer entries."""
     matrix = csr_matrix(matrix)
     matrix.eliminate_zeros()
     matrix.sort_indices()

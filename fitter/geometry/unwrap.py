@@ -15,7 +15,7 @@ from .triangles import triangle_areas
 
 
 def boundary_loops(triangles: np.ndarray) -> list[np.ndarray]:
-    """Ordered boundary loops of an oriented triangle mesh, longest first (in vertices)."""
+    """(F, 3) oriented triangles -> boundary loops, (M,) vertices each in order, the longest (in vertices) first."""
     edges = polygon_sides(triangles)
     known = {(int(a), int(b)) for a, b in edges}
     following = {int(a): int(b) for a, b in edges if (int(b), int(a)) not in known}
@@ -35,12 +35,16 @@ def unwrap_disc(
     verts: np.ndarray, triangles: np.ndarray, boundary: np.ndarray, boundary_uv: np.ndarray, density: np.ndarray,
     rounds: int = 60,
 ) -> np.ndarray:  # fmt: skip
-    """Args:
+    """A disc's texture coordinates by a Tutte embedding, re-weighted so that texels fall where `density` asks.
+
+    Args:
         verts: (N, 3) mm; triangles: (F, 3); every hole but the outer boundary is closed by a virtual vertex inside.
         boundary: (M,) vertices of the outer boundary; boundary_uv: (M, 2) where they go, a convex polygon.
         density: (N,) wanted texels per mm, relative.
+        rounds: of re-weighting; the best one is taken.
     Returns:
         (N, 2) texture coordinates.
+    Source: Tutte 1963; Floater 1997; Yoshizawa, Belyaev, Seidel 2004.
     """
     count = len(verts)
     filled, points, dense = [triangles], [verts], [density]
@@ -85,14 +89,15 @@ def unwrap_disc(
         area = np.bincount(tri.ravel(), np.repeat(area, 3), minlength=total) + 1e-12
         return np.sqrt(surface / area) * want
 
-    uv, best = embed(weight), None
+    uv = embed(weight)
+    best, least = uv, np.inf
     for _ in range(rounds):
         s = stretch(uv)
         s = np.clip(s / np.median(s), 0.1, 10)
         score = float(np.average(s**2, weights=surface * want**2) / np.average(s, weights=surface * want**2) ** 2)
-        if best is None or score < best[0]:
-            best = (score, uv)
+        if score < least:
+            best, least = uv, score
         weight = weight / s[pairs[:, 1]] ** 0.5
         weight = weight / weight.mean()
         uv = embed(weight)
-    return best[1][:count]
+    return best[:count]

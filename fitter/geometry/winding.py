@@ -14,7 +14,9 @@ def outward(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
     inside and other folds that do not are small.
 
     Args:
-        verts: (V, 3). faces: (F, 3).
+        verts: (V, 3) of any unit. faces: (F, 3).
+    Returns:
+        (F, 3).
     Raises:
         ModelError: a triangle uses a vertex that is not there.
     """

@@ -33,7 +33,7 @@ def part_iou(
         raise ValueError(f"predicted is {shape} pixels, target {second['nose'].shape}; they must be of one size")
     if valid is not None and np.shape(valid) != shape:
         raise ValueError(f"valid is {np.shape(valid)} pixels; expected {shape}")
-    scores = {}
+    scores: dict[str, float | None] = {}
     for name in (*PARTS, *MERGED):
         a, b = (_union(parts, MERGED.get(name, (name,))) for parts in (first, second))
         if valid is not None:
@@ -46,7 +46,7 @@ def part_iou(
 
 def mean_iou(scores: dict[str, float | None], names: tuple[str, ...] = PARTS) -> float | None:
     """The mean over those of `names` that have a score; None where none has."""
-    found = [scores[name] for name in names if scores.get(name) is not None]
+    found = [score for score in map(scores.get, names) if score is not None]
     return float(np.mean(found)) if found else None
 
 

@@ -39,9 +39,10 @@ def align_to_scan(
     """Mesh -> scan: by the seven landmarks, then by robust ICP of the scan's points to the mesh.
 
     Args:
-        surface: the mesh, in its own coordinates.
-        points: (N, 3) mm samples of the scan's face region.
+        surface: the mesh, in its own coordinates, mm. landmarks7: (7, 3) mm, of the mesh.
+        points: (N, 3) mm samples of the scan's face region. scan_landmarks7: (7, 3) mm, of the scan.
         scale: whether the mesh may change its size.
+        iterations: of ICP at most; it ends sooner where the error changes by less than 1e-5 of itself.
         sigma: mm; a pair at this distance counts a quarter (Geman-McClure weights).
     """
     motion = fit_similarity(landmarks7, scan_landmarks7, scale=scale)
@@ -81,7 +82,7 @@ def scan_error(
         scan_verts, scan_faces, scan_landmarks7: the same of the scan.
         region: (V_scan,) bool; triangles whose three vertices are inside count. Default: the whole scan.
         align: "rigid" (the mesh keeps its size), "similarity", or "none" (already aligned).
-        samples: points on the scan; ICP uses 5000 of them.
+        samples: points on the scan; ICP uses 5000 of them. seed: of drawing them.
     Returns:
         median, mean, std, rms, p90, max (mm), scale, landmark_rms (mm, after ICP), samples.
     Raises:
@@ -110,7 +111,7 @@ def scan_figures(
     """What `scan_error` says of distances (N,) mm: `distance_figures`, scale, landmark_rms (mm) and samples.
 
     Args:
-        motion: mesh -> scan. landmarks7: (7, 3) of the mesh; scan_landmarks7: (7, 3) of the scan.
+        motion: mesh -> scan. landmarks7: (7, 3) mm of the mesh; scan_landmarks7: (7, 3) mm of the scan.
     """
     offset = motion(np.asarray(landmarks7, np.float64)) - scan_landmarks7
     return {
@@ -125,7 +126,15 @@ def scan_distances(
     mesh: MarkedMesh, scan: MarkedMesh, region: np.ndarray | None = None, *, align: str = "similarity",
     samples: int = 20_000, seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray, Similarity]:  # fmt: skip
-    """What `scan_error` summarises: distances (N,) mm, their points (N, 3) on the scan, and the motion mesh -> scan."""
+    """What `scan_error` summarises.
+
+    Args:
+        region, align, samples, seed: as in `scan_error`.
+    Returns:
+        distances (N,) mm, their points (N, 3) mm on the scan, and the motion mesh -> scan.
+    Raises:
+        ValueError: as `scan_error`.
+    """
     if align not in ("rigid", "similarity", "none"):
         raise ValueError(f"align is {align!r}; accepted: rigid, similarity, none")
     scan_verts, scan_faces = np.asarray(scan.verts, np.float64), np.asarray(scan.faces, np.int64)

@@ -36,7 +36,8 @@ _RANGES: dict[str, tuple[int, str | int]] = {
 
 
 def table_error(arrays: dict[str, np.ndarray]) -> str | None:
-    """What is wrong with the arrays, naming the first that does not fit; None where all is well."""
+    """What is wrong with the arrays (shapes and types of facefit.model.face_model's table), naming the first that does
+    not fit; None where all is well."""
     missing = [name for name in _TABLE if name not in arrays and name not in _OPTIONAL]
     if missing:
         return f"lacks {', '.join(missing)}; see facefit.model.face_model for the format"

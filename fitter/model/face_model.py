@@ -37,6 +37,7 @@ I / E / A identity / expression / albedo components, L landmarks, Y calibration 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -91,6 +92,7 @@ class FaceModel:
 
     @property
     def device(self) -> torch.device:
+        """Where all of its tensors are."""
         return self.verts.device
 
     @property
@@ -146,10 +148,12 @@ class FaceModel:
         return (corners * self.landmark_bary[None, :, :, None]).sum(2)
 
     def to(self, device: torch.device | str) -> FaceModel:
+        """The same model on another device; the model itself where it is there already."""
         if self.device == torch.device(device):
             return self  # keeps what was derived from the model
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        return FaceModel(**{k: v.to(device) if isinstance(v, (Tensor, Skeleton)) else v for k, v in moved.items()})
+        moved: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved |= {name: value.to(device) for name, value in moved.items() if isinstance(value, (Tensor, Skeleton))}
+        return FaceModel(**moved)
 
     def _turn_eyes(self, verts: Tensor, gaze: Tensor) -> Tensor:
         turns = gaze_rotation(gaze.reshape(-1, 2)).reshape(-1, 2, 3, 3).transpose(2, 3)

@@ -49,7 +49,14 @@ def load_model(path: str | os.PathLike | None = None, device: torch.device | str
 
 
 def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = "face model") -> FaceModel:
-    """Arrays of the module's table -> FaceModel on the CPU. Raises ModelError naming the array that does not fit."""
+    """A model of the arrays of facefit.model.face_model's table, on the CPU.
+
+    Args:
+        checksum: of the file, empty for a model made in memory.
+        where: begins the messages.
+    Raises:
+        ModelError: naming the array that does not fit.
+    """
     wrong = table_error(arrays)
     if wrong is not None:
         raise ModelError(f"{where}: {wrong}")
@@ -139,7 +146,13 @@ def _part_weight(arrays: dict[str, np.ndarray]) -> Tensor:
 
 
 def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
-    """Write a model file: checked first, to a temporary name, then renamed. The same arrays give the same bytes."""
+    """Write a model file: checked first, to a temporary name, then renamed. The same arrays give the same bytes.
+
+    Args:
+        arrays: by name, in the shapes and units of facefit.model.face_model's table.
+    Raises:
+        ModelError: an array does not fit. OSError: the file cannot be written.
+    """
     import zipfile
 
     from_arrays(arrays, where=str(path))

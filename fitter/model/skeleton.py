@@ -10,6 +10,7 @@ Source: Loper et al. 2015 (SMPL), eq. 2 to 9; Li et al. 2017 (FLAME), eq. 1 to 5
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,13 +59,16 @@ class Skeleton:
         return derived(self, "spread", lambda own: own.position.new_tensor([SPREAD.get(n, RESTS) for n in own.names]))
 
     def to(self, device: torch.device | str) -> Skeleton:
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Skeleton(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in moved.items()})
+        """The same joints on another device."""
+        moved: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved |= {name: value.to(device) for name, value in moved.items() if isinstance(value, Tensor)}
+        return Skeleton(**moved)
 
     def rotations(self, batch: int, joints: Tensor | None, gaze: Tensor | None) -> Tensor:
         """(B, J, 3, 3) turns of all joints.
 
         Args:
+            batch: B, the number of faces.
             joints: (B, J, 3) rotation vectors, radians; read of neck and jaw.
             gaze: (B, 2, 2) radians, right and left eye, yaw and pitch.
         """
@@ -83,9 +87,12 @@ class Skeleton:
         """Linear blend skinning with pose correctives.
 
         Args:
-            verts: (B, V, 3) mm, the face at rest. identity: (B, I). rotations: (B, J, 3, 3).
+            verts: (B, V, 3) mm, the face at rest.
+            identity: (B, I) standard deviations, which move the joints too.
+            rotations: (B, J, 3, 3) of `rotations`.
         Returns:
             (B, V, 3) mm, in the frame of the carrier.
+        Source: Loper et al. 2015 (SMPL), eq. 2 to 9.
         """
         batch, count = len(verts), len(self.names)
         if self.pose_basis is not None:
@@ -94,7 +101,8 @@ class Skeleton:
             verts = verts + flat.reshape(verts.shape)
         at = affine_rows(self.position.reshape(1, -1), identity, self.position_basis.flatten(1))
         at = at.reshape(batch, count, 3)
-        turn, shift = [], []  # of each joint: rest -> bent, world
+        turn: list[Tensor] = []  # of each joint: rest -> bent, world
+        shift: list[Tensor] = []
         for index, parent in enumerate(self.parent):
             own = rotations[:, index]
             if parent < 0:

@@ -227,19 +227,19 @@ class NetworkDetector:
 
 
 def add(points: np.ndarray, found: list[np.ndarray], pyramid: Pyramid) -> None:
-    """Put a face to those found, unless it is one of them or cannot be one of this photo."""
+    """Put a face, (478, 3) photo pixels and depth, to those found, unless it is one of them or none of this photo."""
     if plausible(points, pyramid) and all(overlap(bounds(points), bounds(other)) < 0.5 for other in found):
         found.append(points)
 
 
 def plausible(points: np.ndarray, pyramid: Pyramid) -> bool:
-    """Whether the face has an extent and most of it lies within the photo."""
+    """Whether a face, (478, 3) photo pixels and depth, has an extent and most of it lies within the photo."""
     inside = ((points[:, :2] >= 0) & (points[:, :2] <= (pyramid.width, pyramid.height))).all(1).mean()
     return bool(np.isfinite(points).all() and inside >= 0.5 and np.ptp(points[:, :2], axis=0).min() >= 4)
 
 
 def upright(points: np.ndarray) -> tuple[View, float]:
-    """The upright crop around a face, and the face's size in photo pixels."""
+    """The upright crop around a face, (478, 3) photo pixels and depth, and the face's size in photo pixels."""
     low, high = points[:, :2].min(0), points[:, :2].max(0)
     size = float((high - low).max())
     across = points[LEFT_OUTER_CORNER, :2] - points[RIGHT_OUTER_CORNER, :2]
@@ -251,7 +251,7 @@ def upright(points: np.ndarray) -> tuple[View, float]:
 
 
 def agreed(face: Seen, looks: Sequence[np.ndarray]) -> np.ndarray:
-    """The mean of the looks that show this face; its landmarks where none does."""
+    """(478, 3) photo pixels and depth: the mean of the looks that show this face; its landmarks where none does."""
     agreeing = [
         look
         for look in looks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -39,7 +40,7 @@ class Observation:
     brow_line: Tensor
     camera: Camera
     window: WindowTransform
-    part_confidence: Tensor | None = None
+    part_confidence: Tensor = cast(Tensor, None)  # never None once __post_init__ has run
 
     def __post_init__(self) -> None:
         batch, size = self.image.shape[0], self.image.shape[1]
@@ -65,6 +66,7 @@ class Observation:
 
     @property
     def batch(self) -> int:
+        """B, the number of faces."""
         return self.image.shape[0]
 
     @property
@@ -73,6 +75,7 @@ class Observation:
         return self.image.shape[1]
 
     def to(self, device: torch.device | str) -> Observation:
+        """The same on another device."""
         return Observation(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
     def __getitem__(self, index) -> Observation:

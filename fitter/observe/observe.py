@@ -20,6 +20,8 @@ def observe(
     """What is known of one detected face (B = 1, on the CPU).
 
     Args:
+        face: with landmarks in pixels of the photo.
+        segmenter: says what the pixels of the window show.
         size: side of the window in its own pixels.
         focal: pixels of the photo; fov: degrees; see photo.camera.photo_camera for what holds without them.
     """

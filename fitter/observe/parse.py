@@ -50,7 +50,7 @@ def parse_photo(
 
     Args:
         faces: "largest", "all", or N, the N-th largest.
-        segmenter, detector: None loads the default one.
+        segmenter, detector: say what pixels show and where faces are; None loads the default one.
     Raises:
         NoFaceError: no such face.
     """
@@ -78,6 +78,11 @@ def to_photo(values: np.ndarray, window: WindowTransform, shape: tuple[int, int]
 
 
 def overlay(pixels: np.ndarray, labels: np.ndarray, strength: float = 0.5) -> np.ndarray:
-    """(H, W, 3) uint8 photo with each part in its colour."""
+    """(H, W, 3) uint8 photo with each part in its colour.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB. labels: (H, W) of facefit.anatomy.parts.LABELS.
+        strength: of the colours, 0 (the photo alone) to 1.
+    """
     share = np.where(labels > 0, strength, 0.0)[..., None]
     return (pixels * (1 - share) + COLOURS[labels] * share + 0.5).astype(np.uint8)

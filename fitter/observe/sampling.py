@@ -96,6 +96,7 @@ def moved(image: np.ndarray, matrix: np.ndarray, width: int, height: int) -> np.
     Args:
         image: (H, W, 3) uint8.
         matrix: (2, 3): image pixels -> pixels of the picture.
+        width, height: of the picture in pixels.
     Returns:
         (height, width, 3) uint8.
     """

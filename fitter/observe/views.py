@@ -92,7 +92,11 @@ def whole(width: int, height: int, degrees: float = 0.0, margin: float = 0.0, si
 
 
 def square(centre: np.ndarray, side: float, pixels: int, degrees: float = 0.0) -> View:
-    """A square crop of the photo, upright for a face that is rolled by -`degrees`."""
+    """A square crop of the photo, upright for a face that is rolled by -`degrees`.
+
+    Args:
+        centre: (2,) and side: in photo pixels. pixels: side of the crop.
+    """
     return View(similarity(pixels / side, degrees, centre, (pixels / 2, pixels / 2)), pixels, pixels)
 
 

@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
+
+import numpy as np
 
 from ..errors import ImageError, InputError
 from .photo import Photo, read_photo
 from .photo_list import PHOTO_SUFFIXES
-
-if TYPE_CHECKING:
-    from imageio.core.format import Format
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts", ".ogv", ".3gp")
 DEFAULT_FPS = 25.0  # of a folder of pictures, which does not say
@@ -69,11 +68,25 @@ class FrameSource:
         return number if self.limit is None else min(number, self.limit)
 
 
+class _Video(Protocol):
+    """What is used of imageio's reader of a video."""
+
+    def get_meta_data(self) -> dict[str, Any]: ...
+
+    def __iter__(self) -> Iterator[np.ndarray]: ...
+
+    def __enter__(self) -> _Video: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
 def open_frames(path: Path, fps: float | None = None, every: int = 1, limit: int | None = None) -> FrameSource:
     """A folder of pictures, ordered by the numbers in their names, or a video.
 
     Args:
+        path: the folder or the video.
         fps: frames a second; None: what the video says, 25 for a folder.
+        every: only each `every`-th frame is taken. limit: at most so many are taken; None: all.
     Raises:
         InputError: neither a folder with pictures nor a video that can be read, or a number out of range.
     """
@@ -131,7 +144,7 @@ def _video(source: FrameSource) -> Iterator[tuple[int, str, Photo | None, str]]:
             raise InputError(f"{source.path}: the video breaks off at frame {number + 1} ({reason})") from None
 
 
-def _open_video(path: Path) -> Format.Reader:
+def _open_video(path: Path) -> _Video:
     """The video by imageio's ffmpeg plugin: what ffmpeg tells of it, and its frames, (H, W, 3) uint8."""
     from imageio import v2
 
@@ -140,7 +153,7 @@ def _open_video(path: Path) -> Format.Reader:
     except ImportError:
         raise InputError(f"{path}: reading a video needs imageio-ffmpeg ({INSTALL_VIDEO})") from None
     try:
-        return v2.get_reader(path, "FFMPEG")
+        return v2.get_reader(path, "FFMPEG")  # type: ignore[return-value]  # its types call the reader one array
     except (OSError, RuntimeError, StopIteration, KeyError, IndexError) as error:
         raise InputError(f"{path}: not a video that can be read ({_first_line(error)})") from None
 

@@ -72,10 +72,12 @@ class Photo:
 
     @property
     def width(self) -> int:
+        """In pixels, upright."""
         return self.pixels.shape[1]
 
     @property
     def height(self) -> int:
+        """In pixels, upright."""
         return self.pixels.shape[0]
 
     def window_image(self, window: WindowTransform) -> tuple[np.ndarray, np.ndarray]:

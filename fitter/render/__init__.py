@@ -59,7 +59,7 @@ class Renderer(Protocol):
 
         Args:
             color: (B, S, S, C) the shaded image.
-            rast, clip, faces: what was rasterized.
+            rast, clip, faces: what was rasterized: (B, S, S, 4), (B, V, 4), (F, 3).
         Returns:
             (B, S, S, C). Gradients flow to `color` and to x, y and w of the silhouette edges' vertices.
         """

@@ -26,12 +26,14 @@ class CpuRenderer:
     name = "cpu"
 
     def rasterize(self, clip: Tensor, faces: Tensor, size: int) -> Tensor:
+        """As the contract. Raises: ValueError for shapes that do not fit, or tensors that are not on the CPU."""
         _check(clip.dim() == 3 and clip.shape[2] == 4, f"clip has shape {tuple(clip.shape)}; expected (B, V, 4)")
         _check(size >= 1, f"size is {size} pixels; expected at least 1")
         _check_cpu(clip)
         return _Rasterize.apply(clip, _indices(faces, clip.shape[1]), size)
 
     def interpolate(self, attributes: Tensor, rast: Tensor, faces: Tensor) -> Tensor:
+        """As the contract. Raises: ValueError for shapes that do not fit, or tensors that are not on the CPU."""
         batch = rast.shape[0]
         _check(
             attributes.dim() == 3 and attributes.shape[0] in (1, batch),
@@ -41,7 +43,11 @@ class CpuRenderer:
         return _Interpolate.apply(attributes, rast.to(attributes.dtype), _indices(faces, attributes.shape[1]))
 
     def antialias(self, color: Tensor, rast: Tensor, clip: Tensor, faces: Tensor) -> Tensor:
-        """As the contract; the outline is found even where faces are smaller than pixels (antialias_kernels)."""
+        """As the contract; the outline is found even where faces are smaller than pixels (antialias_kernels).
+
+        Raises:
+            ValueError: shapes that do not fit, or tensors that are not on the CPU.
+        """
         fits = color.dim() == 4 and color.shape[:3] == rast.shape[:3] and len(clip) == len(rast)
         _check(
             fits,
@@ -143,10 +149,11 @@ class _Antialias(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor):
         color, clip = (t.detach() for t in ctx.saved_tensors)
+        screen, pairs, share, bounds, found = ctx.pairs
         flat = (len(color), color.shape[1] * color.shape[2], -1)
         to_color, to_clip = grad.clone(memory_format=torch.contiguous_format), torch.zeros_like(clip)
         antialias_kernels.blend_backward(
-            color.numpy().reshape(flat), clip.numpy(), *ctx.pairs, color.shape[1],
+            color.numpy().reshape(flat), clip.numpy(), screen, pairs, share, bounds, found, color.shape[1],
             grad.contiguous().numpy().reshape(flat), to_color.numpy().reshape(flat), to_clip.numpy(),
         )  # fmt: skip
         return to_color, None, to_clip, None, None

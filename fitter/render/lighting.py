@@ -34,7 +34,7 @@ def vertex_normals(verts: Tensor, faces: Tensor) -> Tensor:
 
 
 def vertex_normals_torch(verts: Tensor, faces: Tensor) -> Tensor:
-    """The plain twin of `vertex_normals`."""
+    """The plain twin of `vertex_normals`: (B, V, 3), (F, 3) -> (B, V, 3)."""
     corners = faces.reshape(-1).long()
     a, b, c = verts[:, corners].reshape(verts.shape[0], -1, 3, 3).unbind(2)
     area = torch.linalg.cross(b - a, c - a)
@@ -67,7 +67,7 @@ def shade(albedo: Tensor, normals: Tensor, sh: Tensor) -> Tensor:
 
 
 def shade_torch(albedo: Tensor, normals: Tensor, sh: Tensor) -> Tensor:
-    """The plain twin of `shade`."""
+    """The plain twin of `shade`: (B, N, 3), (B, N, 3), (B, 9, 3) -> (B, N, 3)."""
     return albedo * (sh_basis(normals) @ sh)
 
 
@@ -88,7 +88,7 @@ def estimate_sh(
     fewer than 27 points count, ambient light alone is estimated, and white ambient light (shading 1) from none.
 
     Args:
-        colors, albedo: (B, N, 3) observed colours and the surface's albedo, sRGB-encoded.
+        colors, albedo: (B, N, 3) observed colours and the surface's albedo, sRGB-encoded in [0, 1].
         normals: (B, N, 3) unit, camera space.
         weight: (B, N) at least 0; 0 leaves a point out.
         iterations: of reweighting; 0 is plain least squares.

@@ -166,6 +166,7 @@ class VertexNormals(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, verts: Tensor, faces: Tensor) -> Tensor:
+        """(B, V, 3) vertices and (F, 3) faces -> (B, V, 3) unit normals, 0 for a vertex without faces or area."""
         verts = verts.contiguous()
         batch, count = verts.shape[:2]
         mesh = _mesh(faces, count)
@@ -182,6 +183,7 @@ class VertexNormals(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad: Tensor):
+        """(B, V, 3) gradient of the normals -> (B, V, 3) that of the vertices."""
         verts, normals = ctx.saved_tensors
         out = torch.empty_like(verts)
         array = verts.detach().numpy()
@@ -198,6 +200,7 @@ class Shade(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, albedo: Tensor, normals: Tensor, sh: Tensor) -> Tensor:
+        """(B, N, 3) albedo, (B, N, 3) unit normals and (B, 9, 3) light -> (B, N, 3) colours, not clamped."""
         albedo, normals, sh = albedo.contiguous(), normals.contiguous(), sh.contiguous()
         out = torch.empty_like(albedo)
         arrays = (albedo.detach().numpy(), normals.detach().numpy(), sh.detach().numpy())
@@ -207,6 +210,7 @@ class Shade(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad: Tensor):
+        """(B, N, 3) gradient of the colours -> those of albedo, normals and light, in their shapes."""
         albedo, normals, sh = (t.detach() for t in ctx.saved_tensors)
         to_albedo, to_normals = torch.empty_like(albedo), torch.empty_like(normals)
         to_sh = torch.empty(len(sh), CHUNKS, 9, 3, dtype=sh.dtype)

@@ -29,6 +29,7 @@ class NvdiffrastRenderer:
         self._topologies: dict[int, tuple[weakref.ref, object]] = {}
 
     def rasterize(self, clip: Tensor, faces: Tensor, size: int) -> Tensor:
+        """As the contract. Raises: ValueError for tensors that are not float32 on this device."""
         self._check(clip)
         rast, _ = dr.rasterize(
             self._context, _flip(clip), self._triangles(faces), resolution=[size, size], grad_db=False
@@ -36,11 +37,14 @@ class NvdiffrastRenderer:
         return rast
 
     def interpolate(self, attributes: Tensor, rast: Tensor, faces: Tensor) -> Tensor:
+        """As the contract. Raises: ValueError for tensors that are not float32 on this device."""
         self._check(attributes)
         values, _ = dr.interpolate(attributes.contiguous(), rast.contiguous(), self._triangles(faces))
         return values
 
     def antialias(self, color: Tensor, rast: Tensor, clip: Tensor, faces: Tensor) -> Tensor:
+        """As the contract, but for outlines of faces as small as pixels. Raises: ValueError for tensors that are not
+        float32 on this device."""
         self._check(color)
         triangles = self._triangles(faces)
         return dr.antialias(

@@ -50,6 +50,8 @@ def view(verts: np.ndarray, faces: np.ndarray, camera: Camera, window: WindowTra
         verts: (V, 3) mm, camera space; faces: (F, 3).
         camera: of the photo (B = 1).
         window: the part of the photo to look at (B = 1).
+    Returns:
+        triangle, weights and depth (mm) of each pixel of the window; infinite depth where there is no triangle.
     """
     inner = window_camera(Camera(camera.focal.double().cpu(), camera.centre.double().cpu()), window.to("cpu"))
     clip = to_clip_space(torch.from_numpy(verts)[None].double(), inner, window.size).float()
@@ -65,6 +67,8 @@ def view(verts: np.ndarray, faces: np.ndarray, camera: Camera, window: WindowTra
 def face_box(verts: np.ndarray, camera: Camera) -> tuple[float, float, float, float]:
     """Left, top, right, bottom of the projected mesh in photo pixels.
 
+    Args:
+        verts: (V, 3) mm, camera space. camera: of the photo (B = 1).
     Raises:
         ValueError: no vertex lies in front of the camera.
     """

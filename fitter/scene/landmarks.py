@@ -43,7 +43,8 @@ def landmark_trust(model: FaceModel, rotation: Tensor) -> Tensor:
     calibration has seen them.
 
     Args:
-        rotation: (B, 3, 3).
+        model: whose landmarks they are.
+        rotation: (B, 3, 3) model space -> camera space.
     Returns:
         (B, L) in [0.05, 1].
     """
@@ -60,7 +61,8 @@ def project_landmarks(
     """The model's landmarks in pixels.
 
     Args:
-        points: (B, V, 3) camera space mm; camera: of the pixels wanted.
+        model: with L landmarks, R of them on the contour.
+        points: (B, V, 3) camera space mm. camera: of the pixels wanted.
         contour: (B, R) from `contour_choice`, or None to leave the contour where it lies on the mean face.
         at: (B, L, 3) `model.landmarks(points)` where it is known already.
     Returns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -33,7 +34,7 @@ class Parameters:
     translation: Tensor
     sh: Tensor
     gaze: Tensor
-    joints: Tensor | None = None
+    joints: Tensor = cast(Tensor, None)  # never None once __post_init__ has run
 
     def __post_init__(self) -> None:
         if self.joints is None:
@@ -41,7 +42,12 @@ class Parameters:
 
     @classmethod
     def zeros(cls, sizes: dict[str, int], batch: int = 1, device: torch.device | str = "cpu") -> Parameters:
-        """The mean face 1 m in front of the camera, under white ambient light."""
+        """The mean face 1 m in front of the camera, under white ambient light.
+
+        Args:
+            sizes: numbers of coefficients and joints, `FaceModel.sizes`.
+            batch: B, the number of faces.
+        """
 
         def empty(*shape: int) -> Tensor:
             return torch.zeros(batch, *shape, device=device)
@@ -63,15 +69,19 @@ class Parameters:
 
     @property
     def batch(self) -> int:
+        """B, the number of faces."""
         return self.identity.shape[0]
 
     def tensors(self) -> dict[str, Tensor]:
+        """All of them by name."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def detach(self) -> Parameters:
+        """The same numbers without gradients."""
         return Parameters(**{k: v.detach() for k, v in self.tensors().items()})
 
     def to(self, device: torch.device | str) -> Parameters:
+        """The same parameters on another device."""
         return Parameters(**{k: v.to(device) for k, v in self.tensors().items()})
 
     @classmethod

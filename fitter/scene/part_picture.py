@@ -10,7 +10,7 @@ from ..render.view import View, face_box, make_window, view
 
 
 def mesh_faces(model: FaceModel) -> np.ndarray:
-    """(F, 3) int64."""
+    """(F, 3) int64, the model's triangles as an array."""
     return model.faces.cpu().numpy()
 
 
@@ -18,6 +18,7 @@ def part_labels(seen: View, faces: np.ndarray, vertex_label: np.ndarray) -> np.n
     """Which part each pixel of a view shows: the label with the largest barycentric weight, so borders are smooth.
 
     Args:
+        seen: of a mesh with these (F, 3) faces.
         vertex_label: (V,) facefit.anatomy.parts.LABELS, 0 to 10.
     Returns:
         (S, S) uint8, 0 where no face is seen.
@@ -38,6 +39,7 @@ def render_labels(model: FaceModel, verts_camera: np.ndarray, camera: Camera, wi
     """The visible parts of a mesh in the photo's pixels, each pixel centre looked at exactly.
 
     Args:
+        model: whose mesh it is.
         verts_camera: (V, 3) mm, camera space; camera: of the photo (B = 1).
         width, height: of the photo in pixels.
     Returns:

@@ -48,8 +48,8 @@ class PartPoints:
         """(B, V, 3) vertices and (B, L, 3) landmarks of the same space -> (B, P + Q, 3)."""
         if verts.device.type == "cpu":
             counts = verts.shape[1], landmarks.shape[1]
-            surface, lids = derived(self, ("sparse maps", *counts), lambda own: own._maps(*counts))
-            return torch.cat([surface(verts), lids(landmarks)], 1)
+            to_surface, to_lids = derived(self, ("sparse maps", *counts), lambda own: own._maps(*counts))
+            return torch.cat([to_surface(verts), to_lids(landmarks)], 1)
         surface = (verts[:, self.corners] * self.bary[None, :, :, None]).sum(2)
         lids = (landmarks[:, self.blend] * self.blend_weight[None, :, :, None]).sum(2)
         return torch.cat([surface, lids], 1)
@@ -65,6 +65,7 @@ def part_points(model: FaceModel) -> PartPoints:
 
 
 def make_part_points(model: FaceModel) -> PartPoints:
+    """The model's part points, made anew; see `part_points`. POINTS says how many a part has at most."""
     faces = model.faces.cpu().numpy()
     verts = model.verts.cpu().numpy()
     weight = model.part_weight.cpu().numpy()
@@ -134,7 +135,7 @@ def thin_evenly(keep: Tensor, label: Tensor, pixels: Tensor, share: float = KEPT
     distance to the pixels they cover, and at 45 degrees of yaw the skin's would differ by 20 pixels.
 
     Args:
-        keep: (B, N) bool; label: (N,) facefit.anatomy.parts.LABELS; pixels: (B, N, 2).
+        keep: (B, N) bool; label: (N,) facefit.anatomy.parts.LABELS; pixels: (B, N, 2) window pixels.
         share: of a part's points that stays, in (0, 1].
     Returns:
         (B, N) bool, a subset of `keep` by farthest point sampling part by part.

@@ -120,11 +120,16 @@ class Scene:
 
     def rast(self) -> Tensor:
         """(B, S, S, 4) which triangle each pixel sees; see facefit.render."""
-        return self._once("rast", lambda own: own.renderer.rasterize(own.clip(), own.model.faces, own.size))
+        return self._once("rast", lambda own: own._drawn_by().rasterize(own.clip(), own.model.faces, own.size))
 
     def interpolate(self, values: Tensor) -> Tensor:
         """(B or 1, V, C) values of the vertices -> (B, S, S, C), 0 where no face is seen."""
-        return self.renderer.interpolate(values, self.rast(), self.model.faces)
+        return self._drawn_by().interpolate(values, self.rast(), self.model.faces)
+
+    def _drawn_by(self) -> Renderer:
+        if self.renderer is None:
+            raise ValueError("the scene has no renderer; pictures of its window need one")
+        return self.renderer
 
     def covered(self) -> Tensor:
         """(B, S, S) bool: where the mesh is seen."""

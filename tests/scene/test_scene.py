@@ -93,6 +93,13 @@ def test_its_pictures_agree(scene):
     assert left <= columns.min() + 1 and right >= columns.max() and top <= rows.min() + 1 and bottom >= rows.max()
 
 
+def test_pictures_need_a_renderer(toy_model, parameters):
+    blank = Scene(toy_model, parameters, CAMERA, SIZE)
+    for ask in (blank.rast, blank.picture, blank.covered):
+        with pytest.raises(ValueError, match="has no renderer"):
+            ask()
+
+
 def test_several_faces_each_before_its_own_camera(toy_model, parameters):
     other = person(toy_model, yaw=-10.0, seed=4)
     both = Scene(

@@ -27,6 +27,15 @@ class PrdlChunked(torch.autograd.Function):
     def forward(
         ctx, points: Tensor, offset: Tensor, targets, wanted: tuple[bool, ...], huber: float = math.inf
     ) -> Tensor:
+        """Energies, and their gradient for `backward` in the same pass.
+
+        Args:
+            points: (N, 2) window pixels; offset: (B * 8 + 1,) as in PrdlSelection.
+            targets: PrdlTargets of the B faces.
+            wanted: least, greatest, mean (STATISTICS). huber: pixels, as in facefit.energies.prdl.prdl.prdl_energy.
+        Returns:
+            (B * 8,) pixel^2; 0 for a part without points or target.
+        """
         size = targets.size
         anchors = anchor_grid(size, points)
         descriptors = targets.descriptors.reshape(-1, 3, size * size).to(points.dtype)
@@ -49,6 +58,7 @@ class PrdlChunked(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
+        """(B * 8,) gradient of the energies -> (N, 2) that of the points, per pixel."""
         (gradient,) = ctx.saved_tensors
         counts = torch.tensor(ctx.bounds, device=grad.device).diff()
         return gradient * grad.repeat_interleave(counts)[:, None], None, None, None, None

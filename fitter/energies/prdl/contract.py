@@ -39,6 +39,7 @@ class PrdlTargets:
         return self.descriptors.shape[-1]
 
     def to(self, device: torch.device | str) -> PrdlTargets:
+        """The same targets on another device."""
         return PrdlTargets(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
     def __getitem__(self, index) -> PrdlTargets:

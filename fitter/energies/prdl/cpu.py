@@ -42,6 +42,15 @@ class PrdlCpu(torch.autograd.Function):
     def forward(
         ctx, points: Tensor, offset: Tensor, targets, wanted: tuple[bool, ...], huber: float = np.inf
     ) -> Tensor:
+        """Energies, and their gradient for `backward` in the same pass.
+
+        Args:
+            points: (N, 2) window pixels; offset: (B * 8 + 1,) as in PrdlSelection.
+            targets: PrdlTargets of the B faces.
+            wanted: least, greatest, mean (STATISTICS). huber: pixels, as in facefit.energies.prdl.prdl.prdl_energy.
+        Returns:
+            (B * 8,) pixel^2; 0 for a part without points or target.
+        """
         size = targets.size
         energy, gradient = energy_and_gradient(
             points.detach().numpy(),
@@ -59,6 +68,7 @@ class PrdlCpu(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
+        """(B * 8,) gradient of the energies -> (N, 2) that of the points, per pixel."""
         (gradient,) = ctx.saved_tensors
         return gradient * grad.repeat_interleave(ctx.counts)[:, None], None, None, None, None
 
@@ -75,9 +85,9 @@ def energy_and_gradient(
     """Energies (T,) in pixel^2 and their gradients (N, 2) in pixels, of T parts.
 
     Args:
-        points: (N, 2) float32 or float64; part t owns offset[t] to offset[t + 1].
+        points: (N, 2) float32 or float64 window pixels; part t owns offset[t] to offset[t + 1].
         offset: (T + 1,) int64.
-        descriptors: (T, 3, S, S) float32; cell_mean: (T, G, G) float32, of `cell_means`.
+        descriptors: (T, 3, S, S) float32 pixels; cell_mean: (T, G, G) float32 pixels, of `cell_means`.
         present: (T,) bool: the target is not empty.
         wanted: (3,) bool: least, greatest, mean.
         huber: pixels, as in facefit.energies.prdl.prdl.prdl_energy.

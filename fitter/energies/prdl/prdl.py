@@ -88,7 +88,13 @@ def prdl_energy_naive(
     statistics: Sequence[str] = STATISTICS,
     huber: float = math.inf,
 ) -> Tensor:
-    """`prdl_energy` by its definition: every anchor against every point, differentiated by torch. Slow and hungry."""
+    """`prdl_energy` by its definition: every anchor against every point, differentiated by torch. Slow and hungry.
+
+    Args:
+        pixels: (B, V, 2) window pixels; the others as in `prdl_energy`.
+    Returns:
+        (B,) pixel^2.
+    """
     _check(pixels, selection, targets, statistics, huber)
     points, size = selection.points(pixels), targets.size
     anchors = anchor_grid(size, points)

@@ -19,6 +19,7 @@ gradient differ from run to run.
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -47,6 +48,15 @@ class PrdlTriton(torch.autograd.Function):
     def forward(
         ctx, points: Tensor, bound: Tensor, targets, wanted: tuple[bool, ...], huber: float = math.inf
     ) -> Tensor:
+        """Energies, and their gradient for `backward` in the same pass.
+
+        Args:
+            points: (B, P, 2) window pixels; bound: (B, 9) as in PrdlRows.
+            targets: PrdlTargets of the B faces.
+            wanted: least, greatest, mean (STATISTICS). huber: pixels, as in facefit.energies.prdl.prdl.prdl_energy.
+        Returns:
+            (B, 8) pixel^2; 0 for a part without points or target.
+        """
         energy, gradient = energy_and_gradient(
             points.detach().float(), bound, targets.descriptors, targets.cell_mean, targets.count > 0, wanted, huber
         )
@@ -56,6 +66,7 @@ class PrdlTriton(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
+        """(B, 8) gradient of the energies -> (B, P, 2) that of the points, per pixel."""
         gradient, bound = ctx.saved_tensors
         place = torch.arange(gradient.shape[1], device=grad.device)
         part = torch.searchsorted(bound[:, 1:].contiguous(), place.expand(len(grad), -1).contiguous(), right=True)
@@ -76,8 +87,9 @@ def energy_and_gradient(
     """Energies (B, 8) in pixel^2 and their gradients (B, P, 2) in pixels.
 
     Args:
-        points: (B, P, 2) float32; bound: (B, 9) int32.
-        descriptors: (B, 8, 3, S, S) float32; cell_mean: (B, 8, G, G) float32; present: (B, 8) bool.
+        points: (B, P, 2) float32 window pixels; bound: (B, 9) int32 as in PrdlRows.
+        descriptors: (B, 8, 3, S, S) float32 pixels; cell_mean: (B, 8, G, G) float32 pixels, as in PrdlTargets.
+        present: (B, 8) bool: the target is not empty.
         wanted: least, greatest, mean. huber: pixels, as in facefit.energies.prdl.prdl.prdl_energy.
     """
     limit = min(huber, NEVER)
@@ -109,7 +121,7 @@ def energy_and_gradient(
         )  # fmt: skip
         energies.append(partial.sum(1))
     scale = 1.0 / (size * size)
-    return sum(energies).reshape(batch, COUNT) * scale, gradient * scale
+    return functools.reduce(torch.add, energies).reshape(batch, COUNT) * scale, gradient * scale
 
 
 @triton.jit

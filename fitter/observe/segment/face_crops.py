@@ -138,14 +138,18 @@ def face_crops(landmarks: np.ndarray) -> tuple[Crop, Crop, Crop, Crop]:
 def prior(points: np.ndarray, side: int) -> np.ndarray:
     """(478, 2) crop pixels -> (9, side, side) float32: the parts as the landmarks alone would have them."""
     shape = (side, side)
-    loops = [NOSE, None, None, RIGHT_BROW, LEFT_BROW, UPPER_LIP, LOWER_LIP, LIPS_INNER]
-    polygons = [points[list(loop)] if loop else None for loop in loops]
-    polygons[1], polygons[2] = eye_polygon(points, RIGHT_EYE), eye_polygon(points, LEFT_EYE)
+    eyes = eye_polygon(points, RIGHT_EYE), eye_polygon(points, LEFT_EYE)
+    loops = RIGHT_BROW, LEFT_BROW, UPPER_LIP, LOWER_LIP, LIPS_INNER
+    polygons = [points[list(NOSE)], *eyes, *(points[list(loop)] for loop in loops)]
     return np.stack([face_region(shape, points), *(polygon_pixels(shape, p) for p in polygons)]).astype(np.float32)
 
 
 def exposure(image: np.ndarray, landmarks: np.ndarray) -> tuple[float, float]:
-    """Mean and deviation of a window's colours within the face, which the parser's colours are relative to."""
+    """Mean and deviation of a window's colours within the face, which the parser's colours are relative to.
+
+    Args:
+        image: (S, S, 3) RGB in [0, 1]. landmarks: (478, 2) window pixels.
+    """
     face = polygon_pixels(image.shape[:2], landmarks[list(FACE_OVAL)])
     seen = image[face] if face.any() else image.reshape(-1, 3)
     return float(seen.mean()), max(float(seen.std()), 0.02)
@@ -155,7 +159,9 @@ def crop_input(image: np.ndarray, landmarks: np.ndarray, crop: Crop, light: tupl
     """One crop's input.
 
     Args:
-        image: (S, S, 3) float32 RGB in [0, 1]. landmarks: (478, 2) window pixels. light: see `exposure`.
+        image: (S, S, 3) float32 RGB in [0, 1]. landmarks: (478, 2) window pixels.
+        crop: the part of the window that is looked at, as wide and high as `crop.side` pixels.
+        light: mean and deviation of the face's colours, see `exposure`.
     Returns:
         (12, side, side) float32.
     """

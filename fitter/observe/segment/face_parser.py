@@ -63,6 +63,7 @@ def fuse(face: np.ndarray, details: np.ndarray, crops: tuple[Crop, ...], size: i
     Args:
         face: (C, 128, 128) and details: (3, C, 96, 96) float32 probabilities of observe.segment.face_crops.CLASSES.
         crops: what they were seen through, see facefit.observe.segment.face_crops.face_crops.
+        size: side of the window in pixels.
     Returns:
         (C, size, size) float32 probabilities. What no crop reached is background.
     """

@@ -106,7 +106,7 @@ def part_confidence(segmentation: Segmentation, masks: np.ndarray) -> np.ndarray
     """(8,) float32 in [0, 1]: mean confidence within each of PARTS' masks, 1 for one that is not seen.
 
     Args:
-        masks: (10, S, S) of `post_process`.
+        segmentation: of one window, (S, S). masks: (10, S, S) of `post_process`.
     """
     area = masks[: len(PARTS)].sum((1, 2))
     total = (masks[: len(PARTS)] * segmentation.confidence).sum((1, 2))
@@ -125,6 +125,8 @@ def post_process(segmentation: Segmentation, landmarks: np.ndarray) -> tuple[np.
     Returns:
         part_masks (10, S, S) float32 in the order of anatomy.parts.MASKS, valid (S, S) float32, brow_line (2, 3)
         float32; see Observation.
+    Raises:
+        ValueError: another number of landmarks.
     Source: Wang et al. 2024, supplement B and fig. 12.
     """
     labels = segmentation.labels

@@ -34,7 +34,13 @@ def sides(shape: tuple[int, int], landmarks: np.ndarray) -> np.ndarray:
 
 
 def separate_sides(labels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Eyes and brows of either side, renamed to right and left by where the landmarks are."""
+    """Eyes and brows of either side, renamed to right and left by where the landmarks are.
+
+    Args:
+        labels: (S, S) uint8 facefit.anatomy.parts.LABELS. landmarks: (478, 2) window pixels.
+    Returns:
+        (S, S) uint8.
+    """
     right = sides(labels.shape, landmarks)
     out = labels.copy()
     for part in ("eye", "brow"):
@@ -47,8 +53,14 @@ def separate_sides(labels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 def separate_ears_and_neck(labels: np.ndarray, landmarks: np.ndarray, reach: float = 0.04) -> np.ndarray:
     """Skin beside and below the face, renamed to ear and neck, for label sets that call all of it skin.
 
-    `reach`: how far beyond the oval of landmarks skin still belongs to the face, as a share of the oval's height. Skin
-    above the oval is forehead. Beside is what lies between the chin's level and the brows, below is under the jaw.
+    Skin above the oval of landmarks is forehead. Beside is what lies between the chin's level and the brows, below is
+    under the jaw.
+
+    Args:
+        labels: (S, S) uint8 facefit.anatomy.parts.LABELS. landmarks: (478, 2) window pixels.
+        reach: how far beyond the oval skin still belongs to the face, as a share of the oval's height.
+    Returns:
+        (S, S) uint8.
     """
     oval = landmarks[list(FACE_OVAL)]
     up = landmarks[FOREHEAD] - landmarks[CHIN]
@@ -66,7 +78,14 @@ def separate_ears_and_neck(labels: np.ndarray, landmarks: np.ndarray, reach: flo
 
 
 def split_mouth(labels: np.ndarray, mouth: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Give each pixel of a mouth to the upper lip, the lower lip or the opening, whichever loop is nearest."""
+    """Give each pixel of a mouth to the upper lip, the lower lip or the opening, whichever loop is nearest.
+
+    Args:
+        labels: (S, S) uint8 facefit.anatomy.parts.LABELS. mouth: (S, S) bool.
+        landmarks: (478, 2) window pixels.
+    Returns:
+        (S, S) uint8, `labels` outside the mouth.
+    """
     distance = [
         distance_to(polygon_pixels(labels.shape, landmarks[list(loop)])) for loop in (LIPS_INNER, UPPER_LIP, LOWER_LIP)
     ]

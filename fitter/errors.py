@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
 class FaceFitError(Exception):
     """Something the user can mend; the message says what, where and what is accepted."""
 
-    exit_code = ExitCode.FIT_FAILED
+    exit_code: int = ExitCode.FIT_FAILED
 
 
 class NoFaceError(FaceFitError):

@@ -16,13 +16,14 @@ from .travel import pack, unpack
 
 
 class StageCalls:
-    """Answers the calls of a scheduler; keeps prepared photos until they are finished or forgotten."""
+    """Answers the calls of the lead; keeps prepared photos until they are finished or forgotten."""
 
     def __init__(self, stages: Stages) -> None:
         self.stages = stages
         self.kept: dict[int, Prepared] = {}
 
     def __call__(self, call: str, *arguments: Any) -> Any:
+        """The answer of the method named `call`."""
         return getattr(self, call)(*arguments)
 
     def whole(self, task: Task) -> Record:

@@ -27,10 +27,12 @@ class FolderStore:
         self.root = root
 
     def prepare(self) -> None:
+        """See Store."""
         _make_folder(self.root)
         shutil.rmtree(self.root / PARTIAL, ignore_errors=True)
 
     def write(self, contents: Mapping[str, bytes], inputs: Iterable[Path] = ()) -> None:
+        """See Store."""
         targets = {name: self.root / name for name in contents}
         for folder in {path.parent for path in targets.values()}:
             _make_folder(folder)
@@ -49,22 +51,27 @@ class FolderStore:
             shutil.rmtree(staging, ignore_errors=True)
 
     def size(self, name: str) -> int | None:
+        """See Store."""
         try:
             return (self.root / name).stat().st_size
         except OSError:
             return None
 
     def records(self) -> dict[str, Record]:
+        """See Store."""
         return read_manifest(self.root / MANIFEST)
 
     def remember(self, record: Record) -> None:
+        """See Store."""
         append_record(self.root / MANIFEST, record)
 
     def collect(self, records: Iterable[Record]) -> None:
+        """See Store."""
         shutil.rmtree(self.root / PARTIAL, ignore_errors=True)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
+        """See Store."""
         try:
             import fcntl
         except ImportError:  # Windows: two batches into one folder are the user's care

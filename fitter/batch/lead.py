@@ -20,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..errors import ExitCode, FaceFitError
 from .manifest import Record
@@ -62,7 +63,7 @@ class Plan:
 
 
 class WorkerError(FaceFitError):
-    """No worker can start."""
+    """No worker can start. `exit_code`: that of the error which keeps them from it."""
 
     def __init__(self, text: str, exit_code: int = ExitCode.FIT_FAILED) -> None:
         super().__init__(text)
@@ -179,8 +180,8 @@ class Lead:
 
     def _employ(self, worker: int, state: _Worker) -> None:
         if state.finishing:
-            flight = state.finishing.popleft()
-            self._submit(worker, flight, "finish", flight.ticket, flight.fits, flight.seconds)
+            done = state.finishing.popleft()
+            self._submit(worker, done, "finish", done.ticket, done.fits, done.seconds)
         elif (flight := self._next_flight()) is not None:
             flight.host = worker
             if self.plan.devices:
@@ -188,7 +189,7 @@ class Lead:
             else:
                 self._submit(worker, flight, "whole", flight.task)
 
-    def _submit(self, worker: int, what: _Flight | list[_Face], call: str, *arguments) -> None:
+    def _submit(self, worker: int, what: _Flight | list[_Face], call: str, *arguments: Any) -> None:
         state = self._staff[worker]
         state.doing.append(what)
         if len(state.doing) == 1:
@@ -253,10 +254,11 @@ class Lead:
 
     def _fitted(self, faces: list[_Face], fits: list[bytes], seconds: float) -> None:
         self.device_seconds += seconds
-        self._fitting = self._fitting[0], time.monotonic()
+        now = time.monotonic()
+        self._fitting = (self._fitting or (now, now))[0], now
         for face, fit in zip(faces, fits, strict=True):
             flight = self._flights.get(face.ticket)
-            if flight is None:
+            if flight is None or flight.fits is None or flight.host is None:
                 continue  # its host died meanwhile, and it is prepared again under another ticket
             flight.fits[face.number], flight.seconds[face.number] = fit, seconds / len(faces)
             if None not in flight.fits:

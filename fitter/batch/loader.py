@@ -27,6 +27,7 @@ class StageLoader:
         return (self.device or self.options.job.device).startswith("cuda")
 
     def __call__(self) -> Callable[..., Any]:
+        """See facefit.batch.workers.Loader. Raises as `facefit.job.job.load_job`."""
         return load_calls(self.options, self.device)
 
 

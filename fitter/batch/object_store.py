@@ -26,6 +26,7 @@ class FsspecStore:
         return {"url": self.url, "_known": None}  # connections stay where they were opened
 
     def prepare(self) -> None:
+        """See Store."""
         fs, root = self._fs()
         with self._errors(""):
             fs.makedirs(root, exist_ok=True)
@@ -35,6 +36,7 @@ class FsspecStore:
             }
 
     def write(self, contents: Mapping[str, bytes], inputs: Iterable[Path] = ()) -> None:
+        """See Store."""
         fs, root = self._fs()
         for name, data in contents.items():
             with self._errors(name):
@@ -45,9 +47,11 @@ class FsspecStore:
                     stream.write(data)
 
     def size(self, name: str) -> int | None:
+        """See Store."""
         return (self._known or {}).get(name)  # one listing when prepared, instead of a question per file
 
     def records(self) -> dict[str, Record]:
+        """See Store."""
         fs, root = self._fs()
         records: dict[str, Record] = {}
         with self._errors(MANIFEST):
@@ -62,10 +66,12 @@ class FsspecStore:
         return records
 
     def remember(self, record: Record) -> None:
+        """See Store."""
         name = hashlib.sha256(record.photo.encode("utf-8", "surrogateescape")).hexdigest()[:32]
         self.write({f"{RECORDS}/{name}.json": record.line().encode()})
 
     def collect(self, records: Iterable[Record]) -> None:
+        """See Store."""
         fs, root = self._fs()
         self.write({MANIFEST: "".join(record.line() for record in records).encode()})
         with self._errors(RECORDS):  # only now: a crash before leaves both, and the objects count
@@ -73,6 +79,7 @@ class FsspecStore:
                 fs.rm(f"{root}/{RECORDS}", recursive=True)
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
+        """See Store; nothing is locked: each photo's record is an object of its own."""
         return contextlib.nullcontext()
 
     def _fs(self):

@@ -37,6 +37,7 @@ class Task:
 
     @property
     def to_do(self) -> bool:
+        """Whether anything is left to do for the photo: all of it, or its small pictures."""
         return self.past is None or self.thumbnails
 
 

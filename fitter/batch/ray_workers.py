@@ -60,6 +60,7 @@ class _Actor:
     """What runs on the cluster: loads, then answers calls."""
 
     def load(self, loader: Loader) -> tuple[int, str] | None:
+        """None, or what keeps it from starting: exit code and text."""
         try:
             self.work = loader()
         except Exception as error:  # whatever it is, the lead has to know
@@ -67,11 +68,12 @@ class _Actor:
         return None
 
     def call(self, call: str, *arguments: Any) -> Any:
+        """The answer of what was loaded."""
         return self.work(call, *arguments)
 
 
 class RayWorkers:
-    """`facefit.batch.workers.Workers` as actors of a cluster."""
+    """`facefit.batch.workers.Workers` as actors of a cluster. Raises RayError as `connect`."""
 
     def __init__(self, address: str = "auto") -> None:
         self._ray = connect(address)
@@ -92,11 +94,11 @@ class RayWorkers:
         return worker
 
     def submit(self, worker: int, call: str, *arguments: Any) -> None:
-        """See LocalWorkers."""
+        """See Workers."""
         self._calls[self._actors[worker].call.remote(call, *arguments)] = worker, False
 
     def wait(self, timeout: float) -> list[Event]:
-        """See LocalWorkers."""
+        """See Workers."""
         if not self._calls:
             time.sleep(timeout)
             return []
@@ -111,7 +113,7 @@ class RayWorkers:
         return events
 
     def kill(self, worker: int) -> None:
-        """See LocalWorkers."""
+        """See Workers."""
         self._ray.kill(self._actors[worker])
 
     def close(self) -> None:

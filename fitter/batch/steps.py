@@ -30,6 +30,7 @@ from ..observe.observation import Observation
 from ..observe.observe import observe
 from ..output.read_back import find_fits, load_scene
 from ..photo.photo import Photo, read_photo
+from .folder_store import FolderStore
 from .manifest import Record
 from .names import beside
 from .options import BatchOptions, Failure
@@ -78,7 +79,7 @@ class Stages:
     def prepare(self, task: Task) -> Prepared | Record:
         """Read, detect, segment; the record of its failure when that is not possible."""
         if task.past is not None:
-            return self._with_thumbnails(task)
+            return self._with_thumbnails(task, task.past)
         began = time.perf_counter()
         photo = None
         try:
@@ -124,8 +125,8 @@ class Stages:
                 zip(prepared.faces, fits, fit_seconds, strict=True), start=1
             ):
                 if isinstance(fit, FitParcel):
-                    spent = {**prepared.stages[number - 1], **fit.values["seconds"]}
-                    fit = replace(fit, values={**fit.values, "seconds": spent})
+                    stages = {**prepared.stages[number - 1], **fit.values["seconds"]}
+                    fit = replace(fit, values={**fit.values, "seconds": stages})
                 face, files = self._face(number, observation, fit, photo, task)
                 contents |= files
                 faces.append({"face": number, "seconds": round(seconds, 3), **face})
@@ -133,10 +134,10 @@ class Stages:
         except Exception as error:  # as above
             return self._failed(task, failure(error), prepared.seconds + time.perf_counter() - began, photo)
         failures = [fit for fit in fits if isinstance(fit, Failure)]
-        error = None
+        why = None
         if failures:
             numbers = ", ".join(str(face["face"]) for face in faces if face["error"])
-            error = failures[0].error if len(fits) == 1 else f"face {numbers}: {failures[0].error}"
+            why = failures[0].error if len(fits) == 1 else f"face {numbers}: {failures[0].error}"
         spent = prepared.seconds + sum(fit_seconds) + time.perf_counter() - began
         pictures = {face.get("thumbnail") for face in faces}
         outputs = [name for name in contents if name not in pictures]
@@ -144,7 +145,7 @@ class Stages:
             replace(
                 self._record(task, "failed" if failures else "done", spent),
                 exit_code=failures[0].exit_code if failures else 0,
-                error=error,
+                error=why,
                 outputs=outputs,
                 output_bytes=[len(contents[name]) for name in outputs],
                 faces=faces,
@@ -185,12 +186,13 @@ class Stages:
             raise ImageError(f"{task.photo}: was changed while it was fitted; run again")
         return read_photo(task.photo)
 
-    def _with_thumbnails(self, task: Task) -> Record:
+    def _with_thumbnails(self, task: Task, past: Record) -> Record:
         """The past record of a task with the small pictures that it lacks, made from the written fits."""
         faces, contents = [], {}
         try:
             photo = read_photo(task.photo)
-            for face in task.past.faces:
+            assert isinstance(self.store, FolderStore)  # `plan_batch` asks this of no other
+            for face in past.faces:
                 if face.get("mesh"):
                     fit = find_fits([self.store.root / face["mesh"]])[0]
                     name = _thumbnail_name(face["mesh"])
@@ -201,8 +203,8 @@ class Stages:
             self.store.write(contents, [task.photo])
         except Exception as error:  # the fit is there; a sheet without its picture is no failure of it
             logger.warning("%s: no thumbnail: %s", task.key, error)
-            return task.past
-        return self._remembered(replace(task.past, faces=faces))
+            return past
+        return self._remembered(replace(past, faces=faces))
 
     def _failed(self, task: Task, why: Failure, seconds: float, photo: Photo | None) -> Record:
         record = replace(self._record(task, "failed", seconds), exit_code=why.exit_code, error=why.error)

@@ -20,7 +20,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
-from typing import Any, Protocol
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:  # Windows does not have all of them
+    from multiprocessing.context import ForkServerContext, SpawnContext
 
 # What the server that workers are forked from imports beforehand: a worker then starts in a fraction of a second.
 PRELOAD = ("facefit.batch.calls", "facefit.observe.detector", "facefit.output.overlay", "onnxruntime")
@@ -34,7 +39,9 @@ class Loader(Protocol):
         """Whether that works on a GPU."""
         ...
 
-    def __call__(self) -> Callable[..., Any]: ...
+    def __call__(self) -> Callable[..., Any]:
+        """-> what is called with the name of a call and its arguments, in one thread, one after another."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -53,33 +60,50 @@ class Event:
 
 
 class Workers(Protocol):
-    """Worker processes somewhere; see LocalWorkers."""
+    """Worker processes somewhere, each with a number."""
 
-    def start(self, loader: Loader, device: bool = False) -> int: ...
+    def start(self, loader: Loader, device: bool = False) -> int:
+        """Start a worker that answers calls by what `loader()` returns there; its number. `device`: it is to fit."""
+        ...
 
-    def submit(self, worker: int, call: str, *arguments: Any) -> None: ...
+    def submit(self, worker: int, call: str, *arguments: Any) -> None:
+        """Have it do `call`; the answer is an event. To a dead worker: the event that it died is still to come."""
+        ...
 
-    def wait(self, timeout: float) -> list[Event]: ...
+    def wait(self, timeout: float) -> list[Event]:
+        """Events as soon as there are any; an empty list after `timeout` seconds."""
+        ...
 
-    def kill(self, worker: int) -> None: ...
+    def kill(self, worker: int) -> None:
+        """End it now; an event that it died follows."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End all of them; what they are doing is lost."""
+        ...
 
 
 class LocalWorkers:
-    """Processes of this machine."""
+    """Processes of this machine.
+
+    Args:
+        preload: modules that the server which workers are forked from imports beforehand.
+    """
 
     def __init__(self, preload: Sequence[str] = PRELOAD) -> None:
         methods = multiprocessing.get_all_start_methods()
         # not forked from the leading process, which has threads and signal handlers
-        self._context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        if self._context.get_start_method() == "forkserver":
+        self._context: ForkServerContext | SpawnContext
+        if "forkserver" in methods:
+            self._context = multiprocessing.get_context("forkserver")
             self._context.set_forkserver_preload(list(preload))
-        self._running: dict[int, tuple[multiprocessing.Process, connection.Connection]] = {}
+        else:
+            self._context = multiprocessing.get_context("spawn")
+        self._running: dict[int, tuple[BaseProcess, Connection]] = {}
         self._next = 0
 
     def start(self, loader: Loader, device: bool = False) -> int:
-        """Start a worker that answers calls by what `loader()` returns there; its number. `device`: it is to fit."""
+        """See Workers."""
         worker, self._next = self._next, self._next + 1
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=serve, args=(theirs, loader), name=f"facefit-{worker}", daemon=True)
@@ -89,32 +113,32 @@ class LocalWorkers:
         return worker
 
     def submit(self, worker: int, call: str, *arguments: Any) -> None:
-        """Have it do `call`; the answer is an event. To a dead worker: the event that it died is still to come."""
+        """See Workers."""
         with contextlib.suppress(OSError):
             self._running[worker][1].send((call, arguments))
 
     def wait(self, timeout: float) -> list[Event]:
-        """Events as soon as there are any; an empty list after `timeout` seconds."""
-        pipes = {pipe: worker for worker, (_, pipe) in self._running.items()}
-        if not pipes:
+        """See Workers."""
+        workers: dict[object, int] = {pipe: worker for worker, (_, pipe) in self._running.items()}
+        if not workers:
             time.sleep(timeout)
             return []
         events = []
-        for pipe in connection.wait(list(pipes), timeout):
-            worker = pipes[pipe]
+        for ready in connection.wait([pipe for _, pipe in self._running.values()], timeout):
+            worker = workers[ready]
             try:
-                kind, value = pipe.recv()
+                kind, value = self._running[worker][1].recv()
                 events.append(Event(worker, kind, value))
             except (EOFError, OSError):
                 events.append(Event(worker, "died", self._burial(worker)))
         return events
 
     def kill(self, worker: int) -> None:
-        """End it now; an event that it died follows."""
+        """See Workers."""
         self._running[worker][0].kill()
 
     def close(self) -> None:
-        """End all of them; what they are doing is lost."""
+        """See Workers."""
         for process, pipe in self._running.values():
             process.kill()
             pipe.close()
@@ -135,7 +159,7 @@ class LocalWorkers:
         return f"the worker process died (exit code {code})"
 
 
-def serve(pipe: connection.Connection, loader: Loader) -> None:
+def serve(pipe: Connection, loader: Loader) -> None:
     """The life of a worker: load, then answer calls until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the leading process decides what it means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -167,7 +191,7 @@ def start_error(error: BaseException) -> tuple[int, str]:
     return 5, f"{type(error).__name__}: {error}"
 
 
-def _listen(pipe: connection.Connection, calls: queue.SimpleQueue) -> None:
+def _listen(pipe: Connection, calls: queue.SimpleQueue) -> None:
     try:
         while True:
             calls.put(pipe.recv())

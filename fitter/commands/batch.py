@@ -95,7 +95,7 @@ def batch(
     progress = BatchProgress(len(tasks), options["quiet"])
     with store.lock(), progress, _interrupts(stop, progress):
         for task in tasks:
-            if not task.to_do:
+            if task.past is not None and not task.to_do:
                 progress.update(task.past, skipped=True)
         open_tasks = [task for task in tasks if task.to_do]
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -75,7 +76,7 @@ def convert(
     click.echo(f"{fit.path}: {used.name} to {wanted.name} in {time.perf_counter() - began:.1f} s")
 
 
-def _distances(errors: dict) -> str:
+def _distances(errors: Mapping[str, Mapping[str, float]]) -> str:
     """Median, mean and 90th percentile both ways."""
     there, back = (errors[name] for name in ("source_to_target", "target_to_source"))
     return "; ".join(

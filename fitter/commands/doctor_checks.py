@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import ModuleType
 
 from ..compute.machine import free_memory
 from ..version import VERSION
@@ -75,7 +76,8 @@ def _facefit() -> Check:
     return Check("facefit", GOOD, f"{VERSION} in {PACKAGE}")
 
 
-def _package(name: str, module: str, install: str, optional: bool = False) -> tuple[Check, object | None]:
+def _package(name: str, module: str, install: str, optional: bool = False) -> tuple[Check, ModuleType | None]:
+    """How an import went, and the module."""
     try:
         loaded = importlib.import_module(module)
     except ModuleNotFoundError as error:

@@ -66,7 +66,7 @@ def landmarks(fits, landmarks, model, json_file, debug) -> None:
     if landmarks is None:
         from ..output.read_back import find_fits
 
-        rows = [
+        rows: list[dict] = [
             {"name": fit.name, "landmark_error": {"all": fit.document.get("landmark_error")}} for fit in find_fits(fits)
         ]
     else:
@@ -161,7 +161,8 @@ def _draw_sheet(sides, table: list[dict], path: Path, rows: int, model) -> None:
     chosen = [row["name"] for row in sorted(table, key=change)[:rows]]
     named = [{fit.name: fit for fit in side} for side in sides]
     loaded = model_of([fit for side in named for name in chosen for fit in [side[name]]], model)
-    pairs = [tuple((load_scene(side[name], loaded), load_photo(side[name])) for side in named) for name in chosen]
+    first, second = ([(load_scene(side[name], loaded), load_photo(side[name])) for name in chosen] for side in named)
+    pairs = list(zip(first, second, strict=True))
     write_files({path: png_bytes(sheet(pairs))})
 
 

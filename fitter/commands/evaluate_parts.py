@@ -76,6 +76,7 @@ def parts(fits, labels, suffix, label_map, ignore, skip_absent, parser, model, j
         target = None if picture is None else read_label_picture(picture, fit.photo_size)
         meaning = numbers_mean
         if segmenter is None:
+            assert target is not None  # refused above: neither labels nor a parser
             predicted = scene.picture_of_parts(*fit.photo_size)
         else:
             window = segment_window(load_window(fit))

@@ -30,6 +30,7 @@ class FacefitGroup(click.Group):
     """`facefit PHOTO ...` is `facefit fit PHOTO ...`, and every error is one line and an exit code."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """As click's, with `fit` in front of a photo. Raises UsageError: a word that is neither photo nor command."""
         if args and args[0] not in (*self.commands, "--help", "-h", "--version"):
             first = args[0]
             word = not first.startswith("-") and not Path(first).suffix and os.sep not in first
@@ -41,12 +42,14 @@ class FacefitGroup(click.Group):
         return super().parse_args(context, args)
 
     def invoke(self, context: click.Context) -> Any:
+        """As click's. Raises Abort on Ctrl-C."""
         try:
             return super().invoke(context)
         except KeyboardInterrupt:  # click itself would print an empty line
             raise click.Abort from None
 
-    def main(self, args=None, prog_name=None, complete_var=None, standalone_mode=True, **extra):  # noqa: D102
+    def main(self, args=None, prog_name=None, complete_var=None, standalone_mode=True, **extra):
+        """As click's. Standalone, it ends the process: with a result's exit code, or one line and that of the error."""
         args = list(sys.argv[1:] if args is None else args)
         if not standalone_mode:
             return super().main(args, prog_name or "facefit", complete_var, standalone_mode=False, **extra)

@@ -102,7 +102,7 @@ def add(
         warnings.simplefilter("ignore")  # of libraries, to developers
 
     say = _silent if quiet else lambda line: click.echo(line, err=True)
-    if download:
+    if path is None:  # --download
         from ..importers.download import download_folder
 
         path = _fetch(kind, download_folder(kind.name), quiet)

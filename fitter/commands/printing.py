@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:  # heavy: loaded inside the functions
+    from ..model.face_model import FaceModel
+    from ..observe.segment.contract import PartSegmenter
+    from ..output.read_back import FitFile
 
 FITS = click.argument("fits", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FIT...")
 MODEL = click.option("--model", type=click.Path(path_type=Path), metavar="FILE",
@@ -17,15 +23,16 @@ JSON = click.option("--json", "json_file", type=click.Path(path_type=Path, allow
 DEBUG = click.option("--debug", is_flag=True, hidden=True)
 
 
-def load_fits(paths: Iterable[Path], model):
-    """The fits that the paths name, and the face model they were made with."""
+def load_fits(paths: Iterable[Path], model: Path | None) -> tuple[list[FitFile], FaceModel]:
+    """The fits that the paths name, and the face model they were made with. Raises InputError."""
     from ..output.read_back import find_fits
 
     fits = find_fits(paths)
     return fits, model_of(fits, model)
 
 
-def model_of(fits, model):
+def model_of(fits: Sequence[FitFile], model: Path | None) -> FaceModel:
+    """The face model at that path, or the default one. Raises InputError: a fit was made with another."""
     from ..model.model_file import load_model
     from ..output.read_back import check_model
 
@@ -34,8 +41,8 @@ def model_of(fits, model):
     return loaded
 
 
-def maybe_model(model):
-    """The face model, when there is one: meshes of other makers do not need it."""
+def maybe_model(model: Path | None) -> FaceModel | None:
+    """The face model, when there is one: meshes of other makers do not need it. Raises ModelError for one by name."""
     from ..errors import ModelError
     from ..model.model_file import load_model
 
@@ -47,7 +54,8 @@ def maybe_model(model):
         return None
 
 
-def named_segmenter(spec: str | None):
+def named_segmenter(spec: str | None) -> PartSegmenter | None:
+    """The segmenter of `--parser`, None without that option. Raises ValueError: no such segmenter, or a picture."""
     if spec is None:
         return None
     if spec.lower().endswith(".png"):
@@ -58,6 +66,7 @@ def named_segmenter(spec: str | None):
 
 
 def lines_of(path: Path) -> list[str]:
+    """The lines of a text file. Raises InputError when it cannot be read or is no UTF-8."""
     from ..errors import InputError
 
     try:
@@ -72,10 +81,12 @@ def some(names: list[str]) -> str:
 
 
 def is_dash(path: Path | None) -> bool:
+    """Whether the path means standard output."""
     return path is not None and str(path) == "-"
 
 
 def write_json(document: dict, path: Path | None) -> None:
+    """Write all numbers of a command: to a file, to standard output (`-`), or nowhere (None). Raises OutputError."""
     if path is None:
         return
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
@@ -88,12 +99,18 @@ def write_json(document: dict, path: Path | None) -> None:
 
 
 def number(value: float | None, digits: int, sign: bool = False) -> str:
+    """A number as a table shows it; empty where there is none or it is not finite.
+
+    Args:
+        digits: after the point. sign: also of what is positive.
+    """
     if value is None or not math.isfinite(value):
         return ""
     return f"{value:{'+' if sign else ''}.{digits}f}"
 
 
 def summary_rows(summary: dict, digits: int) -> list[tuple[str, ...]]:
+    """Rows of name, mean, std and n from what `facefit.evaluate.compare.summarise` returns."""
     return [
         (name, number(entry["mean"], digits), number(entry["std"], digits), str(entry["n"]))
         for name, entry in summary.items()
@@ -101,6 +118,7 @@ def summary_rows(summary: dict, digits: int) -> list[tuple[str, ...]]:
 
 
 def print_table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    """Print a table on standard output, its first column to the left and the others to the right."""
     from rich.console import Console
     from rich.table import Table
 

@@ -74,6 +74,7 @@ class FitProgress(Progress):
         self._last: tuple[str, int, int, dict] | None = None
 
     def __call__(self, stage: str, iteration: int, total: int, energies: Mapping[str, float]) -> None:
+        """Show an iteration of `total`, and the largest of the weighted energies."""
         if self.quiet:
             return
         if self._bar is not None:
@@ -83,12 +84,12 @@ class FitProgress(Progress):
             )  # fmt: skip
             return
         if self._last is not None and (self._last[0] != stage or iteration < self._last[1]):  # or the next face
-            self._line()
+            self._line(*self._last)
         self._last = (stage, iteration, total, dict(energies))
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._bar is None and self._last is not None and error is None:
-            self._line()
+            self._line(*self._last)
         self._last = None
         super().__exit__(kind, error, trace)
 
@@ -105,8 +106,7 @@ class FitProgress(Progress):
         self._shown = max(1, min(4, (bar.console.width - len(label) - BAR - 24) // 13))
         self._task = bar.add_task("start", total=None, label=label, energies="")
 
-    def _line(self) -> None:
-        stage, iteration, total, energies = self._last
+    def _line(self, stage: str, iteration: int, total: int, energies: Mapping[str, float]) -> None:
         self.say(f"{self.label}: {stage} {iteration}/{total}  {largest(energies)}".rstrip())
 
 

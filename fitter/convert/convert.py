@@ -119,9 +119,11 @@ class Shown:
         return points, triangle_normals(corners[which]), self.where.face[chosen[which]]
 
     def face(self, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`samples` of what every model of a face has: `Regions.drawn`."""
         return self.samples(self.where.drawn[self.faces].all(1), count, seed)
 
     def head(self, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`samples` of the head's skin that is no part of the face; none of a mask."""
         behind = (self.model.vertex_label.numpy() == LABEL["head"]) & self.where.skin
         if not behind[self.faces].all(1).any():  # a mask
             return np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0, int)
@@ -132,7 +134,8 @@ def _components(shown: Shown, model: FaceModel, target: Regions, seed: int) -> S
     face, head = shown.face(FACE_POINTS, seed), shown.head(HEAD_POINTS, seed + 1)
     fine = np.isin(face[2], FINE)
     weight = np.concatenate([np.where(fine, FINE_WEIGHT, 1.0), np.full(len(head[0]), HEAD_WEIGHT)])
-    samples = Samples(*(np.concatenate(pair) for pair in zip(face, head, strict=True)), weight)
+    points, normals, group = (np.concatenate(pair) for pair in zip(face, head, strict=True))
+    samples = Samples(points, normals, group, weight)
     landmarks = shown.model.landmarks(torch.from_numpy(shown.verts).float()[None])[0].double().numpy()
     # the oval's points lie on the outline of a view, the irises' move with the gaze
     landmarks[list(FACE_OVAL)] = landmarks[IRISES] = np.nan
@@ -165,8 +168,9 @@ def _parameters(source: Scene, model: FaceModel, fit: SurfaceFit) -> Parameters:
     looks, rests = _looks(source.model, source.verts_in("model")), _looks(model, _shape(model, value))
     gaze = torch.zeros(1, 2, 2)
     for eye in range(2):
-        if looks[eye] is not None and rests[eye] is not None:
-            gaze[0, eye] = torch.tensor(_angles(looks[eye] @ fit.motion.rotation) - _angles(rests[eye]))
+        look, rest = looks[eye], rests[eye]
+        if look is not None and rest is not None:
+            gaze[0, eye] = torch.tensor(_angles(look @ fit.motion.rotation) - _angles(rest))
     return replace(value, gaze=gaze)
 
 

@@ -183,8 +183,10 @@ def fit_surface(
         if round_ > 14 and np.abs(step[: len(value)]).max() < 2e-3:
             break
     found = unknowns.parameters(value)
-    parts = (part[0].double().numpy() for part in (found.identity, found.expression, found.joints))
-    return SurfaceFit(verts, marked(verts, LANDMARKS7), *parts, motion)
+    identity, expression, joints = (
+        part[0].double().numpy() for part in (found.identity, found.expression, found.joints)
+    )
+    return SurfaceFit(verts, marked(verts, LANDMARKS7), identity, expression, joints, motion)
 
 
 class _Unknowns:
@@ -192,13 +194,15 @@ class _Unknowns:
 
     def __init__(self, model: FaceModel, usual: np.ndarray | None) -> None:
         self.model, sizes = model, model.sizes
-        self.turned = [] if model.skeleton is None else model.skeleton.turned
+        self.turned: list[int] = []
+        spread = np.zeros(0)
+        if model.skeleton is not None:
+            self.turned = model.skeleton.turned
+            spread = model.skeleton.spread()[self.turned].reshape(-1).numpy()
         self.first_joint, self.first = sizes["identity"], sizes["identity"] + 3 * len(self.turned)
         count = self.first + sizes["expression"]
         self.precision, self.start = np.ones(count), np.zeros(count)
-        if self.turned:
-            spread = model.skeleton.spread()[self.turned].reshape(-1).numpy()
-            self.precision[self.first_joint : self.first] = 1 / spread**2
+        self.precision[self.first_joint : self.first] = 1 / spread**2
         if usual is not None:
             self.start[self.first :] = usual
         if model.activation:

@@ -50,15 +50,13 @@ def compare_fits(first: Sequence[FitFile], second: Sequence[FitFile]) -> dict:
     names = [name for name in sides[0] if name in sides[1]]
     if not names:
         raise InputError(f"no fit has the same name in both (such as {first[0].name!r} and {second[0].name!r})")
-    rows = []
-    for name in names:
-        row = {"name": name}
-        for figure, read, _ in FIGURES:
-            row[figure] = [read(side[name].document) for side in sides]
-        rows.append(row)
+    figures: dict[str, list[list[float | None]]] = {
+        figure: [[read(side[name].document) for side in sides] for name in names] for figure, read, _ in FIGURES
+    }
+    rows = [{"name": name, **{figure: both[k] for figure, both in figures.items()}} for k, name in enumerate(names)]
     summary = {}
     for figure, _, more in FIGURES:
-        pairs = np.array([row[figure] for row in rows if None not in row[figure]], float).reshape(-1, 2)
+        pairs = np.array([pair for pair in figures[figure] if None not in pair], float).reshape(-1, 2)
         change = pairs[:, 1] - pairs[:, 0]
         count = len(change)
         summary[figure] = {

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Literal, overload
 
 from torch import Tensor
 
@@ -51,7 +52,7 @@ def fit_faces(
     began = time.perf_counter()
     detected = select_faces(instruments.detector.detect(photo.pixels), faces)
     seconds = {"detection": time.perf_counter() - began}
-    results = []
+    results: list[FitResult] = []
     for face in detected:
         began = time.perf_counter()
         observation = observe(photo, face, instruments.segmenter, instruments.config.window, focal, fov)
@@ -63,7 +64,21 @@ def fit_faces(
     return results
 
 
-def fit_observed(observation: Observation, instruments: Instruments, **options) -> list[FitResult | FitFailure]:
+@overload
+def fit_observed(
+    observation: Observation, instruments: Instruments, *, failures: Literal["raise"] = "raise", **options: Any
+) -> list[FitResult]: ...
+
+
+@overload
+def fit_observed(
+    observation: Observation, instruments: Instruments, *, failures: Literal["return"], **options: Any
+) -> list[FitResult | FitFailure]: ...
+
+
+def fit_observed(
+    observation: Observation, instruments: Instruments, **options: Any
+) -> list[FitResult] | list[FitResult | FitFailure]:
     """Fit B observed faces on the instruments' device. Args, Returns, Raises as `facefit.fit.fit.fit_batch`."""
     model, config, renderer = instruments.model, instruments.config, instruments.renderer
     return descend(observation.to(model.device), model, config, renderer, **options)
@@ -79,7 +94,7 @@ def descend(
     photo: Photo | Sequence[Photo | None] | None = None,
     seconds: dict[str, float] | Sequence[dict[str, float]] | None = None,
     warm: WarmStart | None = None,
-    failures: str = "raise",
+    failures: Literal["raise", "return"] = "raise",
     extra_energy: ExtraEnergy | None = None,
     progress: Progress | None = None,
 ) -> list[FitResult | FitFailure]:
@@ -98,7 +113,7 @@ def descend(
     stages: list[dict[str, float]] = [{**done, "landmark stage": spent} for done in before]
     results: dict[int, FitResult] = {}
     alive = [face for face in range(batch) if face not in failed]
-    if alive:
+    if start is not None:  # of those that are alive
         if failed:
             observation = observation[alive]
         began = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, overload
 
 import torch
 
@@ -66,6 +67,7 @@ def fit_photo(
     )
 
 
+@overload
 def fit_batch(
     observation: Observation,
     model: FaceModel | None = None,
@@ -75,10 +77,41 @@ def fit_batch(
     photo: Photo | Sequence[Photo | None] | None = None,
     seconds: dict[str, float] | Sequence[dict[str, float]] | None = None,
     warm: WarmStart | None = None,
-    failures: str = "raise",
+    failures: Literal["raise"] = "raise",
     extra_energy: ExtraEnergy | None = None,
     progress: Progress | None = None,
-) -> list[FitResult | FitFailure]:
+) -> list[FitResult]: ...
+
+
+@overload
+def fit_batch(
+    observation: Observation,
+    model: FaceModel | None = None,
+    config: FitConfig | None = None,
+    renderer: Renderer | None = None,
+    *,
+    photo: Photo | Sequence[Photo | None] | None = None,
+    seconds: dict[str, float] | Sequence[dict[str, float]] | None = None,
+    warm: WarmStart | None = None,
+    failures: Literal["return"],
+    extra_energy: ExtraEnergy | None = None,
+    progress: Progress | None = None,
+) -> list[FitResult | FitFailure]: ...
+
+
+def fit_batch(
+    observation: Observation,
+    model: FaceModel | None = None,
+    config: FitConfig | None = None,
+    renderer: Renderer | None = None,
+    *,
+    photo: Photo | Sequence[Photo | None] | None = None,
+    seconds: dict[str, float] | Sequence[dict[str, float]] | None = None,
+    warm: WarmStart | None = None,
+    failures: Literal["raise", "return"] = "raise",
+    extra_energy: ExtraEnergy | None = None,
+    progress: Progress | None = None,
+) -> list[FitResult] | list[FitResult | FitFailure]:
     """Fit B observed faces at once; one result each, in their order. See `fit_photo` for the rest.
 
     A face's result does not depend on its neighbours nor on its place: it converges, stops and fails on its own. The

@@ -27,7 +27,10 @@ def solve(
         _FaceSolver(problem, face).solve(rotation[face].double().numpy(), translation[face].double().numpy())
         for face in range(len(rotation))
     ]
-    return tuple(torch.from_numpy(np.stack(values)).to(rotation.dtype) for values in zip(*found, strict=True))
+    rotations, translations, coefficients = (
+        torch.from_numpy(np.stack(values)).to(rotation.dtype) for values in zip(*found, strict=True)
+    )
+    return rotations, translations, coefficients
 
 
 class _FaceSolver:
@@ -96,12 +99,12 @@ class _FaceSolver:
         """Landmarks (L, 3) in model space with the marched contour, and for each landmark the row vertex that it has
         marched to, or -1 (L,)."""
         basis = self.basis
-        rows, shape = basis.row_mean, basis.landmark_mean
+        row_points, landmarks = basis.row_mean, basis.landmark_mean
         if coefficients.any():
             vector = torch.from_numpy(coefficients.astype(np.float32))
-            rows = rows + (basis.row_basis.flatten(0, 1) @ vector).reshape(-1, 3)
-            shape = shape + (basis.landmark_basis.flatten(0, 1) @ vector).reshape(-1, 3)
-        rows, shape = rows.numpy(), shape.numpy().astype(np.float64)
+            row_points = row_points + (basis.row_basis.flatten(0, 1) @ vector).reshape(-1, 3)
+            landmarks = landmarks + (basis.landmark_basis.flatten(0, 1) @ vector).reshape(-1, 3)
+        rows, shape = row_points.numpy(), landmarks.numpy().astype(np.float64)
         points = rows @ rotation.T + translation
         pixels = self.centre + self.focal * (1.0, -1.0) * points[:, :2] / np.maximum(-points[:, 2:], 1e-3)
         chosen = _march(pixels, basis.local_rows.numpy())
@@ -208,8 +211,8 @@ def _assemble(
     count, unknowns = len(shape), shaped.shape[1]
     turned, mean_depth = np.empty((count, 3)), 0.0
     for n in range(count):
-        for c in range(3):
-            turned[n, c] = rotation[c, 0] * shape[n, 0] + rotation[c, 1] * shape[n, 1] + rotation[c, 2] * shape[n, 2]
+        for k in range(3):
+            turned[n, k] = rotation[k, 0] * shape[n, 0] + rotation[k, 1] * shape[n, 1] + rotation[k, 2] * shape[n, 2]
         mean_depth += max(-(turned[n, 2] + translation[2]), 1.0) / count
     scale = mean_depth / (0.5 * (focal[0] + focal[1]))  # mm a pixel
     g = np.empty((2, 3))

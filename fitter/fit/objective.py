@@ -32,7 +32,7 @@ PAPER_WINDOW = 224  # PRDL's weights are for distances in pixels of this window
 
 
 class Objective:
-    """Weighted energy terms of B faces. Call it with parameters and the iteration number.
+    """Weighted energy terms of B faces. Call it with parameters and the iteration number: name -> (B,).
 
     Attributes:
         observation, model, renderer, config: as given; camera: of the window; size: its side in pixels.
@@ -57,12 +57,11 @@ class Objective:
         """-> name -> (B,) weighted terms."""
         model, config, weights = self.model, self.config, self.config.weights
         scene = self.scene(parameters)
-        refresh = self.choices is None or iteration % config.stage.refresh == 0
-        if "photometric" in config.energies or (refresh and self.targets is not None):
+        choices = None if iteration % config.stage.refresh == 0 else self.choices
+        if "photometric" in config.energies or (choices is None and self.targets is not None):
             scene.rast()  # before what follows: gradients are summed in the order in which their terms were computed
-        if refresh:
-            self.choices = choose(scene, self.observation, self.hidden, config, self.targets is not None)
-        choices = self.choices
+        if choices is None:
+            choices = self.choices = choose(scene, self.observation, self.hidden, config, self.targets is not None)
 
         terms: dict[str, Tensor] = {}
         if "landmark" in config.energies:
@@ -72,14 +71,15 @@ class Objective:
                 choices.confidence, "huber" if config.calibrated else "none", config.robust,
             )  # fmt: skip
             if weights.closure:
-                terms["closure"] = weights.closure * sum(
+                lids, lips = (
                     relative_offset_energy(
                         landmarks + choices.bias, self.observation.landmarks, pairs, self.eye_distance,
                         choices.confidence,
                     )
                     for pairs in (LID_PAIRS, INNER_LIP_PAIRS)
                 )  # fmt: skip
-        if self.targets is not None:
+                terms["closure"] = weights.closure * (lids + lips)
+        if self.targets is not None and choices.selection is not None:
             pixels = project(scene.part_positions(), self.camera)
             scale = (PAPER_WINDOW / self.size) ** 2
             terms["prdl"] = (weights.prdl * scale) * prdl_energy(

@@ -12,10 +12,12 @@ Every other status ("converged", "budget", "failed") is reached at the same iter
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -25,6 +27,8 @@ from ..compute.threads import only_kernels
 from ..scene.parameters import Parameters
 from .adam import Adam
 from .config import Stage, Steps
+
+T = TypeVar("T")
 
 Energy = Callable[[Parameters, int], dict[str, Tensor]]
 
@@ -59,9 +63,15 @@ class Minimum:
         """Of some of the faces."""
         index = device_index(faces, self.total.device)
         energies = {name: value[index] for name, value in self.energies.items()}
-        of_hosts = (self.status, self.failures, self.traces, self.seconds)
-        picked = (tuple(values[face] for face in faces) for values in of_hosts)
-        return Minimum(self.parameters[index], energies, self.total[index], *picked)
+        return Minimum(
+            self.parameters[index],
+            energies,
+            self.total[index],
+            status=_picked(self.status, faces),
+            failures=_picked(self.failures, faces),
+            traces=_picked(self.traces, faces),
+            seconds=_picked(self.seconds, faces),
+        )
 
     @property
     def trace(self) -> tuple[dict, ...]:
@@ -72,6 +82,10 @@ class Minimum:
     def iterations(self) -> int:
         """Of the face that took most."""
         return max((len(trace) for trace in self.traces), default=1) - 1
+
+
+def _picked(values: tuple[T, ...], faces: Sequence[int]) -> tuple[T, ...]:
+    return tuple(values[face] for face in faces)
 
 
 @only_kernels()
@@ -103,10 +117,11 @@ def minimize(
     rates = torch.cat([values.new_full((shape.numel(),), getattr(steps, name)) for name, shape in layout.items()])
     batch, results = _Batch(values, rates, stage), _Results(values)
     books, members = [_Book() for _ in range(start.batch)], list(range(start.batch))
-    mail, clock, names = Mailbox(values.device), time.perf_counter(), ()
+    mail, clock = Mailbox(values.device), time.perf_counter()
+    names: tuple[str, ...] = ()
     for iteration in range(stage.iterations + 1 if members else 0):
         terms = energy(_split(batch.values, layout), iteration)
-        names, total = tuple(terms), sum(terms.values())
+        names, total = tuple(terms), functools.reduce(torch.add, terms.values())
         mail.post((iteration, members), batch.judge(total.detach(), torch.stack([t.detach() for t in terms.values()])))
         last = iteration == stage.iterations
         for (when, whom), news in mail.arrived(wait=last):
@@ -149,7 +164,8 @@ class _Batch:
         self.stage = stage
         self.values = values.detach().clone().requires_grad_(True)  # (B, N), all parameters side by side
         self.adam = Adam(self.values, rates)
-        self.best, self.best_terms = values.detach().clone(), None
+        self.best = values.detach().clone()
+        self.best_terms: Tensor | None = None  # (T, B), from the first iteration on
         self.best_total = values.new_full((len(values),), math.inf)
         self.record = self.best_total.clone()  # the value that progress is measured from
         self.waited = values.new_zeros(len(values), dtype=torch.long)
@@ -188,7 +204,7 @@ class _Batch:
         kept.adam.mean, kept.adam.square = self.adam.mean[index], self.adam.square[index]
         for name in ("best", "best_total", "record", "waited", "failed", "running"):
             setattr(kept, name, getattr(self, name)[index])
-        kept.best_terms = self.best_terms[:, index]
+        kept.best_terms = None if self.best_terms is None else self.best_terms[:, index]
         return kept
 
 

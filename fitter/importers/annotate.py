@@ -93,7 +93,7 @@ def annotate_landmarks(
         facing = picture.normals[faces[face]].mean(1)[:, 2]
         use = (face >= 0) & (facing > np.where(outline, 0.02, 0.25)) & (inner == opened)
         use &= ~outline | (abs(picture.yaw) < 12)
-        for k in np.flatnonzero(use):
+        for k in np.flatnonzero(use).tolist():
             votes[k].append(at[k])
             voted[k].append(int(face[k]))
     logger.info("landmarks: a face was found in %d of %d views", views - missed, views)

@@ -27,7 +27,7 @@ def random_expression(names: tuple[str, ...], rng: np.random.Generator) -> np.nd
     out = np.zeros(len(names))
     number = {n: i for i, n in enumerate(names)}
     stems = sorted({n.removesuffix("Left").removesuffix("Right") for n in names if n != "tongueOut"})
-    for stem in rng.choice(stems, min(len(stems), rng.integers(0, 6)), replace=False):
+    for stem in rng.choice(stems, min(len(stems), int(rng.integers(0, 6))), replace=False):
         strength = rng.beta(1.2, 2.0)
         if stem == "mouthClose":  # closes an opened jaw; alone it is no expression
             strength *= 0.1
@@ -73,7 +73,8 @@ def calibrate_detector(
     rng = np.random.default_rng(seed)
     faces = model.faces.numpy()
     camera = Camera(torch.full((1, 2), FOCAL * PICTURE), torch.full((1, 2), PICTURE / 2))
-    yaws, errors = [], []
+    yaws: list[float] = []
+    found_errors: list[np.ndarray] = []
     for _ in range(renders):
         identity = torch.from_numpy(rng.standard_normal((1, model.sizes["identity"]))).float()
         expression = torch.from_numpy(draw_expression(model, rng)[None]).float()
@@ -96,8 +97,8 @@ def calibrate_detector(
         if np.median(np.linalg.norm(error, axis=1)) > 15:  # found something else
             continue
         yaws += [yaw, -yaw]
-        errors += [error, error[MIRROR] * [-1, 1]]
-    yaws, errors = np.array(yaws), np.stack(errors)
+        found_errors += [error, error[MIRROR] * [-1, 1]]
+    errors = np.stack(found_errors)
     spread = np.sqrt(errors.var(0).sum(1))
     logger.info(
         "calibration: %d of %d renders; spread of a landmark: median %.2f mm, best %.2f, worst %.2f",
@@ -105,7 +106,7 @@ def calibrate_detector(
     )  # fmt: skip
     bias, covariance = [], []
     for centre in YAW_BINS:
-        weight = np.exp(-0.5 * ((yaws - centre) / BANDWIDTH) ** 2)
+        weight = np.exp(-0.5 * ((np.array(yaws) - centre) / BANDWIDTH) ** 2)
         b, c = _moments(errors, weight)
         bias.append(b)
         covariance.append(c)

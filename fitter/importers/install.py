@@ -95,11 +95,10 @@ def install_arrays(
         stage = replace(stage, source=shifted(source, _eye_offset(stage.points, donor)))
     source = stage.source
 
-    if source.uv is None:
+    uv, uv_faces = source.uv, source.uv_faces
+    if uv is None or uv_faces is None:
         report("cutting an atlas")
         uv, uv_faces = texture_atlas(source.verts, source.faces, _front(source.verts, stage.points))
-    else:
-        uv, uv_faces = source.uv, source.uv_faces
 
     report("colours")
     mean, basis = albedo(stage, donor)
@@ -138,7 +137,7 @@ def without_eye_turns(source: SourceModel) -> SourceModel:
     """Units such as eyeLookUpLeft leave the eyeballs alone: they turn by the gaze, and twice would be once too many."""
     if source.eyeball is None or not source.activation:
         return source
-    looks = [k for k, name in enumerate(source.expression_names) if name.startswith(EYE_LOOKS)]
+    looks = np.flatnonzero([name.startswith(EYE_LOOKS) for name in source.expression_names])
     basis = source.expression_basis.copy()
     basis[np.ix_(looks, np.flatnonzero(source.eyeball))] = 0
     return replace(source, expression_basis=basis)

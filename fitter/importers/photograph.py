@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..geometry.camera import Camera, project, to_clip_space
@@ -65,14 +65,17 @@ def photograph(
     yaw: float = 0.0,
     pitch: float = 0.0,
     roll: float = 0.0,
-    light: Sequence[float] = (0.2, 0.4, 1.0),
+    light: npt.ArrayLike = (0.2, 0.4, 1.0),
     size: int = PICTURE,
     distance: float = DISTANCE,
     focal: float = FOCAL,
 ) -> Picture:
     """Render a subject under an ambient and one directional light on a plain background.
 
-    Args: light: direction towards the light, camera space. distance: mm; focal: of the picture's side.
+    Args:
+        faces: (F, 3). yaw, pitch, roll: degrees, as of `turned`.
+        light: (3,) direction towards the light, camera space, of any length.
+        size: pixels of the picture's side; focal: in such sides. distance: mm.
     """
     rotation = turned(yaw, pitch, roll)
     points = subject.verts @ rotation.T + [0, 0, -distance]
@@ -82,13 +85,14 @@ def photograph(
     tensor = torch.from_numpy(points).float()[None]
     triangles = torch.from_numpy(np.ascontiguousarray(faces)).long()
     renderer = load_renderer("cpu")
-    rast = renderer.rasterize(to_clip_space(tensor, camera, size), triangles, size)
+    found = renderer.rasterize(to_clip_space(tensor, camera, size), triangles, size)
     normals = vertex_normals(points, faces)
-    direction = np.asarray(light, float) / np.linalg.norm(light)
+    towards = np.asarray(light, float)
+    direction = towards / np.linalg.norm(towards)
     shade = 0.55 + 0.5 * np.maximum(normals @ direction, 0)
     colour = torch.from_numpy(np.clip(subject.colours * shade[:, None], 0, 1)).float()[None]
-    image = renderer.interpolate(colour, rast, triangles)[0].numpy()
-    rast = rast[0].numpy()
+    image = renderer.interpolate(colour, found, triangles)[0].numpy()
+    rast = found[0].numpy()
     image[rast[..., 3] == 0] = BACKGROUND
     return Picture(
         image=(image * 255 + 0.5).astype(np.uint8),

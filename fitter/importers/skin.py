@@ -12,6 +12,7 @@ No photo or scan of a person enters.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from ..geometry.mesh_graph import polygon_sides
 
@@ -27,9 +28,9 @@ MELANIN_RANGE = (0.012, 0.38)
 BLOOD_RANGE = (0.002, 0.009)
 
 
-def skin_reflectance(melanin: np.ndarray, blood: np.ndarray) -> np.ndarray:
+def skin_reflectance(melanin: npt.ArrayLike, blood: npt.ArrayLike) -> np.ndarray:
     """Volume fractions of melanosomes in the epidermis and of blood in the dermis -> (..., 3) linear reflectance."""
-    melanin, blood = np.asarray(melanin, float)[..., None], np.asarray(blood, float)[..., None]
+    melanin, blood = (np.asarray(fraction, float)[..., None] for fraction in (melanin, blood))
     bloodless = 0.244 + 85.3 * np.exp(-(WAVELENGTHS - 154.0) / 66.2)
     epidermis = melanin * 6.6e11 * WAVELENGTHS**-3.33 + (1 - melanin) * bloodless
     haemoglobin = 2.303 * (150.0 / 64500.0) * (0.75 * _OXY + 0.25 * _DEOXY)
@@ -47,7 +48,8 @@ def encode_srgb(linear: np.ndarray) -> np.ndarray:
 def skin_tone_basis(count: int = 4000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Mean (3,) and two directions (2, 3), per standard deviation, of encoded skin colours over the population."""
     rng = np.random.default_rng(seed)
-    melanin = np.exp(rng.uniform(*np.log(MELANIN_RANGE), count))
+    low, high = np.log(MELANIN_RANGE)
+    melanin = np.exp(rng.uniform(low, high, count))
     colours = encode_srgb(skin_reflectance(melanin, rng.uniform(*BLOOD_RANGE, count)))
     mean = colours.mean(0)
     _, scale, rows = np.linalg.svd(colours - mean, full_matrices=False)
@@ -103,7 +105,7 @@ def albedo_model(
     flesh = np.clip(skin + 0.8 * masks["lips"], 0, 1) * (1 - 0.6 * brow)
     basis, names = [], []
 
-    def add(name: str, weight: np.ndarray, colour: np.ndarray) -> None:
+    def add(name: str, weight: np.ndarray, colour: npt.ArrayLike) -> None:
         basis.append(weight[:, None] * np.asarray(colour))
         names.append(name)
 

@@ -38,11 +38,16 @@ class Files:
     labels: Path | None = None
 
     def all(self) -> list[Path]:
+        """Everything that is written: the mesh and what lies beside it (`output_paths`), then the pictures."""
         return [*output_paths(self.mesh), *(path for path in (self.overlay, self.labels) if path is not None)]
 
     def numbered(self, number: int) -> Files:
         """The files of the face with this number: mesh_2.obj, overlay_2.png, ..."""
-        return Files(*(path and numbered(path, number) for path in (self.mesh, self.overlay, self.labels)))
+        return Files(
+            numbered(self.mesh, number),
+            self.overlay and numbered(self.overlay, number),
+            self.labels and numbered(self.labels, number),
+        )
 
 
 def check_files(files: Files, inputs: Iterable[Path], faces: str = "largest") -> None:

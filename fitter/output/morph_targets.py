@@ -57,11 +57,10 @@ def morph_targets(scene: Scene, space: str = "model") -> tuple[np.ndarray, np.nd
     model, value = scene.model, scene.parameters
     targets = model.expression_basis.cpu().double().numpy().copy()
     ball = model.eyeball.cpu().numpy() > 0
-    looks = {index: look_gaze(name) for index, name in enumerate(model.expression_names)}
     looks = {
         index: gaze
-        for index, gaze in looks.items()
-        if gaze is not None and ball.any() and np.abs(targets[index, ball]).max() < 1.0
+        for index, name in enumerate(model.expression_names)
+        if (gaze := look_gaze(name)) is not None and ball.any() and np.abs(targets[index, ball]).max() < 1.0
     }
     if looks:
         gaze = torch.cat([torch.zeros(1, 2, 2), *looks.values()]).to(value.gaze)
@@ -115,14 +114,15 @@ def morph_glb(
     morphs = [{"POSITION": buffer.sparse(target[vertex], index_type, index_code)} for target in targets]
     image = buffer.view(texture_png)
 
+    primitive = {"attributes": attributes, "indices": indices, "material": 0, "mode": 4, "targets": morphs}
     mesh = {
         "name": "face",
-        "primitives": [{"attributes": attributes, "indices": indices, "material": 0, "mode": 4, "targets": morphs}],
+        "primitives": [primitive],
         "weights": [float(w) for w in weights],
         "extras": {"targetNames": list(names)},
     }
     if not morphs:
-        del mesh["weights"], mesh["primitives"][0]["targets"]
+        del mesh["weights"], primitive["targets"]
     document = {
         "asset": {"version": "2.0", "generator": "facefit", "copyright": f"face model {model.name}: {model.license}"},
         "scene": 0,

@@ -34,6 +34,7 @@ class FitFile:
 
     @property
     def mesh(self) -> Path:
+        """Its mesh, beside the JSON."""
         return self.path.with_name(self.document["mesh"]["file"])
 
     @property
@@ -64,9 +65,10 @@ def find_fits(paths: Iterable[Path]) -> list[FitFile]:
             beside = path.with_suffix(".json") if path.suffix.lower() in MESH_SUFFIXES else path
             if beside.suffix.lower() != ".json" or not beside.is_file():
                 raise InputError(f"{path}: no fit; expected a folder, a JSON that facefit wrote, or a mesh beside one")
-            found = [_read(beside, beside.parent)]
-            if found[0] is None:
+            fit = _read(beside, beside.parent)
+            if fit is None:
                 raise InputError(f"{beside}: not a facefit result")
+            found = [fit]
         fits.update({fit.path.resolve(): fit for fit in found})
     return list(fits.values())
 

@@ -217,8 +217,8 @@ def _rendered(scene: Scene, weight: np.ndarray) -> np.ndarray:
     normals = scene.normals()
     with torch.no_grad():
         albedo = scene.model.albedo(scene.parameters.albedo)[0].cpu().double().numpy().clip(0, 1)
-        shading = shade(torch.ones_like(normals), normals, scene.parameters.sh.detach().cpu().float())[0]
-    shading = shading.double().numpy()
+        shades = shade(torch.ones_like(normals), normals, scene.parameters.sh.detach().cpu().float())[0]
+    shading = shades.double().numpy()
     known = shading[weight > 0.3]
     low, high = np.percentile(known, (5, 95), axis=0) if len(known) > 20 else (np.full(3, 0.4), np.full(3, 1.2))
     return np.clip(albedo * np.clip(shading, low, high), 0, 1)

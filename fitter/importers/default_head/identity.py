@@ -50,6 +50,7 @@ def _pairs(sliders: list[Slider]) -> list[tuple[int, int]]:
 def draw_values(
     population: Population, pairs: list[tuple[int, int]], count: int, rng: np.random.Generator
 ) -> np.ndarray:
+    """(count, K) slider values in [-1, 1] of random people; the two of a pair (right, left) are correlated."""
     unit = rng.standard_normal((count, len(population.mean)))
     for left, right in pairs:
         unit[:, right] = WITHIN_PAIR * unit[:, left] + np.sqrt(1 - WITHIN_PAIR**2) * unit[:, right]
@@ -57,6 +58,7 @@ def draw_values(
 
 
 def shape_of_values(values: np.ndarray, sliders: list[Slider]) -> np.ndarray:
+    """(N, K) slider values -> (N, C, 3) offsets in mm."""
     positive = np.stack([s.positive for s in sliders]).reshape(len(sliders), -1)
     negative = np.stack([-s.positive if s.negative is None else s.negative for s in sliders]).reshape(len(sliders), -1)
     flat = np.maximum(values, 0) @ positive + np.maximum(-values, 0) @ negative
@@ -117,8 +119,8 @@ def sample_people(
         logger.info("%s: heads scaled by %.3f", "men" if male else "women", population.scale)
         shape = base + macro + shape_of_values(draw_values(population, pairs, per_sex, rng), sliders)
         people.append(population.scale * shape)
-    people = np.concatenate(people)
-    return people, ruler.measure(people)
+    everybody = np.concatenate(people)
+    return everybody, ruler.measure(everybody)
 
 
 def align_rigidly(people: np.ndarray, weight: np.ndarray, rounds: int = 3) -> np.ndarray:

@@ -84,12 +84,12 @@ def read_head() -> BaseMesh:
     def island_at(selected: np.ndarray) -> int:
         return int(np.bincount(island[selected]).argmax())
 
-    head = island_at(body & (centre[:, 1] > 7.6))
+    skin = island_at(body & (centre[:, 1] > 7.6))
     torso = island_at(body & (np.abs(centre[:, 1]) < 1))
     x, y, z = centre.T
     behind_lips = (np.abs(x) < 0.2) & (y > 6.3) & (y < 6.9) & (z < 1.0) & (z > 0.6)
     mouth = island_at(body & behind_lips)
-    piece[body & (island == head)] = "skin"
+    piece[body & (island == skin)] = "skin"
     reaches = (verts[quads][..., 1] > NECK_CUT).any(1) & (np.abs(centre[:, 0]) < 1.0)
     piece[body & (island == torso) & reaches] = "neck"
     piece[body & (island == mouth)] = "mouth"
@@ -126,7 +126,8 @@ def _neck_cut(verts: np.ndarray, quads: np.ndarray) -> dict[str, np.ndarray]:
     edges = edges[(low < NECK_CUT) & (high >= NECK_CUT)]
     direction = verts[edges[:, 0]] - verts[edges[:, 1]]
     steep = -direction[:, 1] / np.linalg.norm(direction, axis=1)
-    cut, above = [], []
+    cut: list[int] = []
+    above: list[int] = []
     for vertex in np.unique(quads[verts[quads][..., 1] < NECK_CUT]):
         mine = np.flatnonzero(edges[:, 0] == vertex)
         if len(mine):
@@ -138,9 +139,8 @@ def _neck_cut(verts: np.ndarray, quads: np.ndarray) -> dict[str, np.ndarray]:
         partners = [x for x in quads[(quads == vertex).any(1)].ravel() if verts[x, 1] >= NECK_CUT]
         cut.append(vertex)
         above.append(min(partners, key=lambda x: np.linalg.norm(verts[x] - verts[vertex])))
-    cut, above = np.array(cut), np.array(above)
-    share = (verts[above, 1] - NECK_CUT) / (verts[above, 1] - verts[cut, 1])
-    return {"cut": cut, "cut_above": above, "cut_share": share}
+    low, high = verts[cut, 1], verts[above, 1]
+    return {"cut": np.array(cut), "cut_above": np.array(above), "cut_share": (high - NECK_CUT) / (high - low)}
 
 
 def read_target(path: Path, head: BaseMesh) -> np.ndarray:
@@ -171,6 +171,7 @@ class Slider:
     negative: np.ndarray | None
 
     def offset(self, value: float) -> np.ndarray:
+        """(C, 3) mm at this value in [-1, 1]."""
         if value >= 0:
             return value * self.positive
         return -value * (self.negative if self.negative is not None else -self.positive)
@@ -242,7 +243,7 @@ class Macros:
             low, high = max(0.0, 1 - 2 * value), max(0.0, 2 * value - 1)
             return {f"min{what}": low, f"average{what}": 1 - low - high, f"max{what}": high}
 
-        out = 0.0
+        out = np.zeros(())
         for sex, a in sexes.items():
             for age_name, b in ages.items():
                 if a * b == 0:

@@ -52,17 +52,27 @@ def read_flame(path: Path, texture: Path | None = None) -> SourceModel:
             eyeball[joints.weight[:, joints.names.index(name)] > 0.5] = side
         faces = array(data["f"], (None, 3), "f").astype(np.int64)
         version, terms = _edition(path)
-        found = dict(
+        provenance = {
+            "source": "flame.is.tue.mpg.de",
+            "paper": "Li et al. 2017, Learning a model of facial shape and expression from 4D scans",
+            "sha256": sha256(read_bytes(path)),
+        }
+        outside = outward(verts, faces)
+    if texture is None and (path.parent / "FLAME_texture.npz").is_file():
+        texture = path.parent / "FLAME_texture.npz"
+    skin = {}
+    if texture is not None:
+        skin = _texture(Path(texture), faces, count, turned=not np.array_equal(outside, faces))
+        terms += "; albedo: FLAME texture space, non-commercial"
+        provenance["texture_sha256"] = sha256(Path(texture).read_bytes())
+    with reading(path, KIND):
+        return SourceModel(
             name="FLAME",
             version=version,
             license=terms,
-            provenance={
-                "source": "flame.is.tue.mpg.de",
-                "paper": "Li et al. 2017, Learning a model of facial shape and expression from 4D scans",
-                "sha256": sha256(read_bytes(path)),
-            },
+            provenance=provenance,
             verts=verts,
-            faces=outward(verts, faces),
+            faces=outside,
             identity_basis=components[:IDENTITY],
             expression_basis=components[IDENTITY:],
             expression_names=tuple(f"expression{k:02d}" for k in range(EXPRESSION)),
@@ -70,16 +80,8 @@ def read_flame(path: Path, texture: Path | None = None) -> SourceModel:
             joints=joints,
             eyeball=eyeball,
             label_hint=EYEBALL_LABELS[eyeball],
+            **skin,
         )
-        turned = not np.array_equal(found["faces"], faces)
-    if texture is None and (path.parent / "FLAME_texture.npz").is_file():
-        texture = path.parent / "FLAME_texture.npz"
-    if texture is not None:
-        found.update(_texture(Path(texture), faces, count, turned))
-        found["license"] += "; albedo: FLAME texture space, non-commercial"
-        found["provenance"]["texture_sha256"] = sha256(Path(texture).read_bytes())
-    with reading(path, KIND):
-        return SourceModel(**found)
 
 
 def _arrays(path: Path) -> dict:

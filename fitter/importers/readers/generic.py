@@ -75,6 +75,9 @@ def _folder(path: Path, blendshapes: Path | None) -> SourceModel:
     deltas = np.array([_delta(file, mesh, digest) for file in (*identity, *expression)]) @ frame.astype(np.float32)
     faces = outward(verts, mesh.faces)
     mapped = mesh.uv is not None and settings.get("uv", True) and _one_picture(mesh.uv)
+    uv_faces = mesh.uv_faces
+    if uv_faces is not None and faces is not mesh.faces:
+        uv_faces = uv_faces[:, ::-1]
     hint = _hint(settings.get("parts", {}), mesh)
     return SourceModel(
         **_about(settings, folder.resolve().name, digest.hexdigest()),
@@ -86,7 +89,7 @@ def _folder(path: Path, blendshapes: Path | None) -> SourceModel:
         activation=_activation(settings),
         albedo_mean=None if mesh.colors is None else _colors(mesh.colors),
         uv=mesh.uv if mapped else None,
-        uv_faces=(mesh.uv_faces if faces is mesh.faces else mesh.uv_faces[:, ::-1]) if mapped else None,
+        uv_faces=uv_faces if mapped else None,
         eyeball=None if hint is None else eyeballs(hint),
         label_hint=hint,
     )

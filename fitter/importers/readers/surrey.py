@@ -117,7 +117,8 @@ def _blendshapes(archive: Archive) -> list[tuple[str, np.ndarray]]:
 
 def _expressions(path, shape, inner, beside: Path | None) -> tuple[tuple[str, ...], np.ndarray, object, list[bytes]]:
     """Names, (E, V, 3) components or blendshapes, what they add to the mean, and the files read for them."""
-    count, files = len(shape.mean), []
+    count = len(shape.mean)
+    files: list[bytes] = []
     if isinstance(inner, _Components):
         if inner.mean.shape != shape.mean.shape:
             raise ModelError(f"expressions of {len(inner.mean)} vertices for a shape of {count}")

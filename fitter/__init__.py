@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .version import VERSION as __version__
 
@@ -52,7 +52,7 @@ _PUBLIC = {  # name -> the module below this one that has it
 __all__ = ["__version__", *_PUBLIC]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     """Public names, imported when they are used: `import facefit` itself loads neither torch nor numba."""
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name], __name__), name)

@@ -30,7 +30,11 @@ class SparseMap:
 
     @classmethod
     def from_rows(cls, index: np.ndarray, weight: np.ndarray, inputs: int) -> SparseMap:
-        """(M, K) indices and weights; weights of 0 are dropped."""
+        """Of M rows of K terms.
+
+        Args:
+            index: (M, K) integers below `inputs`, N. weight: (M, K); those of 0 are dropped.
+        """
         used = weight != 0
         start = np.concatenate([[0], np.cumsum(used.sum(1))]).astype(np.int32)
         return cls(start, index[used].astype(np.int32), weight[used].astype(np.float32), inputs)

@@ -43,7 +43,7 @@ def only_kernels() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def run_chunks(kernel: Callable[..., None], count: int, *arguments) -> None:
+def run_chunks(kernel: Callable[..., None], count: int, *arguments: object) -> None:
     """Call kernel(*arguments, chunk) for each chunk in range(count), on up to `torch.get_num_threads()` cores, as that
     was before `only_kernels`.
 

@@ -43,7 +43,7 @@ class Archive:
         return bytes(self._take(self.length())).decode("utf-8", "replace")
 
     def block(self, rows: int, kind: str, columns: int) -> np.ndarray:
-        """(rows, columns) of a vector of fixed-size arrays."""
+        """(rows, columns) of a NumPy type such as "<u4": a vector of fixed-size arrays."""
         return np.frombuffer(self._take(rows * columns * np.dtype(kind).itemsize), kind).reshape(rows, columns)
 
     def matrix(self) -> np.ndarray:

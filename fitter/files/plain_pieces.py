@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -164,7 +165,7 @@ class Builder:
             raise ValueError("an array without a type")
         return made
 
-    def _sparse(self, value: Piece, depth: int):
+    def _sparse(self, value: Piece, depth: int) -> Any:
         from scipy import sparse
 
         form = value.arguments[0]

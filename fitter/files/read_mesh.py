@@ -7,6 +7,7 @@ import itertools
 import json
 import struct
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def read_mesh(path: Path) -> Mesh:
     return mesh
 
 
-def _plain(file, name: str) -> bool:
+def _plain(file: Mapping[str, np.ndarray], name: str) -> bool:
     try:
         return file[name] is not None
     except ValueError:

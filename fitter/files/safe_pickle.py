@@ -170,7 +170,7 @@ class _Reader(pickle._Unpickler):
             raise EOFError("pickle data was truncated")
         self.append(data)
 
-    def _target(self, kind: type):
+    def _target(self, kind: type) -> Any:
         if type(self.stack[-1]) is not kind:
             raise RefusedPickleError("refused: the pickle fills something that is neither list nor dict")
         return self.stack[-1]

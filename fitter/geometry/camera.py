@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -39,7 +40,8 @@ class Camera:
         """The same cameras on another device."""
         return Camera(self.focal.to(device), self.centre.to(device))
 
-    def __getitem__(self, index) -> Camera:
+    def __getitem__(self, index: slice | Sequence[int] | Tensor) -> Camera:
+        """Some of the cameras."""
         return Camera(self.focal[index], self.centre[index])
 
 
@@ -69,7 +71,8 @@ class WindowTransform:
         """The same windows on another device."""
         return replace(self, origin=self.origin.to(device), scale=self.scale.to(device))
 
-    def __getitem__(self, index) -> WindowTransform:
+    def __getitem__(self, index: slice | Sequence[int] | Tensor) -> WindowTransform:
+        """Some of the windows."""
         return replace(self, origin=self.origin[index], scale=self.scale[index])
 
 
@@ -80,7 +83,7 @@ def window_camera(camera: Camera, window: WindowTransform) -> Camera:
 
 
 def to_camera_space(verts: Tensor, rotvec: Tensor, translation: Tensor) -> Tensor:
-    """(B, N, 3) model space mm -> (B, N, 3) camera space mm."""
+    """(B, N, 3) model space mm -> (B, N, 3) camera space mm, by (B, 3) radians and (B, 3) mm."""
     return verts @ rotation_matrix(rotvec).transpose(1, 2) + translation[:, None]
 
 
@@ -95,6 +98,7 @@ def to_clip_space(points: Tensor, camera: Camera, size: int, near: float = 10.0,
     """(B, N, 3) camera space mm -> (B, N, 4) clip space of a size x size image whose pixels `camera` projects to.
 
     Args:
+        points: in front of the camera; behind it w is negative.
         near, far: mm in front of the camera, the planes that become z_ndc = -1 and 1.
     """
     w = -points[..., 2]

@@ -60,8 +60,8 @@ def sphere_centre(points: np.ndarray) -> np.ndarray:
 
 
 def centre_weights(points: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """(N,) smallest weights that sum to 1 and give `centre` as the weighted sum of the points: the point an eyeball
-    turns about moves with the eyeball whatever the face."""
+    """(N,) smallest weights that sum to 1 and give `centre` (3,) as the weighted sum of the (N, 3) points: the point an
+    eyeball turns about moves with the eyeball whatever the face."""
     system = np.concatenate([points.T.astype(np.float64), np.ones((1, len(points)))])
     wanted = np.append(centre, 1.0)
     even = np.full(len(points), 1 / len(points))

@@ -16,7 +16,8 @@ def vertex_normals(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def sample_surface(verts: np.ndarray, faces: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
-    """(count, 3) points spread over the triangles in proportion to their area."""
+    """(V, 3), (F, 3) -> (count, 3) points spread over the triangles in proportion to their area; see
+    `sample_triangles`."""
     corners = verts[faces]
     chosen, weights = sample_triangles(corners, count, seed)
     return (corners[chosen] * weights[:, :, None]).sum(1)

@@ -6,6 +6,7 @@ How they were made and whose they are: training/networks and data/README.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..bundled import bundled
 from .face_boxes import FULL_RANGE, SHORT_RANGE, BoxDetector
@@ -28,7 +29,7 @@ class FaceNetworks:
 def load_face_networks(threads: int = 1) -> FaceNetworks:
     """The bundled networks. Raises FaceFitError where a file or onnxruntime is missing."""
 
-    def session(file: str):
+    def session(file: str) -> Any:
         return load_session(bundled(file), threads, "`make networks` makes it")
 
     near, far = (BoxDetector(network, session(network.file)) for network in (SHORT_RANGE, FULL_RANGE))

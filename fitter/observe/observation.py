@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import cast
 
@@ -78,8 +79,8 @@ class Observation:
         """The same on another device."""
         return Observation(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
-    def __getitem__(self, index) -> Observation:
-        """A sub-batch: a slice, a list or a tensor of indices."""
+    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> Observation:
+        """Of some of the faces, or of one as a batch of one."""
         if isinstance(index, int):
             index = [index]
         part = object.__new__(Observation)  # faces of what has been checked need no second check: it asks the device

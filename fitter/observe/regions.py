@@ -54,7 +54,11 @@ def whole_picture(width: int, height: int) -> Region:
 
 
 def region_of_box(box: np.ndarray, right_eye: np.ndarray, left_eye: np.ndarray) -> Region:
-    """The square to look for landmarks in: around a box (left, top, right, bottom), upright by the eyes."""
+    """The square to look for landmarks in: around a box, upright by the eyes.
+
+    Args:
+        box: (4,) left, top, right, bottom; right_eye, left_eye: (2 or more,) x, y, of the person; all in pixels.
+    """
     left, top, right, bottom = box
     angle = -np.arctan2(right_eye[1] - left_eye[1], left_eye[0] - right_eye[0])
     angle -= 2 * np.pi * np.floor((angle + np.pi) / (2 * np.pi))

@@ -108,7 +108,7 @@ def flip(view: View) -> View:
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over the smaller of two boxes (left, top, right, bottom)."""
+    """Intersection over the smaller of two boxes, (4,) left, top, right, bottom of the same unit."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))

@@ -14,6 +14,7 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
@@ -134,7 +135,7 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
         raise ImageError(f"{path}: too small, {width} x {height} pixels; at least {MIN_SIDE} a side are needed")
 
 
-def _decode(stream, path: Path, max_pixels: int) -> Photo:
+def _decode(stream: IO[bytes], path: Path, max_pixels: int) -> Photo:
     Image.init()
     with Image.open(stream, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
         stored = image.size

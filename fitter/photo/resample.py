@@ -12,7 +12,9 @@ import numpy as np
 from numba import njit
 
 
-def warp(planes: np.ndarray, to_source: np.ndarray, width: int, height: int, outside: float | None = None):
+def warp(
+    planes: np.ndarray, to_source: np.ndarray, width: int, height: int, outside: float | None = None
+) -> np.ndarray:
     """Each plane through one affine map, bilinear.
 
     Args:

@@ -45,7 +45,11 @@ def edge_neighbours(faces: np.ndarray) -> np.ndarray:
 
 def edge_senses(faces: np.ndarray, across: np.ndarray) -> np.ndarray:
     """(F, 3) int8: 1 where a face and its neighbour of `edge_neighbours` run along their edge in the same direction,
-    -1 where in opposite ones (as they do where both wind alike), 0 at a boundary."""
+    -1 where in opposite ones (as they do where both wind alike), 0 at a boundary.
+
+    Args:
+        faces: (F, 3) vertex indices; across: (F, 3) of `edge_neighbours`.
+    """
     start, stop = np.roll(faces, -1, 1), np.roll(faces, -2, 1)  # of the edge opposite each corner
     other = faces[across]  # (F, 3, 3); face -1 is some face
     same = ((other == start[..., None]) & (np.roll(other, -1, 2) == stop[..., None])).any(2)
@@ -53,7 +57,11 @@ def edge_senses(faces: np.ndarray, across: np.ndarray) -> np.ndarray:
 
 
 def unique_edges(faces: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """(E, 4) int32, each edge once: its vertices, its face and the corner of that face opposite to it."""
+    """(E, 4) int32, each edge once: its vertices, its face and the corner of that face opposite to it.
+
+    Args:
+        faces: (F, 3) vertex indices; across: (F, 3) of `edge_neighbours`.
+    """
     face, corner = np.nonzero(across <= np.arange(len(faces))[:, None])
     ends = faces[face, (corner + 1) % 3], faces[face, (corner + 2) % 3]
     return np.stack([*ends, face, corner], 1).astype(np.int32)

@@ -90,7 +90,8 @@ class Parameters:
         tensors = [value.tensors() for value in several]
         return cls(**{name: torch.cat([each[name] for each in tensors]) for name in tensors[0]})
 
-    def __getitem__(self, index) -> Parameters:
+    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> Parameters:
+        """Of some of the faces, or of one as a batch of one."""
         if isinstance(index, int):
             index = [index]
         return Parameters(**{k: v[index] for k, v in self.tensors().items()})

@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+from .contract import PrdlTargets
+
 
 def anchor_grid(size: int, like: Tensor) -> Tensor:
     """(S * S, 2) pixel centres, row by row."""
@@ -25,7 +27,7 @@ class PrdlChunked(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, points: Tensor, offset: Tensor, targets, wanted: tuple[bool, ...], huber: float = math.inf
+        ctx, points: Tensor, offset: Tensor, targets: PrdlTargets, wanted: tuple[bool, ...], huber: float = math.inf
     ) -> Tensor:
         """Energies, and their gradient for `backward` in the same pass.
 

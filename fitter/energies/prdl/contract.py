@@ -42,7 +42,8 @@ class PrdlTargets:
         """The same targets on another device."""
         return PrdlTargets(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
-    def __getitem__(self, index) -> PrdlTargets:
+    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> PrdlTargets:
+        """Of some of the faces, or of one as a batch of one."""
         if isinstance(index, int):
             index = [index]
         return PrdlTargets(**{f.name: getattr(self, f.name)[index] for f in fields(self)})

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from ...compute.threads import run_chunks
 from ...geometry.convex_hull import hull_corners
+from .contract import PrdlTargets
 
 FINE, CELL, BLOCK = 3, 9, 27  # pixels; each divides the next
 # Pixels. Kinks of the distance field lie close together only around the points of a part.
@@ -40,7 +41,7 @@ class PrdlCpu(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, points: Tensor, offset: Tensor, targets, wanted: tuple[bool, ...], huber: float = np.inf
+        ctx, points: Tensor, offset: Tensor, targets: PrdlTargets, wanted: tuple[bool, ...], huber: float = np.inf
     ) -> Tensor:
         """Energies, and their gradient for `backward` in the same pass.
 
@@ -306,7 +307,12 @@ def _pull(sign, place, index, count, left, right, top, bottom, step, target, slo
 
 
 def cell_means(x: np.ndarray, y: np.ndarray, offset: np.ndarray, size: int) -> np.ndarray:
-    """(T, G, G) float32 mean soft distance from the middle of each coarse cell to T point sets; 0 for an empty one."""
+    """(T, G, G) float32 mean soft distance from the middle of each coarse cell to T point sets; 0 for an empty one.
+
+    Args:
+        x, y: (N,) window pixels; offset: (T + 1,) int64: set t owns offset[t] to offset[t + 1].
+        size: side of the window in pixels.
+    """
     parts, cells = len(offset) - 1, -(-size // CELL)
     out = np.zeros((parts, cells, cells), np.float32)
     run_chunks(_cell_means, cells, x, y, offset, size, out)

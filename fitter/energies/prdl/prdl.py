@@ -91,7 +91,7 @@ def prdl_energy_naive(
     """`prdl_energy` by its definition: every anchor against every point, differentiated by torch. Slow and hungry.
 
     Args:
-        pixels: (B, V, 2) window pixels; the others as in `prdl_energy`.
+        pixels: (B, V, 2) window pixels; weights and the others as in `prdl_energy`.
     Returns:
         (B,) pixel^2.
     """

@@ -28,6 +28,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ...anatomy.parts import PARTS
+from .contract import PrdlTargets
 from .cpu import CELL, NEVER
 
 TILE = 16  # pixels; side of a tile of anchors
@@ -46,7 +47,7 @@ class PrdlTriton(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, points: Tensor, bound: Tensor, targets, wanted: tuple[bool, ...], huber: float = math.inf
+        ctx, points: Tensor, bound: Tensor, targets: PrdlTargets, wanted: tuple[bool, ...], huber: float = math.inf
     ) -> Tensor:
         """Energies, and their gradient for `backward` in the same pass.
 

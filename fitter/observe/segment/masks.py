@@ -61,6 +61,8 @@ def brow_tangents(labels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     where the brow rises towards the nose: forehead is what lies above both lines, and a rising line, prolonged to the
     other half of the face, would keep forehead there.
 
+    Args:
+        labels: (S, S) uint8 facefit.anatomy.parts.LABELS. landmarks: (478, 2) window pixels.
     Returns:
         (2, 3) float32 a, b, c of a x + b y + c = 0 in window pixels, right and left brow, a^2 + b^2 = 1, above > 0.
     """

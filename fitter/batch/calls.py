@@ -9,7 +9,9 @@ import pickle
 import time
 from typing import Any
 
+from ..errors import OutputError
 from .manifest import Record
+from .options import Halt
 from .plan import Task
 from .steps import Prepared, Stages
 from .travel import pack, unpack
@@ -23,8 +25,11 @@ class StageCalls:
         self.kept: dict[int, Prepared] = {}
 
     def __call__(self, call: str, *arguments: Any) -> Any:
-        """The answer of the method named `call`."""
-        return getattr(self, call)(*arguments)
+        """The answer of the method named `call`; a Halt when its results cannot be kept."""
+        try:
+            return getattr(self, call)(*arguments)
+        except OutputError as error:
+            return Halt(str(error))
 
     def whole(self, task: Task) -> Record:
         """All of one photo."""

@@ -6,7 +6,8 @@ photo finishes it. Where the workers live is not known here (`facefit.batch.work
 
 Nothing grows with the number of photos: at most `Plan.in_flight` of them are under way. A worker that dies costs the
 photo that it was working on, after a second try; photos that it only kept are prepared again. Faces that shared a batch
-with one that brought their worker down are fitted again, each alone.
+with one that brought their worker down are fitted again, each alone. A worker that takes too long is ended, and its
+photo tried once more as well: the worker may have been stopped. Where results cannot be kept, no more are given out.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import ExitCode, FaceFitError
+from ..errors import ExitCode, FaceFitError, OutputError
+from .blame import was_killed
 from .manifest import Record
-from .options import Failure
+from .options import Failure, Halt
 from .plan import Task
 from .store import Store
 from .workers import Event, Loader, Workers
@@ -45,7 +47,7 @@ class Plan:
         devices: workers that fit; 0: hosts do all of a photo.
         batch: faces that are fitted together.
         attempts: how often a photo is given to a worker before it fails for having brought it down.
-        timeout: seconds that a photo may take in one step before its worker is ended.
+        timeout: seconds that a photo may take in one step, with the way there and back, before its worker is ended.
         start_tries: workers that die one after another before any is ready: something is wrong with all of them.
     """
 
@@ -70,6 +72,11 @@ class WorkerError(FaceFitError):
         self.exit_code = exit_code
 
 
+def halted(halt: Halt) -> OutputError:
+    """A worker's word that results cannot be kept, as an exception."""
+    return OutputError(halt.error)
+
+
 @dataclass
 class _Flight:
     """A photo under way: the host that has it, its deaths of hosts, and per face the fit and its seconds."""
@@ -84,11 +91,12 @@ class _Flight:
 
 @dataclass(frozen=True)
 class _Face:
-    """An observed face on its way through a device."""
+    """An observed face on its way through a device. `deaths`: how many workers died while they had it."""
 
     ticket: int
     number: int
     data: bytes
+    deaths: int = 0
 
 
 @dataclass
@@ -132,13 +140,15 @@ class Lead:
         self._tickets = itertools.count()
         self._source: Iterator[Task] | None = None
         self._failed_starts = 0
+        self._halt: Halt | None = None
         self._to_start: list[tuple[float, int | None]] = []  # when, and what for
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Record]:
         """Do the tasks; yields each record once it is kept, in the order in which photos are done.
 
         Raises:
-            WorkerError: no worker can start. OutputError: a record cannot be kept. A failed photo raises nothing.
+            WorkerError: no worker can start. OutputError: a result or a record cannot be kept; what was under way and
+            could be, is. A failed photo raises nothing.
         """
         self._source = iter(tasks)
         try:
@@ -146,7 +156,9 @@ class Lead:
                 self._start(place)
             while True:
                 self._give_out()
-                if not self._flights and (self._source is None or self.stop.is_set()):
+                if not self._flights and (self._source is None or self._stopping):
+                    if self._halt is not None:
+                        raise halted(self._halt)
                     return
                 for event in self.workers.wait(TICK):
                     yield from self._hear(event)
@@ -161,6 +173,10 @@ class Lead:
         if self._fitting is None or self._fitting[1] <= self._fitting[0]:
             return None
         return self.device_seconds / (self.plan.devices * (self._fitting[1] - self._fitting[0]))
+
+    @property
+    def _stopping(self) -> bool:
+        return self.stop.is_set() or self._halt is not None
 
     def _start(self, place: int | None) -> None:
         loader = self._host_loader if place is None else self._device_loaders[place]
@@ -199,7 +215,7 @@ class Lead:
     def _next_flight(self) -> _Flight | None:
         if self._again:
             return self._again.popleft()
-        if self._source is None or self.stop.is_set() or len(self._flights) >= self.plan.in_flight:
+        if self._source is None or self._stopping or len(self._flights) >= self.plan.in_flight:
             return None
         task = next(self._source, None)
         if task is None:
@@ -224,7 +240,7 @@ class Lead:
     def _more_to_come(self) -> bool:
         if any(flight.fits is None for flight in self._flights.values()):
             return True
-        return self._source is not None and not self.stop.is_set() and len(self._flights) < self.plan.in_flight
+        return self._source is not None and not self._stopping and len(self._flights) < self.plan.in_flight
 
     # what workers say
 
@@ -244,7 +260,10 @@ class Lead:
         else:
             what = state.doing.popleft()
             self._set_deadline(state)
-            if state.place is not None:
+            if isinstance(event.value, Halt):
+                self._halt = self._halt or event.value
+                del self._flights[what.ticket]
+            elif state.place is not None:
                 self._fitted(what, *event.value)
             elif isinstance(event.value, Record):
                 yield self._done(what, event.value, self.store.workers_remember)
@@ -282,12 +301,12 @@ class Lead:
             self._bury_device(state, how)
         else:
             for flight in [flight for flight in self._flights.values() if flight.host == worker]:
-                if flight in state.doing:
-                    flight.deaths = self.plan.attempts if state.why else flight.deaths + 1
+                flight.deaths += flight in state.doing
                 if flight.deaths >= self.plan.attempts:
                     task = flight.task
                     yield self._done(flight, Record(
                         task.key, task.bytes, task.modified, "failed", 5, how, settings=self.settings,
+                        final=bool(state.why) or not was_killed(how),
                     ))  # fmt: skip
                 else:
                     del self._flights[flight.ticket]
@@ -299,11 +318,12 @@ class Lead:
     def _bury_device(self, state: _Worker, how: str) -> None:
         if not state.doing:
             return
-        suspects = state.doing.popleft()
+        suspects = [replace(face, deaths=face.deaths + 1) for face in state.doing.popleft()]
         for faces in reversed(state.doing):
             self._waiting.extendleft(reversed(faces))
-        if len(suspects) == 1:
-            self._fitted(suspects, [pickle.dumps(Failure(5, how))], 0.0)
+        if len(suspects) == 1 and suspects[0].deaths >= self.plan.attempts:
+            final = bool(state.why) or not was_killed(how)
+            self._fitted(suspects, [pickle.dumps(Failure(5, how, final))], 0.0)
         else:
             self._alone += suspects
 

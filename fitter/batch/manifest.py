@@ -8,6 +8,7 @@ line of a photo counts:
 | `photo` | its key: path below the source's folder, with `/`, or absolute |
 | `bytes`, `modified` | of the photo's file; when they change it is fitted again |
 | `status` | `done` or `failed` |
+| `final` | false for a failure that the machine is to blame for (memory, a killed worker): the next run tries again |
 | `exit_code`, `error` | what `facefit fit` would have returned and said; 0 and null when done |
 | `seconds` | work on this photo: reading, detection, its share of the fit, writing |
 | `outputs`, `output_bytes` | paths in the output folder, each face's mesh first, and their sizes |
@@ -55,6 +56,7 @@ class Record:
     model: dict = field(default_factory=dict)
     settings: dict = field(default_factory=dict)
     thumbnail: str | None = None
+    final: bool = True
 
     @property
     def reason(self) -> str:
@@ -108,14 +110,19 @@ def append_record(path: Path, record: Record) -> None:
     """Add one line and have it on the disk before returning. Raises OutputError."""
     line = record.line()
     try:
-        with path.open("a+b") as stream:
+        with path.open("a+b", buffering=0) as stream:
             # a line that a crash cut off must not swallow this one
-            if stream.seek(0, os.SEEK_END):
+            if before := stream.seek(0, os.SEEK_END):
                 stream.seek(-1, os.SEEK_END)
                 line = line if stream.read(1) == b"\n" else "\n" + line
-            stream.write(line.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
+            try:
+                data = memoryview(line.encode())
+                while data:  # a disk that is nearly full takes a part
+                    data = data[stream.write(data) :]
+                os.fsync(stream.fileno())
+            except OSError:
+                stream.truncate(before)
+                raise
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror or error}") from None
 

@@ -33,7 +33,20 @@ class BatchOptions:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a photo or a face has no result, as the command line would say it."""
+    """Why a photo or a face has no result, as the command line would say it.
+
+    Attributes:
+        final: False when the machine is to blame (`facefit.batch.blame`): the next run tries again.
+    """
 
     exit_code: int
+    error: str
+    final: bool = True
+
+
+@dataclass(frozen=True)
+class Halt:
+    """What a worker answers in place of a record when results cannot be kept: the photo is not to blame, and others
+    would fare no better. The batch stops and goes on at the next run."""
+
     error: str

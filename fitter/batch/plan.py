@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ..errors import OutputError
+from ..errors import ExitCode, OutputError
 from ..photo.photo_list import ListedPhoto, list_photos
 from .folder_store import FolderStore
 from .manifest import Record
@@ -48,7 +48,7 @@ def plan_batch(
     """What is to be done for every photo; makes the output folder and cleans up after a run that died.
 
     A photo is left alone when its last record has the same photo (size and time of change), suffix and settings, and is
-    either "done" with every output there in its size, or "failed".
+    either "done" with every output there in its size, or "failed" for good: not because of the machine.
 
     Args:
         sources: see `list_photos`.
@@ -82,7 +82,7 @@ def _task(
     holds = (
         past is not None and not overwrite and past.settings == settings
         and (past.bytes, past.modified) == (size, modified)
-        and (_is_there(past, store, suffix) if past.status == "done" else not retry_failed)
+        and (_is_there(past, store, suffix) if past.status == "done" else _is_final(past) and not retry_failed)
     )  # fmt: skip
     past = past if holds else None
     bare = (
@@ -94,6 +94,11 @@ def _task(
         )
     )
     return Task(photo.path, photo.key, mesh, size, modified, past, bare)
+
+
+def _is_final(record: Record) -> bool:
+    """Whether the photo is to blame for its failure; earlier versions recorded a full disk as such."""
+    return record.final and record.exit_code != ExitCode.BAD_OUTPUT
 
 
 def _is_there(record: Record, store: Store, suffix: str) -> bool:

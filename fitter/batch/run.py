@@ -11,10 +11,10 @@ from pathlib import Path
 from ..compute.machine import has_nvidia, usable_cores, usable_device
 from ..job.options import JobOptions
 from ..vocabulary import GPU_BATCH
-from .lead import Lead, Plan
+from .lead import Lead, Plan, halted
 from .loader import StageLoader
 from .manifest import TABLE, Record, have_parquet, table_bytes
-from .options import BatchOptions
+from .options import BatchOptions, Halt
 from .plan import Task
 from .ray_workers import RayWorkers, resources
 from .sheet import write_sheet
@@ -45,7 +45,8 @@ def run_tasks(
     """The records of all tasks as they are done, here or elsewhere.
 
     Raises:
-        ValueError: an option's value is not accepted, or there is no such device. RayError: no cluster.
+        ValueError: an option's value is not accepted, or there is no such device. RayError: no cluster. OutputError:
+        results cannot be kept; photos without a record are done by the next run.
     """
     if spread.workers == 0 and spread.ray is None:
         return _here(tasks, StageLoader(options)(), store, stop)
@@ -87,6 +88,8 @@ def _here(tasks: Sequence[Task], call: Callable, store: Store, stop: threading.E
         if stop.is_set():
             return
         record = call("whole", task)
+        if isinstance(record, Halt):
+            raise halted(record)
         if not store.workers_remember:
             store.remember(record)
         yield record

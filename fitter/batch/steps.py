@@ -5,7 +5,8 @@
     finish    texture, meshes and pictures, written with a record (CPU)
 
 A process that has prepared a photo keeps it (or its name, when it is large), so that only the observation travels to
-the fit and only the parameters travel back. Whatever goes wrong in a step becomes that photo's failure.
+the fit and only the parameters travel back. Whatever goes wrong in a step becomes that photo's failure; only where no
+result can be kept at all, a step raises OutputError.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from ..observe.observation import Observation
 from ..observe.observe import observe
 from ..output.read_back import find_fits, load_scene
 from ..photo.photo import Photo, read_photo
+from .blame import keeps_nothing, of_machine
 from .folder_store import FolderStore
 from .manifest import Record
 from .names import beside
@@ -132,6 +134,8 @@ class Stages:
                 faces.append({"face": number, "seconds": round(seconds, 3), **face})
             self.store.write(contents, [path for path in (task.photo, *self.job.inputs) if path.exists()])
         except Exception as error:  # as above
+            if keeps_nothing(error):
+                raise
             return self._failed(task, failure(error), prepared.seconds + time.perf_counter() - began, photo)
         failures = [fit for fit in fits if isinstance(fit, Failure)]
         why = None
@@ -146,6 +150,7 @@ class Stages:
                 self._record(task, "failed" if failures else "done", spent),
                 exit_code=failures[0].exit_code if failures else 0,
                 error=why,
+                final=all(fit.final for fit in failures),
                 outputs=outputs,
                 output_bytes=[len(contents[name]) for name in outputs],
                 faces=faces,
@@ -202,12 +207,16 @@ class Stages:
                 faces.append(face)
             self.store.write(contents, [task.photo])
         except Exception as error:  # the fit is there; a sheet without its picture is no failure of it
+            if keeps_nothing(error):
+                raise
             logger.warning("%s: no thumbnail: %s", task.key, error)
             return past
         return self._remembered(replace(past, faces=faces))
 
     def _failed(self, task: Task, why: Failure, seconds: float, photo: Photo | None) -> Record:
-        record = replace(self._record(task, "failed", seconds), exit_code=why.exit_code, error=why.error)
+        record = replace(
+            self._record(task, "failed", seconds), exit_code=why.exit_code, error=why.error, final=why.final
+        )
         if self.options.thumbnails and photo is not None:
             name = _thumbnail_name(task.mesh)
             try:
@@ -252,9 +261,10 @@ def _beside(mesh: Path, word: str, suffix: str) -> Path:
 def failure(error: BaseException) -> Failure:
     """An exception as the command line would tell it."""
     text = " ".join(str(error).split()) or type(error).__name__
+    final = not of_machine(error)
     if isinstance(error, FaceFitError):
-        return Failure(error.exit_code, text)
+        return Failure(error.exit_code, text, final)
     if isinstance(error, MemoryError):
-        return Failure(5, f"not enough memory {error}".strip())
+        return Failure(5, f"not enough memory {error}".strip(), final)
     logger.debug("unexpected", exc_info=error)
-    return Failure(5, f"{type(error).__name__}: {text}")
+    return Failure(5, f"{type(error).__name__}: {text}", final)

@@ -4,28 +4,35 @@ Each worker has a pipe of its own, so that one that dies (a segmentation fault i
 killer) takes nothing with it but its own work, and it is known which that was. Shared queues would leave their locks in
 the hands of the dead. A worker listens to its pipe all the time: when the leading process is gone, by whatever way, it
 ends at once.
+
+A worker that was stopped neither reads what it is sent nor ends what it began to say. So the leading process touches
+pipes in threads alone, two for each worker: it never waits for a pipe, its clock goes on, and whom it kills lets go of
+both threads.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import queue
 import signal
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:  # Windows does not have all of them
     from multiprocessing.context import ForkServerContext, SpawnContext
+
+logger = logging.getLogger(__name__)
+
+GRACE = 5.0  # seconds that a process has to end after its pipe closed, or after it was killed
 
 # What the server that workers are forked from imports beforehand: a worker then starts in a fraction of a second.
 PRELOAD = ("facefit.batch.calls", "facefit.observe.detector", "facefit.output.overlay", "onnxruntime")
@@ -99,7 +106,8 @@ class LocalWorkers:
             self._context.set_forkserver_preload(list(preload))
         else:
             self._context = multiprocessing.get_context("spawn")
-        self._running: dict[int, tuple[BaseProcess, Connection]] = {}
+        self._running: dict[int, _Line] = {}
+        self._heard: queue.SimpleQueue[tuple[int, tuple[str, Any] | None]] = queue.SimpleQueue()
         self._next = 0
 
     def start(self, loader: Loader, device: bool = False) -> int:
@@ -109,54 +117,95 @@ class LocalWorkers:
         process = self._context.Process(target=serve, args=(theirs, loader), name=f"facefit-{worker}", daemon=True)
         process.start()
         theirs.close()  # the worker's copy is the only one: its death closes the pipe
-        self._running[worker] = process, ours
+        self._running[worker] = _Line(process, ours, worker, self._heard)
         return worker
 
     def submit(self, worker: int, call: str, *arguments: Any) -> None:
         """See Workers."""
-        with contextlib.suppress(OSError):
-            self._running[worker][1].send((call, arguments))
+        self._running[worker].to_send.put((call, arguments))
 
     def wait(self, timeout: float) -> list[Event]:
         """See Workers."""
-        workers: dict[object, int] = {pipe: worker for worker, (_, pipe) in self._running.items()}
-        if not workers:
-            time.sleep(timeout)
-            return []
-        events = []
-        for ready in connection.wait([pipe for _, pipe in self._running.values()], timeout):
-            worker = workers[ready]
-            try:
-                kind, value = self._running[worker][1].recv()
-                events.append(Event(worker, kind, value))
-            except (EOFError, OSError):
-                events.append(Event(worker, "died", self._burial(worker)))
+        events: list[Event] = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                worker, message = self._heard.get(timeout=0 if events else timeout)
+                if message is not None:
+                    events.append(Event(worker, *message))
+                elif worker in self._running:
+                    events.append(Event(worker, "died", self._running.pop(worker).bury()))
         return events
 
     def kill(self, worker: int) -> None:
         """See Workers."""
-        self._running[worker][0].kill()
+        self._running[worker].process.kill()
 
     def close(self) -> None:
         """See Workers."""
-        for process, pipe in self._running.values():
-            process.kill()
-            pipe.close()
-        for process, _ in self._running.values():
-            process.join(5)
+        for line in self._running.values():
+            line.process.kill()
+        for line in self._running.values():
+            line.bury()
         self._running.clear()
 
-    def _burial(self, worker: int) -> str:
-        process, pipe = self._running.pop(worker)
-        pipe.close()
-        process.join(5)
-        code = process.exitcode
-        if code is not None and code < 0:
-            with contextlib.suppress(ValueError):
-                name = signal.Signals(-code).name
-                hint = "; out of memory?" if name == "SIGKILL" else ""
-                return f"the worker process died ({name}{hint})"
-        return f"the worker process died (exit code {code})"
+
+class _Line:
+    """The leading process's end of a worker: its process, its pipe, and the threads that read and write it.
+
+    Args:
+        heard: gets (worker, message) for each message, and (worker, None) once, when no more can come.
+    Attributes:
+        to_send: what is put there is sent; None ends that.
+    """
+
+    def __init__(self, process: Any, pipe: connection.Connection, worker: int, heard: queue.SimpleQueue) -> None:
+        self.process, self.pipe = process, pipe
+        self.to_send: queue.SimpleQueue = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._send, name=f"to-worker-{worker}", daemon=True),
+            threading.Thread(target=self._receive, args=(worker, heard), name=f"from-worker-{worker}", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def bury(self) -> str:
+        """Close what is left of a worker that no longer speaks; how it ended, in words."""
+        self.process.join(GRACE)
+        if self.process.exitcode is None:  # it closed its pipe and lives on
+            self.process.kill()
+            self.process.join(GRACE)
+        self.to_send.put(None)
+        for thread in self._threads:
+            thread.join(GRACE)
+        if not any(thread.is_alive() for thread in self._threads):  # else its number could become another file's
+            self.pipe.close()
+        return how_it_died(self.process.exitcode)
+
+    def _send(self) -> None:
+        with contextlib.suppress(OSError):  # it is dead, which the other thread finds out
+            while (message := self.to_send.get()) is not None:
+                self.pipe.send(message)
+
+    def _receive(self, worker: int, heard: queue.SimpleQueue) -> None:
+        try:
+            while True:
+                heard.put((worker, self.pipe.recv()))
+        except (EOFError, OSError):
+            pass
+        except Exception as error:  # what came cannot be unpickled: whatever this worker says now is not understood
+            logger.warning("worker %d: %s: %s", worker, type(error).__name__, error)
+            self.process.kill()
+        heard.put((worker, None))
+
+
+def how_it_died(code: int | None) -> str:
+    """An exit code in words."""
+    if code is not None and code < 0:
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(-code).name
+            hint = ", out of memory?" if name == "SIGKILL" else ""
+            return f"the worker process died ({name}{hint})"
+    return f"the worker process died (exit code {code})"
 
 
 def serve(pipe: Connection, loader: Loader) -> None:

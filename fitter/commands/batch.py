@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ..errors import ExitCode
+from ..errors import ExitCode, OutputError
 from ..vocabulary import GPU_BATCH, MESH_SUFFIXES
 from .options import job_options, shared_options, start
 
@@ -54,7 +54,7 @@ def batch(
     A photo that fails, or even ends its worker process, never stops the rest: OUT/manifest.jsonl and manifest.parquet
     say what happened to each. Run again to go on: photos that are done, unchanged and under the same options, are
     skipped, and failed ones as well without --retry-failed. Ctrl-C finishes the photos under way; a second one does
-    not.
+    not. On a full disk it stops, and goes on at the next run.
 
     \b
     Examples:
@@ -65,7 +65,8 @@ def batch(
       facefit batch /shared/photos -o s3://bucket/meshes --ray
 
     \b
-    Exit codes: 0 all done, 7 some photos failed, 130 interrupted (what is done is kept); others as `facefit fit`.
+    Exit codes: 0 all done, 6 results cannot be written, 7 some photos failed,
+    130 interrupted (what is done is kept); others as `facefit fit`.
     """
     if options["segmentation"].lower().endswith(".png"):
         raise click.UsageError("--segmentation with a picture of labels belongs to one photo; use `facefit fit`")
@@ -98,14 +99,22 @@ def batch(
             if task.past is not None and not task.to_do:
                 progress.update(task.past, skipped=True)
         open_tasks = [task for task in tasks if task.to_do]
+        page = None if sheet is None else Path(sheet)
         try:
             if open_tasks:
                 spread = Spread(workers, batch_size, timeout, ray)
                 for record in _accepted(run_tasks, open_tasks, batch_options, store, stop, spread):
                     progress.update(record)
-        finally:
-            if not conclude(store, None if sheet is None else Path(sheet)):
-                progress.say("no manifest.parquet: pip install 'facefit[batch]' brings pyarrow")
+        except OutputError as error:  # a full disk, say
+            with contextlib.suppress(OutputError):
+                conclude(store, page)
+            left = f"{len(tasks) - progress.seen} of {len(tasks)} photos are left, run again to go on"
+            raise OutputError(f"{error}; {left}") from None
+        except BaseException:
+            conclude(store, page)
+            raise
+        if not conclude(store, page):
+            progress.say("no manifest.parquet: pip install 'facefit[batch]' brings pyarrow")
     if not options["quiet"]:
         print_records(progress)
     if stop.is_set() and progress.seen < len(tasks):

@@ -149,13 +149,13 @@ class BatchProgress(Progress):
             self._times.append(time.monotonic())
         if self._bar is not None:
             if record.status == "failed" and not skipped:
-                self.say(f"{shown(record.photo)}: {shown(record.reason)}")
+                self.say(f"{shown(record.photo)}: {shown(_why(record))}")
             self._bar.update(self._task, completed=self.seen, description=self.describe())
             return
         if skipped:
             what = "done before" if record.status == "done" else f"failed before, {record.reason}"
         else:
-            what = f"{record.status}, {record.seconds:.1f} s" if record.status == "done" else f"failed, {record.reason}"
+            what = f"{record.status}, {record.seconds:.1f} s" if record.status == "done" else f"failed, {_why(record)}"
         tail = "" if skipped else f" ({self.describe()})"
         self.say(f"[{self.seen}/{self.total}] {shown(record.photo)}: {shown(what)}{tail}")
 
@@ -184,6 +184,10 @@ class BatchProgress(Progress):
 
         columns = BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.description}", markup=False)
         self._task = self._open(*columns).add_task("starting", total=self.total)
+
+
+def _why(record: Record) -> str:
+    return record.reason if record.final else f"{record.reason}; the next run tries again"
 
 
 def largest(energies: Mapping[str, float], limit: int = 4) -> str:

@@ -90,6 +90,7 @@ class LandmarkProblem:
 
     @property
     def basis(self) -> LandmarkBasis:
+        """What the stage needs of the model, made once."""
         return landmark_basis(self.model)
 
     def prior(self) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from helpers.places import ROOT, TESTS
 
 from facefit.batch.folder_store import FolderStore
 from facefit.batch.lead import Lead, Plan, WorkerError
-from facefit.batch.manifest import MANIFEST, read_manifest
+from facefit.batch.manifest import MANIFEST, append_record, read_manifest
 from facefit.batch.plan import plan_batch
 from facefit.batch.workers import LocalWorkers
+from facefit.errors import OutputError
 
 WHOLE = Plan(hosts=2)
 STAGED = Plan(hosts=2, devices=1, batch=3)
@@ -72,6 +74,36 @@ def test_a_crash_of_the_device_costs_its_photo(tmp_path):
 
 
 @pytest.mark.parametrize("plan", [WHOLE, STAGED])
+@pytest.mark.parametrize("step", ["prepare", "fit", "finish"])
+def test_whose_worker_was_killed_is_tried_by_the_next_run(tmp_path, plan, step):
+    """Not so who crashed it, or hangs."""
+    folder = photos(tmp_path / "in", a="", b=f"{step}:kill", c=f"{step}:segv", d=f"{step}:sleep")
+    records = run(folder, tmp_path / "out", replace(plan, timeout=1.0, batch=1))
+    assert {name: (record.status, record.final) for name, record in records.items()} == {
+        "a": ("done", True), "b": ("failed", False), "c": ("failed", True), "d": ("failed", True),
+    }  # fmt: skip
+    assert "SIGKILL" in records["b"].error and records["d"].error == "took longer than 1 s"
+    (folder / "b.jpg").write_text("")
+    os.utime(folder / "b.jpg", (1, 1))
+    again = read_manifest(tmp_path / "out" / MANIFEST)["b.jpg"]
+    append_record(tmp_path / "out" / MANIFEST, replace(again, bytes=0, modified=1.0))  # as if it were the same photo
+    assert {name: record.status for name, record in run(folder, tmp_path / "out").items()} == {"b": "done"}
+
+
+@pytest.mark.parametrize("plan", [WHOLE, STAGED])
+def test_a_full_disk_stops_the_batch_and_is_no_photos_failure(tmp_path, plan):
+    folder = photos(tmp_path / "in", **{f"p{k}": "noface" if k == 0 else "" for k in range(30)})
+    leader, tasks = lead(folder, tmp_path / "out", plan, FakeLoader(str(tmp_path / "out"), "full"))
+    records = []
+    with pytest.raises(OutputError, match="File too large"):
+        records.extend(leader.run(tasks))
+    assert len(read_manifest(tmp_path / "out" / MANIFEST)) <= 1  # the one without a face is known for good
+    records = run(folder, tmp_path / "out", plan)
+    assert sum(record.status == "done" for record in records.values()) == 29
+    assert len(read_manifest(tmp_path / "out" / MANIFEST)) == 30
+
+
+@pytest.mark.parametrize("plan", [WHOLE, STAGED])
 def test_failures_that_are_no_crash(tmp_path, plan):
     texts = {"a": "", "b": "noface", "c": "explode", "d": ""}
     records = run(photos(tmp_path / "in", **texts), tmp_path / "out", plan)
@@ -88,6 +120,14 @@ def test_a_photo_that_hangs_is_given_up(tmp_path, step):
     records = run(photos(tmp_path / "in", a="", b=f"{step}:sleep", c=""), tmp_path / "out", plan)
     assert {name: record.status for name, record in records.items()} == {"a": "done", "b": "failed", "c": "done"}
     assert records["b"].error == "took longer than 1 s"
+
+
+@pytest.mark.parametrize("step", ["prepare", "fit", "finish"])
+def test_a_stopped_worker_is_replaced(tmp_path, step):
+    """It does not read: what it is sent, larger than a pipe, must not keep the lead from its clock."""
+    texts = {f"p{k}": "large" for k in range(8)} | {"p2": f"large {step}:stop-once"}
+    records = run(photos(tmp_path / "in", **texts), tmp_path / "out", Plan(hosts=2, devices=1, batch=2, timeout=1.0))
+    assert {record.status for record in records.values()} == {"done"}
 
 
 @pytest.mark.parametrize("plan", [WHOLE, STAGED])

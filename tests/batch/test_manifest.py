@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import resource
 
 import pytest
 
@@ -38,6 +39,22 @@ def test_a_line_that_was_cut_off_costs_itself_alone(tmp_path, cut):
     append_record(path, record("c.jpg"))
     expected = {"a.jpg", "b.jpg", "c.jpg"} if cut == 1 else {"a.jpg", "c.jpg"}
     assert set(read_manifest(path)) == expected
+
+
+def test_a_full_disk_leaves_whole_lines(tmp_path):
+    path = tmp_path / "manifest.jsonl"
+    append_record(path, record())
+    whole = path.read_bytes()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 100, before[1]))
+    try:
+        with pytest.raises(OutputError, match="File too large"):
+            append_record(path, record("b.jpg"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_bytes() == whole
+    append_record(path, record("b.jpg"))
+    assert list(read_manifest(path)) == ["a.jpg", "b.jpg"]
 
 
 def test_lines_of_other_versions():

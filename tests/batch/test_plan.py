@@ -54,6 +54,14 @@ def test_failures_are_tried_again_when_asked(folder, store):
     assert work(folder, store, retry_failed=True) == []
 
 
+def test_what_the_machine_is_to_blame_for_is_done_by_the_next_run(folder, store):
+    work(folder, store, fails={"a.jpeg", "b.JPG", "sub/a.png"})
+    records = store.records()
+    store.remember(replace(records["a.jpeg"], final=False))
+    store.remember(replace(records["b.JPG"], exit_code=6, error="No space left"))  # as earlier versions have it
+    assert work(folder, store) == ["a.jpeg", "b.JPG"]
+
+
 def test_done_holds_only_as_long_as_nothing_changed(folder, store):
     work(folder, store, fails={"sub/a.png"})
     (store.root / "a.obj").unlink()

@@ -1,6 +1,8 @@
 """The steps of a photo: what travels between processes is complete, and what goes wrong stays with its face."""
 
+import errno
 import json
+import os
 import pickle
 from dataclasses import replace
 
@@ -12,12 +14,12 @@ from PIL import Image
 
 from facefit.batch.calls import StageCalls
 from facefit.batch.folder_store import FolderStore
-from facefit.batch.options import BatchOptions, Failure
+from facefit.batch.options import BatchOptions, Failure, Halt
 from facefit.batch.plan import plan_batch
 from facefit.batch.steps import Prepared, Stages, failure, load_stages
 from facefit.batch.travel import fit_result, pack, stack, unpack
 from facefit.bundled import model_path
-from facefit.errors import NoFaceError
+from facefit.errors import NoFaceError, OutputError
 from facefit.fit.config import FitConfig, Stage
 from facefit.fit.fit import fit_photo
 from facefit.job.options import JobOptions
@@ -111,7 +113,7 @@ class TestObservations:
             raise MemoryError
 
         monkeypatch.setattr("facefit.batch.steps.fit_observed", fit_batch)
-        assert stages.fit([faces[0][0]] * 3) == [Failure(5, "not enough memory")] * 3
+        assert stages.fit([faces[0][0]] * 3) == [Failure(5, "not enough memory", final=False)] * 3
         assert sizes == [3, 1, 2, 1, 1]
 
 
@@ -174,6 +176,22 @@ class TestPhoto:
         record = calls.finish(8, fits, [1.0])
         assert record.status == "failed" and "was changed" in record.error
 
+    def test_a_store_that_keeps_nothing_is_no_photos_failure(self, stages, fitted, monkeypatch):
+        def full(contents, inputs=()):
+            try:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError as error:
+                raise OutputError(f"out: {error.strerror}") from None
+
+        prepared, fit = fitted(stages)
+        calls = StageCalls(stages)
+        monkeypatch.setattr(stages.store, "write", full)
+        calls.kept[1] = prepared
+        assert calls("finish", 1, [pickle.dumps(fit)], [1.0]) == Halt("out: No space left on device")
+        monkeypatch.undo()
+        calls.kept[1] = prepared
+        assert calls("finish", 1, [pickle.dumps(fit)], [1.0]).status == "done"
+
     def test_one_of_two_faces_fails(self, stages, fitted):
         prepared, fit = fitted(stages)
         two = replace(prepared, faces=prepared.faces * 2, stages=prepared.stages * 2)
@@ -206,4 +224,4 @@ def test_a_worker_has_the_threads_it_is_given(tmp_path, monkeypatch):
 def test_failures_speak_like_the_command_line():
     assert failure(NoFaceError("no face\nfound")) == Failure(3, "no face found")
     assert failure(ZeroDivisionError("surprise")) == Failure(5, "ZeroDivisionError: surprise")
-    assert failure(MemoryError()) == Failure(5, "not enough memory")
+    assert failure(MemoryError()) == Failure(5, "not enough memory", final=False)

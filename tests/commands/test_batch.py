@@ -1,5 +1,6 @@
 """`facefit batch`: what it accepts, says, writes and returns. Mostly in this process, with a stand-in for the fit."""
 
+import errno
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from facefit.batch.steps import failure
 from facefit.batch.store import open_store
 from facefit.bundled import model_path
 from facefit.commands import cli
+from facefit.errors import OutputError
 from facefit.files.read_obj import read_obj_verts
 from facefit.photo.photo import read_photo
 
@@ -169,6 +171,54 @@ def test_interrupt_keeps_what_is_done(fake, photo, tmp_path):
     error_line(batch(photo.parent, "-o", tmp_path / "out"), 130, "interrupted")
     fake.error = None
     assert batch(photo.parent, "-o", tmp_path / "out").exit_code == 0
+
+
+def left(result):
+    error_line(result, 6, "No space left on device", "photos are left, run again to go on")
+
+
+def test_a_full_disk_is_one_line_and_no_photos_failure(fake, photo, tmp_path, monkeypatch):
+    (photo.parent / "second.png").write_bytes(photo.read_bytes())
+    out = tmp_path / "out"
+
+    def full(*_):
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise OutputError(f"{out}: {error.strerror}") from None
+
+    for place in ("write", "remember"):  # a mesh, a line of the manifest
+        monkeypatch.setattr(f"facefit.batch.folder_store.FolderStore.{place}", full)
+        left(batch(photo.parent, "-o", out, "--quiet"))
+        monkeypatch.undo()
+        monkeypatch.setattr("facefit.batch.steps.load_stages", fake)
+        assert not (out / "manifest.jsonl").exists()
+    assert batch(photo.parent, "-o", out).exit_code == 0
+
+
+def test_a_disk_that_is_really_full(fake, photo, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(out)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        pytest.skip("no file system can be mounted here")
+    try:
+        for number in range(7):
+            (photo.parent / f"more{number}.png").write_bytes(photo.read_bytes())
+        free = os.statvfs(out)
+        (out / "ballast").write_bytes(bytes(free.f_bavail * free.f_bsize - 8 * free.f_bsize))
+        left(batch(photo.parent, "-o", out, "--quiet"))
+        records = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+        assert 0 < len(records) < 8 and {record["status"] for record in records} == {"done"}
+        (out / "ballast").unlink()
+        assert batch(photo.parent, "-o", out).exit_code == 0
+        lines = (out / "manifest.jsonl").read_text().splitlines()
+        assert len(lines) == 8 == len({json.loads(line)["photo"] for line in lines})
+        assert len(list(out.glob("*.obj"))) == 8
+    finally:
+        subprocess.run(["umount", str(out)], check=True, timeout=20)
 
 
 def test_names_that_would_collide(fake, photo, tmp_path):

@@ -2,15 +2,17 @@
 
 import os
 import pickle
+import resource
 import signal
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facefit.batch.manifest import Record
-from facefit.batch.options import Failure
+from facefit.batch.options import Failure, Halt
 from facefit.batch.plan import Task
 from facefit.batch.store import open_store
+from facefit.errors import OutputError
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class FakeLoader:
             raise ValueError("no such thing")
         if self.wrong == "die":
             os.kill(os.getpid(), signal.SIGSEGV)
+        if self.wrong == "full":  # as a full disk: no file grows beyond this
+            resource.setrlimit(resource.RLIMIT_FSIZE, (3000, resource.RLIM_INFINITY))
         return FakeCalls(self.output)
 
 
@@ -37,7 +41,10 @@ class FakeCalls:
         self.kept = {}
 
     def __call__(self, call, *arguments):
-        return getattr(self, call)(*arguments)
+        try:
+            return getattr(self, call)(*arguments)
+        except OutputError as error:
+            return Halt(str(error))
 
     def whole(self, task: Task) -> Record:
         prepared = self.prepare(0, task)
@@ -52,12 +59,13 @@ class FakeCalls:
         if "noface" in words:
             return self.remembered(Record(task.key, task.bytes, task.modified, "failed", 3, "no face"))
         faces = 1 + sum(word == "face" for word in words)
-        return [pickle.dumps((str(task.photo), words)) for _ in range(faces)]
+        weight = bytes(2_000_000 if "large" in words else 0)  # more than a pipe takes that nobody reads
+        return [pickle.dumps((str(task.photo), words, weight)) for _ in range(faces)]
 
     def fit(self, faces):
         fits = []
         for face in faces:
-            photo, words = pickle.loads(face)
+            photo, words, _ = pickle.loads(face)
             act("fit", words, Path(photo))
             fits.append(pickle.dumps(Failure(5, "exploded") if "explode" in words else len(faces)))
         return fits, 0.01 * len(faces)
@@ -69,7 +77,9 @@ class FakeCalls:
         record = Record(task.key, task.bytes, task.modified, "done", seconds=sum(seconds))
         wrong = [fit for fit in fits if isinstance(fit, Failure)]
         if wrong:
-            return self.remembered(replace(record, status="failed", exit_code=5, error=wrong[0].error))
+            return self.remembered(
+                replace(record, status="failed", exit_code=5, error=wrong[0].error, final=wrong[0].final)
+            )
         contents = {task.mesh: b"mesh" * 1000, str(Path(task.mesh).with_suffix(".json")): b"{}" * 1000}
         self.store.write(contents, [task.photo])
         faces = [{"face": k, "mesh": task.mesh, "energies": {"together": fit}} for k, fit in enumerate(fits, 1)]
@@ -84,7 +94,7 @@ class FakeCalls:
 
 
 def act(step: str, words: list[str], photo: Path) -> None:
-    """segv, kill: this process dies; once: only the first time; sleep: longer than a test waits."""
+    """segv, kill: this process dies; stop: it is stopped; once: only the first time; sleep: longer than tests wait."""
     for word in words:
         at, _, what = word.partition(":")
         if at != step:
@@ -95,6 +105,8 @@ def act(step: str, words: list[str], photo: Path) -> None:
                 continue
             mark.write_text("")
             what = what.removesuffix("-once")
+        if what == "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
         if what in ("segv", "kill"):
             os.kill(os.getpid(), signal.SIGSEGV if what == "segv" else signal.SIGKILL)
             time.sleep(60)

@@ -16,7 +16,7 @@ _QUALITY = 82
 
 
 def thumbnail_jpg(scene: Scene, photo: np.ndarray) -> bytes:
-    """(SIDE, 3 SIDE) pixels: the SHOWN panels of the overlay."""
+    """JPEG of (SIDE, 3 SIDE) pixels: the SHOWN panels of the overlay over a photo (H, W, 3) uint8."""
     panels = overlay(scene, photo, SIDE)
     shown = [panels[:, PANELS.index(name) * SIDE :][:, :SIDE] for name in SHOWN]
     return jpg_bytes(np.concatenate(shown, 1), _QUALITY)

@@ -111,7 +111,8 @@ class Shown:
         self.surface = GroupedSurface(self.verts, self.faces[known], self.where.face[known])
 
     def samples(self, chosen: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Points (N, 3), normals (N, 3), groups (N,), spread evenly over the triangles (F,) bool that are chosen."""
+        """Points (N, 3), normals (N, 3), groups (N,), spread evenly over the triangles `chosen`
+        (F,) bool."""
         chosen = np.flatnonzero(chosen)
         corners = self.verts[self.faces[chosen]]
         which, share = sample_triangles(corners, count, seed)
@@ -119,11 +120,11 @@ class Shown:
         return points, triangle_normals(corners[which]), self.where.face[chosen[which]]
 
     def face(self, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """`samples` of what every model of a face has: `Regions.drawn`."""
+        """`samples` of the face itself (`Regions.drawn`): points (N, 3), normals (N, 3), groups (N,)."""
         return self.samples(self.where.drawn[self.faces].all(1), count, seed)
 
     def head(self, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """`samples` of the head's skin that is no part of the face; none of a mask."""
+        """`samples` of the head's skin behind the face; N = 0 for a mask."""
         behind = (self.model.vertex_label.numpy() == LABEL["head"]) & self.where.skin
         if not behind[self.faces].all(1).any():  # a mask
             return np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0, int)
@@ -232,7 +233,7 @@ def _ball_shift(shown: Shown, group: int, ball: np.ndarray, lids: np.ndarray) ->
 
 
 def rest_offsets(model: FaceModel, value: Parameters, offsets: np.ndarray) -> np.ndarray:
-    """Offsets (V, 3) of the shown face -> those of the mean face that skinning turns into them."""
+    """Offsets (V, 3) mm of the shown face -> (V, 3) mm of the mean face at rest that skinning turns into them."""
     if model.skeleton is None:
         return offsets  # gaze turns an eyeball about its own middle, and all of a ball has one offset
     shown = _shape(model, value)

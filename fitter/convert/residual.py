@@ -95,7 +95,11 @@ def surface_offsets(
 
 
 def folded_vertices(verts: np.ndarray, moved: np.ndarray, faces: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """(V,) bool: vertices of triangles that the offsets have turned over or nearly so, and their neighbours."""
+    """(V,) bool: vertices of triangles that the offsets have turned over or nearly so, and their neighbours.
+
+    Args:
+        verts, moved: (V, 3) before and after. faces: (F, 3). drawn: (V,) bool, those that were drawn to the surface.
+    """
     turned = (triangle_normals(verts[faces]) * triangle_normals(moved[faces])).sum(1) < FOLDED
     out = np.zeros(len(verts), bool)
     out[faces[turned & drawn[faces].any(1)]] = True
@@ -136,6 +140,7 @@ def graph_laplacian(verts: np.ndarray, faces: np.ndarray, local: np.ndarray) -> 
     of uneven triangles is not pulled towards its small ones.
 
     Args:
+        verts: (V, 3) mm; faces: (F, 3).
         local: (V,) number of each vertex among the N that count, -1 for the others.
     """
     count = int(local.max()) + 1

@@ -83,7 +83,7 @@ class GroupedSurface:
         self.part = {g: ClosestPoint(verts, self.faces[index]) for g, index in self.index.items()}
 
     def moved(self, verts: np.ndarray) -> GroupedSurface:
-        """The same with its vertices elsewhere."""
+        """The same with its vertices (V, 3) mm elsewhere."""
         other = object.__new__(GroupedSurface)
         other.faces, other.index = self.faces, self.index
         other.part = {g: part.moved(verts) for g, part in self.part.items()}

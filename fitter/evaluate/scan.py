@@ -42,6 +42,9 @@ def face_region(verts: np.ndarray, landmarks7: np.ndarray) -> np.ndarray:
 
     Its centre lies 0.3 of the way up from the nose bottom to the root between the inner eye corners; its radius is 0.7
     times the sum of that way and the distance of the outer eye corners.
+
+    Args:
+        verts: (V, 3) mm; landmarks7: (7, 3) in the same space.
     Source: Sanyal et al. 2019 and the benchmark's public evaluation code.
     """
     root = (landmarks7[1] + landmarks7[2]) / 2
@@ -53,6 +56,8 @@ def face_region(verts: np.ndarray, landmarks7: np.ndarray) -> np.ndarray:
 def scan_region(scan: Mesh, landmarks7: np.ndarray, name: str) -> np.ndarray:
     """(V,) bool of "face" (see `face_region`), "all", or an array (V,) that the scan's NPZ holds under this name.
 
+    Args:
+        landmarks7: (7, 3) mm, in the scan's space.
     Raises:
         InputError: no such array.
     """
@@ -73,6 +78,9 @@ def compare_to_scan(
     """Scan-to-mesh distances after alignment by seven points and ICP; see facefit.metrics.scan_distance.scan_error.
 
     Args:
+        mesh, scan: in mm, each in a space of its own; landmarks7, scan_landmarks7: (7, 3) mm on them.
+        region: (V,) bool, the scan's vertices that are measured.
+        align, samples, seed: as there.
         metric: "point": distance to the closest point of the mesh (NoW). "plane": to the plane of the triangle it lies
             on (Bai et al. 2021, sec. 4.1), which does not see an offset along the surface.
     Raises:
@@ -130,7 +138,7 @@ _OUTSIDE = np.array([150, 150, 155], float)
 
 
 def error_colours(distances: np.ndarray, limit: float) -> np.ndarray:
-    """(...) mm -> (..., 3) uint8; grey where the distance is NaN, red from `limit` mm on."""
+    """Distances (...) mm -> (..., 3) uint8; grey where the distance is NaN, red from `limit` mm on."""
     at = np.clip(np.nan_to_num(distances) / limit, 0, 1) * (len(_RAMP) - 1)
     low = np.minimum(at.astype(int), len(_RAMP) - 2)
     colour = _RAMP[low] + (at - low)[..., None] * (_RAMP[low + 1] - _RAMP[low])

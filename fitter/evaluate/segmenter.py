@@ -28,7 +28,7 @@ def face_window(pixels: np.ndarray, landmarks: np.ndarray, size: int) -> tuple[n
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two masks; 0 where both are empty."""
+    """Intersection over union of two masks (H, W) bool; 0 where both are empty."""
     return float((a & b).sum() / max((a | b).sum(), 1))
 
 

@@ -42,7 +42,7 @@ class Choices:
     selection: PrdlSelection | PrdlRows | None
 
     def keep(self, faces: Sequence[int], index: Tensor) -> Choices:
-        """Those of some of the faces: their places, and the same as a tensor."""
+        """Those of some of the faces: their K places, and the same as a tensor (K,) on the device."""
         return Choices(
             self.contour[index], self.confidence[index], self.bias[index],
             None if self.precision is None else self.precision[index],
@@ -55,6 +55,7 @@ def choose(scene: Scene, observation: Observation, hidden: Tensor, config: FitCo
     """The choices that fit the scene.
 
     Args:
+        observation: of the same B faces, in the scene's window.
         hidden: (B, S, S) where something covers the face.
         points: whether PRDL's points are wanted.
     """

@@ -43,6 +43,8 @@ def fit_photo(
     """Fit the faces of a photo.
 
     Args:
+        config: how to fit; None: the default preset.
+        device: where is fitted, as torch names it.
         faces: "largest", "all" (largest first), or N, the N-th largest.
         focal: pixels of the photo; fov: degrees; see facefit.photo.camera.photo_camera for what holds without them.
         model, segmenter, detector, renderer: None loads the default one.
@@ -118,6 +120,7 @@ def fit_batch(
     one exception are results with the status "seconds" (facefit.fit.optimize says how time is shared).
 
     Args:
+        observation: of B faces, on the model's device.
         photo: what the faces were seen in, all in one or each in its own; None: the windows are all there is.
         seconds: of what was done before, for all faces or for each; the stages in here are added.
         failures: "raise" the FitError of the first face that fails, or "return" a FitFailure in its place.

@@ -22,7 +22,11 @@ STILL_COEFFICIENT, STILL_MILLIMETRE = 3e-3, 0.1
 def solve(
     problem: LandmarkProblem, rotation: torch.Tensor, translation: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """From a first pose (B, 3, 3), (B, 3) to rotations, translations and coefficients (B, N)."""
+    """From a first pose (B, 3, 3), (B, 3) mm to rotations, translations and coefficients (B, N).
+
+    Raises:
+        FitError: a system has no unique solution.
+    """
     found = [
         _FaceSolver(problem, face).solve(rotation[face].double().numpy(), translation[face].double().numpy())
         for face in range(len(rotation))
@@ -193,7 +197,7 @@ def _march(pixels: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def rotation_matrix(rotvec: np.ndarray) -> np.ndarray:
-    """(3,) radians -> (3, 3): as facefit.geometry.rotation.rotation_matrix."""
+    """Rotation vector (3,) in radians -> (3, 3): as facefit.geometry.rotation.rotation_matrix."""
     angle = math.sqrt(float(rotvec @ rotvec))
     a = math.sin(angle) / angle if angle > 1e-6 else 1.0
     b = (1 - math.cos(angle)) / angle**2 if angle > 1e-4 else 0.5

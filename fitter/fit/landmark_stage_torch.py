@@ -14,7 +14,11 @@ from .landmark_basis import IMMOVABLE, POSE, POSE_ITERATIONS, LandmarkProblem
 
 
 def solve(problem: LandmarkProblem, rotation: Tensor, translation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """From a first pose (B, 3, 3), (B, 3) to rotations, translations and coefficients (B, N)."""
+    """From a first pose (B, 3, 3), (B, 3) mm to rotations, translations and coefficients (B, N).
+
+    Raises:
+        FitError: a system has no unique solution.
+    """
     solver, model, first = _BatchSolver(problem), problem.model, problem.basis.first_expression
     coefficients = problem.known()
     for iteration in range(POSE_ITERATIONS + problem.config.landmark_iterations):

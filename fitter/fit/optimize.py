@@ -105,7 +105,7 @@ def minimize(
         energy: parameters and iteration -> weighted (B,) terms; faces must not interact. If it has a method
             `keep(index)`, it is called with the places of the faces that go on and returns the energy of those alone;
             without one, faces that have stopped stay in the batch, at rest.
-        start: the first iterate.
+        start: the first iterate. stage: iterations, patience and tolerance; steps: of each parameter, in its unit.
         activation: expression coefficients are projected onto [0, 1] after each step.
         max_seconds: of wall time for each face; see the module for what that means in company.
         report: called with the iteration and the terms of the first face that is still fitted.

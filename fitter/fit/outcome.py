@@ -37,8 +37,9 @@ def fit_results(
     """One result for each face of the objective.
 
     Args:
+        minimum: what was found for the B faces of the objective.
         photos: what each face was seen in; None: its window is all there is.
-        seconds: of the stages of each face.
+        seconds: of the stages of each face, name -> seconds.
     """
     observation, scene = objective.observation, objective.scene(minimum.parameters)
     if "photometric" in objective.config.energies:

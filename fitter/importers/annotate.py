@@ -31,7 +31,7 @@ def to_rims(pixels: np.ndarray, picture: Picture, faces: np.ndarray) -> np.ndarr
     The corner of an open mouth is the place: one pixel beside it the surface lies three centimetres deeper.
 
     Args:
-        pixels: (N, 2). faces: (F, 3).
+        pixels: (N, 2) of the picture. faces: (F, 3).
     Returns:
         (N, 2): where the surface within RIM pixels lies more than STEP in front, the nearest pixel that shows it.
     """
@@ -156,9 +156,11 @@ def annotate_parts(
     """Algorithm 1: each labelled pixel votes for the visible vertices next to it.
 
     Args:
-        count: number of vertices V.
+        count: number of vertices V. faces: (F, 3).
+        looks: as `annotate_landmarks`. detector: facefit.observe.faces.LandmarkDetector.
         segmenter: facefit.observe.segment.contract.PartSegmenter, run on the whole render.
-        labels: label numbers that are counted. swap: label -> label of its mirror image.
+        labels: label numbers that are counted.
+        symmetry: (V,) mirror map; given, the votes are symmetric. swap: label -> label of its mirror image.
     Returns:
         (V, len(labels)) share of a vertex's votes that each label got; rows of zeros where it was never seen.
     """
@@ -188,7 +190,13 @@ def annotate_parts(
 
 
 def neutral_looks(verts: np.ndarray, opened: np.ndarray, colours: list[np.ndarray]) -> list[tuple[Subject, dict]]:
-    """Frontal and turned views of the closed mouth for all landmarks, of the open mouth for the inner lips."""
+    """Frontal and turned views of the closed mouth for all landmarks, of the open mouth for the inner lips.
+
+    Args:
+        verts, opened: (V, 3) mm, mouth closed and open; colours: each (V, 3) in [0, 1], all are looked at.
+    Returns:
+        what `annotate_landmarks` takes.
+    """
     looks = []
     lights = ((0.3, 0.5, 1), (-0.5, 0.3, 1), (0, 0.8, 0.6))
     for k, yaw in enumerate((0, -10, 10, -25, 25, -40, 40, 0, 0)):
@@ -213,6 +221,7 @@ def part_weights(
     """The parts of a mesh: by vote of segmented renders where it is skin, by its label where it is known.
 
     Args:
+        verts: (V, 3) mm; faces: (F, 3); symmetry: (V,) mirror map.
         looks: as `annotate_landmarks`; what only the opened mouth shows is voted on in its views.
         known: (V,) label of anatomy.parts.LABELS of what needs no vote (eyeballs, teeth, the mouth's lining), else
             0.

@@ -38,7 +38,7 @@ class Pieces:
 
 
 def plain_colours(verts: np.ndarray, pieces: Pieces) -> np.ndarray:
-    """(V, 3) skin, dark irises, dark mouth: enough for the detector to find a face."""
+    """(V, 3) in [0, 1] of vertices (V, 3) mm: skin, dark irises, dark mouth, enough for the detector to find a face."""
     colours = np.tile([0.75, 0.60, 0.50], (len(verts), 1))
     colours[pieces.inside] = skin.MOUTH
     for eye in (1, 2):

@@ -9,7 +9,11 @@ from ..geometry.triangles import vertex_normals
 
 
 def ears(verts: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(V,) bool: the ears and what lies right around them; points are the 478 landmarks on the same head."""
+    """(V,) bool: the ears and what lies right around them.
+
+    Args:
+        verts: (V, 3) mm; points: (478, 3) mm, the landmarks on the same head.
+    """
     sides = points[[RIGHT_SIDE, LEFT_SIDE]]
     side = abs(sides[:, 0]).mean()
     behind = verts[:, 2] < sides[:, 2].mean() + 4
@@ -26,7 +30,7 @@ def contour_rows(
     the viewing axis, on the allowed part of the surface (Zhu et al. 2015, landmark marching).
 
     Args:
-        verts: (V, 3) neutral mm; landmark_points: (478, 3) on it; allowed: (V,) bool, skin without ears.
+        verts: (V, 3) neutral mm; faces: (F, 3); landmark_points: (478, 3) on it; allowed: (V,) bool, skin without ears.
     Returns:
         (R, per_row) vertex indices, front to back, -1 pads; (R,) landmark numbers.
     """

@@ -73,7 +73,7 @@ def components(
 
 
 def grid(tiles: list[tuple[np.ndarray, str]], columns: int) -> np.ndarray:
-    """Tiles of one size with their captions above, row by row. (H, W, 3) uint8."""
+    """(H, W, 3) uint8: tiles (h, w, 3) uint8 of one size with their captions above, row by row."""
     height, width = tiles[0][0].shape[:2]
     rows = -(-len(tiles) // columns)
     sheet = Image.new("RGB", (columns * width, rows * (height + CAPTION)), "white")

@@ -67,7 +67,7 @@ def install_arrays(
     renders: int = RENDERS,
     report: Report | None = None,
 ) -> dict[str, np.ndarray]:
-    """Arrays of the model file.
+    """Name -> array of the model file (facefit.model.face_model).
 
     Args:
         detector, segmenter: as observe.faces and observe.segment.contract; None: the default detector, the polygons.
@@ -144,7 +144,13 @@ def without_eye_turns(source: SourceModel) -> SourceModel:
 
 
 def centred(source: SourceModel, pieces: Pieces, colours: np.ndarray, detector, donor: FaceModel) -> SourceModel:
-    """Origin between the eyes: between the eyeballs where there are any, else where the detector sees the eyes."""
+    """Origin between the eyes: between the eyeballs where there are any, else where the detector sees the eyes.
+
+    Args:
+        colours: (V, 3) in [0, 1], to be seen with.
+    Raises:
+        ModelError: no face is seen.
+    """
     verts = source.verts.astype(np.float64)
     middle = middle_x(verts)
     if (pieces.eyeball == 1).any() and (pieces.eyeball == 2).any():
@@ -172,7 +178,7 @@ def centred(source: SourceModel, pieces: Pieces, colours: np.ndarray, detector, 
 
 
 def shifted(source: SourceModel, by: np.ndarray) -> SourceModel:
-    """The model with its origin moved; joints go along."""
+    """The model with all of it moved by (3,) mm; joints go along."""
     joints = source.joints
     if joints is not None:
         joints = replace(joints, position=joints.position + by.astype(np.float32))

@@ -22,6 +22,7 @@ def install(name: str, arrays: dict[str, np.ndarray], picture: Path | None = Non
     The picture first: a model is installed when its file is there, and the file comes by renaming.
 
     Args:
+        arrays: `install_arrays`.
         picture: where the picture goes; None: beside the model.
     Returns:
         the model file and the picture.

@@ -105,7 +105,8 @@ def photograph(
 
 
 def surface_points(pixels: np.ndarray, rast: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 2) pixels -> (N,) face index, -1 where the surface is not seen, and (N, 3) barycentric weights."""
+    """(N, 2) pixels of a Picture's rast (S, S, 4) -> (N,) face index, -1 where the surface is not seen, and (N, 3)
+    barycentric weights."""
     size = rast.shape[0]
     column, row = np.floor(pixels[:, 0]).astype(int), np.floor(pixels[:, 1]).astype(int)
     inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)

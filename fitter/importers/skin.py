@@ -29,7 +29,8 @@ BLOOD_RANGE = (0.002, 0.009)
 
 
 def skin_reflectance(melanin: npt.ArrayLike, blood: npt.ArrayLike) -> np.ndarray:
-    """Volume fractions of melanosomes in the epidermis and of blood in the dermis -> (..., 3) linear reflectance."""
+    """Volume fractions of melanosomes in the epidermis and of blood in the dermis, each (...) -> (..., 3) linear
+    reflectance of red, green and blue."""
     melanin, blood = (np.asarray(fraction, float)[..., None] for fraction in (melanin, blood))
     bloodless = 0.244 + 85.3 * np.exp(-(WAVELENGTHS - 154.0) / 66.2)
     epidermis = melanin * 6.6e11 * WAVELENGTHS**-3.33 + (1 - melanin) * bloodless
@@ -40,7 +41,7 @@ def skin_reflectance(melanin: npt.ArrayLike, blood: npt.ArrayLike) -> np.ndarray
 
 
 def encode_srgb(linear: np.ndarray) -> np.ndarray:
-    """IEC 61966-2-1 transfer function, linear -> encoded."""
+    """IEC 61966-2-1 transfer function, linear -> encoded, each (...) in [0, 1]."""
     linear = np.clip(linear, 0, 1)
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
@@ -135,6 +136,9 @@ def albedo_model(
 
 def laplacian_modes(verts: np.ndarray, faces: np.ndarray, count: int) -> np.ndarray:
     """The `count` smoothest non-constant eigenvectors of the surface's graph Laplacian, (V, count), unit variance.
+
+    Args:
+        verts: (V, 3) mm; faces: (F, 3).
 
     Signs are fixed by the product with a function that has no symmetry, so that a rebuild gives the same arrays; the
     largest entry would not do, for a mode of a symmetric head has it twice.

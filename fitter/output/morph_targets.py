@@ -93,7 +93,7 @@ def morph_glb(
     Args:
         base, normals: (V, 3) mm and unit.
         targets: (T, V, 3) mm; names, weights: (T,) their names and what is set when the file is opened.
-        animation: how node and weights move.
+        texture_png: the texture, row 0 at v = 1. animation: how node and weights move.
     """
     faces, uv_faces = model.faces.cpu().numpy(), model.uv_faces.cpu().numpy()
     uv = np.clip(model.uv.cpu().double().numpy(), 0, 1)

@@ -24,7 +24,7 @@ def labels_png(scene: Scene, size: tuple[int, int]) -> bytes:
 
 
 def overlay_png(scene: Scene, photo: np.ndarray, panel: int = PANEL) -> bytes:
-    """One PNG: photo, mesh over photo, geometry, render and parts, side by side, cropped around the head."""
+    """`overlay` as PNG: photo, mesh over photo, geometry, render and parts, side by side, cropped around the head."""
     return png_bytes(overlay(scene, photo, panel))
 
 
@@ -32,7 +32,7 @@ def overlay(scene: Scene, photo: np.ndarray, panel: int = PANEL) -> np.ndarray:
     """(panel, 5 panel, 3) uint8: the five PANELS.
 
     Args:
-        photo: (H, W, 3) uint8, what the scene's camera refers to.
+        photo: (H, W, 3) uint8, what the scene's camera refers to. panel: side of one in pixels.
     """
     window = overlay_window(scene, panel)
     picture, inside = sample_window(photo, window)

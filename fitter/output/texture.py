@@ -75,6 +75,7 @@ def unwrap(scene: Scene, pixels: SeenPixels, size: int = 1024) -> tuple[np.ndarr
     """The texture of a face.
 
     Args:
+        pixels: what of the photo may be used (`seen_pixels`).
         size: side of the texture in texels, 16 to 8192.
     Returns:
         (size, size, 3) uint8 RGB, row 0 at v = 1, and (size, size) float32: how far a texel comes straight from the
@@ -277,7 +278,8 @@ def mirrored_corners(model: FaceModel) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fill_gutter(texture: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Paint around the islands with their nearest texel, and the rest with the mean colour."""
+    """A texture (S, S, 3) with the surroundings of its islands, `inside` (S, S) bool, painted with their nearest texel,
+    and the rest with the mean colour."""
     if inside.all() or not inside.any():
         return texture
     distance, (row, column) = ndimage.distance_transform_edt(~inside, return_indices=True)

@@ -86,6 +86,7 @@ def mesh_contents(
     """The contents of all `output_paths` but the JSON.
 
     Args:
+        paths: `output_paths`; the first one's suffix is the format.
         verts: (V, 3) mm; texture: (S, S, 3) uint8; comment: lines for the top of the mesh file.
         glb: PNG bytes -> GLB bytes, called for that format.
     """
@@ -106,7 +107,11 @@ def mesh_contents(
 def vertex_colours(
     texture: np.ndarray, faces: np.ndarray, uv: np.ndarray, uv_faces: np.ndarray, count: int
 ) -> np.ndarray:
-    """(S, S, 3) uint8 texture -> (count, 3) uint8, each vertex the texel at one of its texture coordinates."""
+    """(S, S, 3) uint8 texture -> (count, 3) uint8, each vertex the texel at one of its texture coordinates.
+
+    Args:
+        faces: (F, 3); uv: (T, 2) in [0, 1], v up; uv_faces: (F, 3) into uv. count: number of vertices.
+    """
     size = texture.shape[0]
     at = np.zeros((count, 2))
     at[faces.reshape(-1)] = uv[uv_faces.reshape(-1)]

@@ -134,8 +134,8 @@ def _weights(parameters: Parameters, turns: list[_Turn]) -> np.ndarray:
 
 
 def quaternions(rotations: np.ndarray) -> np.ndarray:
-    """(F, 3, 3) -> (F, 4) x, y, z, w; of the two that mean a rotation the one nearer to the frame before, so that a
-    viewer turns the short way."""
+    """Rotations (F, 3, 3) -> (F, 4) x, y, z, w; of the two that mean a rotation the one nearer to the frame before, so
+    that a viewer turns the short way."""
     found = Rotation.from_matrix(rotations).as_quat()
     for before, now in zip(found[:-1], found[1:], strict=True):
         if before @ now < 0:

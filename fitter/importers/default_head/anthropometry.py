@@ -63,7 +63,7 @@ class Ruler:
     skull: np.ndarray
 
     def measure(self, verts: np.ndarray) -> np.ndarray:
-        """(C, 3) or (N, C, 3) control vertices, mm -> (..., 13) in the order of SURVEYS."""
+        """Control vertices (C, 3) or (N, C, 3), mm -> (13,) or (N, 13) mm in the order of SURVEYS."""
         p = {name: np.einsum("c,...cx->...x", weight, verts) for name, weight in self.points.items()}
 
         def distance(a: str, b: str) -> np.ndarray:

@@ -41,13 +41,17 @@ SMOOTH_MODES = 20
 
 
 def control_weights(geometry: Geometry, face: np.ndarray, bary: np.ndarray) -> np.ndarray:
-    """Points on the fine mesh as (N, C) weights of control vertices."""
+    """Points on the fine mesh, triangles (N,) and barycentric weights (N, 3), as (N, C) weights of control vertices."""
     corners = [geometry.matrix[geometry.faces[face, k]].multiply(bary[:, [k]]) for k in range(3)]
     return (corners[0] + corners[1] + corners[2]).toarray()
 
 
 def build(detector=None, segmenter=None) -> tuple[dict[str, np.ndarray], str]:
-    """-> arrays of the model file and the table of anthropometry as text."""
+    """The arrays of the model file (facefit.model.face_model) and the table of anthropometry as text.
+
+    Raises:
+        ModelError: the data is not installed.
+    """
     detector = detector or load_detector()
     # renders show no hair, hands or glasses: the landmark polygons say all there is to say, and where skin ends
     segmenter = segmenter or load_segmenter("polygons")
@@ -186,7 +190,7 @@ def make_ruler(base: BaseMesh, control: np.ndarray, weights: np.ndarray) -> Rule
     """What measures a head.
 
     Args:
-        control: (C, 3) mm, the base's vertices; weights: (L, C) of the landmarks.
+        control: (C, 3) mm, the base's vertices; weights: (478, C) of the landmarks.
     """
     points = {name: weights[list(index)].mean(0) for name, index in POINTS.items()}
     used = np.unique(base.quads[base.group == "skin"])
@@ -197,7 +201,11 @@ def make_ruler(base: BaseMesh, control: np.ndarray, weights: np.ndarray) -> Rule
 
 
 def face_weight(base: BaseMesh, control: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(C,) accuracy wanted of the components: 1 on the face, less behind, little on hidden pieces; by vertex area."""
+    """(C,) accuracy wanted of the components: 1 on the face, less behind, little on hidden pieces; by vertex area.
+
+    Args:
+        control: (C, 3) mm; weights: (478, C) of the landmarks.
+    """
     points = weights @ control
     centre = points[[1, 168, 0]].mean(0)
     reach = np.linalg.norm((control - centre) / [75, 95, 80], axis=1)
@@ -212,7 +220,11 @@ def face_weight(base: BaseMesh, control: np.ndarray, weights: np.ndarray) -> np.
 
 
 def expressions(base: BaseMesh, units: dict[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:
-    """ARKit units without the eyeballs' own motion, which is the rotation `gaze`."""
+    """Basis (52, C, 3) mm and names of ARKit's units, without the eyeballs' own motion, which is the rotation `gaze`.
+
+    Args:
+        units: name -> (C, 3) mm at activation 1.
+    """
     names = sorted(units)
     basis = np.stack([units[n] for n in names])
     balls = np.unique(base.quads[np.isin(base.group, EYE_GROUPS)])
@@ -221,7 +233,11 @@ def expressions(base: BaseMesh, units: dict[str, np.ndarray]) -> tuple[np.ndarra
 
 
 def known_labels(geometry: Geometry, verts: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray:
-    """(V,) label of each piece that is not skin, 0 of skin."""
+    """(V,) label (facefit.anatomy.parts.LABELS) of each piece that is not skin, 0 of skin.
+
+    Args:
+        verts: (V, 3) mm; masks: name -> (V,) in [0, 1], as `paint_masks`.
+    """
     group = geometry.vertex_group
     known = np.zeros(len(verts), np.uint8)
     known[np.isin(group, ("mouth", "tongue", "upper_teeth", "lower_teeth"))] = LABEL["mouth_inside"]
@@ -235,7 +251,7 @@ def known_labels(geometry: Geometry, verts: np.ndarray, masks: dict[str, np.ndar
 
 
 def survey_table(measures: np.ndarray) -> str:
-    """Markdown: published against sampled, mean and standard deviation in mm."""
+    """Markdown: published against sampled, mean and standard deviation in mm, of measures (2 N, 13), men first."""
     half = len(measures) // 2
     lines = [
         "| measure (mm) | men, published | men, model | women, published | women, model | source |",

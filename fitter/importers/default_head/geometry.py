@@ -37,7 +37,13 @@ class Geometry:
 
 
 def mirror_map(verts: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """(N,) index of each vertex's mirror image in x, matched inside the same piece (eyes: the other eye)."""
+    """(N,) index of each vertex's mirror image in x, matched inside the same piece (eyes: the other eye).
+
+    Args:
+        verts: (N, 3) mm; group: (N,) name of each vertex's piece.
+    Raises:
+        ValueError: the mesh is not symmetric.
+    """
     from scipy.spatial import cKDTree
 
     out = np.full(len(verts), -1)

@@ -71,7 +71,8 @@ def calibrate(
     """Slider means and deviations with which sampled people measure like the survey.
 
     Args:
-        base: (C, 3) mm; macro: (N, C, 3) macro offsets of people of one sex; target: (M, 2) mean and deviation.
+        base: (C, 3) mm; macro: (N, C, 3) mm, macro offsets of people of one sex.
+        target: (M, 2) mm, mean and deviation of each measure of the ruler.
     Size comes first, as one factor for the whole head: MakeHuman's heads are some per cent small, and correcting that
     by sliders would bend the face instead. Then measures are linearised per slider. Means: ridge least squares, gently,
     for the rulers' points are only next to the anthropometrists'. Variances: bounded least squares on the variances
@@ -109,7 +110,7 @@ def calibrate(
 def sample_people(
     base: np.ndarray, sliders: list[Slider], macros: Macros, ruler: Ruler, per_sex: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(2 N, C, 3) people in mm, men first, and (2 N, 13) their measures."""
+    """(2 N, C, 3) people in mm, men first, and (2 N, 13) their measures in mm; base (C, 3) mm, N = per_sex."""
     rng = np.random.default_rng(seed)
     pairs, people = _pairs(sliders), []
     for male in (True, False):
@@ -142,8 +143,13 @@ def align_rigidly(people: np.ndarray, weight: np.ndarray, rounds: int = 3) -> np
 
 
 def principal_components(people: np.ndarray, weight: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Weighted PCA: the weights say where accuracy matters. Returns mean (C, 3), basis (count, C, 3) at unit standard
-    deviation, share of the (weighted) variance."""
+    """Weighted PCA: the weights say where accuracy matters.
+
+    Args:
+        people: (N, C, 3) mm, aligned; weight: (C,).
+    Returns:
+        mean (C, 3) mm, basis (count, C, 3) mm at unit standard deviation, share of the (weighted) variance.
+    """
     mean = people.mean(0)
     root = np.sqrt(weight / weight.mean())[:, None]
     data = ((people - mean) * root).reshape(len(people), -1)

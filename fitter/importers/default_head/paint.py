@@ -25,7 +25,7 @@ def eye_angles(base: BaseMesh, geometry: Geometry, verts: np.ndarray) -> tuple[n
 
 
 def soft(distance: np.ndarray, width: float) -> np.ndarray:
-    """1 inside (distance < 0), 0 outside, a smooth step of `width` between."""
+    """(V,) distances in mm -> 1 inside (distance < 0), 0 outside, a smooth step of `width` mm between."""
     return 1 / (1 + np.exp(np.clip(distance / (width / 4), -40, 40)))
 
 
@@ -91,7 +91,7 @@ def paint_masks(base: BaseMesh, geometry: Geometry, verts: np.ndarray, points: n
 
 
 def plain_colours(base: BaseMesh, geometry: Geometry, verts: np.ndarray) -> np.ndarray:
-    """Skin, dark irises, dark mouth: enough for the detector to find a face."""
+    """(V, 3) in [0, 1] of vertices (V, 3) mm: skin, dark irises, dark mouth, enough for the detector to find a face."""
     colours = np.tile([0.75, 0.60, 0.50], (len(verts), 1))
     _, angle = eye_angles(base, geometry, verts)
     colours[np.isin(geometry.vertex_group, EYE_GROUPS)] = skin.SCLERA

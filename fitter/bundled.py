@@ -12,6 +12,11 @@ def bundled(name: str) -> Path:
     return installed if installed.is_file() else package.parent / "data" / name
 
 
+def bundled_folder() -> Path:
+    """Where they all lie."""
+    return model_path().parent
+
+
 def model_path() -> Path:
     """The default face model."""
     return bundled("face_model.npz")

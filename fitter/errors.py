@@ -48,6 +48,12 @@ class OutputError(FaceFitError):
     exit_code = ExitCode.BAD_OUTPUT
 
 
+class ClashError(OutputError):
+    """A result was asked for under the name of something that is read, that is facefit's own, or of another result."""
+
+    exit_code = ExitCode.USAGE
+
+
 class ModelError(FaceFitError):
     """A face model file is missing, damaged or not in the documented format."""
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
+import stat
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ..errors import OutputError
+from ..files.locks import try_lock
 from ..files.outputs import check_outputs
+from ..files.together import PREFIX, Area, recover, write_together
 from .manifest import MANIFEST, Record, append_record, read_manifest
 
 PARTIAL = ".partial"
@@ -29,26 +31,36 @@ class FolderStore:
     def prepare(self) -> None:
         """See Store."""
         _make_folder(self.root)
-        shutil.rmtree(self.root / PARTIAL, ignore_errors=True)
+        self._tidy()
 
     def write(self, contents: Mapping[str, bytes], inputs: Iterable[Path] = ()) -> None:
         """See Store."""
-        targets = {name: self.root / name for name in contents}
-        for folder in {path.parent for path in targets.values()}:
+        targets = {self._target(name): data for name, data in contents.items()}
+        for folder in {path.parent for path in targets}:
             _make_folder(folder)
-        check_outputs(targets.values(), inputs)
-        _make_folder(self.root / PARTIAL)
-        staging = Path(tempfile.mkdtemp(dir=self.root / PARTIAL))
-        try:
-            for number, (name, data) in enumerate(contents.items()):
-                path = targets[name]
-                (staging / str(number)).write_bytes(data)
-            for number, path in enumerate(targets.values()):
-                os.replace(staging / str(number), path)
-        except OSError as error:
-            raise OutputError(f"{path}: {error.strerror or error}") from None
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        check_outputs(targets, inputs)
+        _make_folder(self._area.staging)
+        write_together(targets, self._area)
+
+    @property
+    def _area(self) -> Area:
+        return Area(self.root / PARTIAL, self.root)
+
+    def _target(self, name: str) -> Path:
+        """Names come from manifests too, which anybody may have written."""
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or not path.name:
+            raise OutputError(f"{name!r}: not the name of a file in {self.root}")
+        return self.root / path
+
+    def _tidy(self) -> None:
+        """Complete what a killed process has cut off, and sweep what it left; not what one that lives is writing."""
+        recover(self._area)
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(self._area.staging):
+                if not entry.name.startswith(PREFIX) and entry.is_dir(follow_symlinks=False):  # of earlier versions
+                    shutil.rmtree(entry.path, ignore_errors=True)
+            self._area.staging.rmdir()
 
     def size(self, name: str) -> int | None:
         """See Store."""
@@ -67,24 +79,29 @@ class FolderStore:
 
     def collect(self, records: Iterable[Record]) -> None:
         """See Store."""
-        shutil.rmtree(self.root / PARTIAL, ignore_errors=True)
+        self._tidy()
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """See Store."""
+        _make_folder(self.root)
+        path = self.root / LOCK
+        # nothing that a link of this name leads to is opened, and what is there stays as it is
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
-            import fcntl
-        except ImportError:  # Windows: two batches into one folder are the user's care
+            descriptor = os.open(path, flags, 0o666)
+        except OSError as error:
+            if path.is_symlink():
+                raise OutputError(f"{path}: is a symbolic link; expected a file of facefit's own") from None
+            raise OutputError(f"{path}: {error.strerror or error}") from None
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OutputError(f"{path}: is not a regular file")
+            if not try_lock(descriptor):
+                raise OutputError(f"{self.root}: another batch is writing to this folder")
             yield
-            return
-        with (self.root / LOCK).open("w") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise OutputError(f"{self.root}: another batch is writing to this folder") from None
-            except OSError:  # a file system without locks
-                pass
-            yield
+        finally:
+            os.close(descriptor)
 
 
 def _make_folder(folder: Path) -> None:

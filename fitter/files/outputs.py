@@ -1,4 +1,4 @@
-"""Where results may be written, and several files that appear together or not at all.
+"""Where results may be written: the one place that holds what is written against what is read.
 
 Every path is checked before the fit, so that minutes of work never end in an error that was there from the start.
 """
@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..errors import OutputError
+from ..bundled import bundled_folder
+from ..errors import ClashError, OutputError
+from .together import write_together
 
 
 def numbered(path: Path, number: int) -> Path:
@@ -18,32 +21,22 @@ def numbered(path: Path, number: int) -> Path:
     return path.with_name(f"{path.stem}_{number}{path.suffix}")
 
 
-def check_outputs(files: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Refuse paths that cannot be written, or that would overwrite an input or one another.
+def check_outputs(files: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
+    """Refuse paths that cannot be written, or that would overwrite an input, one another, or what came with facefit.
 
     Args:
         files: everything that will be written.
-        inputs: everything that is read.
+        inputs: every file that is read, or that is known to be facefit's own.
     Raises:
-        OutputError: naming the path and what is wrong with it.
+        ClashError: naming both paths. OutputError: naming the path and what is wrong with it.
     """
-    sources = [(_identity(path), path) for path in inputs]
-    seen: dict[tuple[int, int] | Path, Path] = {}
-    folders: set[Path] = set()
+    check_clashes(files := list(files), inputs)
     for path in files:
         try:
             _check_path(path)
-            identity = _identity(path)
         except OSError as error:
             raise OutputError(f"{path}: {error.strerror or error}") from None
-        for other, name in sources:
-            if identity == other:
-                raise OutputError(f"{path}: would overwrite the input {name}; choose another name")
-        if identity in seen:
-            raise OutputError(f"{path}: would be written twice (also as {seen[identity]}); choose another name")
-        seen[identity] = path
-        folders.add(path.parent)
-    for folder in folders:
+    for folder in {path.parent for path in files}:
         try:
             # permission bits do not know read-only and full disks; writing does
             with tempfile.TemporaryFile(dir=folder) as probe:
@@ -53,8 +46,24 @@ def check_outputs(files: Iterable[Path], inputs: Iterable[Path]) -> None:
             raise OutputError(f"{folder}: the folder cannot be written ({error.strerror or error})") from None
 
 
+def check_clashes(files: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
+    """The part of `check_outputs` that touches nothing and asks only whose names these are. Raises ClashError."""
+    seen: dict[tuple[int, int] | str, Path] = {}
+    for path in files:
+        identity = _identity(path)
+        if identity in seen:
+            raise ClashError(f"{path}: would be written twice (also as {seen[identity]}); choose another name")
+        if os.path.exists(path) and Path(os.path.realpath(path)).parent == bundled_folder():
+            raise ClashError(f"{path}: would overwrite what came with facefit; choose another folder")
+        seen[identity] = path
+    for path in inputs if seen else ():
+        written = seen.get(_identity(path))
+        if written is not None:
+            raise ClashError(f"{written}: would overwrite the input {path}; choose another name")
+
+
 def write_files(contents: Mapping[Path, bytes], inputs: Iterable[Path] = ()) -> list[Path]:
-    """Write all files under temporary names in their folders, then rename them; a failure leaves no new file behind.
+    """Write all files or none, as `facefit.files.together` does it.
 
     Args:
         contents: path -> bytes.
@@ -65,27 +74,7 @@ def write_files(contents: Mapping[Path, bytes], inputs: Iterable[Path] = ()) -> 
         OutputError: one line that names the path and the reason.
     """
     check_outputs(contents, inputs)
-    temporary: dict[Path, Path] = {}
-    fresh: list[Path] = []
-    path = None
-    try:
-        for path, data in contents.items():
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
-            temporary[path] = Path(name)
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-            os.chmod(name, 0o666 & ~_umask())
-        for path, written in temporary.items():
-            new = not path.exists()
-            os.replace(written, path)
-            if new:
-                fresh.append(path)
-    except OSError as error:
-        _remove(*temporary.values(), *fresh)
-        raise OutputError(f"{path}: {error.strerror or error}") from None
-    except BaseException:  # Ctrl-C too leaves no partial file
-        _remove(*temporary.values(), *fresh)
-        raise
+    write_together(contents)
     return list(contents)
 
 
@@ -104,22 +93,14 @@ def _check_path(path: Path) -> None:
             raise OutputError(f"{path}: exists and is write-protected")
 
 
-def _identity(path: Path) -> tuple[int, int] | Path:
-    """What tells two paths to one file apart from two files: links and upper-case names of the same file agree."""
+def _identity(path: Path) -> tuple[int, int] | str:
+    """What tells two paths to one file apart from two files: links and upper-case names of the same file agree.
+
+    A file that is there is itself, whatever it is called. One that is not there yet has its name alone, and there may
+    be a disk below that takes `A` for `a`.
+    """
     try:
         status = path.stat()
         return status.st_dev, status.st_ino
-    except FileNotFoundError:
-        return path.resolve()
-
-
-def _remove(*paths: Path) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    # mkstemp makes files that nobody else can read; the only way to read the umask is to set it
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    except (OSError, ValueError):  # ValueError: a name with a NUL, which no file has
+        return unicodedata.normalize("NFC", os.path.realpath(path)).casefold() if "\0" not in str(path) else str(path)

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from facefit.batch.folder_store import PARTIAL, FolderStore
+from facefit.batch.folder_store import LOCK, PARTIAL, FolderStore
 from facefit.batch.manifest import MANIFEST, Record, parse_manifest
 from facefit.batch.object_store import RECORDS, FsspecStore
 from facefit.batch.store import open_store
@@ -109,3 +109,31 @@ def test_a_second_batch_is_kept_out(tmp_path):
 def test_unknown_stores_are_one_line():
     with pytest.raises(OutputError, match="nosuch://x"):
         open_store("nosuch://x").prepare()
+
+
+@pytest.mark.parametrize("name", ("../a.obj", "/a.obj", "sub/../../a.obj", "", "."))
+def test_names_outside_of_the_folder_are_refused(tmp_path, name):
+    store = FolderStore(tmp_path / "out")
+    store.prepare()
+    with pytest.raises(OutputError, match="not the name of a file in"):
+        store.write({name: b"x"})
+    assert [path.name for path in tmp_path.iterdir()] == ["out"] and not list((tmp_path / "out").iterdir())
+
+
+def test_the_lock_follows_no_link_and_leaves_what_is_there(tmp_path):
+    store = FolderStore(tmp_path / "out")
+    store.prepare()
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    (store.root / LOCK).symlink_to(victim)
+    with pytest.raises(OutputError, match="symbolic link"), store.lock():
+        pass
+    (store.root / LOCK).unlink()
+    (store.root / LOCK).hardlink_to(victim)
+    with store.lock():
+        pass
+    assert victim.read_bytes() == b"mine"
+    (store.root / LOCK).unlink()
+    (store.root / LOCK).mkdir()
+    with pytest.raises(OutputError, match=LOCK), store.lock():
+        pass

@@ -180,6 +180,6 @@ def test_where_it_cannot_be_written(folder, tmp_path):
     source = ("convert", folder / "mesh.json", "--to", "coarse", "-o")
     error_line(facefit(*source, tmp_path / "out.stl"), 2, ".obj, .ply, .glb")
     error_line(facefit(*source, tmp_path / "no" / "out.obj"), 6, "does not exist")
-    error_line(facefit(*source, folder / "mesh.obj"), 6, "would overwrite")
-    error_line(facefit(*source, folder / "mesh.ply"), 6, "would overwrite")  # its JSON would be the source's
+    error_line(facefit(*source, folder / "mesh.obj"), 2, "would overwrite")
+    error_line(facefit(*source, folder / "mesh.ply"), 2, "would overwrite")  # its JSON would be the source's
     error_line(facefit("convert", folder / "mesh.json", "-o", tmp_path / "out.obj"), 2, "--to")

@@ -78,7 +78,7 @@ def test_an_earlier_fit_of_the_photo(fit, toy_model):
 
 
 def test_a_beginning_is_not_overwritten(fit, photo, tmp_path):
-    error_line(facefit(photo, "-o", tmp_path / "earlier.obj", "--init", fit[1]), 6, "would overwrite")
+    error_line(facefit(photo, "-o", tmp_path / "earlier.obj", "--init", fit[1]), 2, "would overwrite")
 
 
 def test_an_earlier_fit_of_the_person(fit, toy_model):

@@ -244,7 +244,7 @@ class TestOutput:
 
     def test_output_is_the_input(self, facefit, photo):
         before = photo.read_bytes()
-        refused(facefit(photo, "-o", photo.with_suffix(".obj"), "--overlay", photo), 6, "overwrite the input")
+        refused(facefit(photo, "-o", photo.with_suffix(".obj"), "--overlay", photo), 2, "overwrite the input")
         refused(facefit(photo, "-o", photo), 2, "unknown mesh format")
         assert photo.read_bytes() == before and os.listdir(photo.parent) == ["photo.png"]
 
@@ -322,4 +322,4 @@ class TestOtherFiles:
     def test_an_output_never_overwrites_them(self, facefit, photo, tmp_path):
         labels = tmp_path / "m_texture.png"
         Image.new("L", (320, 300), 1).save(labels)
-        refused(facefit(photo, "-o", tmp_path / "m.obj", "--segmentation", labels), 6, "overwrite the input")
+        refused(facefit(photo, "-o", tmp_path / "m.obj", "--segmentation", labels), 2, "overwrite the input")

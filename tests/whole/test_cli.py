@@ -223,21 +223,32 @@ class TestErrors:
             (["-o", tmp_path / "file" / "m.obj"], "folder"),
             (["-o", tmp_path / "dir.obj"], "folder"),
             (["-o", tmp_path / ("x" * 300 + ".obj")], "long"),
-            (["-o", mesh, "--overlay", photo], "input"),
-            (["-o", tmp_path / "in" / "link.obj"], "input"),
-            (["-o", mesh, "--overlay", tmp_path / "a.png", "--labels", tmp_path / "a.png"], "twice"),
-            (["-o", mesh, "--overlay", tmp_path / "m_texture.png"], "twice"),
             (["-o", mesh, "--faces", "all", "--overlay", tmp_path / "none" / "o.png"], "does not exist"),
-            (["-o", mesh, "--overlay", tmp_path / "in" / ".." / "in" / "photo.png"], "input"),
         ]:
             error_line(facefit(photo, *args), 6, word)
+        assert not fake.calls and not mesh.exists()
+
+    def test_names_that_are_taken_are_code_2_before_the_fit(self, fake, photo, tmp_path):
+        (tmp_path / "in" / "link.json").symlink_to(photo)
+        (tmp_path / "folder").symlink_to(tmp_path / "in")
+        mesh = tmp_path / "m.obj"
+        for args, word in [
+            (["-o", mesh, "--overlay", photo], "input"),
+            (["-o", mesh, "--overlay", tmp_path / "in" / ".." / "in" / "photo.png"], "input"),
+            (["-o", mesh, "--overlay", tmp_path / "folder" / "photo.png"], "input"),
+            (["-o", tmp_path / "in" / "link.obj"], "input"),
+            (["-o", mesh, "--overlay", tmp_path / "a.png", "--labels", tmp_path / "a.png"], "twice"),
+            (["-o", mesh, "--overlay", tmp_path / "a.png", "--labels", tmp_path / "A.png"], "twice"),
+            (["-o", mesh, "--overlay", tmp_path / "m_texture.png"], "twice"),
+        ]:
+            error_line(facefit(photo, *args), 2, word)
         assert not fake.calls and not mesh.exists()
 
     def test_numbered_output_does_not_overwrite_the_photo(self, fake, tmp_path):
         photo = tmp_path / "o_2.png"
         Image.new("RGB", (64, 64)).save(photo)
         error_line(
-            facefit(photo, "-o", tmp_path / "m.obj", "--overlay", tmp_path / "o.png", "--faces", "all"), 6, "o_2.png"
+            facefit(photo, "-o", tmp_path / "m.obj", "--overlay", tmp_path / "o.png", "--faces", "all"), 2, "o_2.png"
         )
 
     def test_unwritable_folder(self, fake, photo, tmp_path, monkeypatch):

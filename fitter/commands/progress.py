@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Self, TextIO
 
 from ..batch.manifest import Record
 
@@ -24,13 +24,13 @@ class Progress:
         stream: where to; None is stderr.
     """
 
-    def __init__(self, quiet: bool = False, stream=None) -> None:
+    def __init__(self, quiet: bool = False, stream: TextIO | None = None) -> None:
         self.quiet = quiet
         self.stream = sys.stderr if stream is None else stream
         self._bar: Any = None
         self._task: Any = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         if not self.quiet and self.stream.isatty():
             self._start()
         return self
@@ -67,7 +67,7 @@ class FitProgress(Progress):
         label: what is being fitted.
     """
 
-    def __init__(self, label: str, quiet: bool = False, stream=None) -> None:
+    def __init__(self, label: str, quiet: bool = False, stream: TextIO | None = None) -> None:
         super().__init__(quiet, stream)
         self.label = label
         self._shown = 4
@@ -119,14 +119,14 @@ class BatchProgress(Progress):
         done, skipped, failed: how many. rows: records for the table, all of them while they are few.
     """
 
-    def __init__(self, total: int, quiet: bool = False, stream=None) -> None:
+    def __init__(self, total: int, quiet: bool = False, stream: TextIO | None = None) -> None:
         super().__init__(quiet, stream)
         self.total = total
         self.done = self.skipped = self.failed = 0
         self.rows: list[Record] = []
         self._times: deque[float] = deque(maxlen=RECENT)
 
-    def __enter__(self) -> BatchProgress:
+    def __enter__(self) -> Self:
         self._times.append(time.monotonic())
         return super().__enter__()
 

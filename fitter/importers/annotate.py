@@ -16,6 +16,8 @@ from ..anatomy.landmarks import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
 from ..anatomy.parts import LABEL, PART_LABELS
 from ..geometry.mesh_graph import largest_piece
 from ..geometry.triangles import vertex_normals
+from ..observe.faces import LandmarkDetector
+from ..observe.segment.contract import PartSegmenter
 from .photograph import Picture, Subject, photograph, surface_points
 
 logger = logging.getLogger(__name__)
@@ -56,7 +58,7 @@ def annotate_landmarks(
     reference: np.ndarray,
     faces: np.ndarray,
     looks: Iterable[tuple[Subject, dict]],
-    detector,
+    detector: LandmarkDetector,
     symmetry: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where MediaPipe's landmarks lie on a mesh.
@@ -65,7 +67,6 @@ def annotate_landmarks(
         reference: (V, 3) neutral mesh, mm. faces: (F, 3).
         looks: subjects (same triangles) and the view's keyword arguments for `photograph`. Views with `opened` true
             count for the inner lips, the others for everything else.
-        detector: facefit.observe.faces.LandmarkDetector.
         symmetry: (V,) mirror map; given, the result is symmetric.
     Returns:
         (478,) face index and (478, 3) barycentric weights.
@@ -147,8 +148,8 @@ def annotate_parts(
     count: int,
     faces: np.ndarray,
     looks: Iterable[tuple[Subject, dict]],
-    detector,
-    segmenter,
+    detector: LandmarkDetector,
+    segmenter: PartSegmenter,
     labels: Sequence[int],
     symmetry: np.ndarray | None = None,
     swap: dict[int, int] | None = None,
@@ -157,8 +158,7 @@ def annotate_parts(
 
     Args:
         count: number of vertices V. faces: (F, 3).
-        looks: as `annotate_landmarks`. detector: facefit.observe.faces.LandmarkDetector.
-        segmenter: facefit.observe.segment.contract.PartSegmenter, run on the whole render.
+        looks: as `annotate_landmarks`. segmenter: run on the whole render.
         labels: label numbers that are counted.
         symmetry: (V,) mirror map; given, the votes are symmetric. swap: label -> label of its mirror image.
     Returns:
@@ -213,8 +213,8 @@ def part_weights(
     verts: np.ndarray,
     faces: np.ndarray,
     looks: Sequence[tuple[Subject, dict]],
-    detector,
-    segmenter,
+    detector: LandmarkDetector,
+    segmenter: PartSegmenter,
     symmetry: np.ndarray,
     known: np.ndarray,
 ) -> np.ndarray:

@@ -11,6 +11,7 @@ import torch
 from ..anatomy.landmarks import MIRROR
 from ..geometry.camera import Camera, project
 from ..model.face_model import FaceModel
+from ..observe.faces import LandmarkDetector
 from ..scene.landmarks import contour_choice, project_landmarks
 from .photograph import DISTANCE, FOCAL, PICTURE, Subject, photograph
 
@@ -62,7 +63,7 @@ def draw_expression(model: FaceModel, rng: np.random.Generator) -> np.ndarray:
 
 
 def calibrate_detector(
-    model: FaceModel, detector, renders: int = RENDERS, seed: int = 0
+    model: FaceModel, detector: LandmarkDetector, renders: int = RENDERS, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Render random people, detect, compare.
 

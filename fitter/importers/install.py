@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,8 @@ from ..model.face_model import FaceModel
 from ..model.model_file import FORMAT, from_arrays, load_model
 from ..model.source import Joints, SourceModel
 from ..observe.detector import load_detector
+from ..observe.faces import LandmarkDetector
+from ..observe.segment.contract import PartSegmenter
 from ..observe.segment.load import load_segmenter
 from .annotate import annotate_landmarks, neutral_looks, part_weights
 from .appearance import Pieces, plain_colours, transferred_albedo
@@ -61,8 +63,8 @@ class Stage:
 def install_arrays(
     source: SourceModel,
     *,
-    detector=None,
-    segmenter=None,
+    detector: LandmarkDetector | None = None,
+    segmenter: PartSegmenter | None = None,
     donor: FaceModel | None = None,
     renders: int = RENDERS,
     report: Report | None = None,
@@ -70,7 +72,7 @@ def install_arrays(
     """Name -> array of the model file (facefit.model.face_model).
 
     Args:
-        detector, segmenter: as observe.faces and observe.segment.contract; None: the default detector, the polygons.
+        detector, segmenter: None: the default detector, the polygons.
         donor: the model whose colours a model without takes; None: the default one.
         renders: random people on whom the detector is calibrated.
         report: called with a line of words at each step.
@@ -143,7 +145,9 @@ def without_eye_turns(source: SourceModel) -> SourceModel:
     return replace(source, expression_basis=basis)
 
 
-def centred(source: SourceModel, pieces: Pieces, colours: np.ndarray, detector, donor: FaceModel) -> SourceModel:
+def centred(
+    source: SourceModel, pieces: Pieces, colours: np.ndarray, detector: LandmarkDetector, donor: FaceModel
+) -> SourceModel:
     """Origin between the eyes: between the eyeballs where there are any, else where the detector sees the eyes.
 
     Args:
@@ -294,7 +298,9 @@ def _groups(source: SourceModel, pieces: Pieces) -> np.ndarray:
     return np.where(pieces.eyeball > 0, 20 + pieces.eyeball, hint)
 
 
-def _landmarks(source: SourceModel, looks, detector, symmetry: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _landmarks(
+    source: SourceModel, looks: Iterable[tuple[Subject, dict]], detector: LandmarkDetector, symmetry: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     try:
         return annotate_landmarks(source.verts.astype(np.float64), source.faces, looks, detector, symmetry)
     except ValueError as error:

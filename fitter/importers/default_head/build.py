@@ -18,6 +18,8 @@ from ...bundled import model_path
 from ...geometry.subdivide import padded
 from ...model.model_file import FORMAT, from_arrays, save_arrays
 from ...observe.detector import load_detector
+from ...observe.faces import LandmarkDetector
+from ...observe.segment.contract import PartSegmenter
 from ...observe.segment.load import load_segmenter
 from .. import skin
 from ..annotate import annotate_landmarks, neutral_looks, part_weights
@@ -46,7 +48,9 @@ def control_weights(geometry: Geometry, face: np.ndarray, bary: np.ndarray) -> n
     return (corners[0] + corners[1] + corners[2]).toarray()
 
 
-def build(detector=None, segmenter=None) -> tuple[dict[str, np.ndarray], str]:
+def build(
+    detector: LandmarkDetector | None = None, segmenter: PartSegmenter | None = None
+) -> tuple[dict[str, np.ndarray], str]:
     """The arrays of the model file (facefit.model.face_model) and the table of anthropometry as text.
 
     Raises:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from ..output.paths import one_line
 from ..vocabulary import MESH_SUFFIXES
 
 PICTURES = ("texture", "overlay", "labels", "thumbnail")  # NAME_texture.png, ...
@@ -58,7 +59,7 @@ def meshes_of(name: PurePosixPath) -> list[PurePosixPath]:
 
 
 def _below(key: str) -> PurePosixPath:
-    parts = [part.replace(":", "_") for part in PurePosixPath(key).parts if part not in ("/", "..")]
+    parts = [one_line(part).replace(":", "_") for part in PurePosixPath(key).parts if part not in ("/", "..")]
     return PurePosixPath(*parts)
 
 

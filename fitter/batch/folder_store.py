@@ -31,7 +31,6 @@ class FolderStore:
     def prepare(self) -> None:
         """See Store."""
         _make_folder(self.root)
-        self._tidy()
 
     def write(self, contents: Mapping[str, bytes], inputs: Iterable[Path] = ()) -> None:
         """See Store."""
@@ -99,6 +98,7 @@ class FolderStore:
                 raise OutputError(f"{path}: is not a regular file")
             if not try_lock(descriptor):
                 raise OutputError(f"{self.root}: another batch is writing to this folder")
+            self._tidy()  # not before: what another batch is writing is not swept
             yield
         finally:
             os.close(descriptor)

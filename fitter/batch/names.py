@@ -8,6 +8,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from ..output.paths import one_line
+from ..vocabulary import MESH_SUFFIXES
+
 PICTURES = ("texture", "overlay", "labels", "thumbnail")  # NAME_texture.png, ...
 LONGEST = 180  # bytes of a stem: file systems allow 255, and endings and temporary names come on top
 
@@ -41,8 +44,22 @@ def beside(mesh: PurePosixPath, word: str, suffix: str) -> PurePosixPath:
     return mesh.with_name(f"{mesh.stem}_{word}{suffix}")
 
 
+def meshes_of(name: PurePosixPath) -> list[PurePosixPath]:
+    """The meshes, without their suffix, one of whose files may have this name: sub/ann_2_overlay.png -> sub/ann,
+    sub/ann_2."""
+    stem = name.stem
+    if name.suffix.lower() in (".png", ".jpg"):
+        stem, _, word = stem.rpartition("_")
+        if word not in PICTURES or not stem:
+            return []
+    elif name.suffix.lower() not in (*MESH_SUFFIXES, ".mtl", ".json"):
+        return []
+    head, _, number = stem.rpartition("_")
+    return [name.with_name(each) for each in (stem, head if number.isdigit() else "") if each]
+
+
 def _below(key: str) -> PurePosixPath:
-    parts = [part.replace(":", "_") for part in PurePosixPath(key).parts if part not in ("/", "..")]
+    parts = [one_line(part).replace(":", "_") for part in PurePosixPath(key).parts if part not in ("/", "..")]
     return PurePosixPath(*parts)
 
 

@@ -41,35 +41,45 @@ class Task:
         return self.past is None or self.thumbnails
 
 
+def list_batch(sources: Sequence[str | os.PathLike], store: Store) -> list[ListedPhoto]:
+    """The photos of a batch, without its own results; touches nothing.
+
+    Args:
+        sources: see `list_photos`.
+    Raises:
+        ImageError: no photos. OutputError: the results would lie among the photos.
+    """
+    folder = store.root if isinstance(store, FolderStore) else None
+    if folder is not None:
+        _refuse_own_folder(sources, folder)
+    return list_photos(sources, leave_out=folder)
+
+
 def plan_batch(
-    sources: Sequence[str | os.PathLike], store: Store, suffix: str = ".obj", *, overwrite: bool = False,
+    photos: Sequence[ListedPhoto], store: Store, suffix: str = ".obj", *, overwrite: bool = False,
     retry_failed: bool = False, settings: dict | None = None, thumbnails: bool = False,
 ) -> list[Task]:  # fmt: skip
-    """What is to be done for every photo; makes the output folder and cleans up after a run that died.
+    """What is to be done for every photo, to be asked while the store is locked; makes the output folder.
 
     A photo is left alone when its last record has the same photo (size and time of change), suffix and settings, and is
     either "done" with every output there in its size, or "failed" for good: not because of the machine.
 
     Args:
-        sources: see `list_photos`.
+        photos: of `list_batch`.
         suffix: of the meshes.
         overwrite: fit again what is done; retry_failed: fit again what has failed.
         settings: JSON values; a photo that was done under others is fitted again.
         thumbnails: what is done shall have them, too.
     Raises:
-        ImageError: no photos. OutputError: the output folder cannot be used.
+        OutputError: the output folder cannot be used.
     """
-    folder = store.root if isinstance(store, FolderStore) else None
-    if folder is not None:
-        _refuse_own_folder(sources, folder)
-    photos = list_photos(sources, leave_out=folder)
     store.prepare()
     before = store.records()
     taken = {name: record.photo for record in before.values() if record.status == "done" for name in record.outputs[:1]}
     names = mesh_names([photo.key for photo in photos], suffix)
     return [
         _task(photo, _free_name(names[photo.key], photo.key, taken), before.get(photo.key), store, suffix, overwrite,
-              retry_failed, settings or {}, thumbnails and folder is not None)
+              retry_failed, settings or {}, thumbnails and isinstance(store, FolderStore))
         for photo in photos
     ]  # fmt: skip
 

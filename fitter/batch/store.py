@@ -31,7 +31,7 @@ class Store(Protocol):
     workers_remember: bool
 
     def prepare(self) -> None:
-        """Make it, and clean up after a run that died. Raises OutputError."""
+        """Make it. Raises OutputError."""
 
     def write(self, contents: Mapping[str, bytes], inputs: Iterable[Path] = ()) -> None:
         """Write files; each appears whole or not at all. `inputs` are not overwritten. Raises OutputError."""
@@ -49,7 +49,8 @@ class Store(Protocol):
         """A batch ends: `records` are all that is known."""
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
-        """Held while a batch writes here. Raises OutputError when another one does."""
+        """Held while a batch plans and writes here; cleans up after one that died. Raises OutputError when another one
+        writes here."""
 
 
 def open_store(output: str | os.PathLike) -> Store:

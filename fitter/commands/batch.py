@@ -14,7 +14,7 @@ import click
 
 from ..errors import ExitCode, OutputError
 from ..vocabulary import GPU_BATCH, MESH_SUFFIXES
-from .options import job_options, shared_options, start
+from .options import input_files, job_options, shared_options, start
 
 RESULT_OPTIONS = (  # those that decide what is written
     "faces", "focal", "fov", "preset", "energies", "iterations", "max_seconds", "segmentation", "label_map", "space",
@@ -71,35 +71,42 @@ def batch(
     if options["segmentation"].lower().endswith(".png"):
         raise click.UsageError("--segmentation with a picture of labels belongs to one photo; use `facefit fit`")
     start(options)
+    from ..batch.clashes import check_batch
     from ..batch.options import BatchOptions
-    from ..batch.plan import plan_batch
+    from ..batch.plan import list_batch, plan_batch
     from ..batch.run import Spread, conclude, run_tasks
     from ..batch.store import open_store
+    from ..model.catalogue import installed
     from .progress import BatchProgress, print_records
 
     job = job_options(options)
     _accepted(job.config)
     settings = {name: options[name] for name in RESULT_OPTIONS} | {"overlay": overlay, "labels": labels}
     store = open_store(output)
-    tasks = plan_batch(
-        sources, store, f".{mesh_format}", overwrite=overwrite, retry_failed=retry_failed, settings=settings,
-        thumbnails=sheet is not None,
-    )  # fmt: skip
-    if sheet is not None:
-        from ..batch.sheet import check_sheet
-
-        check_sheet(store, Path(sheet))
+    page = None if sheet is None else Path(sheet)
+    photos = list_batch(sources, store)
+    lists = [path for path in map(Path, sources) if path.is_file()]
+    check_batch(photos, [*lists, *input_files(options), *installed().values()], store, f".{mesh_format}", page)
     batch_options = BatchOptions(
         job, output, overlay, labels, sheet is not None, settings, log_level=logging.getLogger("facefit").level
     )
     stop = threading.Event()
-    progress = BatchProgress(len(tasks), options["quiet"])
-    with store.lock(), progress, _interrupts(stop, progress):
+    with contextlib.ExitStack() as held:
+        held.enter_context(store.lock())
+        tasks = plan_batch(
+            photos, store, f".{mesh_format}", overwrite=overwrite, retry_failed=retry_failed, settings=settings,
+            thumbnails=page is not None,
+        )  # fmt: skip
+        if page is not None:
+            from ..batch.sheet import check_sheet
+
+            check_sheet(store, page)
+        progress = held.enter_context(BatchProgress(len(tasks), options["quiet"]))
+        held.enter_context(_interrupts(stop, progress))
         for task in tasks:
             if task.past is not None and not task.to_do:
                 progress.update(task.past, skipped=True)
         open_tasks = [task for task in tasks if task.to_do]
-        page = None if sheet is None else Path(sheet)
         try:
             if open_tasks:
                 spread = Spread(workers, batch_size, timeout, ray)

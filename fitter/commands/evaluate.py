@@ -13,6 +13,7 @@ from .printing import (
     FITS,
     JSON,
     MODEL,
+    check_reports,
     is_dash,
     lines_of,
     load_fits,
@@ -66,11 +67,13 @@ def landmarks(fits, landmarks, model, json_file, debug) -> None:
     if landmarks is None:
         from ..output.read_back import find_fits
 
+        found = find_fits(fits)
+        check_reports([json_file], [path for fit in found for path in fit.files()])
         rows: list[dict] = [
-            {"name": fit.name, "landmark_error": {"all": fit.document.get("landmark_error")}} for fit in find_fits(fits)
+            {"name": fit.name, "landmark_error": {"all": fit.document.get("landmark_error")}} for fit in found
         ]
     else:
-        rows = _landmark_rows(fits, landmarks, model)
+        rows = _landmark_rows(fits, landmarks, model, json_file)
     summary = summarise([row["landmark_error"] for row in rows])
     write_json({"command": "landmarks", "unit": "distance of the outer eye corners", "fits": rows, "summary": summary},
            json_file)  # fmt: skip
@@ -80,7 +83,7 @@ def landmarks(fits, landmarks, model, json_file, debug) -> None:
         print_table(f"Landmark error of {len(rows)} fits, %", ("landmarks", "mean", "std", "n"), body)
 
 
-def _landmark_rows(fits, folder: Path, model) -> list[dict]:
+def _landmark_rows(fits, folder: Path, model, json_file: Path | None) -> list[dict]:
     from ..errors import InputError
     from ..evaluate.landmarks import landmark_scores
     from ..files.read_points import POINTS, read_points
@@ -88,8 +91,9 @@ def _landmark_rows(fits, folder: Path, model) -> list[dict]:
 
     if not folder.is_dir():
         raise click.UsageError(f"--landmarks {folder}: no such folder")
+    named = model
     fits, model = load_fits(fits, model)
-    rows = []
+    points = []
     for fit in fits:
         stems = dict.fromkeys([*([fit.photo.stem] if fit.photo else []), fit.name, fit.path.stem])
         found = [path for stem in stems for end in POINTS if (path := folder / f"{stem}{end}").is_file()]
@@ -97,11 +101,15 @@ def _landmark_rows(fits, folder: Path, model) -> list[dict]:
         if not found:
             looked = f"looked for {', '.join(stems)} with {', '.join(POINTS)}"
             raise InputError(f"{fit.path}: no points in {folder}; {looked}")
+        points.append(found[0])
+    check_reports([json_file], [*points, named, *(path for fit in fits for path in fit.files())])
+    rows = []
+    for fit, path in zip(fits, points, strict=True):
         try:
-            scores = landmark_scores(load_scene(fit, model), read_points(found[0]))
+            scores = landmark_scores(load_scene(fit, model), read_points(path))
         except ValueError as error:
-            raise InputError(f"{found[0]}: {error}") from None
-        rows.append({"name": fit.name, "points": str(found[0]), "landmark_error": scores})
+            raise InputError(f"{path}: {error}") from None
+        rows.append({"name": fit.name, "points": str(path), "landmark_error": scores})
     return rows
 
 
@@ -129,6 +137,7 @@ def compare(first, second, sheet_file, rows, model, json_file, debug) -> None:  
     from ..output.read_back import find_fits
 
     sides = find_fits([first]), find_fits([second])
+    check_reports([sheet_file, json_file], [model, *(path for side in sides for fit in side for path in fit.files())])
     result = compare_fits(*sides)
     if sheet_file is not None:
         _draw_sheet(sides, result["rows"], sheet_file, rows, model)
@@ -148,11 +157,9 @@ def compare(first, second, sheet_file, rows, model, json_file, debug) -> None:  
 
 def _draw_sheet(sides, table: list[dict], path: Path, rows: int, model) -> None:
     from ..evaluate.compare import sheet
-    from ..files.outputs import check_outputs, write_files
+    from ..files.outputs import write_files
     from ..files.picture_bytes import png_bytes
     from ..output.read_back import load_photo, load_scene
-
-    check_outputs([path], [fit.path for side in sides for fit in side])
 
     def change(row: dict) -> float:
         one, two = row["part_iou"]
@@ -185,8 +192,10 @@ def export_now(folder, output, list_file, expression, model, debug) -> None:  # 
     from ..evaluate.benchmark_files import export_now as export
 
     wanted = lines_of(list_file) if list_file is not None else []
+    named = model
     fits, model = load_fits([folder], model)
-    written, missing = export(fits, model, output, expression=expression, wanted=wanted)
+    inputs = [path for path in (named, list_file) if path is not None]
+    written, missing = export(fits, model, output, expression=expression, wanted=wanted, inputs=inputs)
     click.echo(f"{len(written)} meshes and landmarks in {output} (millimetres)")
     if missing:
         click.echo(f"without a fit: {some(missing)}")
@@ -207,6 +216,7 @@ def export_realy(folder, output, model, debug) -> None:  # fmt: skip
     """
     from ..evaluate.benchmark_files import export_realy as export
 
+    inputs = [path for path in (model,) if path is not None]
     fits, model = load_fits([folder], model)
-    written, data = export(fits, model, output)
+    written, data = export(fits, model, output, inputs=inputs)
     click.echo(f"{len(written)} meshes in {output / 'prediction'}; template, 85 keypoints and mask in {data}")

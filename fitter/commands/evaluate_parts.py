@@ -11,6 +11,7 @@ from .printing import (
     FITS,
     JSON,
     MODEL,
+    check_reports,
     is_dash,
     load_fits,
     named_segmenter,
@@ -68,8 +69,11 @@ def parts(fits, labels, suffix, label_map, ignore, skip_absent, parser, model, j
         raise click.UsageError(str(error)) from None
     if labels is not None and not labels.is_dir():
         raise click.UsageError(f"--labels {labels}: no such folder")
+    named = model
     fits, model = load_fits(fits, model)
     pictures = [None if labels is None else find_labels(fit, labels, suffix) for fit in fits]
+    read = [*pictures, parser, named, *(path for fit in fits for path in fit.files())]
+    check_reports([json_file], read)
     rows = []
     for fit, picture in zip(fits, pictures, strict=True):
         scene = load_scene(fit, model)

@@ -10,6 +10,7 @@ from .printing import (
     DEBUG,
     JSON,
     MODEL,
+    check_reports,
     is_dash,
     maybe_model,
     number,
@@ -66,12 +67,13 @@ def scan(
 
     from ..errors import InputError
     from ..evaluate.scan import compare_to_scan, error_picture, error_ply, mesh_landmarks7, scan_region
-    from ..files.outputs import check_outputs, write_files
+    from ..files.outputs import write_files
     from ..files.picture_bytes import png_bytes
     from ..files.read_mesh import Mesh, read_mesh
     from ..files.read_points import read_points
 
-    check_outputs(maps, [mesh, scan])
+    beside = [mesh.with_suffix(".json"), mesh.with_suffix(".mtl")]
+    check_reports([*maps, json_file], [mesh, scan, landmarks, mesh_landmarks, model, *beside])
     ours, theirs = read_mesh(mesh), read_mesh(scan)
     own_points = read_points(mesh_landmarks) if mesh_landmarks else mesh_landmarks7(mesh, ours, maybe_model(model))
     if landmarks is not None:

@@ -7,6 +7,7 @@ written, 7 some photos of a batch failed, 130 interrupted.
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import signal
 import sys
@@ -135,4 +136,6 @@ def main() -> None:
     if hasattr(signal, "SIGTERM"):
         # stopped like Ctrl-C: temporary files go away
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold bytes that are no text
     cli()

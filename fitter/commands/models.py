@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -96,6 +97,8 @@ def add(
     if target in installed() and not overwrite:
         raise click.UsageError(f"a model {target!r} is installed; --overwrite replaces it, --as NAME keeps both")
     _check_picture(output)
+    if path is not None:
+        _check_original(path, options.values(), target, output)
     if not debug:
         import warnings
 
@@ -134,11 +137,13 @@ def show(name: str, output: Path | None, debug: bool) -> None:
       facefit models show default
       facefit models show ict -o ict.png
     """
-    _check_picture(output)
+    from ..model.catalogue import BUNDLED, resolve
+
+    output = output or Path(f"{Path(name).stem}_model.png")
+    _check_picture(output, [] if name == BUNDLED else [resolve(name)])
     from ..model.model_file import load_model
 
     model = load_model(name)
-    output = output or Path(f"{Path(name).stem}_model.png")
     from ..importers.installed import write_sheet
 
     write_sheet(model, output)
@@ -191,14 +196,24 @@ def _extras(kind, extras: tuple[str, ...]) -> dict[str, Path]:
     return options
 
 
-def _check_picture(output: Path | None) -> None:
+def _check_picture(output: Path | None, inputs: Iterable[Path] = ()) -> None:
     if output is None:
         return
     if output.suffix.lower() != ".png":
         raise click.UsageError(f"-o {output}: expected a name that ends in .png")
     from ..files.outputs import check_outputs
 
-    check_outputs([output], [])
+    check_outputs([output], inputs)
+
+
+def _check_original(path: Path, extras: Iterable[Path], name: str, picture: Path | None) -> None:
+    """What is installed is not what it is made from."""
+    from ..files.outputs import check_clashes
+    from ..model.catalogue import models_folder
+
+    file = models_folder() / f"{name}.npz"
+    originals = [each for root in (path, *extras) for each in (root.rglob("*") if root.is_dir() else [root])]
+    check_clashes([file, picture or file.with_suffix(".png")], originals)
 
 
 def _fetch(kind, folder: Path, quiet: bool) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .options import check_faces
-from .printing import is_dash, print_table, write_json
+from .printing import check_reports, is_dash, json_bytes, print_table, write_json
 
 _PNG = click.Path(path_type=Path, dir_okay=False)
 
@@ -48,6 +48,7 @@ def parse(photo, output, overlay_file, confidence_file, faces, segmentation, lab
     from ..observe.segment.load import load_segmenter
     from ..photo.photo import read_photo
 
+    check_reports((output, overlay_file, confidence_file, json_file), (photo, segmentation))
     try:
         segmenter = load_segmenter(segmentation, label_map)
     except ValueError as error:
@@ -59,10 +60,13 @@ def parse(photo, output, overlay_file, confidence_file, faces, segmentation, lab
         files[overlay_file] = png_bytes(overlay(read.pixels, parsed.labels))
     if confidence_file is not None:
         files[confidence_file] = png_bytes((parsed.confidence * 255 + 0.5).astype("uint8"))
-    written = write_files(files, inputs=[photo])
     shares = parsed.shares
     document = {"photo": str(photo), "faces": parsed.faces, "labels": list(LABELS), "shares": shares}
-    write_json(document, json_file)
+    if json_file is not None and not is_dash(json_file):
+        files[json_file] = json_bytes(document)
+    written = write_files(files, inputs=[photo])
+    if is_dash(json_file):
+        write_json(document, json_file)
     if not quiet and not is_dash(json_file):
         print_table(f"{photo}: {parsed.faces} face{'s' if parsed.faces > 1 else ''}", ("part", "share of the photo"),
                     [(name, f"{100 * share:.1f} %") for name, share in shares.items()])  # fmt: skip

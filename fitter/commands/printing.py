@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,17 +86,40 @@ def is_dash(path: Path | None) -> bool:
     return path is not None and str(path) == "-"
 
 
+def check_reports(files: Iterable[Path | None], inputs: Iterable[Path | str | None]) -> None:
+    """Refuse before the work what the reports of a command could not be written to, or would overwrite.
+
+    Args:
+        files: where they go; None and `-` are no files.
+        inputs: what is read; None, words and names of models are no files.
+    Raises:
+        ClashError: a file that is read, an installed model, or two reports of one name. OutputError: see
+            `check_outputs`.
+    """
+    from ..files.outputs import check_outputs
+    from ..model.catalogue import installed
+
+    read = [Path(path) for path in inputs if path is not None]
+    written = [path for path in files if path is not None and not is_dash(path)]
+    if written:
+        check_outputs(written, [*(path for path in read if os.path.exists(path)), *installed().values()])
+
+
+def json_bytes(document: dict) -> bytes:
+    """A document as a file."""
+    return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
+
+
 def write_json(document: dict, path: Path | None) -> None:
     """Write all numbers of a command: to a file, to standard output (`-`), or nowhere (None). Raises OutputError."""
     if path is None:
         return
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
     if is_dash(path):
-        click.echo(text, nl=False)
+        click.echo(json_bytes(document).decode(), nl=False)
         return
     from ..files.outputs import write_files
 
-    write_files({path: text.encode()})
+    write_files({path: json_bytes(document)})
 
 
 def number(value: float | None, digits: int, sign: bool = False) -> str:

@@ -55,13 +55,13 @@ def take_warm(options: dict) -> dict:
 
 
 def beginnings(own: dict) -> list[Path]:
-    """The files that --init and --like name. Raises InputError, before anything is loaded, for what is no fit."""
+    """The files that --init and --like name, and the JSON beside a mesh. Raises InputError, before anything is loaded,
+    for what is no fit."""
     paths = [own[name] for name in ("init", "like") if own[name] is not None]
     if paths:
         from ..job.beginnings import one_fit
 
-        for path in paths:
-            one_fit(path)
+        paths += [one_fit(path).path for path in paths]
     return paths
 
 
@@ -91,7 +91,8 @@ def fit_frames(source: Path, output: Path, own: dict, options: dict[str, Any]) -
     from ..sequence.animation import sequence_files, sequence_paths
 
     paths = sequence_paths(output)
-    inputs = [path for path in (source, *beginnings(own), *input_files(options)) if path.is_file()]
+    sources = source.iterdir() if source.is_dir() else [source]
+    inputs = [path for path in (*sources, *beginnings(own), *input_files(options)) if path.is_file()]
     check_outputs(paths, inputs)
     frames = open_frames(source, own["fps"], own["every"] or 1, own["frames"])
     job = load(options)

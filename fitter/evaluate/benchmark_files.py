@@ -15,7 +15,7 @@ from ..anatomy.landmarks import IBUG68, MIRROR
 from ..anatomy.parts import LABEL
 from ..errors import InputError
 from ..files.mesh_bytes import plain_obj
-from ..files.outputs import write_files
+from ..files.outputs import check_clashes, write_files
 from ..geometry.closest_point import ClosestPoint
 from ..geometry.triangles import triangle_weights
 from ..model.face_model import FaceModel
@@ -47,7 +47,13 @@ def _neutral(scene: Scene) -> Scene:
 
 
 def export_now(
-    fits: Sequence[FitFile], model: FaceModel, output: Path, *, expression: bool = False, wanted: Iterable[str] = ()
+    fits: Sequence[FitFile],
+    model: FaceModel,
+    output: Path,
+    *,
+    expression: bool = False,
+    wanted: Iterable[str] = (),
+    inputs: Iterable[Path] = (),
 ) -> tuple[list[Path], list[str]]:
     """Write `output`/SUBJECT/CHALLENGE/IMAGE.obj and .npy for every fit, named as the fits are.
 
@@ -56,13 +62,14 @@ def export_now(
 
     Args:
         wanted: lines of the benchmark's image list, .../SUBJECT/CHALLENGE/IMAGE.jpg.
+        inputs: files that must not be overwritten, besides those of the fits.
     Returns:
         the meshes written, and those of `wanted` that no fit belongs to.
     Raises:
         InputError: a fit whose name has no SUBJECT/CHALLENGE/, or of another face model.
     """
     faces = model.faces.numpy()
-    written = []
+    paths = []
     for fit in fits:
         place = Path(fit.name)
         if len(place.parts) < 3:
@@ -70,22 +77,24 @@ def export_now(
                 f"{fit.path}: named {fit.name!r}; expected SUBJECT/CHALLENGE/IMAGE below the folder, as "
                 "`facefit batch` on the benchmark's folder of photos gives"
             )
+        paths.append(output.joinpath(*place.parts[-3:]).with_suffix(".obj"))
+    both = [each for path in paths for each in (path, path.with_suffix(".npy"))]
+    check_clashes(both, [*inputs, *(path for fit in fits for path in fit.files())])
+    for fit, path in zip(fits, paths, strict=True):
         scene = load_scene(fit, model)
         scene = scene if expression else _neutral(scene)
-        path = output.joinpath(*place.parts[-3:]).with_suffix(".obj")
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = io.BytesIO()
         np.save(stream, scene.landmarks7_in("model"))
         write_files({path: plain_obj(scene.verts_in("model"), faces), path.with_suffix(".npy"): stream.getvalue()})
-        written.append(path)
-    have = {path.relative_to(output).with_suffix("").as_posix() for path in written}
+    have = {path.relative_to(output).with_suffix("").as_posix() for path in paths}
     lines = (line.strip() for line in wanted)
     names = ("/".join(Path(line).with_suffix("").parts[-3:]) for line in lines if line)
-    return written, [name for name in names if name not in have]
+    return paths, [name for name in names if name not in have]
 
 
 def export_realy(
-    fits: Sequence[FitFile], model: FaceModel, output: Path, topology: str = "facefit"
+    fits: Sequence[FitFile], model: FaceModel, output: Path, topology: str = "facefit", inputs: Iterable[Path] = ()
 ) -> tuple[list[Path], Path]:
     """Write `output`/prediction/IMAGE.obj for every fit, and beside them what the benchmark wants to know of the mesh.
 
@@ -108,6 +117,8 @@ def export_realy(
         if path in paths:
             raise InputError(f"{fit.path}: photo {stem!r} has another fit, {paths[path].path}")
         paths[path] = fit
+    template = [data / f"{topology}{end}" for end in (".obj", ".txt", "_mask.txt")]
+    check_clashes([*template, *paths], [*inputs, *(path for fit in fits for path in fit.files())])
     prediction.mkdir(parents=True, exist_ok=True)
     data.mkdir(parents=True, exist_ok=True)
     face, bary = realy_keypoints(model)

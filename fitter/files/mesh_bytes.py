@@ -7,6 +7,7 @@ import numpy as np
 from ..geometry.triangles import vertex_normals
 
 _VERTEX = "v %.5f %.5f %.5f\n"  # mm
+_AS_STORED = ("utf-8", "surrogateescape")  # names of files: the bytes that the file system has
 
 
 def _lines(pattern: str, values: np.ndarray) -> str:
@@ -39,7 +40,7 @@ def obj_bytes(
             f"usemtl {material}\ns 1\n",
             _lines("f %d/%d/%d %d/%d/%d %d/%d/%d\n", corner),
         ]
-    ).encode()
+    ).encode(*_AS_STORED)
 
 
 def mtl_bytes(material: str, texture: str) -> bytes:
@@ -47,7 +48,7 @@ def mtl_bytes(material: str, texture: str) -> bytes:
     return (
         f"newmtl {material}\nKa 1.000 1.000 1.000\nKd 1.000 1.000 1.000\nKs 0.000 0.000 0.000\nd 1.000\nillum 1\n"
         f"map_Kd {texture}\n"
-    ).encode()
+    ).encode(*_AS_STORED)
 
 
 def ply_bytes(verts: np.ndarray, faces: np.ndarray, colours: np.ndarray, comment: str = "") -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..errors import InputError
+from ..errors import InputError, OutputError
 from ..geometry.camera import WindowTransform
 from ..model.face_model import FaceModel
 from ..photo.photo import read_photo
@@ -18,6 +20,7 @@ from ..scene.parameters import Parameters
 from ..scene.scene import Scene
 from ..vocabulary import MESH_SUFFIXES
 from .document import FORMAT, FORMAT_VERSION, load_parameters
+from .paths import output_paths
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,14 @@ class FitFile:
         """Where the photo was when it was fitted."""
         path = self.document["photo"]["path"]
         return Path(path) if path else None
+
+    def files(self) -> list[Path]:
+        """What is there of it: its JSON, its mesh with what lies beside that, its photo."""
+        files = [self.path]
+        with contextlib.suppress(KeyError, TypeError, ValueError, OutputError):  # a damaged one has what it has
+            files += output_paths(self.mesh)
+            files += [self.photo] if self.photo else []
+        return [path for path in files if os.path.exists(path)]
 
     @property
     def photo_size(self) -> tuple[int, int]:

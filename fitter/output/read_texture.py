@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from .paths import one_line
 
 
 def painted(mesh: Path, vertices: int) -> np.ndarray | None:
@@ -20,7 +21,7 @@ def painted(mesh: Path, vertices: int) -> np.ndarray | None:
         InputError: they are damaged.
     """
     suffix = mesh.suffix.lower()
-    path = mesh.with_name(f"{mesh.stem}_texture.png") if suffix == ".obj" else mesh
+    path = mesh.with_name(f"{one_line(mesh.stem)}_texture.png") if suffix == ".obj" else mesh
     if not path.is_file():
         return None
     try:

@@ -16,7 +16,7 @@ from helpers.places import ROOT, TESTS
 from facefit.batch.folder_store import FolderStore
 from facefit.batch.lead import Lead, Plan, WorkerError
 from facefit.batch.manifest import MANIFEST, append_record, read_manifest
-from facefit.batch.plan import plan_batch
+from facefit.batch.plan import list_batch, plan_batch
 from facefit.batch.workers import LocalWorkers
 from facefit.errors import OutputError
 
@@ -26,7 +26,7 @@ STAGED = Plan(hosts=2, devices=1, batch=3)
 
 def lead(folder, output, plan=WHOLE, loader=None, stop=None, **options):
     store = FolderStore(output)
-    tasks = [task for task in plan_batch([folder], store, **options) if task.to_do]
+    tasks = [task for task in plan_batch(list_batch([folder], store), store, **options) if task.to_do]
     loader = loader or FakeLoader(str(output))
     return Lead(plan, LocalWorkers(preload=()), loader, [loader] * plan.devices, store, {}, stop), tasks
 

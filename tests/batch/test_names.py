@@ -21,6 +21,7 @@ from facefit.batch.names import beside, mesh_names
         (["x/a.jpg", "y/a.jpg"], ["x/a.obj", "y/a.obj"]),
         (["X/a.jpg", "x/a.jpg"], ["X/a_jpg.obj", "x/a_jpg_.obj"]),
         (["caf\u00e9.jpg", "cafe\u0301.jpg"], ["caf\u00e9_jpg.obj", "cafe\u0301_jpg_.obj"]),
+        (["a\nb.jpg", "a_b.jpg", "\udcff.jpg"], ["a_b_jpg.obj", "a_b_jpg_.obj", "\udcff_jpg.obj"]),
         (["/data/a.jpg", "C:/data/a.jpg"], ["data/a.obj", "C_/data/a.obj"]),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from facefit.batch.folder_store import FolderStore
 from facefit.batch.manifest import Record
-from facefit.batch.plan import plan_batch
+from facefit.batch.plan import list_batch, plan_batch
 from facefit.errors import ImageError, OutputError
 
 
@@ -27,7 +27,7 @@ def store(tmp_path):
 def work(folder, store, fails=(), **options):
     """Plan, and do what is to be done; the keys of that."""
     done = []
-    for task in plan_batch([folder], store, **options):
+    for task in plan_batch(list_batch([folder], store), store, **options):
         if not task.to_do:
             continue
         done.append(task.key)
@@ -97,7 +97,7 @@ def test_a_new_photo_does_not_take_the_name_of_an_old_one(tmp_path, store):
 def test_a_dead_link_is_a_task(tmp_path, store):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "dead.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    task = plan_batch([tmp_path / "in"], store)[0]
+    task = plan_batch(list_batch([tmp_path / "in"], store), store)[0]
     assert task.to_do and (task.bytes, task.modified) == (0, 0.0)
 
 
@@ -107,17 +107,17 @@ def test_thumbnails_are_made_for_what_lacks_them(folder, store):
     store.remember(replace(records["a.jpeg"], faces=[{"mesh": "a.obj"}]))
     store.write({"b_thumbnail.jpg": b"x"})
     store.remember(replace(records["b.JPG"], faces=[{"mesh": "b.obj", "thumbnail": "b_thumbnail.jpg"}]))
-    tasks = plan_batch([folder], store, thumbnails=True)
+    tasks = plan_batch(list_batch([folder], store), store, thumbnails=True)
     assert [(task.key, task.to_do) for task in tasks] == [("a.jpeg", True), ("b.JPG", False), ("sub/a.png", False)]
     assert tasks[0].past is not None
-    assert not any(task.to_do for task in plan_batch([folder], store))
+    assert not any(task.to_do for task in plan_batch(list_batch([folder], store), store))
 
 
 def test_bad_folders(folder, store, tmp_path):
     with pytest.raises(ImageError, match="no such folder"):
-        plan_batch([tmp_path / "none"], store)
+        plan_batch(list_batch([tmp_path / "none"], store), store)
     assert not store.root.exists()
     with pytest.raises(OutputError, match="folder of the photos"):
-        plan_batch([folder], FolderStore(folder))
+        plan_batch(list_batch([folder], FolderStore(folder)), FolderStore(folder))
     with pytest.raises(OutputError, match="cannot be made"):
-        plan_batch([folder], FolderStore(folder / "a.jpeg" / "out"))
+        plan_batch(list_batch([folder], FolderStore(folder / "a.jpeg" / "out")), FolderStore(folder / "a.jpeg" / "out"))

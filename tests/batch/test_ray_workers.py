@@ -14,7 +14,7 @@ from helpers.places import PYTHONPATH
 
 from facefit.batch.lead import Lead, Plan
 from facefit.batch.manifest import MANIFEST, parse_manifest
-from facefit.batch.plan import plan_batch
+from facefit.batch.plan import list_batch, plan_batch
 from facefit.batch.store import open_store
 
 # in a process of its own: ray leaves sockets and child processes behind, which here are errors
@@ -44,7 +44,7 @@ def test_a_machine_dies_in_the_middle(tmp_path, plan, scheme):
     assert len(records) == 24 and "died" in records["p05.jpg"].error
     assert {path.stat().st_size for path in (tmp_path / "out").glob("*.obj")} == {4000}
     assert len(list((tmp_path / "out").glob("*.obj"))) == 22
-    tasks = plan_batch([folder], open_store(out))
+    tasks = plan_batch(list_batch([folder], open_store(out)), open_store(out))
     assert not any(task.to_do for task in tasks)
 
 
@@ -69,7 +69,7 @@ def main(folder: str, out: str, plan: str) -> None:
     ray.init(cluster.address, log_to_driver=False, configure_logging=False)
     machines = sum(node["Alive"] for node in ray.nodes())
     store = open_store(out)
-    tasks = plan_batch([folder], store)
+    tasks = plan_batch(list_batch([folder], store), store)
     spread = Plan(hosts=4, attempts=3, start_tries=10)
     if plan == "staged":
         spread = replace(spread, hosts=3, devices=1, batch=2)

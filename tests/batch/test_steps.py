@@ -15,7 +15,7 @@ from PIL import Image
 from facefit.batch.calls import StageCalls
 from facefit.batch.folder_store import FolderStore
 from facefit.batch.options import BatchOptions, Failure, Halt
-from facefit.batch.plan import plan_batch
+from facefit.batch.plan import list_batch, plan_batch
 from facefit.batch.steps import Prepared, Stages, failure, load_stages
 from facefit.batch.travel import fit_result, pack, stack, unpack
 from facefit.bundled import model_path
@@ -66,7 +66,7 @@ def fitted(job, portrait, tmp_path_factory):
 
 
 def task_of(photo, stages, **options):
-    return plan_batch([photo], stages.store, settings={"a": 1}, **options)[0]
+    return plan_batch(list_batch([photo], stages.store), stages.store, settings={"a": 1}, **options)[0]
 
 
 def same(one, other):

@@ -70,8 +70,19 @@ def test_what_a_killed_run_left_is_swept(tmp_path):
     store.prepare()
     (store.root / PARTIAL / "tmp123").mkdir(parents=True)
     (store.root / PARTIAL / "tmp123" / "0").write_bytes(b"half a me")
-    store.prepare()
-    assert list(store.root.iterdir()) == []
+    with store.lock():
+        assert [path.name for path in store.root.iterdir()] == [LOCK]
+
+
+def test_what_another_batch_is_writing_is_not_swept(tmp_path):
+    one, other = FolderStore(tmp_path / "out"), FolderStore(tmp_path / "out")
+    with one.lock():
+        one.prepare()
+        (one.root / PARTIAL / "tmp123").mkdir(parents=True)
+        other.prepare()
+        with pytest.raises(OutputError, match="another batch"), other.lock():
+            pass
+        assert (one.root / PARTIAL / "tmp123").is_dir()
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):

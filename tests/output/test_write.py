@@ -20,6 +20,8 @@ from facefit.geometry.camera import project
 from facefit.output.document import load_parameters, reproject
 from facefit.output.morph_targets import look_gaze, morph_targets
 from facefit.output.paths import output_paths
+from facefit.output.read_back import find_fits
+from facefit.output.read_texture import painted
 from facefit.output.write import write_result
 
 
@@ -269,6 +271,22 @@ def test_a_failure_leaves_what_was_there_before(result, tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="mesh_texture.png: No space left on device"):
         write_result(result, tmp_path / "mesh.obj", texture_size=16)
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"mesh.mtl": "mine"}
+
+
+@pytest.mark.parametrize("name", (b"\xff\xfe", b"new\nline\r", "\u00fc\u2028".encode(), b"a b"))
+def test_any_name_that_the_file_system_has(result, tmp_path, name):
+    mesh = tmp_path / os.fsdecode(name + b".obj")
+    paths = write_result(replace(result, photo_path=os.fsdecode(b"/photos/" + name)), mesh, texture_size=16)
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+    (library,) = [line[7:] for line in mesh.read_bytes().split(b"\n") if line.startswith(b"mtllib ")]
+    material = (Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + library))).read_bytes()
+    (texture,) = [line[7:] for line in material.split(b"\n") if line.startswith(b"map_Kd ")]
+    assert os.path.isfile(os.fsencode(tmp_path) + b"/" + texture)
+    (fit,) = find_fits([tmp_path])
+    assert fit.mesh == mesh and os.fsencode(fit.photo) == b"/photos/" + name
+    assert painted(fit.mesh, 1).shape == (16, 16, 3)
+    for suffix in (".ply", ".glb"):
+        assert write_result(result, mesh.with_suffix(suffix), texture_size=16)[0].is_file()
 
 
 def test_destinations_that_cannot_be(result, tmp_path):

@@ -14,11 +14,13 @@ import pytest
 from click.testing import CliRunner
 from helpers.house import HEAVY
 from helpers.places import ROOT
+from helpers.synthetic_result import synthetic_result
 from PIL import Image
 
 from facefit.bundled import model_path
 from facefit.commands import cli
 from facefit.errors import FitError, NoFaceError
+from facefit.output.write import write_result
 
 
 def facefit(*args):
@@ -318,6 +320,16 @@ class TestErrors:
         _, stderr = process.communicate(timeout=60)
         assert process.returncode == 143 and "Traceback" not in stderr
         assert os.listdir(tmp_path) == ["in"]
+
+
+def test_names_that_are_no_text_are_printed(toy_model, tmp_path):
+    for folder, names in (("a", (b"both", b"\xff")), ("b", (b"both",))):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            write_result(synthetic_result(toy_model), tmp_path / folder / os.fsdecode(name + b".ply"), texture_size=16)
+    result = console("eval", "compare", tmp_path / "a", tmp_path / "b")
+    assert result.returncode == 0, result.stderr
+    assert "only in A: 1 (\\udcff)" in result.stdout
 
 
 @pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")

@@ -24,7 +24,10 @@ MEMORY_NEEDED = 1.5e9  # bytes: what one fit may use
 PYTHON = ((3, 11), (3, 14))
 
 # What works on pictures and meshes: distribution -> module
-LIBRARIES = {"scipy": "scipy", "scikit-image": "skimage", "pillow": "PIL", "imageio": "imageio", "trimesh": "trimesh"}
+LIBRARIES = {
+    "scipy": "scipy", "scikit-image": "skimage", "pillow": "PIL", "pillow-heif": "pillow_heif", "imageio": "imageio",
+    "trimesh": "trimesh",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import struct
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files.read_picture import decode, open_picture
 from .paths import one_line
 
 
@@ -30,9 +30,11 @@ def painted(mesh: Path, vertices: int) -> np.ndarray | None:
             return _ply_colours(data, vertices)
         if suffix == ".glb":
             data = _glb_image(data)
-        from PIL import Image
-
-        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        with open_picture(data, name=path, what="texture", error=InputError) as picture:
+            decode(picture)
+            return np.array(picture.convert("RGB"))
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except Exception as error:  # whatever a damaged file leads to

@@ -6,37 +6,27 @@ The window's pixels are floats, so nothing is rounded twice.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
-import re
-import struct
-import warnings
-import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms
 
 from ..errors import ImageError
+from ..files.read_picture import MAX_PIXELS, decode, open_picture
 from ..geometry.camera import WindowTransform
 from .focal import exif_focal
 from .window import sample_window
 
 logger = logging.getLogger(__name__)
 
-MAX_PIXELS = 100_000_000  # 100 megapixels decode to 0.4 GB; the check reads the header alone
-
 MIN_SIDE = 32  # pixels; below, no detector finds a face and a texture would be four colours
 
-# Formats whose decoders are part of Pillow. Others it knows are no photos, or start programs (EPS runs Ghostscript).
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
-
-ACCEPTED = "JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000 or AVIF"
-
-# What Pillow's decoders raise on damaged data.
-_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, struct.error, zlib.error)
+_STRIP = 1 << 20  # pixels that are converted at a time: a copy of the whole photo in every colour space takes gigabytes
 
 
 @dataclass(frozen=True)
@@ -68,7 +58,11 @@ class Photo:
         elif array.dtype != np.uint8:
             raise ImageError(f"{path}: pixels of type {array.dtype}; accepted: uint8 or float in [0, 1]")
         height, width = array.shape[:2]
-        _check_size(Path(path), width, height, MAX_PIXELS)
+        if width * height > MAX_PIXELS:
+            raise ImageError(
+                f"{path}: too large, {width} x {height} pixels; the limit is {MAX_PIXELS / 1e6:g} megapixels"
+            )
+        _check_least(path, width, height)
         return cls(np.ascontiguousarray(array), Path(path), None, (width, height))
 
     @property
@@ -96,102 +90,98 @@ def read_photo(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
             off, below 32 pixels a side, or above `max_pixels` (told by the header, before anything is decoded).
     """
     path = Path(path)
-    try:
-        if path.is_dir():
-            raise ImageError(f"{path}: is a directory; expected a photo ({ACCEPTED}); `facefit batch` takes folders")
-        if path.exists() and not path.is_file():
-            raise ImageError(f"{path}: not a regular file; expected a photo ({ACCEPTED})")
-        if path.stat().st_size == 0:
-            raise ImageError(f"{path}: the file is empty; expected a photo ({ACCEPTED})")
-        with path.open("rb") as stream, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's warnings on size and odd EXIF; the size has its own limit below
-            return _decode(stream, path, max_pixels)
-    except ImageError:
-        raise
-    except FileNotFoundError:
-        raise ImageError(f"{path}: no such file") from None
-    except PermissionError:
-        raise ImageError(f"{path}: permission denied; the file cannot be read") from None
-    except Image.DecompressionBombError as error:
-        count = re.search(r"\d+", str(error))
-        size = f"{int(count[0]) / 1e6:.0f} megapixels" if count else "too many pixels"
-        limit = f"the limit is {max_pixels / 1e6:g}, scale the photo down"
-        raise ImageError(f"{path}: too large, {size}; {limit}") from None
-    except UnidentifiedImageError:
-        raise ImageError(f"{path}: not an image that can be read; accepted: {ACCEPTED}") from None
-    except MemoryError:
-        raise ImageError(f"{path}: not enough memory to decode it; scale the photo down") from None
-    except _DAMAGE as error:
-        raise ImageError(f"{path}: damaged or cut off ({error}); expected {ACCEPTED}") from None
-
-
-def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise ImageError(
-            f"{path}: too large, {width} x {height} pixels ({width * height / 1e6:.0f} megapixels); "
-            f"the limit is {max_pixels / 1e6:g}, scale the photo down"
-        )
-    if min(width, height) < MIN_SIDE:
-        raise ImageError(f"{path}: too small, {width} x {height} pixels; at least {MIN_SIDE} a side are needed")
-
-
-def _decode(stream: IO[bytes], path: Path, max_pixels: int) -> Photo:
-    Image.init()
-    with Image.open(stream, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+    with open_picture(path, what="photo", max_pixels=max_pixels) as image:
         stored = image.size
-        _check_size(path, *stored, max_pixels)
-        image.load()
+        _check_least(path, *stored)
+        decode(image)
         focal = exif_focal(image)
         pixels = _upright_rgb(image)
     logger.debug("%s: %d x %d, focal by EXIF %s px", path, pixels.shape[1], pixels.shape[0], focal)
     return Photo(pixels, path, focal, stored)
 
 
+def _check_least(path: str | os.PathLike, width: int, height: int) -> None:
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"{path}: too small, {width} x {height} pixels; at least {MIN_SIDE} a side are needed")
+
+
 def _upright_rgb(image: Image.Image) -> np.ndarray:
-    """Any mode Pillow decodes -> (H, W, 3) uint8 sRGB, upright."""
-    profile = image.info.get("icc_profile")
-    exif = image.getexif()
-    orientation = exif.get(ExifTags.Base.Orientation, 1)
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        image = Image.fromarray(_to_8_bit(np.asarray(image)))
-        profile = None
-    transparent = "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La")
-    if transparent:
+    """Any mode Pillow decodes -> (H, W, 3) uint8 sRGB, upright; in strips, to save memory."""
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    width, height = image.size
+    pixels = np.empty((width, height, 3) if orientation in (5, 6, 7, 8) else (height, width, 3), np.uint8)
+    stored = _as_stored(pixels, orientation)
+    grey = image.mode in ("I", "F") or image.mode.startswith("I;")
+    full = _full_scale(image) if grey else 1.0
+    transform = None if grey else _to_srgb(image)
+    for top, strip in _strips(image):
+        if grey:
+            values = np.asarray(strip).astype(np.float32)
+            rgb = np.rint(np.clip(values / full, 0, 1) * 255).astype(np.uint8)[..., None]
+        else:
+            strip = _on_white(strip)
+            if transform is not None:
+                strip = ImageCms.applyTransform(strip, transform) or strip
+            rgb = np.asarray(strip if strip.mode == "RGB" else strip.convert("RGB"))
+        stored[top : top + strip.height] = rgb
+    return pixels
+
+
+def _as_stored(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """The upright pixels, seen as the file has them by its EXIF orientation: writing to it turns."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    rows = slice(None, None, -1) if orientation in (3, 4, 6, 7) else slice(None)
+    columns = slice(None, None, -1) if orientation in (2, 3, 7, 8) else slice(None)
+    return pixels[rows, columns]
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The picture in strips of full width, each with its first row."""
+    width, height = image.size
+    rows = max(1, _STRIP // width)
+    if rows >= height:
+        yield 0, image
+        return
+    for top in range(0, height, rows):
+        yield top, image.crop((0, top, width, min(top + rows, height)))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """RGB, grey or CMYK without transparency."""
+    if _transparent(image):
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(ground, image).convert("RGB")
-    elif image.mode not in ("RGB", "L", "CMYK"):
-        image = image.convert("RGB")
-    if profile:
-        image = _to_srgb(image, profile)
-    if image.mode != "RGB":
-        image = image.convert("RGB")
-    turn = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270",
-            7: "TRANSVERSE", 8: "ROTATE_90"}.get(orientation)  # fmt: skip
-    if turn:
-        image = image.transpose(Image.Transpose[turn])
-    return np.array(image)
+        return Image.alpha_composite(ground, image).convert("RGB")
+    return image if image.mode in ("RGB", "L", "CMYK") else image.convert("RGB")
 
 
-def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    """Grey of 16 or 32 bits or float -> uint8; Pillow's own conversion would clip at 255. Range told by the peak."""
-    values = values.astype(np.float32)
-    if not np.isfinite(values).all():
-        raise ValueError("pixels that are not finite")
-    peak = float(values.max(initial=0))
-    full = 1.0 if peak <= 1 else 255.0 if peak <= 255 else 65535.0
-    return np.rint(np.clip(values / full, 0, 1) * 255).astype(np.uint8)
+def _transparent(image: Image.Image) -> bool:
+    return "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La")
 
 
-def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Convert by the embedded colour profile; a profile that cannot be used is left aside."""
+def _full_scale(image: Image.Image) -> float:
+    """Of grey of 16 or 32 bits or float, told by the peak; Pillow's own conversion to 8 bits would clip at 255."""
+    peak = 0.0
+    for _, strip in _strips(image):
+        values = np.asarray(strip).astype(np.float32)
+        if not np.isfinite(values).all():
+            raise ValueError("pixels that are not finite")
+        peak = max(peak, float(values.max(initial=0)))
+    return 1.0 if peak <= 1 else 255.0 if peak <= 255 else 65535.0
+
+
+def _to_srgb(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
+    """From the embedded colour profile to sRGB; None where there is none to go by, or it cannot be used."""
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return None
+    mode = "RGB" if _transparent(image) or image.mode not in ("RGB", "L", "CMYK") else image.mode
     try:
-        import io
-
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "srgb" in ImageCms.getProfileDescription(source).lower():
-            return image
-        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB") or image
+            return None
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
         logger.info("the photo's colour profile is left aside: %s", error)
-        return image
+        return None

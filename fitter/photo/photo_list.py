@@ -23,10 +23,10 @@ logger = logging.getLogger(__name__)
 PHOTO_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo", ".png", ".apng", ".webp", ".tif",
     ".tiff", ".bmp", ".dib", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf",
-    ".jpx", ".avif", ".avifs",
+    ".jpx", ".avif", ".avifs", ".heic", ".heif", ".hif", ".heics", ".heifs",
 )  # fmt: skip
 # Photos by their names that cannot be read here; they are left out, and it is said so.
-FOREIGN_SUFFIXES = (".heic", ".heif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".psd")
+FOREIGN_SUFFIXES = (".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".psd")
 TABLE_SUFFIXES = (".csv", ".tsv")
 LIST_SUFFIXES = (".txt", ".lst", *TABLE_SUFFIXES, ".parquet", ".pq")
 COLUMNS = ("photo", "path", "image", "file", "filename", "file_name", "image_path")

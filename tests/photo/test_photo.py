@@ -150,6 +150,42 @@ class TestReading:
             assert np.abs(read_photo(tmp_path / name).pixels.astype(int) - picture()).mean() < 6
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_heic_as_a_phone_writes_it(tmp_path, orientation):
+    """Its decoder turns the picture by the file's own note; EXIF repeats the turn, which must not be done twice."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif.get_ifd(0x8769).update({41989: 26, 40962: 640, 40963: 480})
+    Image.fromarray(picture(640, 480)).save(tmp_path / "a.HEIC", exif=exif.tobytes(), quality=95)
+    Image.fromarray(picture(640, 480)).save(tmp_path / "a.png", exif=exif)
+    phone, plain = read_photo(tmp_path / "a.HEIC"), read_photo(tmp_path / "a.png")
+    assert phone.pixels.shape == plain.pixels.shape
+    assert np.abs(phone.pixels.astype(int) - plain.pixels).max() <= 8
+    assert phone.focal_pixels == plain.focal_pixels == pytest.approx(26 / 36 * 640)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "CMYK", "I;16", "F"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_strips_join_without_a_seam(tmp_path, monkeypatch, mode, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(picture())
+    image = Image.fromarray(picture()[..., 0].astype(np.uint16) * 257) if mode == "I;16" else image.convert(mode)
+    image.save(tmp_path / "a.tif", exif=exif)
+    whole = read_photo(tmp_path / "a.tif").pixels
+    monkeypatch.setattr("facefit.photo.photo._STRIP", 64 * 5)  # 48 rows in strips of 5: the last has 3
+    assert np.array_equal(read_photo(tmp_path / "a.tif").pixels, whole)
+    assert whole.std() > 10
+
+
+def test_a_colour_profile_of_another_mode_is_left_aside(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    Image.fromarray(picture()).save(tmp_path / "lab.png", icc_profile=profile.tobytes())
+    assert np.array_equal(read_photo(tmp_path / "lab.png").pixels, picture())
+
+
 def refused(path, *words, **options):
     with pytest.raises(ImageError) as caught:
         read_photo(path, **options)

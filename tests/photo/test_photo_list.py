@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from facefit.errors import ImageError
-from facefit.photo.photo import FORMATS
+from facefit.files.read_picture import FORMATS
 from facefit.photo.photo_list import PHOTO_SUFFIXES, find_photos, list_photos, photo_key, read_list
 
 
@@ -37,10 +37,10 @@ def test_folder_in_any_case_and_depth(folder):
 
 
 def test_what_cannot_be_read_is_named(folder, caplog):
-    (folder / "phone.HEIC").write_bytes(b"x")
+    (folder / "camera.CR2").write_bytes(b"x")
     with caplog.at_level(logging.WARNING, "facefit.photo.photo_list"):
         assert len(find_photos(folder)) == 4
-    assert "1 .heic" in caplog.text
+    assert "1 .cr2" in caplog.text
 
 
 def test_the_output_inside_is_left_out(folder):

@@ -9,6 +9,7 @@ import numpy as np
 from ...anatomy.label_maps import CELEBAMASK19, FASSEG, our_labels
 from ...anatomy.parts import LABEL, LABELS
 from ...errors import ImageError
+from ...files.read_picture import decode, open_picture
 from ...geometry.camera import WindowTransform
 from ...photo.window import sample_labels
 from .contract import Segmentation, check_window
@@ -29,19 +30,15 @@ class LabelImageSegmenter:
             ValueError: an unknown label map.
             ImageError: the file cannot be read or holds other numbers.
         """
-        from PIL import Image
-
         if label_map not in self.MAPS:
             raise ValueError(f"label map {label_map!r}; accepted: {', '.join(self.MAPS)}")
         self.label_map = label_map
         self.path = Path(path)
-        try:
-            with Image.open(self.path) as picture:
-                if picture.mode not in ("L", "P"):
-                    raise ImageError(f"{path}: a label picture of mode {picture.mode}; accepted: 8-bit grey or palette")
-                self.photo_labels = np.asarray(picture, np.uint8).copy()
-        except (OSError, SyntaxError, ValueError) as error:
-            raise ImageError(f"{path}: cannot be read as a label picture ({error})") from error
+        with open_picture(self.path, what="picture of labels") as picture:
+            if picture.mode not in ("L", "P"):
+                raise ImageError(f"{path}: a label picture of mode {picture.mode}; accepted: 8-bit grey or palette")
+            decode(picture)
+            self.photo_labels = np.array(picture, np.uint8)
         count = {"facefit": len(LABELS), "celebamask19": len(CELEBAMASK19), "fasseg": len(FASSEG)}[label_map]
         if self.photo_labels.max(initial=0) >= count:
             raise ImageError(f"{path}: label {self.photo_labels.max()}; '{label_map}' has numbers below {count}")

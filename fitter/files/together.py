@@ -67,6 +67,8 @@ def write_together(contents: Mapping[Path, bytes], area: Area | None = None) -> 
     Raises:
         OutputError: one line that names the path and the reason.
     """
+    if not contents:
+        return
     path: Path | None = None
     draft = _Draft()
     with contextlib.ExitStack() as hidden:

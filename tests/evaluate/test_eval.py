@@ -178,7 +178,7 @@ def test_errors_of_parts(folder, toy, tmp_path):
     Image.new("RGB", (420, 360)).save(tmp_path / "7.png")
     assert "mode RGB" in run(*one, code=4)
     (tmp_path / "7.png").write_bytes(b"no picture")
-    assert "cannot be read" in run(*one, code=4)
+    assert "not an image that can be read" in run(*one, code=4)
     # the photo itself is never taken for its labels
     assert "no label picture" in run("parts", fits, "--labels", folder / "photos", *model, code=4)
 

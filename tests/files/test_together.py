@@ -267,3 +267,9 @@ def test_a_name_of_bytes(tmp_path):
     name = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n.obj"))
     write_together({name: b"1"})
     assert name.read_bytes() == b"1"
+
+
+def test_nothing_to_write_is_nothing(tmp_path):
+    write_together({})
+    write_together({}, Area(tmp_path, tmp_path))
+    assert list(tmp_path.iterdir()) == []

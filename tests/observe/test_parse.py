@@ -9,6 +9,7 @@ from PIL import Image
 
 from facefit.anatomy.parts import COLOURS, LABEL, LABELS
 from facefit.commands import cli
+from facefit.errors import ExitCode
 from facefit.geometry.camera import WindowTransform
 from facefit.observe.parse import overlay, parse_photo, to_photo
 from facefit.observe.segment.contract import Segmentation
@@ -124,5 +125,5 @@ def test_the_photo_is_never_overwritten(runner, portrait):
     result = runner.invoke(
         cli, ["parse", str(portrait), "-o", str(portrait), "--segmentation", "polygons"], standalone_mode=False
     )
-    assert result.exception.exit_code == 6
+    assert result.exception.exit_code == ExitCode.USAGE
     assert portrait.read_bytes() == before

@@ -199,7 +199,7 @@ class Stages:
             assert isinstance(self.store, FolderStore)  # `plan_batch` asks this of no other
             for face in past.faces:
                 if face.get("mesh"):
-                    fit = find_fits([self.store.root / face["mesh"]])[0]
+                    fit = find_fits([_own_mesh(self.store.root, past, face["mesh"])])[0]
                     name = _thumbnail_name(face["mesh"])
                     scene = load_scene(fit, self.job.instruments.model.to("cpu"))
                     contents[name] = thumbnail_jpg(scene, photo.pixels)
@@ -248,6 +248,18 @@ def load_stages(options: BatchOptions, device: str | None = None) -> Stages:
         torch.set_num_threads(options.threads)
     job = options.job if device is None else replace(options.job, device=device)
     return Stages(options, load_job(job), open_store(options.output))
+
+
+def _own_mesh(root: Path, record: Record, name: str) -> Path:
+    """A mesh that a record of the manifest names, which anybody may have written.
+
+    Raises:
+        ValueError: it is none of that photo's results, or lies outside of the folder, also through links.
+    """
+    path = root / name
+    if name not in record.outputs or not path.resolve().is_relative_to(root.resolve()):
+        raise ValueError(f"the manifest names the mesh {name!r}, which is no result of this photo")
+    return path
 
 
 def _thumbnail_name(mesh: str | Path) -> str:

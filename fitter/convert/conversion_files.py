@@ -60,7 +60,7 @@ def source_model(fit: FitFile, model: str | None = None) -> FaceModel:
     if model is None:
         wanted = fit.document["model"].get("checksum")
         for name, path in {BUNDLED: model_path(), **installed()}.items():
-            if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == wanted:
+            if path.is_file() and _checksum(path) == wanted:
                 model = name
                 break
         else:
@@ -73,6 +73,11 @@ def source_model(fit: FitFile, model: str | None = None) -> FaceModel:
     loaded = load_model(model)
     check_model([fit], loaded)
     return loaded
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def source_files(fit: FitFile) -> list[Path]:

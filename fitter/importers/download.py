@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import os
 import threading
 import urllib.error
 import urllib.request
@@ -19,6 +20,7 @@ TIMEOUT = 30.0  # seconds without a byte
 ATTEMPTS = 3
 THREADS = 4
 BLOCK = 1 << 16
+SLACK = 1.5  # times the size that is known of a download, which is rounded; no more bytes than that are taken
 
 Progress = Callable[[int, int, int], None]  # bytes so far, files done, files
 
@@ -44,17 +46,20 @@ def fetch(download: Download, folder: Path, progress: Progress | None = None) ->
     Returns:
         what the reader is to be given.
     Raises:
-        ModelError: no connection, the server refuses, or a file is not the one that was published.
+        ModelError: no connection, the server refuses or sends too much, or a file is not the one that was published.
     """
     files = expected_files(download)
     folder.mkdir(parents=True, exist_ok=True)
     lock, state = threading.Lock(), {"bytes": 0, "done": 0}
     stop = threading.Event()
+    most = int(SLACK * download.megabytes * 1e6)
 
     def count(received: int, done: int) -> None:
         with lock:
             state["bytes"] += received
             state["done"] += done
+            if state["bytes"] > most:
+                raise _TooMuchError(f"{download.base}: sends more than the {download.megabytes} MB that were published")
             if progress is not None:
                 progress(state["bytes"], state["done"], len(files))
 
@@ -80,15 +85,21 @@ def fetch(download: Download, folder: Path, progress: Progress | None = None) ->
 
 def checksum(path: Path, kind: str) -> str:
     """`sha256` of a file, or `git`, the id of its blob."""
-    data = path.read_bytes()
-    if kind == "git":  # what git calls the file: SHA-1 of a header and the content
-        return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
-    return hashlib.sha256(data).hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        if kind == "git":  # what git calls the file: SHA-1 of a header and the content
+            size = os.fstat(stream.fileno()).st_size
+            digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        return hashlib.file_digest(stream, lambda: digest).hexdigest()
 
 
 def _matches(path: Path, expected: str) -> bool:
     kind, _, value = expected.partition(":")
     return checksum(path, kind) == value
+
+
+class _TooMuchError(ModelError):
+    """A server does not stop."""
 
 
 def _fetch_one(url: str, path: Path, expected: str, received: Callable[[int], None], stop: threading.Event) -> None:
@@ -97,11 +108,14 @@ def _fetch_one(url: str, path: Path, expected: str, received: Callable[[int], No
         return
     part = path.with_name(path.name + ".part")
     if part.is_file():
-        received(part.stat().st_size)
+        _received_before(part, received)
     for attempt in range(1, ATTEMPTS + 1):
         try:
             _continue(url, part, received, stop)
             break
+        except _TooMuchError:
+            part.unlink(missing_ok=True)
+            raise
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == 416:  # nothing is missing
@@ -122,6 +136,14 @@ def _fetch_one(url: str, path: Path, expected: str, received: Callable[[int], No
     part.replace(path)
 
 
+def _received_before(part: Path, received: Callable[[int], None]) -> None:
+    try:
+        received(part.stat().st_size)
+    except _TooMuchError:
+        part.unlink()
+        raise
+
+
 def _continue(url: str, part: Path, received: Callable[[int], None], stop: threading.Event) -> None:
     """Append to `part` what it lacks of the file at the URL."""
     have = part.stat().st_size if part.is_file() else 0
@@ -134,8 +156,8 @@ def _continue(url: str, part: Path, received: Callable[[int], None], stop: threa
             received(-have)
         with open(part, "wb" if again else "ab") as out:
             while block := answer.read(BLOCK):
+                received(len(block))  # before it is kept: a server may never stop
                 out.write(block)
-                received(len(block))
                 if stop.is_set():
                     return
         length = answer.headers.get("Content-Length")

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import pickle
+import types
 from dataclasses import replace
 
 import numpy as np
@@ -14,8 +15,9 @@ from PIL import Image
 
 from facefit.batch.calls import StageCalls
 from facefit.batch.folder_store import FolderStore
+from facefit.batch.manifest import Record
 from facefit.batch.options import BatchOptions, Failure, Halt
-from facefit.batch.plan import list_batch, plan_batch
+from facefit.batch.plan import Task, list_batch, plan_batch
 from facefit.batch.steps import Prepared, Stages, failure, load_stages
 from facefit.batch.travel import fit_result, pack, stack, unpack
 from facefit.bundled import model_path
@@ -79,6 +81,27 @@ def same(one, other):
 def faces(job):
     people = [person(job.instruments.model, seed=seed, yaw=10.0 * seed) for seed in (0, 1)]
     return [photograph(job.instruments.model, each, 96).observation for each in people], people
+
+
+@pytest.mark.parametrize("mesh", ("../victim.obj", "ABSOLUTE", "link/victim.obj", "other.obj"))
+def test_a_manifest_does_not_say_where_thumbnails_go(tmp_path, monkeypatch, mesh):
+    """A manifest from a stranger, asked for a sheet: nothing is read or written where it points."""
+    store = FolderStore(tmp_path / "out")
+    store.prepare()
+    (store.root / "link").symlink_to(tmp_path)
+    Image.new("RGB", (64, 64)).save(tmp_path / "one.png")
+    mesh = str(tmp_path / "victim.obj") if mesh == "ABSOLUTE" else mesh
+    outputs = ["one.obj"] if mesh == "other.obj" else [mesh]
+    past = Record("one.png", 1, 1.0, "done", outputs=outputs, faces=[{"face": 1, "mesh": mesh}])
+    for name in ("find_fits", "load_scene"):
+        monkeypatch.setattr(f"facefit.batch.steps.{name}", lambda *_: [None])
+    monkeypatch.setattr("facefit.batch.steps.thumbnail_jpg", lambda *_: b"a picture")
+    model = types.SimpleNamespace(to=lambda device: None)
+    job = types.SimpleNamespace(instruments=types.SimpleNamespace(model=model))
+    stages = Stages(BatchOptions(OPTIONS, str(store.root), thumbnails=True), job, store)
+    task = Task(tmp_path / "one.png", "one.png", "one.obj", 1, 1.0, past, True)
+    assert stages.prepare(task) is past
+    assert not list(tmp_path.rglob("*_thumbnail.jpg"))
 
 
 @needs_model

@@ -1,7 +1,9 @@
 """Downloads against a server of our own: whole, resumed, damaged, refused, and no server at all."""
 
+import contextlib
 import hashlib
 import threading
+import tracemalloc
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -77,6 +79,56 @@ def test_another_file_than_was_published_is_thrown_away(server, tmp_path):
     with pytest.raises(ModelError, match="a.obj: not the file that was published"):
         fetch(Download(base, 1, files={"a.obj": "sha256:" + "0" * 64}), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_does_not_stop(tmp_path, monkeypatch):
+    """What arrives is bounded while it arrives, whatever the server says of its length."""
+    sent = []
+
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while len(sent) < 1000:
+                    sent.append(self.wfile.write(bytes(1 << 16)))
+
+        def log_message(self, *words):
+            pass
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
+    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+    thread.start()
+    largest = []
+    try:
+        download = Download(f"http://127.0.0.1:{httpd.server_port}/", 1, files={"a.obj": "sha256:0"})
+        with pytest.raises(ModelError, match="more than the 1 MB"):
+            fetch(download, tmp_path, lambda received, *_: largest.append(received))
+    finally:
+        httpd.shutdown()
+        httpd.server_close()
+        thread.join()
+    assert max(largest) <= 1.5e6 and not list(tmp_path.iterdir())
+
+
+def test_a_part_that_is_too_large_is_thrown_away(server, tmp_path):
+    base, _ = server
+    with (tmp_path / "a.obj.part").open("wb") as part:
+        part.truncate(2_000_000)
+    with pytest.raises(ModelError, match="more than the 1 MB"):
+        fetch(Download(base, 1, files={"a.obj": "sha256:0"}), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checksum_does_not_take_the_file_into_memory(tmp_path):
+    with (tmp_path / "large").open("wb") as stream:
+        stream.truncate(50_000_000)
+    for kind in ("git", "sha256"):
+        tracemalloc.start()
+        checksum(tmp_path / "large", kind)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 2_000_000
 
 
 def test_the_server_refuses(server, tmp_path):

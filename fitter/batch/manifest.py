@@ -19,7 +19,8 @@ line of a photo counts:
 | `thumbnail` | the same of a photo without a fitted face |
 
 `manifest.parquet` has one row per face, and one with `face` null for a photo without any; energies are columns
-`energy_NAME`. It is written when a batch ends (also by Ctrl-C), from the lines above.
+`energy_NAME`, and `status` is `done`, `doubtful` (a fit that may not lie on the face) or `failed`. It is written when a
+batch ends (also by Ctrl-C), from the lines above.
 """
 
 from __future__ import annotations
@@ -57,6 +58,11 @@ class Record:
     settings: dict = field(default_factory=dict)
     thumbnail: str | None = None
     final: bool = True
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a face of it may not lie on the photo's (facefit.fit.verdict)."""
+        return self.status == "done" and any(map(_doubtful, self.faces))
 
     @property
     def reason(self) -> str:
@@ -161,7 +167,7 @@ def _rows(record: Record, names: list[str]) -> Iterable[dict]:
         yield {
             "photo": _text(record.photo),
             "face": face.get("face"),
-            "status": "failed" if face.get("error") or not face else "done",
+            "status": "failed" if face.get("error") or not face else "doubtful" if _doubtful(face) else "done",
             "exit_code": record.exit_code,
             "error": _text(face.get("error") or (None if face.get("mesh") else record.error)),
             "mesh": _text(face.get("mesh")),
@@ -178,6 +184,10 @@ def _rows(record: Record, names: list[str]) -> Iterable[dict]:
             "outputs": [_text(name) for name in record.outputs],
             "settings": json.dumps(record.settings, sort_keys=True),
         }
+
+
+def _doubtful(face: dict) -> bool:
+    return face.get("status") == "doubtful"
 
 
 def total_energy(face: dict) -> float | None:

@@ -103,6 +103,14 @@ def test_the_table_has_a_row_per_face_and_per_failed_photo():
     assert (rows[0]["model"], rows[0]["outputs"]) == ("head", ["a_1.obj", "a_2.obj"])
 
 
+def test_a_doubtful_face_is_told():
+    parquet = pytest.importorskip("pyarrow.parquet")
+    records = [record(faces=[face(1), face(2, status="doubtful")]), record("b.jpg", faces=[face(1)])]
+    assert [each.doubtful for each in records] == [True, False]
+    rows = parquet.read_table(io.BytesIO(table_bytes(records))).to_pylist()
+    assert [row["status"] for row in rows] == ["done", "doubtful", "done"]
+
+
 def test_an_empty_table():
     parquet = pytest.importorskip("pyarrow.parquet")
     assert parquet.read_table(io.BytesIO(table_bytes([]))).num_rows == 0

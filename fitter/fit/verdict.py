@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from ..errors import FitError
 from ..metrics.part_iou import mean_iou
@@ -12,7 +11,7 @@ DOUBTFUL = "doubtful"  # the status of a fit that may not lie on the face
 
 # Landmark error beyond which a fit is doubtful, and beyond which it is none; mean Part IoU below which it is doubtful.
 # Measured with 40 iterations (2 where not said otherwise) on the development photos (wild, fasseg, synthetic,
-# ict_synthetic, and photos turned by 60 degrees). Good fits: landmark error and Part IoU; bad ones: how many end as what.
+# ict_synthetic, and photos turned by 60 degrees): landmark error, Part IoU, and how many end as what.
 #
 #   good, 45 fits                        median 1.5 %, worst 9.4 % (a full profile); IoU .47 to .85    all fits
 #   good, turned by 60 degrees, 28       median 4.5 %, worst 8.9 %; IoU .50 to .78                     all fits
@@ -27,7 +26,7 @@ DOUBTFUL = "doubtful"  # the status of a fit that may not lie on the face
 DOUBTFUL_LANDMARKS, FAILED_LANDMARKS, DOUBTFUL_IOU = 0.12, 0.20, 0.30
 
 
-def verdict(status: str, landmark_error: float, parts: Mapping[str, float | None]) -> str | FitError:
+def verdict(status: str, landmark_error: float, parts: dict[str, float | None]) -> str | FitError:
     """The status of a finished fit, or why it is none.
 
     Args:

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import re
 import resource
 
 import pytest
@@ -62,6 +63,69 @@ def test_lines_of_other_versions():
     earlier = {"photo": "b.jpg", "bytes": 1, "modified": 2.0, "status": "done", "outputs": ["b.obj"]}
     text = "\n".join([json.dumps(later), json.dumps(earlier), "[]", '"text"', '{"photo": 3}', "null"])
     assert {name: value.outputs for name, value in parse_manifest(text).items()} == {"a.jpg": [], "b.jpg": ["b.obj"]}
+
+
+WRONG = [
+    ('{"photo": "b.jpg", "by', "damaged JSON"),
+    ("[]", "is a list; expected an object"),
+    ("null", "is null"),
+    ("3", "is 3"),
+    ({"photo": None}, "photo: is null; expected a text"),
+    ({"photo": ...}, "lacks photo"),
+    ({"bytes": "9"}, "bytes: is"),
+    ({"bytes": True}, "bytes: is true"),
+    ({"modified": None}, "modified"),
+    ({"status": "perhaps"}, "status: is"),
+    ({"status": []}, "status"),
+    ({"outputs": "a.obj"}, "outputs"),
+    ({"outputs": [1]}, r"outputs\[0\]: is 1"),
+    ({"output_bytes": [1.5]}, r"output_bytes\[0\]"),
+    ({"faces": {}}, "faces: is an object"),
+    ({"faces": [3]}, r"faces\[0\]"),
+    ({"faces": [{"energies": {"prdl": "x"}}]}, r"faces\[0\].energies.prdl"),
+    ({"faces": [{"face": "one"}]}, "face"),
+    ({"faces": [{"mesh": 7}]}, r"faces\[0\].mesh"),
+    ({"model": []}, "model"),
+    ({"model": {"name": 1}}, "model.name"),
+    ({"settings": 4}, "settings"),
+    ({"thumbnail": 1}, "thumbnail"),
+    ({"final": 0}, "final"),
+    ({"exit_code": "5"}, "exit_code"),
+    ({"seconds": "NaN!"}, "NaN"),
+    ({"seconds": "Infinity!"}, "Infinity"),
+    ({"seconds": "1e999!"}, "beyond all bounds"),
+    ({"settings": {"deep": "[" * 90 + "]" * 90 + "!"}}, "nested deeper"),
+    ({"seconds": "[" * 99999 + "!"}, "nested deeper"),
+    ({"outputs": ["../a.obj"]}, "no name in the output folder"),
+    ({"outputs": ["/etc/x"]}, "no name"),
+    ({"thumbnail": "a\0b"}, "no name"),
+    ({"faces": [{"thumbnail": "../../x.jpg"}]}, "no name"),
+    ({"bytes": 10**30}, "bounds"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "words"), WRONG)
+def test_a_garbled_line_costs_itself_and_is_named(tmp_path, caplog, wrong, words):
+    """... and the photo that it names is done again."""
+    path = tmp_path / "manifest.jsonl"
+    for name in ("a.jpg", "b.jpg"):
+        append_record(path, record(name))
+    if isinstance(wrong, dict):
+        line = {key: value for key, value in (json.loads(record("b.jpg").line()) | wrong).items() if value is not ...}
+        wrong = re.sub(r'"([^"]*)!"', r"\1", json.dumps(line))
+    with path.open("a") as stream:
+        stream.write(wrong + "\n")
+    append_record(path, record("c.jpg"))
+    known = read_manifest(path)
+    assert {"a.jpg", "c.jpg"} <= set(known)
+    (warning,) = [each.getMessage() for each in caplog.records]
+    assert re.search(rf"manifest.jsonl: line 3: .*{words}", warning) and "done again" in warning and "\n" not in warning
+    assert table_bytes(known.values()) and "".join(each.line() for each in known.values())
+
+
+def test_a_garbled_line_takes_back_what_was_known_of_its_photo():
+    lines = [record("b.jpg").line(), record("b.jpg").line().replace('"bytes": 10', '"bytes": "many"')]
+    assert parse_manifest("".join(lines)) == {}
 
 
 def test_the_seed_of_earlier_versions_is_no_setting():

@@ -37,7 +37,7 @@ class ImageError(FaceFitError):
 
 
 class FitError(FaceFitError):
-    """The optimisation failed: a NaN energy, or no usable observation."""
+    """The optimisation failed: a NaN energy, no usable observation, or a result that does not lie on the face."""
 
     exit_code = ExitCode.FIT_FAILED
 

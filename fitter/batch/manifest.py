@@ -19,7 +19,8 @@ line of a photo counts:
 | `thumbnail` | the same of a photo without a fitted face |
 
 `manifest.parquet` has one row per face, and one with `face` null for a photo without any; energies are columns
-`energy_NAME`. It is written when a batch ends (also by Ctrl-C), from the lines above.
+`energy_NAME`, and `status` is `done`, `doubtful` (a fit that may not lie on the face) or `failed`. It is written when a
+batch ends (also by Ctrl-C), from the lines above.
 """
 
 from __future__ import annotations
@@ -29,14 +30,40 @@ import json
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Annotated, Any, Literal, TypedDict
 
-from ..errors import OutputError
+from ..errors import InputError, OutputError
+from ..files.numbers import finite
+from ..files.schema import build, parse
 
 logger = logging.getLogger(__name__)
 
 MANIFEST, TABLE = "manifest.jsonl", "manifest.parquet"
+
+
+Status = Literal["done", "failed"]
+
+
+class _Face(TypedDict, total=False):
+    """What a line says of a face."""
+
+    face: int
+    status: str
+    error: str | None
+    mesh: str | None
+    energies: dict[str, float | None] | None
+    part_iou: float | None
+    landmark_error: float | None
+    seconds: float | None
+    thumbnail: str | None
+
+
+class _Model(TypedDict, total=False):
+    name: str | None
+    version: str | None
+    checksum: str | None
 
 
 @dataclass(frozen=True)
@@ -46,17 +73,22 @@ class Record:
     photo: str
     bytes: int
     modified: float
-    status: str
+    status: Status
     exit_code: int = 0
     error: str | None = None
     seconds: float = 0.0
     outputs: list[str] = field(default_factory=list)
     output_bytes: list[int] = field(default_factory=list)
-    faces: list[dict] = field(default_factory=list)
-    model: dict = field(default_factory=dict)
+    faces: Annotated[list[dict], list[_Face]] = field(default_factory=list)
+    model: Annotated[dict, _Model] = field(default_factory=dict)
     settings: dict = field(default_factory=dict)
     thumbnail: str | None = None
     final: bool = True
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a face of it may not lie on the photo's (facefit.fit.verdict)."""
+        return self.status == "done" and any(map(_doubtful, self.faces))
 
     @property
     def reason(self) -> str:
@@ -68,29 +100,51 @@ class Record:
         return json.dumps(asdict(self)) + "\n"
 
 
-_KNOWN = {f.name for f in fields(Record)}
 _DECIDED_NOTHING = ("seed",)  # settings of earlier versions: a photo is not fitted again for the lack of them
 
 
-def parse_record(line: str | bytes) -> Record | None:
-    """A line of the manifest; None for one that a crash cut off. Keys of other versions are left aside."""
-    try:
-        document = json.loads(line)
-        record = Record(**{name: value for name, value in document.items() if name in _KNOWN})
-        settings = {name: value for name, value in record.settings.items() if name not in _DECIDED_NOTHING}
-        record = replace(record, settings=settings)
-    except (ValueError, TypeError, AttributeError):
-        return None
-    return record if isinstance(record.photo, str) and isinstance(record.outputs, list) else None
+def parse_record(line: str | bytes, where: str = MANIFEST) -> Record:
+    """A line of the manifest. Keys of other versions are left aside.
+
+    Args:
+        where: what a message begins with.
+    Raises:
+        InputError: one that a crash cut off, or that is none; it names the key.
+    """
+    return _record(parse(line, where), where)
+
+
+def _record(document: Any, where: str) -> Record:
+    record = build(Record, document, where)
+    for name in _names(record):
+        if name.startswith("/") or ".." in name.split("/") or "\0" in name:
+            raise InputError(f"{where}: {ascii(name)} is no name in the output folder")
+    settings = {name: value for name, value in record.settings.items() if name not in _DECIDED_NOTHING}
+    return replace(record, settings=settings)
+
+
+def _names(record: Record) -> list[str]:
+    """All files that a record names."""
+    faces = [face.get(key) for face in record.faces for key in ("mesh", "thumbnail")]
+    return [name for name in (*record.outputs, record.thumbnail, *faces) if name]
 
 
 def parse_manifest(text: str | None, where: str | Path = MANIFEST) -> dict[str, Record]:
-    """The last record of each photo, in the order of their first lines."""
+    """The last record of each photo, in the order of their first lines. A line that is no record costs itself: what is
+    wrong with it is logged, and its photo, where the line still tells which, is done again."""
     records: dict[str, Record] = {}
-    for line in filter(None, (text or "").split("\n")):
-        record = parse_record(line)
-        if record is None:
-            logger.warning("%s: a line that is no record was left aside", where)
+    for number, line in enumerate((text or "").split("\n"), 1):
+        if not line:
+            continue
+        place, document = f"{where}: line {number}", None
+        try:
+            document = parse(line, place)
+            record = _record(document, place)
+        except InputError as error:
+            logger.warning("%s; the line is left aside, and its photo done again", error)
+            photo = document.get("photo") if isinstance(document, dict) else None
+            if isinstance(photo, str):
+                records.pop(photo, None)
         else:
             records[record.photo] = record
     return records
@@ -144,9 +198,9 @@ def table_bytes(records: Iterable[Record]) -> bytes:
     text, real, whole = pyarrow.string(), pyarrow.float64(), pyarrow.int64()
     columns = [
         ("photo", text), ("face", whole), ("status", text), ("exit_code", whole), ("error", text), ("mesh", text),
-        ("energy", real), *((f"energy_{name}", real) for name in names), ("part_iou", real), ("landmark_error", real),
-        ("seconds", real), ("model", text), ("model_version", text), ("model_checksum", text), ("bytes", whole),
-        ("modified", real), ("outputs", pyarrow.list_(text)), ("settings", text),
+        ("energy", real), *((f"energy_{_text(name)}", real) for name in names), ("part_iou", real),
+        ("landmark_error", real), ("seconds", real), ("model", text), ("model_version", text), ("model_checksum", text),
+        ("bytes", whole), ("modified", real), ("outputs", pyarrow.list_(text)), ("settings", text),
     ]  # fmt: skip
     rows = [row for record in records for row in _rows(record, names)]
     arrays = [pyarrow.array([row[name] for row in rows], kind) for name, kind in columns]
@@ -161,18 +215,18 @@ def _rows(record: Record, names: list[str]) -> Iterable[dict]:
         yield {
             "photo": _text(record.photo),
             "face": face.get("face"),
-            "status": "failed" if face.get("error") or not face else "done",
+            "status": "failed" if face.get("error") or not face else "doubtful" if _doubtful(face) else "done",
             "exit_code": record.exit_code,
             "error": _text(face.get("error") or (None if face.get("mesh") else record.error)),
             "mesh": _text(face.get("mesh")),
             "energy": total_energy(face),
-            **{f"energy_{name}": energies.get(name) for name in names},
+            **{f"energy_{_text(name)}": energies.get(name) for name in names},
             "part_iou": face.get("part_iou"),
             "landmark_error": face.get("landmark_error"),
             "seconds": face.get("seconds", record.seconds),
-            "model": record.model.get("name"),
-            "model_version": record.model.get("version"),
-            "model_checksum": record.model.get("checksum"),
+            "model": _text(record.model.get("name")),
+            "model_version": _text(record.model.get("version")),
+            "model_checksum": _text(record.model.get("checksum")),
             "bytes": record.bytes,
             "modified": record.modified,
             "outputs": [_text(name) for name in record.outputs],
@@ -180,10 +234,14 @@ def _rows(record: Record, names: list[str]) -> Iterable[dict]:
         }
 
 
+def _doubtful(face: dict) -> bool:
+    return face.get("status") == "doubtful"
+
+
 def total_energy(face: dict) -> float | None:
     """The sum of a face's energy terms; None where there are none or one is not a number."""
     values = list((face.get("energies") or {}).values())
-    return sum(values) if values and all(isinstance(value, (int, float)) for value in values) else None
+    return finite(sum(values)) if values and all(isinstance(value, (int, float)) for value in values) else None
 
 
 def _text(value: str | None) -> str | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ..errors import OutputError
+from ..errors import InputError, OutputError
 from .manifest import MANIFEST, Record, parse_manifest, parse_record
+
+logger = logging.getLogger(__name__)
 
 RECORDS = ".records"
 
@@ -59,9 +62,12 @@ class FsspecStore:
             if fs.exists(f"{root}/{MANIFEST}"):
                 records = parse_manifest(fs.cat_file(f"{root}/{MANIFEST}").decode("utf-8", "replace"), MANIFEST)
             late = fs.find(f"{root}/{RECORDS}") if fs.exists(f"{root}/{RECORDS}") else []
-            for data in (fs.cat(late) if late else {}).values():
-                record = parse_record(data)
-                if record is not None:
+            for place, data in (fs.cat(late) if late else {}).items():
+                try:
+                    record = parse_record(data, place)
+                except InputError as error:
+                    logger.warning("%s; it is left aside, and its photo done again", error)
+                else:
                     records[record.photo] = record
         return records
 

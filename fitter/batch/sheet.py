@@ -28,6 +28,8 @@ COLUMNS = (
     ("seconds", "seconds", 1, 1.0),
 )
 
+KINDS = ("failed", "doubtful", "ok")  # classes of rows, in their order at the start
+
 
 def write_sheet(records: Iterable[Record], store: Store, path: Path) -> None:
     """Write the page; in an object store `path` is its name there. Raises OutputError."""
@@ -53,8 +55,10 @@ def sheet_html(records: Iterable[Record], root: str = ".") -> str:
     rows = [row for record in records for row in _rows(record)]
     page = importlib.resources.files(__package__).joinpath("sheet.html").read_text(encoding="utf-8")
     failed = sum(record.status == "failed" for record in records)
-    counts = f"{len(records)} photos, {sum(row['ok'] for row in rows)} faces, {failed} photos failed"
-    rows.sort(key=lambda row: (row["ok"], -(row["energy"] or 0)))
+    doubtful = sum(row["kind"] == "doubtful" for row in rows)
+    counts = f"{len(records)} photos, {sum(row['kind'] != 'failed' for row in rows)} faces, {failed} photos failed"
+    counts += f", {doubtful} faces doubtful" if doubtful else ""
+    rows.sort(key=lambda row: (KINDS.index(row["kind"]), -(row["energy"] or 0)))
     heads = "".join(f'<th data-key="{key}">{title}</th>' for title, key, _, _ in COLUMNS)
     body = "\n".join(_row_html(row, root) for row in rows)
     return page.replace("@counts@", counts).replace("@heads@", heads).replace("@rows@", body)
@@ -66,7 +70,7 @@ def _rows(record: Record) -> Iterable[dict]:
         yield {
             "photo": record.photo,
             "face": face.get("face") if len(record.faces) > 1 else None,
-            "ok": error is None,
+            "kind": "failed" if error is not None else "doubtful" if face.get("status") == "doubtful" else "ok",
             "error": error,
             "status": face.get("status", "failed"),
             "mesh": face.get("mesh"),
@@ -94,10 +98,10 @@ def _row_html(row: dict, root: str) -> str:
         f"<td>{'' if row[key] is None else format(row[key] * factor, f'.{digits}f')}</td>"
         for _, key, digits, factor in COLUMNS
     )
-    values = {key: row[key] for _, key, _, _ in COLUMNS} | {"photo": _text(row["photo"])}
-    kind = "ok" if row["ok"] else "failed"
+    values = {key: row[key] for _, key, _, _ in COLUMNS}
+    values |= {"photo": _text(row["photo"]), "kind": KINDS.index(row["kind"])}
     return (
-        f'<tr class="{kind}" data-values="{_escape(json.dumps(values))}"><td class="picture">{picture}</td>'
+        f'<tr class="{row["kind"]}" data-values="{_escape(json.dumps(values))}"><td class="picture">{picture}</td>'
         f'<td class="name">{link}<div class="note">{note}</div></td>{cells}</tr>'
     )
 

@@ -33,7 +33,7 @@ from ..output.read_back import find_fits, load_scene
 from ..photo.photo import Photo, read_photo
 from .blame import keeps_nothing, of_machine
 from .folder_store import FolderStore
-from .manifest import Record
+from .manifest import Record, Status
 from .names import beside
 from .options import BatchOptions, Failure
 from .plan import Task, stamp
@@ -226,7 +226,7 @@ class Stages:
                 logger.debug("%s: %s", name, error)
         return self._remembered(record)
 
-    def _record(self, task: Task, status: str, seconds: float) -> Record:
+    def _record(self, task: Task, status: Status, seconds: float) -> Record:
         model = model_block(self.job.instruments.model)
         return Record(
             task.key, task.bytes, task.modified, status, seconds=round(seconds, 3),

@@ -69,5 +69,6 @@ def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **
 
 
 def _quality(summary) -> str:
+    doubt = "; doubtful: it may not lie on the face, look at it" if summary.status == "doubtful" else ""
     text = "" if summary.landmark_error is None else f", landmark error {100 * summary.landmark_error:.1f} %"
-    return text + ("" if summary.part_iou is None else f", part IoU {summary.part_iou:.2f}")
+    return text + ("" if summary.part_iou is None else f", part IoU {summary.part_iou:.2f}") + doubt

@@ -12,7 +12,7 @@ from typing import Any, Self, TextIO
 from ..batch.manifest import Record
 
 BAR, LABEL = 14, 24  # characters of a fit's bar; at most so many of its label
-ROWS = 60  # a longer table of a batch shows its failures only
+ROWS = 60  # a longer table of a batch shows failures and doubtful fits only
 RECENT = 200  # photos that the speed is taken over: the first ones wait for the workers to start
 
 
@@ -116,13 +116,14 @@ class BatchProgress(Progress):
     Args:
         total: photos of the batch.
     Attributes:
-        done, skipped, failed: how many. rows: records for the table, all of them while they are few.
+        done, skipped, failed: how many; doubtful: of those that are done, now or before. rows: records for the table,
+            all of them while they are few.
     """
 
     def __init__(self, total: int, quiet: bool = False, stream: TextIO | None = None) -> None:
         super().__init__(quiet, stream)
         self.total = total
-        self.done = self.skipped = self.failed = 0
+        self.done = self.skipped = self.failed = self.doubtful = 0
         self.rows: list[Record] = []
         self._times: deque[float] = deque(maxlen=RECENT)
 
@@ -143,7 +144,8 @@ class BatchProgress(Progress):
             self.skipped += 1
         else:
             self.done += 1
-        if self.total <= ROWS or record.status == "failed":
+        self.doubtful += record.doubtful
+        if self.total <= ROWS or record.status == "failed" or record.doubtful:
             self.rows.append(record)
         if not skipped:
             self._times.append(time.monotonic())
@@ -153,9 +155,9 @@ class BatchProgress(Progress):
             self._bar.update(self._task, completed=self.seen, description=self.describe())
             return
         if skipped:
-            what = "done before" if record.status == "done" else f"failed before, {record.reason}"
+            what = f"{_done(record)} before" if record.status == "done" else f"failed before, {record.reason}"
         else:
-            what = f"{record.status}, {record.seconds:.1f} s" if record.status == "done" else f"failed, {_why(record)}"
+            what = f"{_done(record)}, {record.seconds:.1f} s" if record.status == "done" else f"failed, {_why(record)}"
         tail = "" if skipped else f" ({self.describe()})"
         self.say(f"[{self.seen}/{self.total}] {shown(record.photo)}: {shown(what)}{tail}")
 
@@ -169,6 +171,8 @@ class BatchProgress(Progress):
             words.append(f"{self.skipped} skipped")
         if self.failed:
             words.append(f"{self.failed} failed")
+        if self.doubtful:
+            words.append(f"{self.doubtful} doubtful")
         if speed and self.total > self.seen:
             words.append(f"{duration((self.total - self.seen) / speed)} left")
         return ", ".join(words)
@@ -184,6 +188,10 @@ class BatchProgress(Progress):
 
         columns = BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.description}", markup=False)
         self._task = self._open(*columns).add_task("starting", total=self.total)
+
+
+def _done(record: Record) -> str:
+    return "done, doubtful" if record.doubtful else "done"
 
 
 def _why(record: Record) -> str:
@@ -213,12 +221,14 @@ def shown(text: str) -> str:
 
 
 def print_records(progress: BatchProgress) -> None:
-    """What happened to each photo, as a table on stdout; of a long batch the failures."""
+    """What happened to each photo, as a table on stdout; of a long batch what failed or is doubtful."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     counts = f"{progress.done} done, {progress.skipped} skipped, {progress.failed} failed"
+    if progress.doubtful:
+        counts += f", {progress.doubtful} doubtful"
     if not progress.rows:
         Console().print(counts, highlight=False)
         return
@@ -228,7 +238,7 @@ def print_records(progress: BatchProgress) -> None:
     for record in progress.rows:
         errors = [face["landmark_error"] for face in record.faces if face.get("landmark_error") is not None]
         shares = [face["part_iou"] for face in record.faces if face.get("part_iou") is not None]
-        result = record.status if record.error is None else f"{record.exit_code}: {record.reason}"
+        result = _done(record) if record.error is None else f"{record.exit_code}: {record.reason}"
         table.add_row(
             Text(shown(record.photo)),
             Text(shown(result)),

@@ -45,6 +45,8 @@ def read_points(path: Path) -> np.ndarray:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except Exception as error:
         raise InputError(f"{path}: not a readable list of points ({error})") from None
+    if not np.isfinite(value).all():
+        raise InputError(f"{path}: a point that is not finite")
     if value.ndim != 2 or value.shape[1] not in (2, 3):
         raise InputError(f"{path}: an array of shape {value.shape}; expected (N, 2) or (N, 3)")
     return value

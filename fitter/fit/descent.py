@@ -135,7 +135,11 @@ def descend(
             if len(good) < len(alive):
                 minimum, objective, alive = minimum[good], objective.keep(good), [alive[place] for place in good]
             fitted = fit_results(minimum, objective, [photos[f] for f in alive], [stages[f] for f in alive])
-            results = dict(zip(alive, fitted, strict=True))
+            for face, each in zip(alive, fitted, strict=True):
+                if isinstance(each, FitFailure):
+                    failed[face] = each.error
+                else:
+                    results[face] = each
     if failed and failures == "raise":
         raise failed[min(failed)]
     return [results[f] if f in results else FitFailure(failed[f], stages[f]) for f in range(batch)]

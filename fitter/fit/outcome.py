@@ -13,6 +13,7 @@ from torch import Tensor
 from ..anatomy.parts import LABEL, MASKS, PARTS
 from ..compute.derived import derived
 from ..energies.prdl.select import above_brows as points_above_brows
+from ..errors import FitError
 from ..geometry.camera import WindowTransform, window_camera
 from ..metrics.landmark_error import landmark_error
 from ..metrics.part_iou import part_iou
@@ -24,7 +25,8 @@ from ..scene.scene import Scene
 from ..version import VERSION
 from .objective import Objective
 from .optimize import Minimum
-from .result import FitResult
+from .result import FitFailure, FitResult
+from .verdict import verdict
 
 
 @torch.no_grad()
@@ -33,8 +35,8 @@ def fit_results(
     objective: Objective,
     photos: Sequence[Photo | None],
     seconds: Sequence[dict[str, float]],
-) -> list[FitResult]:
-    """One result for each face of the objective.
+) -> list[FitResult | FitFailure]:
+    """One result for each face of the objective, or the failure of one that does not lie on its face.
 
     Args:
         minimum: what was found for the B faces of the objective.
@@ -51,8 +53,12 @@ def fit_results(
         "facefit": VERSION, "python": platform.python_version(), "torch": torch.__version__.split("+")[0],
         "numpy": np.__version__,
     }  # fmt: skip
-    results = []
+    results: list[FitResult | FitFailure] = []
     for face, (iou, error) in enumerate(scores):
+        status = verdict(minimum.status[face], error, iou)
+        if isinstance(status, FitError):
+            results.append(FitFailure(status, seconds[face]))
+            continue
         one, photo = observation[face], photos[face]
         camera, window = one.camera, one.window
         if photo is None:  # without the photo the window is the picture
@@ -74,7 +80,7 @@ def fit_results(
                 seconds=seconds[face],
                 config=objective.config.as_dict(),
                 versions=versions,
-                status=minimum.status[face],
+                status=status,
             )
         )
     return results

@@ -50,7 +50,7 @@ class FitResult:
         config: the settings, as JSON types.
         versions: facefit and the libraries that the result depends on.
         status: "converged", "budget" (iterations used up) or "seconds" (time used up: how far the fit came then depends
-            on the machine).
+            on the machine); "doubtful" in place of these for a fit that may not lie on the face (facefit.fit.verdict).
     """
 
     model: FaceModel

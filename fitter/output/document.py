@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ..anatomy.landmarks import LANDMARK7_NAMES
+from ..errors import InputError
 from ..fit.result import FitResult
 from ..fit.summary import model_block
 from ..geometry.camera import Camera
 from ..scene.parameters import Parameters
-
-FORMAT, FORMAT_VERSION = "facefit-result", 1
+from .result_format import FORMAT, FORMAT_VERSION, read_result
 
 _CONVENTION = (
     "X_camera = R X_mesh + t (mm; camera looks along -z, x right, y up); u = cx + fx x / -z, v = cy - fy y / -z; "
@@ -113,17 +113,16 @@ def load_parameters(path: Path) -> tuple[Parameters, Camera]:
         ValueError: not a file that `write_result` wrote.
     """
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-        if document["format"] != FORMAT or document["format_version"] != FORMAT_VERSION:
-            raise ValueError(f"format {document['format']!r} {document['format_version']!r}")
-        stored, camera = document["parameters"], document["camera"]
-        tensors = {k: torch.tensor(v, dtype=torch.float32)[None] for k, v in stored.items()}
-        if "joints" in tensors:  # a model without joints: a list of nothing does not tell its shape
-            tensors["joints"] = tensors["joints"].reshape(1, -1, 3)
-        focal = torch.tensor([[camera["fx"], camera["fy"]]], dtype=torch.float32)
-        centre = torch.tensor([[camera["cx"], camera["cy"]]], dtype=torch.float32)
-        return Parameters(**tensors), Camera(focal, centre)
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not a facefit result of format {FORMAT_VERSION} ({error})") from None
+        found = read_result(Path(path))
+    except InputError as error:
+        raise ValueError(str(error)) from None
+    if found is None:
+        raise ValueError(f"{path}: not a facefit result of format {FORMAT_VERSION}")
+    stored, camera = found[1].parameters, found[1].camera
+    tensors = {f.name: torch.tensor(getattr(stored, f.name), dtype=torch.float32)[None] for f in fields(stored)}
+    tensors["joints"] = tensors["joints"].reshape(1, -1, 3)  # a model without joints: a list of nothing has no shape
+    lens = torch.tensor([[camera.fx, camera.fy]]), torch.tensor([[camera.cx, camera.cy]])
+    for name, value in (*tensors.items(), ("camera", torch.cat(lens))):
+        if not value.isfinite().all():
+            raise ValueError(f"{path}: damaged result: {name}: a number beyond single precision")
+    return Parameters(**tensors), Camera(*lens)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,9 @@ from ..photo.photo import read_photo
 from ..scene.parameters import Parameters
 from ..scene.scene import Scene
 from ..vocabulary import MESH_SUFFIXES
-from .document import FORMAT, FORMAT_VERSION, load_parameters
+from .document import load_parameters
 from .paths import output_paths
+from .result_format import read_result
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class FitFile:
     """One written result.
 
     Attributes:
-        path: its JSON. document: what is in it. name: path without suffix, relative to the folder it was found in.
+        path: its JSON. document: what is in it, as facefit.output.result_format says.
+        name: path without suffix, relative to the folder it was found in.
     """
 
     path: Path
@@ -69,7 +70,9 @@ def find_fits(paths: Iterable[Path]) -> list[FitFile]:
     fits: dict[Path, FitFile] = {}
     for path in map(Path, paths):
         if path.is_dir():
-            found = [fit for fit in (_read(p, path) for p in sorted(path.rglob("*.json"))) if fit is not None]
+            found = [
+                fit for fit in (_read(p, path) for p in sorted(path.rglob("*.json")) if p.is_file()) if fit is not None
+            ]
             if not found:
                 raise InputError(f"{path}: holds no fit; expected JSON files that facefit wrote")
         else:
@@ -86,20 +89,8 @@ def find_fits(paths: Iterable[Path]) -> list[FitFile]:
 
 def _read(path: Path, root: Path) -> FitFile | None:
     """None for other people's JSON."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    except ValueError as error:
-        raise InputError(f"{path}: damaged JSON ({error})") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        return None
-    if document.get("format_version") != FORMAT_VERSION:
-        raise InputError(f"{path}: result format {document.get('format_version')}; this version reads {FORMAT_VERSION}")
-    missing = [key for key in ("mesh", "camera", "parameters", "photo", "model", "window") if key not in document]
-    if missing:
-        raise InputError(f"{path}: damaged result, lacks {', '.join(missing)}")
-    return FitFile(path, document, path.relative_to(root).with_suffix("").as_posix())
+    found = read_result(path)
+    return None if found is None else FitFile(path, found[0], path.relative_to(root).with_suffix("").as_posix())
 
 
 def check_model(fits: Sequence[FitFile], model: FaceModel) -> None:

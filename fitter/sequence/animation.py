@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +26,13 @@ from torch import Tensor
 from ..errors import InputError, OutputError
 from ..files.glb import Animation
 from ..files.picture_bytes import png_bytes
+from ..files.schema import build, parse, read_text
 from ..fit.summary import model_block
 from ..geometry.rotation import rotation_matrix
 from ..geometry.triangles import vertex_normals
 from ..model.face_model import FaceModel
 from ..output.morph_targets import morph_glb
+from ..output.result_format import Vector
 from ..output.texture import seen_pixels, unwrap
 from ..scene.parameters import Parameters
 from .sequence import SHARED, FittedFrame, FittedSequence
@@ -185,25 +187,56 @@ def _frame_json(frame: FittedFrame) -> dict:
     }
 
 
+@dataclass(frozen=True)
+class FrameParameters:
+    """What is a frame's own; see facefit.scene.parameters."""
+
+    expression: list[float]
+    rotvec: Vector
+    translation: Vector
+    sh: list[Vector]
+    gaze: list[tuple[float, float]]
+    joints: list[Vector] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class FrameBlock:
+    """A frame; one that could not be fitted has no parameters."""
+
+    number: int
+    parameters: FrameParameters | None = None
+
+
+@dataclass(frozen=True)
+class SequenceDocument:
+    """The JSON of a sequence, as far as facefit reads it."""
+
+    identity: list[float]
+    albedo: list[float]
+    frames: list[FrameBlock]
+
+
 def load_frames(path: Path) -> tuple[list[int], Parameters]:
     """The numbers of the fitted frames of a sequence's JSON, and their parameters as one batch.
 
     Raises:
         InputError: not a file that facefit wrote for a sequence.
     """
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-        if (document["format"], document["format_version"]) != (FORMAT, FORMAT_VERSION):
-            raise ValueError(f"format {document['format']!r} {document['format_version']!r}")
-        frames = [frame for frame in document["frames"] if "parameters" in frame]
-        common = {name: document[name] for name in SHARED}
-        faces = []
-        for frame in frames:
-            tensors = {k: torch.tensor(v)[None] for k, v in (common | frame["parameters"]).items()}
-            tensors["joints"] = tensors["joints"].reshape(1, -1, 3)  # a model without joints: lists do not say J x 3
-            faces.append(Parameters(**tensors))
-        return [frame["number"] for frame in frames], Parameters.cat(faces)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise InputError(f"{path}: not a facefit sequence of format {FORMAT_VERSION} ({error})") from None
+    document = parse(read_text(Path(path)), str(path))
+    kind = (document.get("format"), document.get("format_version")) if isinstance(document, dict) else None
+    if kind != (FORMAT, FORMAT_VERSION):
+        raise InputError(f"{path}: not a facefit sequence of format {FORMAT_VERSION}")
+    read = build(SequenceDocument, document, f"{path}: damaged sequence")
+    frames = [(frame.number, frame.parameters) for frame in read.frames if frame.parameters is not None]
+    if not frames:
+        raise InputError(f"{path}: damaged sequence: frames: none of them has parameters")
+    faces = []
+    for number, own in frames:
+        values = {name: getattr(read, name) for name in SHARED} | vars(own)
+        tensors = {name: torch.tensor(value, dtype=torch.float32)[None] for name, value in values.items()}
+        tensors["joints"] = tensors["joints"].reshape(1, -1, 3)  # a model without joints: lists do not say J x 3
+        faces.append(Parameters(**tensors))
+        for name, value in tensors.items():
+            if value.shape != getattr(faces[0], name).shape or not value.isfinite().all():
+                raise InputError(f"{path}: damaged sequence: frame {number}: {name} is not like that of other frames")
+    return [number for number, _ in frames], Parameters.cat(faces)

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import re
 import resource
 
 import pytest
@@ -64,6 +65,69 @@ def test_lines_of_other_versions():
     assert {name: value.outputs for name, value in parse_manifest(text).items()} == {"a.jpg": [], "b.jpg": ["b.obj"]}
 
 
+WRONG = [
+    ('{"photo": "b.jpg", "by', "damaged JSON"),
+    ("[]", "is a list; expected an object"),
+    ("null", "is null"),
+    ("3", "is 3"),
+    ({"photo": None}, "photo: is null; expected a text"),
+    ({"photo": ...}, "lacks photo"),
+    ({"bytes": "9"}, "bytes: is"),
+    ({"bytes": True}, "bytes: is true"),
+    ({"modified": None}, "modified"),
+    ({"status": "perhaps"}, "status: is"),
+    ({"status": []}, "status"),
+    ({"outputs": "a.obj"}, "outputs"),
+    ({"outputs": [1]}, r"outputs\[0\]: is 1"),
+    ({"output_bytes": [1.5]}, r"output_bytes\[0\]"),
+    ({"faces": {}}, "faces: is an object"),
+    ({"faces": [3]}, r"faces\[0\]"),
+    ({"faces": [{"energies": {"prdl": "x"}}]}, r"faces\[0\].energies.prdl"),
+    ({"faces": [{"face": "one"}]}, "face"),
+    ({"faces": [{"mesh": 7}]}, r"faces\[0\].mesh"),
+    ({"model": []}, "model"),
+    ({"model": {"name": 1}}, "model.name"),
+    ({"settings": 4}, "settings"),
+    ({"thumbnail": 1}, "thumbnail"),
+    ({"final": 0}, "final"),
+    ({"exit_code": "5"}, "exit_code"),
+    ({"seconds": "NaN!"}, "NaN"),
+    ({"seconds": "Infinity!"}, "Infinity"),
+    ({"seconds": "1e999!"}, "beyond all bounds"),
+    ({"settings": {"deep": "[" * 90 + "]" * 90 + "!"}}, "nested deeper"),
+    ({"seconds": "[" * 99999 + "!"}, "nested deeper"),
+    ({"outputs": ["../a.obj"]}, "no name in the output folder"),
+    ({"outputs": ["/etc/x"]}, "no name"),
+    ({"thumbnail": "a\0b"}, "no name"),
+    ({"faces": [{"thumbnail": "../../x.jpg"}]}, "no name"),
+    ({"bytes": 10**30}, "bounds"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "words"), WRONG)
+def test_a_garbled_line_costs_itself_and_is_named(tmp_path, caplog, wrong, words):
+    """... and the photo that it names is done again."""
+    path = tmp_path / "manifest.jsonl"
+    for name in ("a.jpg", "b.jpg"):
+        append_record(path, record(name))
+    if isinstance(wrong, dict):
+        line = {key: value for key, value in (json.loads(record("b.jpg").line()) | wrong).items() if value is not ...}
+        wrong = re.sub(r'"([^"]*)!"', r"\1", json.dumps(line))
+    with path.open("a") as stream:
+        stream.write(wrong + "\n")
+    append_record(path, record("c.jpg"))
+    known = read_manifest(path)
+    assert {"a.jpg", "c.jpg"} <= set(known)
+    (warning,) = [each.getMessage() for each in caplog.records]
+    assert re.search(rf"manifest.jsonl: line 3: .*{words}", warning) and "done again" in warning and "\n" not in warning
+    assert table_bytes(known.values()) and "".join(each.line() for each in known.values())
+
+
+def test_a_garbled_line_takes_back_what_was_known_of_its_photo():
+    lines = [record("b.jpg").line(), record("b.jpg").line().replace('"bytes": 10', '"bytes": "many"')]
+    assert parse_manifest("".join(lines)) == {}
+
+
 def test_the_seed_of_earlier_versions_is_no_setting():
     line = {**json.loads(record(settings={"faces": "all", "seed": 0}).line()), "seed": 0}
     assert parse_manifest(json.dumps(line)) == {"a.jpg": record(settings={"faces": "all"})}
@@ -101,6 +165,14 @@ def test_the_table_has_a_row_per_face_and_per_failed_photo():
     ]  # fmt: skip
     assert rows[0]["energy"] == 2.5 and rows[0]["energy_prdl"] == 0.5 and rows[1]["energy"] is None
     assert (rows[0]["model"], rows[0]["outputs"]) == ("head", ["a_1.obj", "a_2.obj"])
+
+
+def test_a_doubtful_face_is_told():
+    parquet = pytest.importorskip("pyarrow.parquet")
+    records = [record(faces=[face(1), face(2, status="doubtful")]), record("b.jpg", faces=[face(1)])]
+    assert [each.doubtful for each in records] == [True, False]
+    rows = parquet.read_table(io.BytesIO(table_bytes(records))).to_pylist()
+    assert [row["status"] for row in rows] == ["done", "doubtful", "done"]
 
 
 def test_an_empty_table():

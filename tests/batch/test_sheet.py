@@ -71,6 +71,14 @@ def test_links_lead_from_the_page_to_the_results(tmp_path):
     assert all(not Path(link).is_absolute() and "://" not in link for link in page.links + page.pictures)
 
 
+def test_doubtful_fits_stand_below_the_failures():
+    doubtful = {**face(1, 1.0, "odd.obj"), "status": "doubtful"}
+    text = sheet_html([*RECORDS, Record("odd.jpg", 1, 1.0, "done", faces=[doubtful])])
+    page = Page(text)
+    assert [kind for kind, _ in page.rows] == ["failed", "failed", "doubtful", "ok", "ok", "ok"]
+    assert "4 faces, 2 photos failed, 1 faces doubtful" in text and "doubtful" in page.words
+
+
 def test_an_empty_batch_and_a_missing_folder(tmp_path):
     assert "0 photos, 0 faces" in sheet_html([])
     store = FolderStore(tmp_path / "out")

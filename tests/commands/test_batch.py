@@ -58,6 +58,7 @@ def fake(monkeypatch):
     class FakeStages:
         calls: list = []
         error: BaseException | None = None
+        status = "converged"
 
         def __init__(self, options, device=None):
             self.options, self.store = options, open_store(options.output)
@@ -76,6 +77,7 @@ def fake(monkeypatch):
             names += [f"{Path(task.mesh).stem}_overlay.png"] * self.options.overlay
             self.store.write(dict.fromkeys(names, b"content"), [task.photo])
             face = {"face": 1, "mesh": task.mesh, "energies": {"prdl": 1.0}, "part_iou": 0.8, "landmark_error": 0.0123}
+            face["status"] = self.status
             return replace(record, outputs=names, output_bytes=[7] * len(names), faces=[face])
 
     monkeypatch.setattr("facefit.batch.steps.load_stages", FakeStages)
@@ -84,6 +86,15 @@ def fake(monkeypatch):
 
 def batch(*args):
     return facefit(*args, "--workers", 0)
+
+
+def test_doubtful_fits_are_counted_and_named(fake, photo, tmp_path):
+    fake.status = "doubtful"
+    result = batch(photo.parent, "-o", tmp_path / "out")
+    assert result.exit_code == 0 and "1 done, 0 skipped, 0 failed, 1 doubtful" in result.stdout
+    assert "photo.png: done, doubtful, 0.5 s" in result.stderr and "done, doubtful" in result.stdout
+    result = batch(photo.parent, "-o", tmp_path / "out")
+    assert "photo.png: done, doubtful before" in result.stderr
 
 
 def test_some_failed_is_code_7(fake, photo, tmp_path):

@@ -1,15 +1,18 @@
 """What is known of a written fit comes back; what it was seen in is asked for on its own."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from helpers.command_line import error_line, facefit
 from helpers.synthetic_result import synthetic_result
 from PIL import Image
 
 from facefit.errors import InputError
+from facefit.output.document import load_parameters
 from facefit.output.read_back import find_fits, load_photo, load_scene, load_window
 from facefit.output.write import write_result
 
@@ -56,13 +59,91 @@ def test_another_photo_is_not_taken_for_it(written):
         load_photo(nowhere)
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "load"),
-    [("parameters", {"identity": [1.0]}, "scene"), ("camera", {}, "scene"), ("window", {"size": 3}, "window")],
-)
-def test_damaged_files_are_named(written, toy_model, key, value, load):
+def changed(document, key, value):
+    """The document with another value at a path such as camera.fx; ... takes it away."""
+    first, _, rest = key.partition(".")
+    if rest:
+        return {**document, first: changed(document[first], rest, value)}
+    without = {name: each for name, each in document.items() if name != first}
+    return without if value is ... else without | {first: value}
+
+
+WRONG = [
+    ("camera", {}, "camera: lacks fx, fy"),
+    ("camera.fx", "3", 'camera.fx: is "3"; expected a number'),
+    ("camera.fx", 0, "camera.fx: expected above 0"),
+    ("camera.R", [[1, 0, 0]], "camera.R: a list of 1; expected 3"),
+    ("camera.t", [1, 2, None], r"camera.t\[2\]: is null"),
+    ("window", {"size": 3}, "window: lacks origin, scale"),
+    ("window.size", 3.5, "window.size: is 3.5; expected a whole number"),
+    ("window.scale", -1, "window.scale"),
+    ("photo", "p.jpg", 'photo: is "p.jpg"; expected an object'),
+    ("photo.width", 0, "photo.width: expected 1 to"),
+    ("photo.path", 3, "photo.path: is 3; expected a text"),
+    ("mesh.file", "../../x.obj", "mesh.file"),
+    ("mesh.file", "", "mesh.file"),
+    ("mesh.space", "both", "mesh.space: is \"both\"; expected 'model' or 'camera'"),
+    ("model", [], "model: is a list; expected an object"),
+    ("model.sizes", {"identity": True}, "model.sizes.identity: is true"),
+    ("model.checksum", ..., "model: lacks checksum"),
+    ("parameters.identity", [1, "x"], r"parameters.identity\[1\]"),
+    ("parameters.rotvec", [0, 0], "parameters.rotvec: a list of 2; expected 3"),
+    ("parameters.gaze", ..., "parameters: lacks gaze"),
+    ("parameters", ..., "lacks parameters"),
+    ("energies", {"prdl": "many"}, "energies.prdl"),
+    ("status", 1, "status: is 1"),
+    ("landmark_error", [], "landmark_error: is a list"),
+    ("part_iou", 3, "part_iou"),
+    ("format_version", 9, "result format 9"),
+    ("landmarks7", [[1, 2]], r"landmarks7\[0\]"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "text"), WRONG)
+def test_what_is_wrong_is_named_by_its_key(written, key, value, text):
     _, fit = written
-    fit.path.write_text(json.dumps({**fit.document, key: value}))
-    (damaged,) = find_fits([fit.path])
-    with pytest.raises(InputError, match="face.json"):
-        load_scene(damaged, toy_model) if load == "scene" else load_window(damaged)
+    fit.path.write_text(json.dumps(changed(fit.document, key, value)))
+    with pytest.raises(InputError, match=f"face.json: .*{text}"):
+        find_fits([fit.path])
+    with pytest.raises(ValueError, match="face.json"):
+        load_parameters(fit.path)
+
+
+@pytest.mark.parametrize(
+    "word", ["NaN", "Infinity", "-Infinity", "1e999", "1" * 400, "[" * 50 + "]" * 50, "[" * 9999, "{", ""]
+)
+def test_what_is_no_json_is_one_line(written, word):
+    _, fit = written
+    fit.path.write_text(json.dumps({**fit.document, "status": "@"}).replace('"@"', word))
+    error_line(facefit("eval", "landmarks", fit.path.parent), 4, "face.json")
+    error_line(facefit("eval", "landmarks", fit.path), 4, "face.json")
+
+
+def test_numbers_beyond_single_precision(written, toy_model):
+    _, fit = written
+    fit.path.write_text(json.dumps(changed(fit.document, "parameters.translation", [0, 0, -1e300])))
+    with pytest.raises(InputError, match="translation: a number beyond single precision"):
+        load_scene(find_fits([fit.path])[0], toy_model)
+
+
+def test_another_number_of_coefficients(written, toy_model):
+    _, fit = written
+    fit.path.write_text(json.dumps(changed(fit.document, "parameters.identity", [1.0])))
+    with pytest.raises(InputError, match=r"face.json: .*identity has shape \(1,\); expected"):
+        load_scene(find_fits([fit.path])[0], toy_model)
+
+
+def test_what_others_keep_beside_fits_is_left_alone(written):
+    _, fit = written
+    (fit.path.parent / "metrics.json").write_text('{"loss": NaN}')
+    os.mkfifo(fit.path.parent / "pipe.json")
+    assert [each.path for each in find_fits([fit.path.parent])] == [fit.path]
+    with pytest.raises(InputError, match="metrics.json: not a facefit result"):
+        find_fits([fit.path.parent / "metrics.json"])
+
+
+def test_a_file_of_no_measure_is_not_read(written, monkeypatch):
+    _, fit = written
+    monkeypatch.setattr("facefit.files.schema.LARGEST_FILE", 100)
+    with pytest.raises(InputError, match="face.json: .* has at most"):
+        find_fits([fit.path])

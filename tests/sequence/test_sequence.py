@@ -205,10 +205,21 @@ def test_what_is_no_sequence_file(tmp_path, sequence):
     with pytest.raises(OutputError, match="as .glb"):
         sequence_paths(tmp_path / "clip.obj")
     document = sequence_json(sequence, "clip.glb")
-    for text in ("{", "[]", '{"format": "facefit-result", "format_version": 1}', json.dumps(document | {"frames": 3})):
-        path = tmp_path / "clip.json"
+    first = next(frame for frame in document["frames"] if "parameters" in frame)
+    short = {**first, "parameters": {**first["parameters"], "expression": [0.0]}}
+    blind = {**first, "parameters": {**first["parameters"], "gaze": [[0.0, 0.0]], "sh": "dark"}}
+    path = tmp_path / "clip.json"
+    for text, words in (
+        ("{", "damaged JSON"), ("[]", "not a facefit sequence"),
+        ('{"format": "facefit-result", "format_version": 1}', "not a facefit sequence"),
+        (json.dumps(document | {"frames": 3}), "frames: is 3; expected a list"),
+        (json.dumps(document | {"frames": []}), "none of them has parameters"),
+        (json.dumps(document | {"frames": [first, short]}), "expression is not like that of other frames"),
+        (json.dumps(document | {"frames": [first, blind]}), r"frames\[1\].parameters.sh: is \"dark\""),
+        (json.dumps(document | {"identity": [float("nan")]}), "NaN"),
+    ):  # fmt: skip
         path.write_text(text)
-        with pytest.raises(InputError, match="not a facefit sequence"):
+        with pytest.raises(InputError, match=f"clip.json: .*{words}"):
             load_frames(path)
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="no such file"):
         load_frames(tmp_path / "none.json")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -24,6 +24,7 @@ class Task:
         mesh: name of its mesh in the output folder, with `/`.
         bytes, modified: of the photo's file.
         past: the record of an earlier run that still holds, or None; "done", or "failed" and not to be tried again.
+        problem: why there is no such photo: the line of a list names none.
         thumbnails: the past record lacks the small pictures of the contact sheet, which are made from its files.
     """
 
@@ -34,6 +35,7 @@ class Task:
     modified: float
     past: Record | None = None
     thumbnails: bool = False
+    problem: str = ""
 
     @property
     def to_do(self) -> bool:
@@ -41,18 +43,20 @@ class Task:
         return self.past is None or self.thumbnails
 
 
-def list_batch(sources: Sequence[str | os.PathLike], store: Store) -> list[ListedPhoto]:
+def list_batch(
+    sources: Sequence[str | os.PathLike], store: Store, ignored: Callable[[Path], object] | None = None
+) -> list[ListedPhoto]:
     """The photos of a batch, without its own results; touches nothing.
 
     Args:
-        sources: see `list_photos`.
+        sources, ignored: see `list_photos`.
     Raises:
         ImageError: no photos. OutputError: the results would lie among the photos.
     """
     folder = store.root if isinstance(store, FolderStore) else None
     if folder is not None:
         _refuse_own_folder(sources, folder)
-    return list_photos(sources, leave_out=folder)
+    return list_photos(sources, leave_out=folder, ignored=ignored)
 
 
 def plan_batch(
@@ -76,7 +80,9 @@ def plan_batch(
     store.prepare()
     before = store.records()
     taken = {name: record.photo for record in before.values() if record.status == "done" for name in record.outputs[:1]}
-    names = mesh_names([photo.key for photo in photos], suffix)
+    named = mesh_names([photo.key for photo in photos if not photo.problem], suffix)
+    # nothing is ever written for a line that names no photo
+    names = {photo.key: named.get(photo.key, PurePosixPath(f"nothing{suffix}")) for photo in photos}
     return [
         _task(photo, _free_name(names[photo.key], photo.key, taken), before.get(photo.key), store, suffix, overwrite,
               retry_failed, settings or {}, thumbnails and isinstance(store, FolderStore))
@@ -103,7 +109,7 @@ def _task(
             for face in past.faces
         )
     )
-    return Task(photo.path, photo.key, mesh, size, modified, past, bare)
+    return Task(photo.path, photo.key, mesh, size, modified, past, bare, photo.problem)
 
 
 def _is_final(record: Record) -> bool:

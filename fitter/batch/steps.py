@@ -85,6 +85,8 @@ class Stages:
         began = time.perf_counter()
         photo = None
         try:
+            if task.problem:
+                raise ImageError(task.problem)
             photo = read_photo(task.photo)
             detecting = time.perf_counter()
             job, instruments = self.job, self.job.instruments

@@ -77,14 +77,16 @@ def batch(
     from ..batch.run import Spread, conclude, run_tasks
     from ..batch.store import open_store
     from ..model.catalogue import installed
-    from .progress import BatchProgress, print_records
+    from ..photo.photo_list import describe_ignored
+    from .progress import BatchProgress, print_records, shown
 
     job = job_options(options)
     _accepted(job.config)
     settings = {name: options[name] for name in RESULT_OPTIONS} | {"overlay": overlay, "labels": labels}
     store = open_store(output)
     page = None if sheet is None else Path(sheet)
-    photos = list_batch(sources, store)
+    ignored: list[Path] = []
+    photos = list_batch(sources, store, ignored.append)
     lists = [path for path in map(Path, sources) if path.is_file()]
     check_batch(photos, [*lists, *input_files(options), *installed().values()], store, f".{mesh_format}", page)
     batch_options = BatchOptions(
@@ -101,7 +103,9 @@ def batch(
             from ..batch.sheet import check_sheet
 
             check_sheet(store, page)
-        progress = held.enter_context(BatchProgress(len(tasks), options["quiet"]))
+        progress = held.enter_context(BatchProgress(len(tasks), options["quiet"], ignored=len(ignored)))
+        if ignored:
+            progress.say(shown(describe_ignored(ignored)))
         held.enter_context(_interrupts(stop, progress))
         for task in tasks:
             if task.past is not None and not task.to_do:

@@ -115,14 +115,15 @@ class BatchProgress(Progress):
 
     Args:
         total: photos of the batch.
+        ignored: files beside them that are left out, for the summary.
     Attributes:
         done, skipped, failed: how many; doubtful: of those that are done, now or before. rows: records for the table,
             all of them while they are few.
     """
 
-    def __init__(self, total: int, quiet: bool = False, stream: TextIO | None = None) -> None:
+    def __init__(self, total: int, quiet: bool = False, stream: TextIO | None = None, ignored: int = 0) -> None:
         super().__init__(quiet, stream)
-        self.total = total
+        self.total, self.ignored = total, ignored
         self.done = self.skipped = self.failed = self.doubtful = 0
         self.rows: list[Record] = []
         self._times: deque[float] = deque(maxlen=RECENT)
@@ -229,6 +230,8 @@ def print_records(progress: BatchProgress) -> None:
     counts = f"{progress.done} done, {progress.skipped} skipped, {progress.failed} failed"
     if progress.doubtful:
         counts += f", {progress.doubtful} doubtful"
+    if progress.ignored:
+        counts += f"; {progress.ignored} files left out"
     if not progress.rows:
         Console().print(counts, highlight=False)
         return

@@ -34,6 +34,22 @@ class Unread:
     name: str
 
 
+@dataclass(frozen=True)
+class _Extent:
+    """What np.asarray would make of a value: how many items, and bytes of the widest, which is that of all."""
+
+    items: int
+    widest: int
+
+
+def _extent(value: object) -> _Extent:
+    if isinstance(value, np.ndarray):
+        return _Extent(value.size, value.itemsize)
+    if isinstance(value, str):
+        return _Extent(1, 4 * len(value))
+    return _Extent(1, max(8, len(value)) if isinstance(value, bytes) else 8)
+
+
 def piece(kind: str, *arguments: object) -> Piece:
     """What safe_pickle notes in the place of an array, a dtype, a number or a matrix."""
     return Piece(kind, arguments)
@@ -48,14 +64,17 @@ class Builder:
     """Makes plain data of what was read.
 
     Args:
-        stored: bytes in the file; data that grows far beyond it is refused (one stored text may be asked for as
-            bytes a million times over).
+        stored: bytes in the file; data that grows far beyond it is refused: one stored text that is asked for as bytes
+            a million times over, or lists of lists that share their parts and that an array would write out (24 lists
+            of two references each are 16 million numbers).
     """
 
     def __init__(self, stored: int) -> None:
-        self._left = 4 * stored + SPARE
+        self._most = self._left = 4 * stored + SPARE
+        self._extents: dict[int, _Extent] = {}
         self._done: dict[int, object] = {}
         self._open: set[int] = set()
+        self._kept: list[list | tuple] = []
 
     def plain(self, value: object, depth: int = 0) -> object:
         """The value with every piece in it replaced; shared parts stay shared.
@@ -76,6 +95,7 @@ class Builder:
             made = getattr(self, f"_{value.kind}")(value, depth + 1)
         elif isinstance(value, list | tuple):
             made = type(value)(self.plain(item, depth + 1) for item in value)
+            self._measure(made)
         elif isinstance(value, dict):
             made = {key: self.plain(item, depth + 1) for key, item in value.items()}
         else:  # a bare class name: of no use, and nothing to call
@@ -84,6 +104,19 @@ class Builder:
         # everything that was read lives until the end, so that an id is never given twice
         self._done[id(value)] = made
         return made
+
+    def _measure(self, made: list | tuple) -> None:
+        """Refuse a list that is small as it was stored, but large as the array that somebody may make of it."""
+        items, widest = 0, 0
+        for item in made:
+            extent = self._extents.get(id(item)) if isinstance(item, list | tuple) else _extent(item)
+            items += extent.items if extent is not None else 1
+            widest = max(widest, extent.widest if extent is not None else 8)
+        items, widest = max(items, 1), max(widest, 8)  # what is empty is walked through, too
+        if items * widest > self._most:
+            raise ValueError("the file asks for far more data than it holds: lists that share their parts")
+        self._extents[id(made)] = _Extent(items, widest)
+        self._kept.append(made)  # so that its id is never given twice
 
     def _spend(self, count: int) -> None:
         self._left -= count
@@ -95,14 +128,28 @@ class Builder:
         text = self.plain(text, depth)
         if isinstance(text, str):
             if encoding not in ("latin1", "latin-1", "iso-8859-1"):
-                raise ValueError(f"bytes in the encoding {encoding!r}")
+                raise ValueError("bytes in another encoding than Latin-1")
             self._spend(len(text))
             return text.encode("latin1")
         if isinstance(text, bytes | bytearray):
+            self._spend(len(text))
             return bytes(text)
         if text in ((), []):
             return b""
         raise ValueError("bytes that are not text")
+
+    def _ordered(self, value: Piece, depth: int) -> dict:
+        """An OrderedDict of Python 2, which is stored as a list of pairs; the same list may be asked for many times."""
+        pairs = self.plain(value.arguments[0], depth)
+        if not isinstance(pairs, list | tuple):
+            raise ValueError("a dict that is made of other than pairs")
+        self._spend(64 * len(pairs))
+        made = {}
+        for key, item in pairs:
+            if not isinstance(key, str | bytes | int | float | None):
+                raise ValueError("a key of a dict that is neither text nor a number")
+            made[key] = item
+        return made
 
     def _raw(self, raw: object, depth: int) -> bytes:
         """Python 2 strings were read as Latin-1 text."""
@@ -119,7 +166,8 @@ class Builder:
         if isinstance(code, bytes):
             code = code.decode("latin1")
         if not isinstance(code, str) or not _NUMBER.fullmatch(code):
-            raise ValueError(f"an array of type {code!r:.40}; accepted: numbers and text")
+            named = repr(code[:40]) if isinstance(code, str) else "no text"  # a list may be endless as text
+            raise ValueError(f"an array of type {named}; accepted: numbers and text")
         state = value.state
         order = "|"
         if state is not None:

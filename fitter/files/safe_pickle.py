@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -222,9 +222,9 @@ def _no_instance(*_: object) -> None:
     raise RefusedPickleError("refused: the pickle makes an instance of something that is not an array")
 
 
-def _ordered(pairs: Iterable[tuple[object, object]] = ()) -> dict:
+def _ordered(pairs: object = None) -> dict | Piece:
     """Python 2 stores an OrderedDict as a list of pairs, Python 3 as an empty one that is filled."""
-    return {_Reader._key(key): value for key, value in pairs}
+    return {} if pairs is None else piece("ordered", pairs)
 
 
 def _numpy(module: str, name: str, make: Callable) -> dict:

@@ -248,3 +248,11 @@ def test_failures_speak_like_the_command_line():
     assert failure(NoFaceError("no face\nfound")) == Failure(3, "no face found")
     assert failure(ZeroDivisionError("surprise")) == Failure(5, "ZeroDivisionError: surprise")
     assert failure(MemoryError()) == Failure(5, "not enough memory", final=False)
+
+
+@needs_model
+def test_a_line_that_names_no_photo_fails_with_the_list_and_the_line(tmp_path, stages):
+    (tmp_path / "list.txt").write_bytes(b"a\0.jpg\n")
+    record = stages.prepare(task_of(tmp_path / "list.txt", stages))
+    assert (record.photo, record.status, record.exit_code) == ("list.txt:1", "failed", 4)
+    assert record.error.startswith(f"{tmp_path / 'list.txt'}: line 1: holds a NUL") and record.final

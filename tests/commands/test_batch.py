@@ -113,6 +113,23 @@ def test_some_failed_is_code_7(fake, photo, tmp_path):
     ]  # fmt: skip
 
 
+def test_what_is_left_out_is_counted_and_named(fake, photo, tmp_path):
+    for name in ("raw.CR2", "raw2.cr2", "notes.txt", "README", ".hidden.cr2"):
+        (photo.parent / name).write_text("no photo")
+    result = batch(photo.parent, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    assert "1 done, 0 skipped, 0 failed; 4 files left out" in result.stdout
+    assert "2 .cr2, 1 .txt, 1 without an ending (README, notes.txt, raw.CR2, raw2.cr2)" in result.stderr
+
+
+def test_phone_photos_are_photos(fake, photo, tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    Image.open(photo).save(photo.with_name("IMG_1.HEIC"))
+    result = batch(photo.parent, "-o", tmp_path / "out")
+    assert result.exit_code == 0 and "2 done" in result.stdout and "left out" not in result.stdout
+
+
 def test_the_table_is_written(fake, photo, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     assert batch(photo.parent, "-o", tmp_path / "out").exit_code == 0

@@ -9,7 +9,8 @@ from PIL import Image
 
 from facefit.errors import ImageError
 from facefit.files.read_picture import FORMATS
-from facefit.photo.photo_list import PHOTO_SUFFIXES, find_photos, list_photos, photo_key, read_list
+from facefit.photo.list_file import read_list
+from facefit.photo.photo_list import PHOTO_SUFFIXES, find_photos, list_photos, photo_key
 
 
 @pytest.fixture
@@ -39,8 +40,12 @@ def test_folder_in_any_case_and_depth(folder):
 def test_what_cannot_be_read_is_named(folder, caplog):
     (folder / "camera.CR2").write_bytes(b"x")
     with caplog.at_level(logging.WARNING, "facefit.photo.photo_list"):
-        assert len(find_photos(folder)) == 4
-    assert "1 .cr2" in caplog.text
+        assert len(keys(folder)) == 4
+    assert "1 .cr2, 1 .txt (camera.CR2, notes.txt)" in caplog.text
+    for source in (folder, folder / "*"):
+        ignored = []
+        keys(source, ignored=ignored.append)
+        assert [path.name for path in ignored] == ["camera.CR2", "notes.txt"]
 
 
 def test_the_output_inside_is_left_out(folder):

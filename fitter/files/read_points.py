@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import xml.etree.ElementTree
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from .schema import parse, read_text
 
 POINTS = (".json", ".npy", ".txt", ".csv", ".pts", ".pp")
 
@@ -31,7 +31,7 @@ def read_points(path: Path) -> np.ndarray:
         if suffix == ".npy":
             value = np.load(path, allow_pickle=False)
         elif suffix == ".json":
-            value = _points_of(json.loads(path.read_text(encoding="utf-8")))
+            value = _points_of(parse(read_text(path), str(path)))
         elif suffix == ".pp":
             points = xml.etree.ElementTree.parse(path).iter("point")
             value = [[float(p.get(axis, "")) for axis in "xyz"] for p in points if p.get("active", "1") != "0"]
@@ -41,12 +41,12 @@ def read_points(path: Path) -> np.ndarray:
                 text = text.split("{")[1].split("}")[0]
             value = [[float(x) for x in line.replace(",", " ").split()] for line in text.splitlines() if line.strip()]
         value = np.asarray(value, np.float64)
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except Exception as error:
         raise InputError(f"{path}: not a readable list of points ({error})") from None
-    if not np.isfinite(value).all():
-        raise InputError(f"{path}: a point that is not finite")
     if value.ndim != 2 or value.shape[1] not in (2, 3):
         raise InputError(f"{path}: an array of shape {value.shape}; expected (N, 2) or (N, 3)")
     return value

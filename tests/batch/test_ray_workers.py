@@ -45,7 +45,8 @@ def test_a_machine_dies_in_the_middle(tmp_path, plan, scheme):
     assert {path.stat().st_size for path in (tmp_path / "out").glob("*.obj")} == {4000}
     assert len(list((tmp_path / "out").glob("*.obj"))) == 22
     tasks = plan_batch(list_batch([folder], open_store(out)), open_store(out))
-    assert not any(task.to_do for task in tasks)
+    # of a dead actor nobody knows whether the photo or the machine was to blame
+    assert [task.key for task in tasks if task.to_do] == ["p05.jpg"]
 
 
 def main(folder: str, out: str, plan: str) -> None:

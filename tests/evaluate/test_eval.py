@@ -196,7 +196,7 @@ def test_what_is_no_fit(folder, tmp_path):
     assert "result format 99" in run("landmarks", tmp_path / "b.json", code=4)
     del document["camera"]
     (tmp_path / "b.json").write_text(json.dumps(document))
-    assert "damaged result, lacks camera" in run("landmarks", tmp_path / "b.json", code=4)
+    assert "damaged result: lacks camera" in run("landmarks", tmp_path / "b.json", code=4)
 
 
 def test_damaged_parameters_are_named(folder, toy, tmp_path):

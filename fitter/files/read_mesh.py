@@ -7,13 +7,13 @@ import itertools
 import json
 import struct
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
+from .npz import open_npz
 from .read_obj import parse_obj, triangles
 from .untrusted import one_line
 
@@ -45,9 +45,12 @@ def read_mesh(path: Path) -> Mesh:
         raise InputError(f"{path}: a mesh of format {suffix or '(none)'!r}; accepted: {', '.join(MESHES)}")
     try:
         if suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
+            with open_npz(path) as file:
                 # a file of the wild may hold pickled objects beside what is needed; those are left alone
-                arrays = {name: file[name] for name in file.files if _plain(file, name)}
+                plain = [name for name, header in file.headers.items() if not header.dtype.hasobject]
+                if file.bytes(plain) > LARGEST_BYTES:
+                    raise InputError(f"{path}: unpacks to more than {LARGEST_BYTES >> 30} GiB; no mesh of a face does")
+                arrays = {name: file.read(name) for name in plain}
             if "verts" not in arrays or "faces" not in arrays:
                 raise InputError(f"{path}: lacks the arrays verts and faces; it has {', '.join(arrays) or 'none'}")
             mesh = Mesh(arrays["verts"].astype(np.float64), arrays["faces"].astype(np.int64), arrays)
@@ -71,13 +74,6 @@ def read_mesh(path: Path) -> Mesh:
     if mesh.faces.min() < 0 or mesh.faces.max() >= len(mesh.verts):
         raise InputError(f"{path}: has triangles of vertices outside 1 to {len(mesh.verts)}")
     return mesh
-
-
-def _plain(file: Mapping[str, np.ndarray], name: str) -> bool:
-    try:
-        return file[name] is not None
-    except ValueError:
-        return False
 
 
 def _read_obj(data: bytes) -> tuple[np.ndarray, np.ndarray]:

@@ -6,14 +6,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import ModelError
+from .npz import open_npz
 
-LARGEST_BYTES = 4 << 30  # of arrays that are read from one file; the largest published model (FLAME) has 0.1 GiB
+LARGEST_BYTES = 1 << 30  # of a file, and of arrays read from one; published models have up to 0.4 GiB
 
 
 @contextlib.contextmanager
@@ -67,27 +68,14 @@ def read_npz(path: Path, needed: Iterable[str], optional: Iterable[str] = ()) ->
         zipfile.BadZipFile, ValueError, ...: a damaged file; see `reading`.
     """
     needed = tuple(needed)
-    # from memory: NumPy leaves the file open when it is no archive
-    with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as file:
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ModelError("a single array; expected an .npz archive of arrays")
-        require(file.files, needed)
-        wanted = [name for name in (*needed, *optional) if name in file.files]
-        assert file.zip is not None  # NumPy says None of a closed file
-        sizes = {entry.filename.removesuffix(".npy"): entry.file_size for entry in file.zip.infolist()}
-        check_size(sum(sizes[name] for name in wanted))
-        return {name: _plain(file, name) for name in wanted}
-
-
-def _plain(file: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    try:
-        return file[name]
-    except ValueError as error:
-        if "Object arrays" in str(error):
-            raise ModelError(
-                f"the array {name} holds pickled Python objects, which are not read from an .npz; save it as numbers"
-            ) from None
-        raise
+    data = read_bytes(path)
+    if data.startswith(np.lib.format.MAGIC_PREFIX):
+        raise ModelError("a single array; expected an .npz archive of arrays")
+    with open_npz(data) as file:
+        require(file.headers, needed)
+        wanted = [name for name in (*needed, *optional) if name in file.headers]
+        check_size(file.bytes(wanted))
+        return {name: file.read(name) for name in wanted}
 
 
 def require(found: Iterable[str], needed: Iterable[str]) -> None:

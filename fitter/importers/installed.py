@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import ModelError, OutputError
+from ..files.npz import open_npz
 from ..files.outputs import write_files
 from ..files.picture_bytes import png_bytes
 from ..model.catalogue import BUNDLED, check_name, installed, models_folder
 from ..model.face_model import FaceModel
 from ..model.model_file import from_arrays, save_arrays
 from .gallery import annotated, components
+
+LONGEST_WORDS = 1 << 20  # bytes of a model's name, version and licence
 
 
 def install(name: str, arrays: dict[str, np.ndarray], picture: Path | None = None) -> tuple[Path, Path]:
@@ -72,10 +74,12 @@ def glance(path: Path) -> dict:
         the same keys always, or `error` for a file that cannot be read.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            shapes = {name.removesuffix(".npy"): _shape(archive, name) for name in archive.namelist()}
-        with np.load(path, allow_pickle=False) as file:
-            words = {key: str(file[key]) for key in ("name", "version", "license", "expression_kind")}
+        with open_npz(path) as file:
+            shapes = {name: header.shape for name, header in file.headers.items()}
+            names = ("name", "version", "license", "expression_kind")
+            if file.bytes(names) > LONGEST_WORDS:
+                raise ValueError(f"{', '.join(names)} of {file.bytes(names)} bytes")
+            words = {key: str(file.read(key)) for key in names}
     except Exception as error:  # a damaged file is one line of the table
         return {"error": f"{path}: {type(error).__name__}: {error}"}
     counts = {key: shapes.get(f"{key}_basis", (0,))[0] for key in ("identity", "expression", "albedo")}
@@ -88,13 +92,6 @@ def glance(path: Path) -> dict:
         "counts": counts,
         "file": str(path),
     }
-
-
-def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
-    with archive.open(name) as stream:
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        return read(stream)[0]
 
 
 def _write_picture(path: Path, image: np.ndarray) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from typing import Protocol
+
 import numpy as np
 
 from ..anatomy.parts import PART_LABELS
@@ -27,6 +31,7 @@ _TABLE: dict[str, tuple[str, tuple]] = {
 _JOINTS = ("joint_names", "joint_parent", "joint_position", "joint_position_basis", "joint_weight")  # all or none
 _OPTIONAL = ("upsample_index", "upsample_weight", "part_weight", "eyeball_weight", *_JOINTS, "joint_pose_basis")
 _KINDS = {"whole": ("iu", "whole numbers"), "real": ("fiu", "numbers"), "text": ("U", "text")}
+_NEVER_EMPTY = {"C": "vertices", "V": "vertices", "F": "triangles", "T": "texture coordinates", "L": "landmarks"}
 # Array: least value, and what all values lie below.
 _RANGES: dict[str, tuple[int, str | int]] = {
     "upsample_index": (0, "C"), "faces": (0, "V"), "uv_faces": (0, "T"), "symmetry": (0, "V"),
@@ -35,47 +40,97 @@ _RANGES: dict[str, tuple[int, str | int]] = {
 }  # fmt: skip
 
 
+class Described(Protocol):
+    """An array, or what is known of one before it is read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the numbers."""
+        ...
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        ...
+
+
+ARRAYS = tuple(_TABLE)  # what a model file may hold; whatever else lies in it is not read
+
+
+def dense_bytes(arrays: Mapping[str, Described]) -> int:
+    """Of the arrays as they are used: float32, at every vertex. To be asked after `layout_error`."""
+    vertices = arrays["symmetry"].shape[0]
+    total = 0
+    for name, (kind, shape) in _TABLE.items():
+        if name in arrays:
+            axes = [vertices if letter == "C" else n for letter, n in zip(shape, arrays[name].shape, strict=True)]
+            # text counts as it is stored; whole numbers are used as int64
+            total += math.prod(axes) * {"real": 4, "whole": 8, "text": arrays[name].dtype.itemsize}[kind]
+    return total
+
+
+def layout_error(arrays: Mapping[str, Described]) -> str | None:
+    """What is wrong with names, kinds and shapes, naming the first array that does not fit; None where all is well."""
+    return _layout(arrays)[0]
+
+
 def table_error(arrays: dict[str, np.ndarray]) -> str | None:
     """What is wrong with the arrays (shapes and types of facefit.model.face_model's table), naming the first that does
     not fit; None where all is well."""
-    missing = [name for name in _TABLE if name not in arrays and name not in _OPTIONAL]
-    if missing:
-        return f"lacks {', '.join(missing)}; see facefit.model.face_model for the format"
-    if ("upsample_index" in arrays) != ("upsample_weight" in arrays):
-        return "has only one of upsample_index and upsample_weight"
-    joints = [name for name in _JOINTS if name in arrays]
-    if (joints or "joint_pose_basis" in arrays) and len(joints) < len(_JOINTS):
-        return f"lacks {', '.join(name for name in _JOINTS if name not in arrays)} beside its other joint arrays"
-    sizes: dict[str, int] = {}
-    for name, (kind, shape) in _TABLE.items():
-        if name not in arrays:
-            continue
-        value = arrays[name]
-        accepted, words = _KINDS[kind]
-        if value.dtype.kind not in accepted:
-            return f"{name} holds {value.dtype}; expected {words}"
-        if value.ndim == len(shape):
-            for letter, length in zip(shape, value.shape, strict=True):
-                if isinstance(letter, str):
-                    sizes.setdefault(letter, length)
-        expected = tuple(sizes.get(n, n) if isinstance(n, str) else n for n in shape)
-        if value.shape != expected:
-            return f"{name} has shape {value.shape}; expected ({', '.join(map(str, expected))})"
-        if kind == "real" and not np.isfinite(value).all():
+    wrong, sizes = _layout(arrays)
+    if wrong is not None:
+        return wrong
+    for name, (kind, _) in _TABLE.items():
+        if kind == "real" and name in arrays and not np.isfinite(arrays[name]).all():
             return f"{name} holds values that are not finite"
-        if name == "verts" and "upsample_index" not in arrays:
-            sizes["V"] = sizes["C"]
     for name, (least, limit) in _RANGES.items():
         if name not in arrays or not arrays[name].size:
             continue
         limit = sizes[limit] if isinstance(limit, str) else limit
         if not (least <= arrays[name].min() and arrays[name].max() < limit):
             return f"{name} holds values outside [{least}, {limit})"
-    if joints:
+    if "joint_names" in arrays:
         wrong = _joint_error(arrays, sizes)
         if wrong is not None:
             return wrong
     return _calibration_error(arrays["landmark_yaw"], arrays["landmark_covariance"])
+
+
+def _layout(arrays: Mapping[str, Described]) -> tuple[str | None, dict[str, int]]:
+    """See `layout_error`; and the number that each letter of the table stands for."""
+    sizes: dict[str, int] = {}
+    missing = [name for name in _TABLE if name not in arrays and name not in _OPTIONAL]
+    if missing:
+        return f"lacks {', '.join(missing)}; see facefit.model.face_model for the format", sizes
+    if ("upsample_index" in arrays) != ("upsample_weight" in arrays):
+        return "has only one of upsample_index and upsample_weight", sizes
+    joints = [name for name in _JOINTS if name in arrays]
+    if (joints or "joint_pose_basis" in arrays) and len(joints) < len(_JOINTS):
+        absent = ", ".join(name for name in _JOINTS if name not in arrays)
+        return f"lacks {absent} beside its other joint arrays", sizes
+    for name, (kind, shape) in _TABLE.items():
+        if name not in arrays:
+            continue
+        value = arrays[name]
+        accepted, words = _KINDS[kind]
+        if value.dtype.kind not in accepted:
+            return f"{name} holds {value.dtype}; expected {words}", sizes
+        if value.ndim == len(shape):
+            for letter, length in zip(shape, value.shape, strict=True):
+                if isinstance(letter, str):
+                    sizes.setdefault(letter, length)
+        expected = tuple(sizes.get(n, n) if isinstance(n, str) else n for n in shape)
+        if value.shape != expected:
+            return f"{name} has shape {value.shape}; expected ({', '.join(map(str, expected))})", sizes
+        if name == "verts" and "upsample_index" not in arrays:
+            sizes["V"] = sizes["C"]
+    empty = next((what for letter, what in _NEVER_EMPTY.items() if sizes[letter] == 0), None)
+    return None if empty is None else f"holds no {empty}", sizes
 
 
 def _joint_error(arrays: dict[str, np.ndarray], sizes: dict[str, int]) -> str | None:

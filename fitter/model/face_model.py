@@ -137,7 +137,7 @@ class FaceModel:
     def albedo(self, albedo: Tensor) -> Tensor:
         """(B, A) standard deviations -> (B, V, 3) sRGB-encoded reflectance; not clamped."""
         count = self.verts.shape[0]
-        basis = self.albedo_basis.reshape(self.albedo_basis.shape[0], -1)
+        basis = self.albedo_basis.reshape(self.albedo_basis.shape[0], 3 * count)
         return affine_rows(self.albedo_mean.reshape(1, -1), albedo, basis).reshape(-1, count, 3)
 
     def landmarks(self, verts: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import tempfile
@@ -18,12 +17,16 @@ from ..anatomy.parts import LABEL, PART_LABELS
 from ..bundled import model_path
 from ..compute.sparse_map import SparseMap
 from ..errors import ModelError
-from .array_table import table_error
+from ..files.npz import open_npz
+from ..files.untrusted import one_line, read_bytes
+from .array_table import ARRAYS, dense_bytes, layout_error, table_error
 from .catalogue import BUNDLED, resolve
 from .face_model import Control, FaceModel
 from .skeleton import Skeleton
 
 FORMAT = 1
+
+LARGEST_BYTES = 1 << 29  # of a model's numbers as they are used; the largest published ones have .35 GiB
 
 
 def load_model(path: str | os.PathLike | None = None, device: torch.device | str = "cpu") -> FaceModel:
@@ -33,18 +36,30 @@ def load_model(path: str | os.PathLike | None = None, device: torch.device | str
         ModelError: no such file or name, not an npz of this format, or arrays whose shapes do not fit.
     """
     path = model_path() if path is None or str(path) == BUNDLED else resolve(path)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"face model {path}: {error.strerror or error}; `make model` builds the default one") from None
+    where = f"face model {path}"
     try:
         # from memory: the checksum is of what is read, and a damaged archive leaves no file open
-        with np.load(io.BytesIO(raw), allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except (ValueError, OSError, EOFError, KeyError) as error:
-        raise ModelError(f"face model {path}: not a NumPy .npz without pickled objects ({error})") from None
+        raw = read_bytes(path)
+    except ModelError as error:
+        raise ModelError(f"{where}: {error}") from None
+    except OSError as error:
+        raise ModelError(f"{where}: {error.strerror or error}; `make model` builds the default one") from None
+    try:
+        with open_npz(raw) as file:
+            headers = {name: header for name, header in file.headers.items() if name in ARRAYS}
+            wrong = layout_error(headers)
+            if wrong is not None:
+                raise ModelError(f"{path}: {wrong}")
+            if (size := max(dense_bytes(headers), file.bytes(headers))) > LARGEST_BYTES:
+                limit = f"accepted: up to {LARGEST_BYTES / 2**30:g} GiB"
+                raise ModelError(f"{where}: {size / 2**30:.2f} GiB of numbers in its arrays; {limit}")
+            arrays = {name: file.read(name) for name in headers}
+    except ModelError:
+        raise
+    except ValueError as error:
+        raise ModelError(f"{where}: not a NumPy .npz without pickled objects ({one_line(error)})") from None
     except Exception as error:  # zipfile and zlib raise their own types on a damaged archive
-        raise ModelError(f"face model {path}: damaged file ({type(error).__name__}: {error})") from None
+        raise ModelError(f"{where}: damaged file ({one_line(error)})") from None
     return from_arrays(arrays, checksum=hashlib.sha256(raw).hexdigest(), where=str(path)).to(device)
 
 
@@ -63,17 +78,16 @@ def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = 
     if int(arrays["format"]) != FORMAT:
         raise ModelError(f"{where}: format {int(arrays['format'])}; this version reads format {FORMAT}")
 
+    count = len(arrays["symmetry"])
     subdivision = None
     if "upsample_index" in arrays:
         subdivision = SparseMap.from_rows(arrays["upsample_index"], arrays["upsample_weight"], len(arrays["verts"]))
 
     def dense(key: str) -> Tensor:
         value = real(key)
-        return (
-            value
-            if subdivision is None
-            else subdivision(value.reshape(-1, *value.shape[-2:])).reshape(*value.shape[:-2], -1, 3)
-        )
+        if subdivision is None or len(value) == 0:
+            return value if subdivision is None else value.new_zeros(0, count, 3)
+        return subdivision(value.reshape(-1, *value.shape[-2:])).reshape(*value.shape[:-2], count, 3)
 
     def integer(key: str) -> Tensor:
         return torch.from_numpy(arrays[key].astype(np.int64))
@@ -86,8 +100,10 @@ def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = 
         raise ModelError(f"{where}: expression_kind is {kind!r}; accepted: activation, gaussian")
     try:
         provenance = json.loads(str(arrays["provenance"]))
-    except json.JSONDecodeError as error:
-        raise ModelError(f"{where}: provenance is not JSON ({error})") from None
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{where}: provenance is not JSON ({one_line(error)})") from None
+    if not isinstance(provenance, dict):
+        raise ModelError(f"{where}: provenance is a JSON {type(provenance).__name__}; expected an object")
     model = FaceModel(
         name=str(arrays["name"]),
         version=str(arrays["version"]),

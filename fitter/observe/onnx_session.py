@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 from ..errors import FaceFitError
+from ..files.untrusted import one_line
+from .onnx_inputs import onnx_inputs
 
 # A file of several gigabytes is no network that looks at one face; it would be read into memory as a whole.
 LARGEST_FILE = 1 << 30
+
+# Numbers in one input: 2048 x 2048 RGB is 12.6 million. What a network makes of its input is many times as large.
+LARGEST_INPUT = 16_000_000
 
 
 def load_session(path: str | Path, threads: int = 1, missing: str = "") -> Any:
@@ -27,6 +33,7 @@ def load_session(path: str | Path, threads: int = 1, missing: str = "") -> Any:
     size = path.stat().st_size
     if size > LARGEST_FILE:
         raise FaceFitError(f"{path}: {size / 1e9:.1f} GB; a network of at most {LARGEST_FILE / 1e9:.1f} GB is accepted")
+    _check_inputs(path)
     try:
         import onnxruntime
     except ImportError as error:
@@ -40,3 +47,16 @@ def load_session(path: str | Path, threads: int = 1, missing: str = "") -> Any:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions share no base class
         raise FaceFitError(f"{path}: onnxruntime cannot load it ({str(error).splitlines()[0]})") from error
+
+
+def _check_inputs(path: Path) -> None:
+    """Raises FaceFitError: not an ONNX file, or an input that is larger than any picture of a face."""
+    try:
+        inputs = onnx_inputs(path)
+    except (ValueError, OSError) as error:
+        raise FaceFitError(f"{path}: onnxruntime cannot load it (not an ONNX file: {one_line(error)})") from None
+    for name, shape in inputs.items():
+        if math.prod(side or 1 for side in shape) > LARGEST_INPUT:
+            sides = " x ".join("any" if side is None else str(side) for side in shape)
+            limit = f"accepted: up to {LARGEST_INPUT / 1e6:.0f} million"
+            raise FaceFitError(f"{path}: the input {name!a:.60} takes {sides} numbers; {limit}")

@@ -22,6 +22,7 @@ import numpy as np
 from ...anatomy.parts import LABEL
 from ...errors import ModelError
 from ...files.read_obj import ObjPolygons, read_obj_polygons, read_obj_verts
+from ...files.untrusted import read_npz, reading, sha256
 from ...geometry.subdivide import triangulate
 from ...model.source import SourceModel, eyeballs
 
@@ -117,23 +118,11 @@ def arkit_name(name: str) -> str:
 
 
 def _read_npz(path: Path) -> _Parts:
-    import io
-
-    try:
-        raw = path.read_bytes()
-        with np.load(io.BytesIO(raw), allow_pickle=False) as file:
-            names = ("verts", "identity", "expression", "expression_names", "quads", "quads_uv", "uv", "faces",
-                     "face_material", "materials", "mm_per_unit")  # fmt: skip
-            missing = [name for name in names if name not in file.files]
-            if missing:
-                raise ModelError(f"{path}: not ICT-FaceKit; lacks {', '.join(missing)}")
-            arrays = {name: file[name] for name in names}
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror or error}") from None
-    except ModelError:
-        raise
-    except Exception as error:  # zipfile, zlib and NumPy raise their own types on a damaged archive
-        raise ModelError(f"{path}: not an .npz of plain arrays ({type(error).__name__}: {error})") from None
+    names = ("verts", "identity", "expression", "expression_names", "quads", "quads_uv", "uv", "faces",
+             "face_material", "materials", "mm_per_unit")  # fmt: skip
+    with reading(path, "ICT-FaceKit (an .npz of plain arrays)"):
+        arrays = read_npz(path, names)
+        digest = sha256(path.read_bytes())
     verts, quads = arrays["verts"], arrays["quads"]
     counts = {"verts": verts.shape[0], "identity": arrays["identity"].shape[1:2], "faces": len(arrays["faces"])}
     if verts.shape != (KEPT, 3) or arrays["identity"].shape[1:] != verts.shape:
@@ -145,7 +134,7 @@ def _read_npz(path: Path) -> _Parts:
         verts.astype(np.float32), arrays["identity"].astype(np.float32), arrays["expression"].astype(np.float32),
         tuple(str(name) for name in arrays["expression_names"]), quads.astype(np.int64), arrays["uv"],
         arrays["quads_uv"].astype(np.int64), arrays["materials"][np.array(material)], float(arrays["mm_per_unit"]),
-        hashlib.sha256(raw).hexdigest(),
+        digest,
     )  # fmt: skip
 
 

@@ -116,7 +116,7 @@ def test_npz_that_is_not_it(tmp_path):
     with pytest.raises(ModelError):
         read_ict(file)
     file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(ModelError, match="not an .npz"):
+    with pytest.raises(ModelError, match="not ICT-FaceKit .an .npz"):
         read_ict(file)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import re
 import warnings
@@ -20,6 +21,9 @@ from PIL import Image, UnidentifiedImageError
 from ..errors import FaceFitError, ImageError
 from .quiet_stderr import quiet_stderr
 from .untrusted import one_line
+
+# Pillow logs some damage before it raises; where nobody has set up logging, that would be a second line on stderr.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 1_200_000_000  # of memory at the worst moment, by DECODER_BYTES

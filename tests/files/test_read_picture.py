@@ -128,10 +128,22 @@ def test_what_others_write_to_stderr_is_passed_on(capfd):
     assert capfd.readouterr().err == "from a thread\n"
 
 
+def tiff_header(tags: dict[int, int]) -> bytes:
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+
+
+def test_pillow_logs_nothing_where_nobody_asked(tmp_path):
+    (tmp_path / "a.tif").write_bytes(tiff_header({256: 64, 257: 64, 258: 8, 259: 1, 262: 1, 277: 7939}))
+    code = "import sys; from facefit.photo.photo import read_photo; read_photo(sys.argv[1])"
+    program = [sys.executable, "-c", f"try:\n    {code}\nexcept Exception as error: print(error)", tmp_path / "a.tif"]
+    out = subprocess.run(program, capture_output=True, text=True, check=True)
+    assert out.stderr == "" and out.stdout.startswith(f"{tmp_path / 'a.tif'}: ")
+
+
 def test_a_tile_larger_than_the_picture(tmp_path):
     tags = {256: 64, 257: 64, 258: 8, 259: 5, 262: 1, 277: 1, 322: 65536, 323: 32768, 324: 8, 325: 8}
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
-    (tmp_path / "a.tif").write_bytes(b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4))
+    (tmp_path / "a.tif").write_bytes(tiff_header(tags))
     assert "tiles of 2147 megapixels" in refusal(read_photo, tmp_path / "a.tif")
 
 

@@ -25,7 +25,7 @@ PYTHON = ((3, 11), (3, 14))
 
 # What works on pictures and meshes: distribution -> module
 LIBRARIES = {
-    "scipy": "scipy", "scikit-image": "skimage", "pillow": "PIL", "pillow-heif": "pillow_heif", "imageio": "imageio",
+    "scipy": "scipy", "scikit-image": "skimage", "pillow": "PIL", "pi-heif": "pi_heif", "imageio": "imageio",
     "trimesh": "trimesh",
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ Nothing is decoded before the header has told the format and the size. Pillow al
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import logging
 import os
@@ -28,7 +29,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 1_200_000_000  # of memory at the worst moment, by DECODER_BYTES
 
-# Formats whose decoders are part of Pillow or pillow-heif, with the bytes a pixel that reading a photo takes at its
+# Formats whose decoders are part of Pillow or pi-heif, with the bytes a pixel that reading a photo takes at its
 # worst moment, the result included, measured (tests/files/test_read_picture.py). Others that Pillow knows are no
 # photos, or start programs.
 DECODER_BYTES = {
@@ -138,8 +139,8 @@ def _check(image: Image.Image, max_pixels: int) -> None:
         )
 
 
+@functools.cache
 def _register_heif() -> None:
-    if "HEIF" not in Image.OPEN:
-        import pillow_heif  # when the first picture is read: a tenth of a second that --help does not need
+    import pi_heif  # when the first picture is read: a tenth of a second that --help does not need
 
-        pillow_heif.register_heif_opener()
+    pi_heif.register_heif_opener()

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from helpers.heic import register_heic_writer
 from PIL import Image
 
 from facefit.batch.manifest import Record
@@ -123,8 +124,7 @@ def test_what_is_left_out_is_counted_and_named(fake, photo, tmp_path):
 
 
 def test_phone_photos_are_photos(fake, photo, tmp_path):
-    pillow_heif = pytest.importorskip("pillow_heif")
-    pillow_heif.register_heif_opener()
+    register_heic_writer()
     Image.open(photo).save(photo.with_name("IMG_1.HEIC"))
     result = batch(photo.parent, "-o", tmp_path / "out")
     assert result.exit_code == 0 and "2 done" in result.stdout and "left out" not in result.stdout

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.places import ROOT
+from helpers.heic import register_heic_writer
+from helpers.places import PYTHONPATH, ROOT
 from PIL import Image
 
 from facefit.errors import ImageError, InputError
-from facefit.files import read_picture
 from facefit.files.label_picture import read_label_picture
 from facefit.files.quiet_stderr import quiet_stderr
 from facefit.files.read_picture import DECODER_BYTES, decode, open_picture
@@ -108,7 +108,7 @@ def test_whatever_a_decoder_raises_is_a_bad_picture(tmp_path, monkeypatch):
 
 
 def read_picture_bytes(form: str) -> bytes:
-    read_picture._register_heif()
+    register_heic_writer()
     return encoded(form)
 
 
@@ -158,12 +158,13 @@ import io, sys
 from pathlib import Path
 import numpy as np
 from PIL import Image
+from helpers.heic import register_heic_writer
 from facefit.files import read_picture
 from facefit.photo.photo import read_photo
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
 folder, side = Path(sys.argv[1]), 1500
-read_picture._register_heif()
+register_heic_writer()
 small = Image.fromarray(np.random.default_rng(0).integers(0, 255, (side // 100, side // 100, 4), np.uint8))
 rgba = small.resize((side, side))
 rgb = rgba.convert("RGB")
@@ -185,7 +186,9 @@ for form in cases:
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from Linux's /proc")
 def test_decoding_stays_below_the_bytes_that_are_announced(tmp_path):
-    out = subprocess.run([sys.executable, "-c", _MEASURE, str(tmp_path)], capture_output=True, text=True, check=True)
+    path = os.pathsep.join(filter(None, (PYTHONPATH, os.environ.get("PYTHONPATH"))))
+    command, environment = [sys.executable, "-c", _MEASURE, str(tmp_path)], {**os.environ, "PYTHONPATH": path}
+    out = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     used = dict(line.split() for line in out.stdout.splitlines())
     assert len(used) == 10
     assert not {form: value for form, value in used.items() if float(value) > DECODER_BYTES[form]}

@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
+from helpers.heic import register_heic_writer
 from PIL import Image, ImageCms
 
 from facefit.errors import ImageError
@@ -153,8 +154,7 @@ class TestReading:
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 def test_heic_as_a_phone_writes_it(tmp_path, orientation):
     """Its decoder turns the picture by the file's own note; EXIF repeats the turn, which must not be done twice."""
-    pillow_heif = pytest.importorskip("pillow_heif")
-    pillow_heif.register_heif_opener()
+    register_heic_writer()
     exif = Image.Exif()
     exif[0x0112] = orientation
     exif.get_ifd(0x8769).update({41989: 26, 40962: 640, 40963: 480})

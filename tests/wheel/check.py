@@ -58,13 +58,13 @@ main()
 
 READ_BACK = """
 import sys, facefit
-from facefit.output.read_back import find_fits, load_result
+from facefit.output.read_back import find_fits, load_scene
 
 for name in facefit.__all__:
     getattr(facefit, name)
 (fit,) = find_fits([sys.argv[1]])
-result = load_result(fit, facefit.load_model())
-assert result.verts.shape == (18545, 3), result.verts.shape
+verts = load_scene(fit, facefit.load_model()).verts_in("model")
+assert verts.shape == (18545, 3), verts.shape
 print(facefit.__file__)
 """
 

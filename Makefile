@@ -53,11 +53,12 @@ demo: $(INSTALLED)
 	@echo "The parts   demo/labels.png      labels 0 to 10"
 	@echo "All numbers demo/mesh.json"
 
-# a worker a core, but no more than there is memory for; where pytest-xdist is missing, one after another
-WORKERS = $(shell $(BIN)/python -c "import xdist" 2>/dev/null && echo "--numprocesses auto --maxprocesses 4 --dist worksteal")
+# two workers a core, for many tests wait for processes, but no more than there is memory for; where pytest-xdist is
+# missing, one after another. What pytest makes of the tests' assertions is kept, or each worker would make it anew.
+WORKERS = $(shell $(BIN)/python -c "import os, xdist; print('--numprocesses', min(4, 2 * os.cpu_count()), '--dist worksteal')" 2>/dev/null)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -q $(WORKERS)
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q $(WORKERS)
 
 check-wheel: $(INSTALLED)
 	$(BIN)/python tests/wheel/check.py build/check-wheel

@@ -282,7 +282,8 @@ def fill_gutter(texture: np.ndarray, inside: np.ndarray) -> np.ndarray:
     and the rest with the mean colour."""
     if inside.all() or not inside.any():
         return texture
-    distance, (row, column) = ndimage.distance_transform_edt(~inside, return_indices=True)
+    row, column = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
     mean = texture[inside].mean(0)
-    near = (distance <= _GUTTER)[..., None]
+    steps = np.arange(len(texture), dtype=row.dtype)
+    near = ((row - steps[:, None]) ** 2 + (column - steps) ** 2 <= _GUTTER**2)[..., None]
     return np.where(near, texture[row, column], mean)

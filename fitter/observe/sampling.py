@@ -57,28 +57,19 @@ def _blend_border(image, column, row, out, y, x, replicate):
 
 
 @njit(cache=True, nogil=True)
-def _move(image, inverse, out):
+def _pick(image, columns, rows, replicate, out):
+    """The picture at (columns, rows) (N, M) int64 of 1/32 pixel. One kernel for all maps: each costs half a second of
+    compiling at the first run of all."""
     height, width = image.shape[0], image.shape[1]
     pixels, target, stride = image.reshape(-1), out.reshape(-1), np.int64(CHANNELS * width)
-    scale, shift = float(1 << AFFINE_BITS), AFFINE_BITS - BITS
-    half = 1 << (shift - 1)
-    columns, rows = np.empty(out.shape[1], np.int64), np.empty(out.shape[1], np.int64)
-    for x in range(out.shape[1]):
-        columns[x] = np.int64(np.rint(inverse[0, 0] * x * scale))
-        rows[x] = np.int64(np.rint(inverse[1, 0] * x * scale))
     for y in range(out.shape[0]):
-        first_column = np.int64(np.rint((inverse[0, 1] * y + inverse[0, 2]) * scale)) + half
-        first_row = np.int64(np.rint((inverse[1, 1] * y + inverse[1, 2]) * scale)) + half
         for x in range(out.shape[1]):
-            column, row = (first_column + columns[x]) >> shift, (first_row + rows[x]) >> shift
+            column, row = columns[y, x], rows[y, x]
             left, top = column >> BITS, row >> BITS
             if 0 <= left and left < width - 1 and 0 <= top and top < height - 1:
                 _blend(pixels, stride, column, row, target, np.uint64((y * out.shape[1] + x) * CHANNELS))
-            elif left < -1 or left >= width or top < -1 or top >= height:
-                for channel in range(CHANNELS):
-                    out[y, x, channel] = 0
             else:
-                _blend_border(image, column, row, out, y, x, False)
+                _blend_border(image, column, row, out, y, x, replicate)
 
 
 def inverse_affine(matrix: np.ndarray) -> np.ndarray:
@@ -100,8 +91,16 @@ def moved(image: np.ndarray, matrix: np.ndarray, width: int, height: int) -> np.
     Returns:
         (height, width, 3) uint8.
     """
+    inverse = inverse_affine(matrix)
+    scale, shift = float(1 << AFFINE_BITS), AFFINE_BITS - BITS
+    across, down = np.arange(width), np.arange(height)
+
+    def places(a: float, b: float, c: float) -> np.ndarray:
+        first = np.rint((b * down + c) * scale).astype(np.int64) + (1 << (shift - 1))
+        return (first[:, None] + np.rint(a * across * scale).astype(np.int64)) >> shift
+
     out = np.empty((height, width, CHANNELS), np.uint8)
-    _move(np.ascontiguousarray(image), inverse_affine(matrix), out)
+    _pick(np.ascontiguousarray(image), places(*inverse[0]), places(*inverse[1]), False, out)
     return out
 
 
@@ -171,77 +170,46 @@ def halved(image: np.ndarray) -> np.ndarray:
     return out
 
 
-@njit(cache=True, nogil=True)
-def _from_square(corners, side):
+def _from_square(corners: np.ndarray, side: int) -> list[list[float]]:
     """(3, 3): pixels of a square picture -> the image whose `corners` it shows.
 
-    The map is found as OpenCV does it, as image -> picture by elimination in an 8 x 8 system, and then inverted:
-    another way to the same numbers differs in their last bits, which decide where positions are rounded up or down.
+    The map is found as OpenCV does it, as image -> picture by elimination in an 8 x 8 system, and then inverted, number
+    by number: another way to the same numbers (LAPACK's) differs in their last bits, which decide where positions are
+    rounded up or down.
 
     Args:
         corners: (4, 2) float32: of the image, for the picture's bottom left, top left, top right, bottom right.
     """
-    targets = np.zeros((4, 2), np.float32)
-    targets[0, 1] = targets[2, 0] = targets[3, 0] = targets[3, 1] = side
-    system, right = np.zeros((8, 8)), np.zeros(8)
-    for corner in range(4):
-        x, y = corners[corner, 0], corners[corner, 1]
-        for axis in range(2):
-            row, target = corner + 4 * axis, targets[corner, axis]
-            system[row, 3 * axis], system[row, 3 * axis + 1], system[row, 3 * axis + 2] = x, y, 1
-            system[row, 6], system[row, 7] = np.float32(-x * target), np.float32(-y * target)
-            right[row] = target
-    for row in range(8):
-        pivot = row
-        for below in range(row + 1, 8):
-            if abs(system[below, row]) > abs(system[pivot, row]):
-                pivot = below
-        for k in range(row, 8):
-            system[row, k], system[pivot, k] = system[pivot, k], system[row, k]
-        right[row], right[pivot] = right[pivot], right[row]
-        negative = -1 / system[row, row]
-        for below in range(row + 1, 8):
-            factor = system[below, row] * negative
-            for k in range(row + 1, 8):
-                system[below, k] += factor * system[row, k]
-            right[below] += factor * right[row]
-    for row in range(7, -1, -1):
-        value = right[row]
-        for k in range(row + 1, 8):
-            value -= system[row, k] * right[k]
-        right[row] = value / system[row, row]
-    a, b, c, d, e, f, g, h = right
+    side = float(side)
+    targets = ((0.0, side), (0.0, 0.0), (side, 0.0), (side, side))
+    system: list[list[float]] = []
+    for axis in range(2):
+        for (x, y), target in zip(corners, targets, strict=True):
+            here, aim = [float(x), float(y), 1.0], np.float32(target[axis])
+            straight = [*here, 0.0, 0.0, 0.0] if axis == 0 else [0.0, 0.0, 0.0, *here]
+            system.append([*straight, float(-x * aim), float(-y * aim), float(aim)])
+    for k in range(8):
+        pivot = max(range(k, 8), key=lambda row, k=k: abs(system[row][k]))
+        system[k], system[pivot] = system[pivot], system[k]
+        negative = -1 / system[k][k]
+        for below in system[k + 1 :]:
+            factor = below[k] * negative
+            below[k + 1 :] = [value + factor * above for value, above in zip(below[k + 1 :], system[k][k + 1 :])]
+    solution = [0.0] * 8
+    for k in range(7, -1, -1):
+        value = system[k][8]
+        for j in range(k + 1, 8):
+            value -= system[k][j] * solution[j]
+        solution[k] = value / system[k][k]
+    a, b, c, d, e, f, g, h = solution
     i = 1.0
     scale = 1 / (a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g))
-    adjugate = np.array(
-        [
-            [e * i - f * h, c * h - b * i, b * f - c * e],
-            [f * g - d * i, a * i - c * g, c * d - a * f],
-            [d * h - e * g, b * g - a * h, a * e - b * d],
-        ]
-    )
-    return adjugate * scale
-
-
-@njit(cache=True, nogil=True)
-def _crop(image, corners, replicate, out):
-    height, width, side = image.shape[0], image.shape[1], out.shape[0]
-    pixels, target, stride = image.reshape(-1), out.reshape(-1), np.int64(CHANNELS * width)
-    m = _from_square(corners, np.float32(side))
-    for y in range(side):
-        for start in range(0, side, STRIP):
-            column = m[0, 0] * start + m[0, 1] * y + m[0, 2]
-            row = m[1, 0] * start + m[1, 1] * y + m[1, 2]
-            depth = m[2, 0] * start + m[2, 1] * y + m[2, 2]
-            for step in range(min(STRIP, side - start)):
-                scale = STEPS / (depth + m[2, 0] * step)
-                at_column = np.int64(np.rint((column + m[0, 0] * step) * scale))
-                at_row = np.int64(np.rint((row + m[1, 0] * step) * scale))
-                left, top, x = at_column >> BITS, at_row >> BITS, start + step
-                if 0 <= left and left < width - 1 and 0 <= top and top < height - 1:
-                    _blend(pixels, stride, at_column, at_row, target, np.uint64((y * side + x) * CHANNELS))
-                else:
-                    _blend_border(image, at_column, at_row, out, y, x, replicate)
+    adjugate = [
+        [e * i - f * h, c * h - b * i, b * f - c * e],
+        [f * g - d * i, a * i - c * g, c * d - a * f],
+        [d * h - e * g, b * g - a * h, a * e - b * d],
+    ]
+    return [[value * scale for value in row] for row in adjugate]
 
 
 def cropped(image: np.ndarray, corners: np.ndarray, side: int, replicate: bool) -> np.ndarray:
@@ -255,6 +223,16 @@ def cropped(image: np.ndarray, corners: np.ndarray, side: int, replicate: bool) 
     Returns:
         (side, side, 3) uint8.
     """
+    to_column, to_row, to_depth = _from_square(corners, side)
+    down = np.arange(side)[:, None]
+    start = np.arange(side) // STRIP * STRIP
+    step = np.arange(side) - start
+
+    def along(a: float, b: float, c: float) -> np.ndarray:
+        return a * start + b * down + c + a * step
+
+    scale = STEPS / along(*to_depth)
+    columns, rows = (np.rint(along(*line) * scale).astype(np.int64) for line in (to_column, to_row))
     out = np.empty((side, side, CHANNELS), np.uint8)
-    _crop(np.ascontiguousarray(image), corners, replicate, out)
+    _pick(np.ascontiguousarray(image), columns, rows, replicate, out)
     return out

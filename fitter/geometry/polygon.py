@@ -51,8 +51,7 @@ def _fill(points, out):
     odd = np.zeros(out.shape, np.bool_)
     first_row, last_row = height, -1
     for k in range(len(points)):
-        ax, ay = points[k - 1]
-        bx, by = points[k]
+        ax, ay, bx, by = points[k - 1, 0], points[k - 1, 1], points[k, 0], points[k, 1]
         if ay > by:
             ax, ay, bx, by = bx, by, ax, ay
         top, bottom = int(max(0.0, math.ceil(ay - 0.5))), int(min(height - 1.0, math.ceil(by - 0.5) - 1.0))
@@ -67,8 +66,7 @@ def _fill(points, out):
             within ^= odd[row, column]
             out[row, column] = within
     for k in range(len(points)):
-        ax, ay = points[k - 1]
-        bx, by = points[k]
+        ax, ay, bx, by = points[k - 1, 0], points[k - 1, 1], points[k, 0], points[k, 1]
         flat = abs(bx - ax) >= abs(by - ay)
         if not flat:
             ax, ay, bx, by = ay, ax, by, bx

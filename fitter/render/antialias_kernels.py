@@ -161,11 +161,11 @@ def find(screens, areas, faces, across, sense, rasts, marked, bounds, steps, all
         # axis 0: a horizontal pair, crossed by upright edges
         line = (column if axis == 1 else row) + 0.5
         centre = (row if axis == 1 else column) + 0.5
-        if first_is_near:
-            t, p, q = _walk(screen, area, faces, across, sense, f, axis, line, centre, 1.0, steps)
-        else:
-            t, p, q = _walk(screen, area, faces, across, sense, g, axis, line, centre + 1.0, -1.0, steps)
+        near, direction = f, 1.0
+        if not first_is_near:
+            near, centre, direction = g, centre + 1.0, -1.0
             here, there = there, here
+        t, p, q = _walk(screen, area, faces, across, sense, near, axis, line, centre, direction, steps)
         if t < 0.0:
             continue
         # receiver, donor, edge, and how the share grows as the crossing moves right or down

@@ -27,9 +27,8 @@ from .models import models
 from .options import CACHE_FIX, NO_CACHE
 from .parse import parse
 
-
-# Objects made between two searches for garbage. Python's 700 would search half a second long while modules are imported,
-# which leave none.
+# Objects made between two searches for garbage. With Python's 700, half a second goes into searching what the imports
+# make, which is none.
 _COLLECT_EVERY = 50_000
 
 

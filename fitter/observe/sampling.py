@@ -180,7 +180,6 @@ def _from_square(corners: np.ndarray, side: int) -> list[list[float]]:
     Args:
         corners: (4, 2) float32: of the image, for the picture's bottom left, top left, top right, bottom right.
     """
-    side = float(side)
     targets = ((0.0, side), (0.0, 0.0), (side, 0.0), (side, side))
     system: list[list[float]] = []
     for axis in range(2):
@@ -189,12 +188,13 @@ def _from_square(corners: np.ndarray, side: int) -> list[list[float]]:
             straight = [*here, 0.0, 0.0, 0.0] if axis == 0 else [0.0, 0.0, 0.0, *here]
             system.append([*straight, float(-x * aim), float(-y * aim), float(aim)])
     for k in range(8):
-        pivot = max(range(k, 8), key=lambda row, k=k: abs(system[row][k]))
+        pivot = k + int(np.argmax([abs(row[k]) for row in system[k:]]))
         system[k], system[pivot] = system[pivot], system[k]
         negative = -1 / system[k][k]
         for below in system[k + 1 :]:
             factor = below[k] * negative
-            below[k + 1 :] = [value + factor * above for value, above in zip(below[k + 1 :], system[k][k + 1 :])]
+            for j in range(k + 1, 9):
+                below[j] += factor * system[k][j]
     solution = [0.0] * 8
     for k in range(7, -1, -1):
         value = system[k][8]

@@ -1,10 +1,12 @@
-"""The same lead on a Ray cluster of two machines' worth of actors, one of which is killed in the middle."""
+"""The same lead on a Ray cluster of two machines' worth of actors, one of which is killed in the middle; and with a
+store that goes out of reach."""
 
 import importlib.util
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from facefit.batch.lead import Lead, Plan
 from facefit.batch.manifest import MANIFEST, parse_manifest
 from facefit.batch.plan import list_batch, plan_batch
 from facefit.batch.store import open_store
+from facefit.errors import OutputError
 
 # in a process of its own: ray leaves sockets and child processes behind, which here are errors
 SCRIPT = Path(__file__).resolve()
@@ -26,18 +29,12 @@ pytestmark = [
 
 
 @pytest.mark.parametrize(("plan", "scheme"), [("whole", ""), ("staged", "local://")])
-def test_a_machine_dies_in_the_middle(tmp_path, plan, scheme):
-    texts = {f"p{k:02}": "prepare:pause" for k in range(24)} | {"p05": "finish:segv", "p06": "noface"}
-    folder = photos(tmp_path / "in", **texts)
-    out = f"{scheme}{tmp_path}/out"
-    environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "RAY_DEDUP_LOGS": "0"}
-    told = subprocess.run(
-        [sys.executable, str(SCRIPT), str(folder), out, plan], capture_output=True, text=True, timeout=300,
-        env=environment,
-    )  # fmt: skip
-    assert told.returncode == 0, told.stderr[-3000:]
-    summary = json.loads(told.stdout.splitlines()[-1])
-    assert summary["machines"] == 2 and summary["deaths"] >= 2  # of p05's actors, and with the machine
+def test_a_machine_and_a_worker_die_in_the_middle(tmp_path, plan, scheme):
+    texts = {f"p{k:02}": "prepare:pause" for k in range(24)}
+    texts |= {"p05": "finish:segv", "p06": "noface", "p07": "fit:kill-once"}
+    folder, out = photos(tmp_path / "in", **texts), f"{scheme}{tmp_path}/out"
+    summary = on_a_cluster(folder, out, plan, "machine")
+    assert summary["machines"] == 2 and summary["deaths"] >= 3  # of p05's actors, of p07's, and with the machine
     assert sorted(summary["records"]) == sorted(path.name for path in folder.glob("*.jpg"))  # each exactly once
     records = parse_manifest((tmp_path / "out" / MANIFEST).read_text())
     assert {name for name, record in records.items() if record.status == "failed"} == {"p05.jpg", "p06.jpg"}
@@ -49,8 +46,33 @@ def test_a_machine_dies_in_the_middle(tmp_path, plan, scheme):
     assert [task.key for task in tasks if task.to_do] == ["p05.jpg"]
 
 
-def main(folder: str, out: str, plan: str) -> None:
-    """Two machines with two cores each; one is taken away after six photos."""
+def test_a_store_out_of_reach_stops_the_batch_and_costs_no_photo(tmp_path):
+    """It ends with one line; when the store is back, the batch goes on, and each photo is done exactly once."""
+    folder = photos(tmp_path / "in", **{f"p{k:02}": "prepare:pause" for k in range(24)})
+    summary = on_a_cluster(folder, f"local://{tmp_path}/out", "staged", "store")
+    assert summary["error"].startswith(f"local://{tmp_path}/out/") and "\n" not in summary["error"]
+    first, second = summary["records"], summary["later"]
+    assert 6 <= len(first) < 24
+    records = parse_manifest((tmp_path / "out" / MANIFEST).read_text())
+    assert sorted(records) == sorted(path.name for path in folder.glob("*.jpg"))
+    assert {record.status for record in records.values()} == {"done"}
+    assert len(second) == len(set(second)) and set(first) | set(second) == set(records)
+    assert not set(first) & set(second)  # what was written and remembered is not done again
+
+
+def on_a_cluster(folder: Path, out: str, plan: str, lost: str) -> dict:
+    """What `main` printed."""
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "RAY_DEDUP_LOGS": "0"}
+    told = subprocess.run(
+        [sys.executable, str(SCRIPT), str(folder), out, plan, lost], capture_output=True, text=True, timeout=300,
+        env=environment,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr[-3000:]
+    return json.loads(told.stdout.splitlines()[-1])
+
+
+def main(folder: str, out: str, plan: str, lost: str) -> None:
+    """Two machines with two cores each; after six photos one is lost, or the store is."""
     import ray
     from ray.cluster_utils import Cluster
 
@@ -69,19 +91,42 @@ def main(folder: str, out: str, plan: str) -> None:
     cluster.wait_for_nodes()
     ray.init(cluster.address, log_to_driver=False, configure_logging=False)
     machines = sum(node["Alive"] for node in ray.nodes())
-    store = open_store(out)
-    tasks = plan_batch(list_batch([folder], store), store)
     spread = Plan(hosts=4, attempts=3, start_tries=10)
     if plan == "staged":
         spread = replace(spread, hosts=3, devices=1, batch=2)
     loader = FakeLoader(out)
-    records, workers = [], Watched()
-    for record in Lead(spread, workers, loader, [loader] * spread.devices, store).run(tasks):
-        records.append(record.photo)
-        if len(records) == 6:
-            cluster.remove_node(second, allow_graceful=False)
-    store.collect(store.records().values())
-    print(json.dumps({"machines": machines, "deaths": workers.deaths, "records": records}), flush=True)
+    place = Path(out.removeprefix("local://"))
+    summary = {"machines": machines, "records": [], "later": [], "deaths": 0}
+
+    def run(records: list[str], upset: Callable[[], None]) -> None:
+        store, workers = open_store(out), Watched()
+        tasks = [task for task in plan_batch(list_batch([folder], store), store) if task.to_do]
+        try:
+            for record in Lead(spread, workers, loader, [loader] * spread.devices, store).run(tasks):
+                records.append(record.photo)
+                if len(records) == 6:
+                    upset()
+            store.collect(store.records().values())
+        finally:
+            summary["deaths"] += workers.deaths
+
+    if lost == "machine":
+        run(summary["records"], lambda: cluster.remove_node(second, allow_graceful=False))
+    else:
+        away = place.with_name("away")
+
+        def out_of_reach() -> None:
+            place.rename(away)
+            place.write_text("no folder")  # whatever is written below it fails, also for root
+
+        try:
+            run(summary["records"], out_of_reach)
+        except OutputError as error:
+            summary["error"] = str(error)
+        place.unlink()
+        away.rename(place)
+        run(summary["later"], lambda: None)
+    print(json.dumps(summary), flush=True)
     ray.shutdown()
     cluster.shutdown()
 

@@ -21,9 +21,10 @@ def name_the_checkout() -> None:
     spec.loader.exec_module(package)
 
 
+if importlib.util.find_spec("facefit") is None:
+    name_the_checkout()  # in worker processes too, which read this file under another name
+
 if __name__ == "__main__":
-    if importlib.util.find_spec("facefit") is None:
-        name_the_checkout()
     from facefit.commands import main
 
     main()

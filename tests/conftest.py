@@ -11,6 +11,7 @@ import torch
 from helpers.toy_model import toy_arrays
 
 from facefit.bundled import model_path
+from facefit.job import job
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import from_arrays, load_model
 
@@ -40,6 +41,31 @@ def default_model() -> FaceModel:
     if not model_path().is_file():
         pytest.skip("the face model is not built")
     return load_model()
+
+
+@pytest.fixture(scope="session")
+def kept_instruments() -> dict:
+    """What `loaded_once` has loaded."""
+    return {}
+
+
+@pytest.fixture
+def loaded_once(kept_instruments, monkeypatch) -> None:
+    """Commands in this process find the bundled model, the face networks and the face parser loaded."""
+    for name in ("load_model", "load_detector", "load_segmenter"):
+        monkeypatch.setattr(job, name, _once(getattr(job, name), name, kept_instruments))
+
+
+def _once(load, name: str, kept: dict):
+    def loaded(*what):
+        if what[:1] not in ((), (None,), ("auto",), ("polygons",)):  # a file: it may change
+            return load(*what)
+        key = (name, *map(str, what))
+        if key not in kept:
+            kept[key] = load(*what)
+        return kept[key]
+
+    return loaded
 
 
 @pytest.fixture(scope="session")

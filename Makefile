@@ -53,9 +53,9 @@ demo: $(INSTALLED)
 	@echo "The parts   demo/labels.png      labels 0 to 10"
 	@echo "All numbers demo/mesh.json"
 
-# two workers a core, for many tests wait for processes, but no more than there is memory for; where pytest-xdist is
-# missing, one after another. What pytest makes of the tests' assertions is kept, or each worker would make it anew.
-WORKERS = $(shell $(BIN)/python -c "import os, xdist; print('--numprocesses', min(4, 2 * os.cpu_count()), '--dist worksteal')" 2>/dev/null)
+# a worker more than cores, for some tests wait for processes, but no more than there is memory for, and each pays four
+# seconds for what it imports; where pytest-xdist is missing, one after another. What pytest makes of the tests' assertions is kept, or each worker would make it anew.
+WORKERS = $(shell $(BIN)/python -c "import os, xdist; print('--numprocesses', min(4, 1 + os.cpu_count()), '--dist worksteal')" 2>/dev/null)
 
 test: $(INSTALLED)
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q $(WORKERS)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import tempfile
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from helpers.toy_model import toy_arrays
+from numba.core.dispatcher import Dispatcher
 
 from facefit.bundled import model_path
+from facefit.job import job
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import from_arrays, load_model
 
@@ -21,6 +27,28 @@ def pytest_configure() -> None:
         torch.set_num_threads(1)
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ.setdefault(name, "1")
+        _compile_in_turn()
+
+
+def _compile_in_turn() -> None:
+    """In a fresh checkout workers want the same kernels at once: one compiles, the others load what it has kept."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    real = Dispatcher.compile
+    file = os.open(Path(tempfile.gettempdir(), f"facefit-kernels-{os.getuid()}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+
+    def compile(self, signature):
+        kernel = 1, zlib.crc32(f"{self.py_func.__module__}.{self.py_func.__name__}".encode())  # a byte for each
+        with contextlib.suppress(OSError):  # threads of two workers that wait for each other: then both compile
+            fcntl.lockf(file, fcntl.LOCK_EX, *kernel)
+        try:
+            return real(self, signature)
+        finally:
+            fcntl.lockf(file, fcntl.LOCK_UN, *kernel)
+
+    Dispatcher.compile = compile
 
 
 def pytest_collection_finish() -> None:
@@ -40,6 +68,31 @@ def default_model() -> FaceModel:
     if not model_path().is_file():
         pytest.skip("the face model is not built")
     return load_model()
+
+
+@pytest.fixture(scope="session")
+def kept_instruments() -> dict:
+    """What `loaded_once` has loaded."""
+    return {}
+
+
+@pytest.fixture
+def loaded_once(kept_instruments, monkeypatch) -> None:
+    """Commands in this process find the bundled model, the face networks and the face parser loaded."""
+    for name in ("load_model", "load_detector", "load_segmenter"):
+        monkeypatch.setattr(job, name, _once(getattr(job, name), name, kept_instruments))
+
+
+def _once(load, name: str, kept: dict):
+    def loaded(*what):
+        if what[:1] not in ((), (None,), ("auto",), ("polygons",)):  # a file: it may change
+            return load(*what)
+        key = (name, *map(str, what))
+        if key not in kept:
+            kept[key] = load(*what)
+        return kept[key]
+
+    return loaded
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from facefit.batch.workers import LocalWorkers
 from facefit.errors import OutputError
 
 WHOLE = Plan(hosts=2)
+PRELOAD = ("facefit.batch.plan", "facefit.batch.store")  # what the stand-ins load
 STAGED = Plan(hosts=2, devices=1, batch=3)
 
 
@@ -28,7 +29,7 @@ def lead(folder, output, plan=WHOLE, loader=None, stop=None, **options):
     store = FolderStore(output)
     tasks = [task for task in plan_batch(list_batch([folder], store), store, **options) if task.to_do]
     loader = loader or FakeLoader(str(output))
-    return Lead(plan, LocalWorkers(preload=()), loader, [loader] * plan.devices, store, {}, stop), tasks
+    return Lead(plan, LocalWorkers(preload=PRELOAD), loader, [loader] * plan.devices, store, {}, stop), tasks
 
 
 def run(folder, output, plan=WHOLE, **options):
@@ -165,9 +166,9 @@ MARK = "FACEFIT_TEST_RUN"
 SCRIPT = """
 import sys
 sys.path[:0] = {path!r}
-from pathlib import Path
-from {module} import lead, WHOLE, STAGED
-if __name__ == "__main__":
+if __name__ == "__main__":  # workers do without
+    from pathlib import Path
+    from {module} import lead, WHOLE, STAGED
     leader, tasks = lead(Path({place!r}, "in"), Path({place!r}, "out"), {plan})
     for record in leader.run(tasks):
         print(record.photo, flush=True)

@@ -53,8 +53,13 @@ def job():
 def stages(job, tmp_path):
     store = FolderStore(tmp_path / "out")
     store.prepare()
-    pictures = {"overlay": True, "labels": True, "thumbnails": True}
-    return Stages(BatchOptions(OPTIONS, str(tmp_path / "out"), settings={"a": 1}, **pictures), job, store)
+    return Stages(BatchOptions(OPTIONS, str(tmp_path / "out"), settings={"a": 1}), job, store)
+
+
+@pytest.fixture
+def illustrated(stages):
+    """The same, with a picture of each kind beside a mesh."""
+    return Stages(replace(stages.options, overlay=True, labels=True, thumbnails=True), stages.job, stages.store)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +160,8 @@ class TestPhoto:
         assert torch.equal(rebuilt.observation.valid, expected.observation.valid)
         assert torch.equal(rebuilt.camera.focal, expected.camera.focal)
 
-    def test_whole(self, stages, portrait):
+    def test_whole(self, illustrated, portrait):
+        stages = illustrated
         record = stages.whole(task_of(portrait, stages))
         assert record.status == "done" and record.settings == {"a": 1}
         assert record.outputs == [
@@ -173,14 +179,13 @@ class TestPhoto:
         assert not task_of(portrait, stages).to_do
 
     def test_thumbnails_of_an_earlier_run(self, stages, portrait, fitted):
-        plain = Stages(replace(stages.options, thumbnails=False), stages.job, stages.store)
-        prepared, fit = fitted(plain)
-        stages.store.remember(plain.finish(prepared, [fit], [1.0]))
+        prepared, fit = fitted(stages)
+        stages.store.remember(stages.finish(prepared, [fit], [1.0]))
         mesh = stages.store.root / "one_1.obj"
         before = mesh.stat().st_mtime_ns
         task = task_of(portrait, stages, thumbnails=True)
         assert task.to_do and task.past is not None
-        record = stages.whole(task)
+        record = Stages(replace(stages.options, thumbnails=True), stages.job, stages.store).whole(task)
         assert (stages.store.root / record.faces[0]["thumbnail"]).is_file() and mesh.stat().st_mtime_ns == before
         stages.store.remember(record)
         assert not task_of(portrait, stages, thumbnails=True).to_do
@@ -223,7 +228,8 @@ class TestPhoto:
         assert [face["mesh"] for face in record.faces] == ["one_1.obj", None]
         assert (stages.store.root / "one_1.obj").is_file()
 
-    def test_photos_that_fail(self, stages, tmp_path):
+    def test_photos_that_fail(self, illustrated, tmp_path):
+        stages = illustrated
         (tmp_path / "text.jpg").write_text("no photo")
         Image.new("RGB", (300, 200)).save(tmp_path / "wall.png")
         record = stages.whole(task_of(tmp_path / "text.jpg", stages))

@@ -256,6 +256,7 @@ def test_names_that_would_collide(fake, photo, tmp_path):
 
 
 @needs_model
+@pytest.mark.usefixtures("loaded_once")
 class TestReal:
     """Whole processes with real fits."""
 

@@ -169,3 +169,23 @@ def test_points_alone_are_no_mesh(tmp_path):
     (tmp_path / "cloud.ply").write_text(head + "0 0 0\n1 1 1\n")
     with pytest.raises(InputError, match="cloud.ply"):
         read_mesh(tmp_path / "cloud.ply")
+
+
+def test_ply_and_obj_of_every_kind(tmp_path):
+    verts = np.array([[0, 0, 0], [2, 0, 0], [2, 1, 0], [0, 1, 0.5]])
+    expected = [[0, 1, 2], [0, 2, 3]]
+    lines = ("# c", "v 0 0 0", "v 2 0 0", "v 2 1 0 0.5 0.5 0.5", "v 0 1 0.5", "vt 0 0", "f 1/1 2/1 3/1 -1/1")
+    (tmp_path / "quad.obj").write_text("\n".join(lines))
+    head = "ply\nformat {} 1.0\ncomment x\nelement vertex 4\nproperty float x\nproperty float y\nproperty float z\n"
+    head += "property uchar red\nelement face 1\nproperty list uchar int vertex_indices\nend_header\n"
+    text = head.format("ascii") + "\n".join(f"{x} {y} {z} 9" for x, y, z in verts) + "\n4 0 1 2 3\n"
+    (tmp_path / "ascii.ply").write_text(text)
+    for name, order in (("binary_little_endian", "<"), ("binary_big_endian", ">")):
+        table = np.zeros(4, [("p", order + "f4", 3), ("r", "u1")])
+        table["p"] = verts
+        face = np.uint8(4).tobytes() + np.array([0, 1, 2, 3], order + "i4").tobytes()
+        (tmp_path / f"{name}.ply").write_bytes(head.format(name).encode() + table.tobytes() + face)
+    for path in tmp_path.iterdir():
+        mesh = read_mesh(path)
+        same = sorted(np.roll(face, -int(face.argmin())).tolist() for face in mesh.faces)
+        assert np.allclose(mesh.verts, verts, atol=1e-6) and same == expected, path.name

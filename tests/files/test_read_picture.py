@@ -163,7 +163,7 @@ from facefit.files import read_picture
 from facefit.photo.photo import read_photo
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
-folder, side = Path(sys.argv[1]), 1500
+folder, side = Path(sys.argv[1]), 800
 register_heic_writer()
 small = Image.fromarray(np.random.default_rng(0).integers(0, 255, (side // 100, side // 100, 4), np.uint8))
 rgba = small.resize((side, side))

@@ -221,7 +221,7 @@ for k in range(rounds):
     write_together({folder / "out" / name: f"{mine}{k}".encode() for name in ("m.obj", "m.mtl", "m.png", "m.json")})
     (folder / f"done{k}{mine}").touch()
     while not (folder / f"seen{k}").exists():
-        time.sleep(0)
+        time.sleep(0.001)
 """
 ROUNDS = 100
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.rendered_face import person, photograph, together
+from helpers.toy_model import toy_arrays
 
 from facefit.anatomy.parts import PARTS
 from facefit.errors import FitError, NoFaceError
@@ -14,7 +15,7 @@ from facefit.fit.fit import fit_batch, fit_photo
 from facefit.geometry.camera import project
 from facefit.geometry.rotation import rotation_matrix
 from facefit.metrics.part_iou import mean_iou
-from facefit.model.model_file import load_model
+from facefit.model.model_file import from_arrays
 from facefit.observe.faces import DetectedFace
 from facefit.observe.segment.load import load_segmenter
 from facefit.photo.photo import Photo
@@ -35,15 +36,15 @@ def smile(model):
 
 
 @pytest.fixture(scope="module")
-def small(model):
-    """The same person in a small window, where the size of the picture does not matter."""
-    return photograph(model, person(model, yaw=15.0, jawOpen=0.3, mouthSmileLeft=0.5, mouthSmileRight=0.5), SMALL)
+def small(toy_model):
+    """Somebody in a small window, where neither the model nor the size of the picture matters."""
+    return photograph(toy_model, person(toy_model, yaw=15.0, unit1=0.3), SMALL)
 
 
 @pytest.fixture(scope="module")
-def pair(model):
-    people = together(person(model, yaw=20.0, seed=1), person(model, yaw=-12.0, seed=2, jawOpen=0.6))
-    return photograph(model, people, SMALL)
+def pair(toy_model):
+    people = together(person(toy_model, yaw=20.0, seed=1), person(toy_model, yaw=-12.0, seed=2, unit0=0.6))
+    return photograph(toy_model, people, SMALL)
 
 
 def short(iterations=10, **changes):
@@ -96,33 +97,33 @@ def test_the_energy_falls_and_is_written_down(fitted):
     assert fitted.config["preset"] == "default" and fitted.versions["torch"]
 
 
-def test_the_same_photo_twice_gives_the_same_bits(model, small):
-    one, two = (fit_batch(small.observation, model, short())[0] for _ in range(2))
+def test_the_same_photo_twice_gives_the_same_bits(toy_model, small):
+    one, two = (fit_batch(small.observation, toy_model, short())[0] for _ in range(2))
     for name, value in one.parameters.tensors().items():
         assert torch.equal(value, two.parameters.tensors()[name]), name
     assert one.energies == two.energies and one.trace == two.trace
 
 
-def test_what_was_fitted_before_leaves_nothing_behind(model, small, pair):
-    fresh = fit_batch(pair.observation[1], load_model(), short(6))[0]
-    fit_batch(small.observation, model, short(2))
-    after = fit_batch(pair.observation[1], model, short(6))[0]
+def test_what_was_fitted_before_leaves_nothing_behind(toy_model, small, pair):
+    fresh = fit_batch(pair.observation[1], from_arrays(toy_arrays()), short(6))[0]
+    fit_batch(small.observation, toy_model, short(2))
+    after = fit_batch(pair.observation[1], toy_model, short(6))[0]
     assert torch.equal(fresh.parameters.identity, after.parameters.identity)
 
 
-def test_together_or_alone(model, pair):
-    both = fit_batch(pair.observation, model, short())
+def test_together_or_alone(toy_model, pair):
+    both = fit_batch(pair.observation, toy_model, short())
     assert len(both) == 2
     for face, result in enumerate(both):
-        alone = fit_batch(pair.observation[face], model, short())[0]
+        alone = fit_batch(pair.observation[face], toy_model, short())[0]
         assert np.array_equal(alone.verts_in("camera"), result.verts_in("camera"))
         assert alone.energies == result.energies and alone.trace == result.trace
         assert alone.part_iou == result.part_iou and alone.landmark_error == result.landmark_error
 
 
-def test_order_does_not_matter(model, pair):
-    there = fit_batch(pair.observation, model, short(5))
-    back = fit_batch(pair.observation[[1, 0]], model, short(5))
+def test_order_does_not_matter(toy_model, pair):
+    there = fit_batch(pair.observation, toy_model, short(5))
+    back = fit_batch(pair.observation[[1, 0]], toy_model, short(5))
     assert np.array_equal(there[0].verts, back[1].verts)
 
 
@@ -162,45 +163,47 @@ def test_a_face_half_outside_the_picture(model, smile):
     assert all(np.isfinite(value) for value in result.energies.values())
 
 
-def test_a_segmenter_that_saw_nothing(model, small):
+def test_a_segmenter_that_saw_nothing(toy_model, small):
     empty = replace(small.observation, part_masks=torch.zeros_like(small.observation.part_masks),
                     valid=torch.zeros_like(small.observation.valid))  # fmt: skip
-    result = fit_batch(empty, model, short(5))[0]
+    result = fit_batch(empty, toy_model, short(5))[0]
     assert result.energies["prdl"] == 0 and result.energies["photometric"] == 0
     assert result.landmark_error < 0.03
 
 
-def test_no_landmark_at_all_is_a_clear_error_or_a_finite_fit(model, small):
+def test_no_landmark_at_all_is_a_clear_error_or_a_finite_fit(toy_model, small):
     blind = replace(small.observation, landmark_confidence=torch.zeros(1, 478))
     try:
-        result = fit_batch(blind, model, short(3))[0]
+        result = fit_batch(blind, toy_model, short(3))[0]
     except FitError as error:
         assert "landmark" in str(error)
     else:
         assert np.isfinite(result.verts_in("camera")).all()
 
 
-def test_a_budget_of_seconds(model, small):
-    result = fit_batch(small.observation, model, short(100_000, max_seconds=0.3))[0]
+def test_a_budget_of_seconds(toy_model, small):
+    result = fit_batch(small.observation, toy_model, short(100_000, max_seconds=0.3))[0]
     assert result.status == "seconds" and result.seconds["full stage"] < 5
     assert len(result.trace) < 1000
 
 
-def test_an_energy_of_ones_own(model, small):
+def test_an_energy_of_ones_own(toy_model, small):
     def narrow(parameters, objective):
         return {"narrow": 5 * parameters.identity[:, 0] ** 2 + 3}
 
-    plain = fit_batch(small.observation, model, short(8))[0]
-    own = fit_batch(small.observation, model, short(8), extra_energy=narrow)[0]
+    plain = fit_batch(small.observation, toy_model, short(8))[0]
+    own = fit_batch(small.observation, toy_model, short(8), extra_energy=narrow)[0]
     assert own.energies["narrow"] >= 3 and "narrow" not in plain.energies
     assert abs(own.parameters.identity[0, 0]) < abs(plain.parameters.identity[0, 0])
     with pytest.raises(FitError, match="iteration 0: the broken energy is not a finite number"):
-        fit_batch(small.observation, model, short(2), extra_energy=lambda p, o: {"broken": p.rotvec[:, 0] * torch.nan})
+        fit_batch(
+            small.observation, toy_model, short(2), extra_energy=lambda p, o: {"broken": p.rotvec[:, 0] * torch.nan}
+        )
 
 
-def test_progress_is_reported(model, small):
+def test_progress_is_reported(toy_model, small):
     calls = []
-    fit_batch(small.observation, model, short(4), progress=lambda *args: calls.append(args))
+    fit_batch(small.observation, toy_model, short(4), progress=lambda *args: calls.append(args))
     full = [call for call in calls if call[0] == "full"]
     assert [call[1] for call in full] == [0, 1, 2, 3, 4] and full[-1][2] == 4
     assert full[0][3]["landmark"] >= 0
@@ -260,9 +263,9 @@ def test_all_faces_or_one(fit, two_in_one):
         fit(photo, here, faces=2)
 
 
-def test_a_stronger_prior_stays_nearer_to_the_mean_face(model, small):
+def test_a_stronger_prior_stays_nearer_to_the_mean_face(model, smile):
     loose, tight = (
-        fit_batch(small.observation, model, replace(short(0), weights=replace(Weights(), identity=w)))[0]
+        fit_batch(smile.observation, model, replace(short(0), weights=replace(Weights(), identity=w)))[0]
         for w in (0.1, 100)
     )
     assert tight.parameters.identity.norm() < 0.5 * loose.parameters.identity.norm()

@@ -139,7 +139,10 @@ def _statements(
             inside = function
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 inside = function or node.name
-            yield from _statements(ast.iter_child_nodes(node), inside, typing)
+            below = (
+                child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)
+            )  # no import in it
+            yield from _statements(below, inside, typing)
 
 
 def _broken(each: Import) -> Iterator[str]:

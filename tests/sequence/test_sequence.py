@@ -30,7 +30,7 @@ from facefit.sequence.animation import (
 )
 from facefit.sequence.sequence import SHARED, SequenceFitter
 
-SIDE, COUNT = 128, 4
+SIDE, COUNT = 96, 4
 
 
 class Detector:

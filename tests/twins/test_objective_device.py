@@ -13,9 +13,9 @@ from facefit.scene.parameters import Parameters
 
 
 @pytest.fixture(scope="module")
-def pair(default_model):
-    model = default_model
-    people = together(person(model, yaw=15.0, seed=1), person(model, yaw=-10.0, seed=2, jawOpen=0.4))
+def pair(toy_model):
+    model = toy_model
+    people = together(person(model, yaw=15.0, seed=1), person(model, yaw=-10.0, seed=2, unit0=0.4))
     photo = photograph(model, people, 40)
     at = {name: value.clone() for name, value in people.tensors().items()}
     at["translation"] += torch.tensor([4.0, -3.0, 10.0])

@@ -19,41 +19,21 @@ from facefit.bundled import model_path
 from facefit.commands import cli
 
 QUICK = ("--iterations", "1", "--texture-size", "64")
-LIGHT = (*QUICK, "--energies", "landmark")  # where it does not matter how the face is fitted
+LIGHT = (
+    *QUICK,
+    "--energies",
+    "landmark",
+    "--segmentation",
+    "polygons",
+)  # where it does not matter how the face is fitted
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
+pytestmark = pytest.mark.usefixtures("loaded_once")
 
 
 @pytest.fixture(scope="module")
 def portrait(astronaut):
     """The head with some space around it."""
     return Image.fromarray(astronaut[:300, 60:380])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def loaded_once():
-    """The model and the face parser are loaded for the first test alone."""
-    from facefit.model import model_file
-    from facefit.observe.segment import load
-
-    kept = {}
-
-    def once(module, name):
-        real = getattr(module, name)
-
-        def loaded(*args):
-            if args[:1] not in ((None,), ("auto",)):
-                return real(*args)
-            key = (name, *args)
-            if key not in kept:
-                kept[key] = real(*args)
-            return kept[key]
-
-        return loaded
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model_file, "load_model", once(model_file, "load_model"))
-        patch.setattr(load, "load_segmenter", once(load, "load_segmenter"))
-        yield
 
 
 @pytest.fixture
@@ -219,7 +199,7 @@ class TestFaces:
         for name in ("a", "b"):
             (tmp_path / name).mkdir()
             args = [photo, "-o", tmp_path / name / "m.obj", "--overlay", tmp_path / name / "o.png", *QUICK]
-            assert facefit(*args, "--iterations", 3)[0] == 0
+            assert facefit(*args, "--iterations", 2)[0] == 0
         for name in ("m.obj", "m.mtl", "m_texture.png", "o.png"):
             assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
         one, two = (json.loads((tmp_path / name / "m.json").read_text()) for name in ("a", "b"))
@@ -278,7 +258,7 @@ class TestOutput:
         )
         (tmp_path / "out").mkdir()
         command = [sys.executable, "-c", script, photo, "-o", tmp_path / "out" / "m.obj", "--iterations", "50",
-                   "--energies", "landmark"]  # fmt: skip
+                   *LIGHT[4:]]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
         refused((done.returncode, done.stdout, done.stderr), 130, "facefit: error: interrupted")
         assert os.listdir(tmp_path / "out") == []

@@ -88,7 +88,8 @@ class Worker:
         from benchmarks.scoring import score
         from facefit.fit.fit import fit_photo
         from facefit.output.overlay import overlay
-        from facefit.output.texture import seen_pixels, unwrap
+        from facefit.output.seen_pixels import seen_pixels
+        from facefit.output.texture import unwrap
         from facefit.photo.photo import read_photo
 
         began = time.perf_counter()

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from ..output.paths import one_line
 from ..vocabulary import MESH_SUFFIXES
 
-PICTURES = ("texture", "overlay", "labels", "thumbnail")  # NAME_texture.png, ...
+PICTURES = ("texture", "overlay", "labels", "albedo", "thumbnail")  # NAME_texture.png, ...
 LONGEST = 180  # bytes of a stem: file systems allow 255, and endings and temporary names come on top
 
 

@@ -171,6 +171,7 @@ class Stages:
             mesh,
             _beside(mesh, "overlay", ".png") if self.options.overlay else None,
             _beside(mesh, "labels", ".png") if self.options.labels else None,
+            _beside(mesh, "albedo", ".png") if self.options.albedo else None,
         )
         contents = {path.as_posix(): data for path, data in self.job.contents(result, files).items()}
         thumbnail = None

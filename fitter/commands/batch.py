@@ -31,6 +31,7 @@ RESULT_OPTIONS = (  # those that decide what is written
               show_default=True, help="Mesh format.")  # fmt: skip
 @click.option("--overlay", is_flag=True, help="Also write NAME_overlay.png for each photo.")
 @click.option("--labels", is_flag=True, help="Also write NAME_labels.png for each photo.")
+@click.option("--albedo", is_flag=True, help="Also write NAME_albedo.png, the texture without the light of the photo.")
 @click.option("--sheet", metavar="HTML", help="Also write a contact sheet of all photos, to scan for bad fits.")
 @click.option("--overwrite", is_flag=True, help="Fit photos again that are done already.")
 @click.option("--retry-failed", is_flag=True, help="Fit photos again that failed in an earlier run.")
@@ -45,9 +46,9 @@ RESULT_OPTIONS = (  # those that decide what is written
                    "here, else its address. --workers then says how many actors.")  # fmt: skip
 @shared_options
 def batch(
-    sources: tuple[str, ...], output: str, mesh_format: str, overlay: bool, labels: bool, sheet: str | None,
-    overwrite: bool, retry_failed: bool, workers: int | None, batch_size: int | None, timeout: float | None,
-    ray: str | None, **options: Any,
+    sources: tuple[str, ...], output: str, mesh_format: str, overlay: bool, labels: bool, albedo: bool,
+    sheet: str | None, overwrite: bool, retry_failed: bool, workers: int | None, batch_size: int | None,
+    timeout: float | None, ray: str | None, **options: Any,
 ) -> int:  # fmt: skip
     """Fit every photo of PHOTOS: folders with all below them, 'patterns*', lists (.txt, .csv, .parquet), photos.
 
@@ -83,6 +84,9 @@ def batch(
     job = job_options(options)
     _accepted(job.config)
     settings = {name: options[name] for name in RESULT_OPTIONS} | {"overlay": overlay, "labels": labels}
+    # younger than these: left out where nothing is asked for, so that what older versions did counts as done
+    settings |= {"albedo": True} if albedo else {}
+    settings |= {"texture": options["texture"]} if options["texture"] != "photo" else {}
     store = open_store(output)
     page = None if sheet is None else Path(sheet)
     ignored: list[Path] = []
@@ -90,7 +94,7 @@ def batch(
     lists = [path for path in map(Path, sources) if path.is_file()]
     check_batch(photos, [*lists, *input_files(options), *installed().values()], store, f".{mesh_format}", page)
     batch_options = BatchOptions(
-        job, output, overlay, labels, sheet is not None, settings, log_level=logging.getLogger("facefit").level
+        job, output, overlay, labels, sheet is not None, albedo, settings, log_level=logging.getLogger("facefit").level
     )
     stop = threading.Event()
     with contextlib.ExitStack() as held:

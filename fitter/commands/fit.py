@@ -20,9 +20,13 @@ from .sequence import beginnings, fit_frames, take_warm, warm_job, warm_options
               help="Also write a picture: photo, mesh over photo, geometry, render, parts.")  # fmt: skip
 @click.option("--labels", type=click.Path(path_type=Path), metavar="PNG",
               help="Also write the mesh's visible parts as labels 0 to 10 in the photo's pixels.")  # fmt: skip
+@click.option("--albedo", type=click.Path(path_type=Path), metavar="PNG",
+              help="Also write the texture without the light of the photo.")  # fmt: skip
 @warm_options
 @shared_options
-def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **options: Any) -> None:
+def fit(
+    photo: Path, output: Path, overlay: Path | None, labels: Path | None, albedo: Path | None, **options: Any
+) -> None:
     """Fit the face in PHOTO and write a mesh.
 
     \b
@@ -36,14 +40,15 @@ def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **
       facefit clip.mp4 --sequence -o clip.glb                  one animated mesh
     """
     warm = take_warm(options)
+    pictures = {"--overlay": overlay, "--labels": labels, "--albedo": albedo}
     if warm["sequence"]:
-        for name, path in (("--overlay", overlay), ("--labels", labels)):
+        for name, path in pictures.items():
             if path is not None:
                 raise click.UsageError(f"{name} belongs to one photo, not to --sequence")
         fit_frames(photo, output, warm, options)
         return
     check_mesh_suffix(output)
-    for name, path in (("--overlay", overlay), ("--labels", labels)):
+    for name, path in pictures.items():
         if path is not None and path.suffix.lower() != ".png":
             raise click.UsageError(f"{name} {path}: expected a name that ends in .png")
     start(options)
@@ -55,7 +60,7 @@ def fit(photo: Path, output: Path, overlay: Path | None, labels: Path | None, **
     from ..job.job import Files, check_files
     from .progress import FitProgress
 
-    files = Files(output, overlay, labels)
+    files = Files(output, overlay, labels, albedo)
     check_files(files, [photo, *input_files(options), *beginnings(warm)], options["faces"])
     job = warm_job(load(options), warm, picture)
     with FitProgress(photo.name, quiet=options["quiet"]) as progress:

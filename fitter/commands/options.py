@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ..vocabulary import MESH_SUFFIXES, PRESETS, RENDERERS, SEGMENTERS, SPACES
+from ..vocabulary import MESH_SUFFIXES, PRESETS, RENDERERS, SEGMENTERS, SPACES, TEXTURES
 
 # numba raises RuntimeError with these words where neither the package's folder nor the user's cache can be written
 NO_CACHE, CACHE_FIX = "cannot cache function", "set NUMBA_CACHE_DIR to a folder of yours"
@@ -41,6 +41,8 @@ def shared_options(command: Callable) -> Callable:
                      help="Mesh upright and facing +z, or as the camera sees it."),
         click.option("--texture-size", type=click.IntRange(16, 8192), default=1024, show_default=True, metavar="PX",
                      help="Side of the texture in pixels."),
+        click.option("--texture", type=click.Choice(TEXTURES), default="photo", show_default=True,
+                     help="What the mesh carries: the photo as it is, or the skin's colour without its light."),
         click.option("--model", type=click.Path(), metavar="NAME|FILE",
                      help="Another face model: one of `facefit models list`, or a model file (.npz)."),
         click.option("-q", "--quiet", is_flag=True, help="Print errors only."),

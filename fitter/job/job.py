@@ -9,6 +9,7 @@ from pathlib import Path
 from ..compute.machine import usable_device
 from ..errors import ImageError
 from ..files.outputs import check_outputs, numbered, write_files
+from ..files.picture_bytes import png_bytes
 from ..fit.descent import fit_faces
 from ..fit.instruments import Instruments
 from ..fit.progress import Progress
@@ -21,6 +22,7 @@ from ..observe.segment.label_picture import LabelImageSegmenter
 from ..observe.segment.load import load_segmenter
 from ..output.overlay import labels_png, overlay_png
 from ..output.paths import output_paths
+from ..output.texture_picture import texture_picture
 from ..output.write import result_files
 from ..photo.photo import Photo
 from ..render import load_renderer
@@ -31,15 +33,17 @@ MANY = 99  # `--faces all`: so many names are checked before the fit; the detect
 
 @dataclass(frozen=True)
 class Files:
-    """Where the results of one photo go: the mesh, and two pictures if wanted."""
+    """Where the results of one photo go: the mesh, and three pictures if wanted."""
 
     mesh: Path
     overlay: Path | None = None
     labels: Path | None = None
+    albedo: Path | None = None
 
     def all(self) -> list[Path]:
         """Everything that is written: the mesh and what lies beside it (`output_paths`), then the pictures."""
-        return [*output_paths(self.mesh), *(path for path in (self.overlay, self.labels) if path is not None)]
+        pictures = (self.overlay, self.labels, self.albedo)
+        return [*output_paths(self.mesh), *(path for path in pictures if path is not None)]
 
     def numbered(self, number: int) -> Files:
         """The files of the face with this number: mesh_2.obj, overlay_2.png, ..."""
@@ -47,6 +51,7 @@ class Files:
             numbered(self.mesh, number),
             self.overlay and numbered(self.overlay, number),
             self.labels and numbered(self.labels, number),
+            self.albedo and numbered(self.albedo, number),
         )
 
 
@@ -82,6 +87,7 @@ class Job:
     fov: float | None = None
     space: str = "model"
     texture_size: int = 1024
+    texture: str = "photo"
     inputs: tuple[Path, ...] = ()
     warm: WarmStart | None = None
 
@@ -108,11 +114,15 @@ class Job:
 
     def contents(self, result: FitResult, files: Files) -> dict[Path, bytes]:
         """All files of one face, the mesh first."""
-        contents = result_files(result, files.mesh, space=self.space, texture_size=self.texture_size)
+        contents = result_files(
+            result, files.mesh, space=self.space, texture_size=self.texture_size, texture=self.texture
+        )
         if files.overlay is not None:
             contents[files.overlay] = overlay_png(result.scene, result.photo)
         if files.labels is not None:
             contents[files.labels] = labels_png(result.scene, result.photo_size)
+        if files.albedo is not None:
+            contents[files.albedo] = png_bytes(texture_picture(result, self.texture_size, "albedo"))
         return contents
 
     def _check_segmenter(self, photo: Photo) -> None:
@@ -139,6 +149,7 @@ def load_job(options: JobOptions) -> Job:
         fov=options.fov,
         space=options.space,
         texture_size=options.texture_size,
+        texture=options.texture,
         inputs=options.inputs(),
     )
 

@@ -27,6 +27,7 @@ class JobOptions:
     fov: float | None = None
     space: str = "model"
     texture_size: int = 1024
+    texture: str = "photo"
 
     def config(self) -> FitConfig:
         """The preset with what was given. Raises ValueError for values out of range."""

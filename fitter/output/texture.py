@@ -1,12 +1,13 @@
 """The photo, unwrapped into the model's UV layout at the photo's own resolution; what it does not show is filled.
 
 Each texel is a point of the fitted surface. It is projected into the photo and sampled there, if the mesh does not hide
-it, if it faces the camera, and if the observation calls that pixel the person's skin, eyes, brows, lips or nose: hair,
-hands, glasses and background are not baked in. The rest is filled in two bands, which leaves no seam:
+it, if it faces the camera, if the observation calls that pixel the person's skin, eyes, brows, lips or nose, and if its
+colour is not that of a strand, a frame or a shadow on them (`skin_check`): hair, hands, glasses and background are not
+baked in, and of the mouth only teeth. The rest is filled in two bands, which leaves no seam:
 
     texture = base + detail
-    base    the fitted albedo under the fitted light, plus a smooth correction towards the photo, which is diffused over
-            the mesh (not over the UV layout, whose cuts would show)
+    base    the fitted albedo under the fitted light, plus a smooth correction towards the photo's usual skin, which is
+            diffused over the mesh (not over the UV layout, whose cuts would show)
     detail  photo - base where the photo shows the texel; that of the mirrored texel where it shows only that one
 """
 
@@ -19,18 +20,21 @@ import torch
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
-from ..anatomy.parts import LABEL, MASKS
+from ..compute.derived import derived
 from ..compute.smoothstep import smoothstep
 from ..fit.result import FitResult
-from ..geometry.camera import Camera, WindowTransform
+from ..geometry.camera import Camera
 from ..geometry.mesh_graph import connected_pieces, edge_matrix, mesh_edges, polygon_sides
 from ..model.face_model import FaceModel
 from ..render import load_renderer
-from ..render.lighting import shade
 from ..render.view import View, make_window
 from ..scene.part_picture import mesh_faces
 from ..scene.scene import Scene
 from . import texture_kernels as kernels
+from .lids import closed_lids
+from .seen_pixels import SeenPixels, seen_pixels
+from .shading import held_shading
+from .skin_check import SkinCheck, check_skin
 
 _SILHOUETTE_FADE = 3.0  # mm from the background over which the photo fades in: about the error of a good fit
 
@@ -44,31 +48,29 @@ _MASK_FADE = 0.02  # of the window's side, from the border of the valid pixels: 
 
 _SMOOTH = 15.0  # mm: what is broader goes into the base, what is finer (brows, lips, pores) into the detail
 
+_COVER_FADE = 4.0  # mm from hair and occluders: a parser draws their borders less well than the face's own
+
+_MIRROR = 0.3  # weight of what the other side shows against what this one does
+
 _GUTTER = 16  # texels painted around each UV island, so that filtering never mixes in what lies between islands
 
 
 @dataclass(frozen=True)
-class SeenPixels:
-    """What a texture is taken from.
+class Unwrapped:
+    """A texture and what it is made of, all row 0 at v = 1.
 
     Attributes:
-        photo: (H, W, 3) uint8, what the scene's camera refers to.
-        window: photo pixels -> pixels of the masks (B = 1).
-        valid: (S, S) bool, where the person's skin, eyes, brows, lips or nose are seen.
-        covered: (S, S) bool, where hair or something else lies over the face.
+        photo: (T, T, 3) float32 RGB in [0, 1]: what the photo shows, the rest filled.
+        base: (T, T, 3) float32: its smooth part, which the light explains.
+        confidence: (T, T) float32: how far a texel comes straight from the photo (1) or is filled (0).
+        face, bary: (T, T) int64 and (T, T, 3): which point of the surface each texel is (`texels`).
     """
 
     photo: np.ndarray
-    window: WindowTransform
-    valid: np.ndarray
-    covered: np.ndarray
-
-
-def seen_pixels(result: FitResult) -> SeenPixels:
-    """What a fit was held against."""
-    masks = result.observation.part_masks[0].cpu().numpy()
-    covered = np.maximum(masks[MASKS.index("hair")], masks[MASKS.index("occluder")]) > 0.5
-    return SeenPixels(result.photo, result.window, result.observation.valid[0].cpu().numpy() > 0.5, covered)
+    base: np.ndarray
+    confidence: np.ndarray
+    face: np.ndarray
+    bary: np.ndarray
 
 
 def unwrap(scene: Scene, pixels: SeenPixels, size: int = 1024) -> tuple[np.ndarray, np.ndarray]:
@@ -83,17 +85,37 @@ def unwrap(scene: Scene, pixels: SeenPixels, size: int = 1024) -> tuple[np.ndarr
     Raises:
         ValueError: another size, or a mesh behind the camera.
     """
+    layers = unwrap_layers(scene, pixels, size)
+    return picture(layers.photo, layers.face), layers.confidence
+
+
+def unwrapped(result: FitResult, size: int = 1024) -> Unwrapped:
+    """The layers of a result's own photo, computed once. Raises as `unwrap`."""
+    return derived(result, ("unwrapped", size), lambda own: unwrap_layers(own.scene, seen_pixels(own), size))
+
+
+def unwrap_layers(scene: Scene, pixels: SeenPixels, size: int) -> Unwrapped:
+    """As `unwrap`, before it becomes a picture."""
     if not 16 <= size <= 8192:
         raise ValueError(f"texture size is {size} pixels; accepted: 16 to 8192")
     model, faces = scene.model, mesh_faces(scene.model)
     texel_face, texel_bary = texels(model, size)
-    colour, confidence = _sample(scene, pixels, texel_face, texel_bary)
+    lit = _lit(scene)
+    check = check_skin(scene, pixels, lit)
+    colour, confidence = _sample(scene, pixels, check, texel_face, texel_bary)
+
+    lids = closed_lids(scene)
+    if lids is not None:
+        where = lids.folded[texel_face] > 0
+        folded = lids.folded_vertices()[faces[texel_face[where]]]
+        confidence[where] *= 1 - np.einsum("nk,nk->n", texel_bary[where], folded).astype(np.float32)
 
     painted, weight = _on_vertices(texel_face, texel_bary, faces, colour, confidence, len(model.verts))
-    rendered = _rendered(scene, weight)
-    correction = _diffuse(painted - rendered, weight, faces, scene.verts_in("model"))
+    weight *= check.at(scene)
+    painted, weight = _with_mirror(painted, weight, lit, model.symmetry.cpu().numpy())
+    correction = _diffuse(painted - lit, weight, faces, scene.verts_in("model"))
     base = np.zeros_like(colour)
-    smooth = (rendered + correction).astype(np.float32)
+    smooth = (lit + correction).astype(np.float32)
     kernels.over_rows(kernels.spread, size, texel_face, texel_bary, faces, smooth, base)
 
     detail = (colour - base) * confidence[..., None]
@@ -102,8 +124,12 @@ def unwrap(scene: Scene, pixels: SeenPixels, size: int = 1024) -> tuple[np.ndarr
     kernels.over_rows(
         kernels.compose, size, texel_face, texel_bary, mirror_uv, mirrored, base, detail, confidence, texture
     )
-    texture = fill_gutter(texture, texel_face >= 0)
-    return (np.clip(texture, 0, 1) * 255 + 0.5).astype(np.uint8), confidence
+    return Unwrapped(texture, base, confidence, texel_face, texel_bary)
+
+
+def picture(texture: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """(T, T, 3) float RGB -> uint8, with the gutter of the islands, `face` (T, T) >= 0, filled."""
+    return (np.clip(fill_gutter(texture, face >= 0), 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def texels(model: FaceModel, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -117,7 +143,7 @@ def texels(model: FaceModel, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sample(
-    scene: Scene, pixels: SeenPixels, texel_face: np.ndarray, texel_bary: np.ndarray
+    scene: Scene, pixels: SeenPixels, check: SkinCheck, texel_face: np.ndarray, texel_bary: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The photo at each texel (T, T, 3) float32, and how far to trust it (T, T) float32."""
     size = texel_face.shape[0]
@@ -141,14 +167,14 @@ def _sample(
     levels = [np.ascontiguousarray(pixels.photo[y0:y1, x0:x1])]
     while len(levels) < 4:
         levels.append(kernels.half(levels[-1]))
-    window = pixels.window
+    window = check.window
     kernels.over_rows(
         kernels.sample_photo, size,
         texel_face, texel_bary, faces, verts, scene.normals()[0].double().numpy(), focal, centre,
         tuple(levels), _levels(scene.model, scene.camera, verts, size), np.array([x0, y0], np.float64),
         _near_surface(seen, footprint, component), seen.depth,
         component, piece, around.origin[0].double().numpy(), float(around.scale),
-        _trusted(scene, pixels), window.origin[0].double().cpu().numpy(), float(window.scale),
+        _trusted(scene, pixels, check), window.origin[0].double().cpu().numpy(), float(window.scale),
         1.0 + 2 * footprint, colour, confidence,
     )  # fmt: skip
     return colour, confidence
@@ -186,12 +212,11 @@ def _near_surface(seen: View, footprint: float, component: np.ndarray) -> np.nda
     return np.minimum(outer, np.minimum(fade(smooth, _EDGE_FADE), fade(whole, _LID_FADE))).astype(np.float32)
 
 
-def _trusted(scene: Scene, pixels: SeenPixels) -> np.ndarray:
-    """(S, S) float32 in window pixels: 0 outside the person's own pixels, 1 well inside them."""
-    window = pixels.window
-    # nobody's mask has a channel for teeth and tongue: where the mesh shows them and nothing covers them
-    labels = scene.parts_in(scene.view(window))
-    valid = pixels.valid | (labels == LABEL["mouth_inside"]) & ~pixels.covered
+def _trusted(scene: Scene, pixels: SeenPixels, check: SkinCheck) -> np.ndarray:
+    """(S, S) float32 in the check's pixels: 0 outside the person's own pixels, 1 well inside them."""
+    window = check.window
+    # nobody's mask has a channel for teeth: where the mesh shows them, and something as pale as they are
+    valid = (check.sharper(pixels.valid) & ~check.foreign) | check.teeth
     corner = window.origin[0].double().cpu().numpy()
     centres = (np.arange(window.size) + 0.5) / float(window.scale)
     height, width = pixels.photo.shape[:2]
@@ -199,7 +224,11 @@ def _trusted(scene: Scene, pixels: SeenPixels) -> np.ndarray:
     valid &= ((rows > 0) & (rows < height))[:, None] & ((columns > 0) & (columns < width))
     # nothing is known beyond the window, so it fades there too
     distance = ndimage.distance_transform_edt(np.pad(valid, 1))[1:-1, 1:-1] - 1.0
-    return smoothstep(distance / (_MASK_FADE * window.size)).astype(np.float32)
+    trust = smoothstep(distance / (_MASK_FADE * window.size))
+    over = check.sharper(pixels.covered) | check.foreign
+    if over.any():
+        trust *= smoothstep((ndimage.distance_transform_edt(~over) * check.pixel - 1.0) / _COVER_FADE)
+    return trust.astype(np.float32)
 
 
 def _on_vertices(
@@ -212,17 +241,25 @@ def _on_vertices(
     return total / np.maximum(weight, 1e-9)[:, None], weight / np.maximum(area, 1e-9)
 
 
-def _rendered(scene: Scene, weight: np.ndarray) -> np.ndarray:
-    """(V, 3) albedo under the fitted light. The light was estimated from the normals that the photo shows; on others it
-    is held to the shades that occur there, where an SH polynomial would run off."""
-    normals = scene.normals()
+def _with_mirror(
+    painted: np.ndarray, weight: np.ndarray, lit: np.ndarray, symmetry: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The colours (V, 3) and their weights (V,), those of unseen vertices from the other side of the face: as much
+    brighter or darker than the fitted colour `lit` (V, 3) as there."""
+    ratio = np.clip((painted + 0.03) / (lit + 0.03), 0.4, 2.5)[symmetry]
+    other = _MIRROR * weight[symmetry] * (1 - np.clip(weight, 0, 1))
+    total = weight + other
+    mixed = weight[:, None] * painted + other[:, None] * ((lit + 0.03) * ratio - 0.03)
+    return mixed / np.maximum(total, 1e-9)[:, None], total
+
+
+def _lit(scene: Scene) -> np.ndarray:
+    """(V, 3) albedo under the fitted light. The light was estimated from the normals that the photo shows; on others an
+    SH polynomial runs off, so brightness is held to what occurs there, and the hue to that of the light on them: a
+    channel alone that is cut off makes coloured rims."""
     with torch.no_grad():
         albedo = scene.model.albedo(scene.parameters.albedo)[0].cpu().double().numpy().clip(0, 1)
-        shades = shade(torch.ones_like(normals), normals, scene.parameters.sh.detach().cpu().float())[0]
-    shading = shades.double().numpy()
-    known = shading[weight > 0.3]
-    low, high = np.percentile(known, (5, 95), axis=0) if len(known) > 20 else (np.full(3, 0.4), np.full(3, 1.2))
-    return np.clip(albedo * np.clip(shading, low, high), 0, 1)
+    return np.clip(albedo * held_shading(scene), 0, 1)
 
 
 def _diffuse(difference: np.ndarray, weight: np.ndarray, faces: np.ndarray, verts: np.ndarray) -> np.ndarray:

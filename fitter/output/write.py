@@ -29,12 +29,14 @@ from ..vocabulary import SPACES
 from .document import result_json
 from .morph_targets import glb_bytes
 from .paths import output_paths
-from .texture import seen_pixels, unwrap
+from .texture_picture import texture_picture
 
 logger = logging.getLogger(__name__)
 
 
-def write_result(result: FitResult, output: Path, *, space: str = "model", texture_size: int = 1024) -> list[Path]:
+def write_result(
+    result: FitResult, output: Path, *, space: str = "model", texture_size: int = 1024, texture: str = "photo"
+) -> list[Path]:
     """Write the mesh in the format of its suffix, and `<stem>.json`. All files appear together, or none does.
 
     Args, Raises:
@@ -43,13 +45,14 @@ def write_result(result: FitResult, output: Path, *, space: str = "model", textu
         the paths written, the mesh first, the JSON last.
     """
     photo = [Path(result.photo_path)] if result.photo_path else []
-    written = write_files(result_files(result, output, space=space, texture_size=texture_size), photo)
+    contents = result_files(result, output, space=space, texture_size=texture_size, texture=texture)
+    written = write_files(contents, photo)
     logger.info("wrote %s", ", ".join(path.name for path in written))
     return written
 
 
 def result_files(
-    result: FitResult, output: Path, *, space: str = "model", texture_size: int = 1024
+    result: FitResult, output: Path, *, space: str = "model", texture_size: int = 1024, texture: str = "photo"
 ) -> dict[Path, bytes]:
     """What `write_result` writes.
 
@@ -58,23 +61,24 @@ def result_files(
     Args:
         space: "model" (upright, facing +z) or "camera" (as the camera sees it).
         texture_size: side of the texture in pixels.
+        texture: "photo" (with its light) or "albedo" (without).
     Returns:
         path -> content, the mesh first, the JSON last.
     Raises:
         OutputError: it cannot be written there.
-        ValueError: another space, or a texture size outside 16 to 8192.
+        ValueError: another space or texture, or a texture size outside 16 to 8192.
     """
     output = Path(output)
     paths = output_paths(output)
     if space not in SPACES:
         raise ValueError(f"space is {space!r}; accepted: {', '.join(SPACES)}")
     scene, model = result.scene, result.model
-    texture, _ = unwrap(scene, seen_pixels(result), texture_size)
+    image = texture_picture(result, texture_size, texture)
     comment = f"facefit; millimetres; {space} space\nface model {model.name} {model.version}, {model.license}"
     contents = mesh_contents(
-        paths, model, scene.verts_in(space), texture, comment, lambda image: glb_bytes(scene, image, space)
+        paths, model, scene.verts_in(space), image, comment, lambda png: glb_bytes(scene, png, space)
     )
-    document = result_json(result, output.name, space=space, texture=texture.shape[0])
+    document = result_json(result, output.name, space=space, texture=texture_size)
     contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
     return dict(zip(paths, contents, strict=True))
 

@@ -33,7 +33,7 @@ from ..geometry.triangles import vertex_normals
 from ..model.face_model import FaceModel
 from ..output.morph_targets import morph_glb
 from ..output.result_format import Vector
-from ..output.texture import seen_pixels, unwrap
+from ..output.texture_picture import texture_picture
 from ..scene.parameters import Parameters
 from .sequence import SHARED, FittedFrame, FittedSequence
 
@@ -49,12 +49,14 @@ def sequence_paths(output: Path) -> list[Path]:
     return [output, output.with_suffix(".json")]
 
 
-def sequence_files(sequence: FittedSequence, output: Path, texture_size: int = 1024) -> dict[Path, bytes]:
-    """Path -> content of the GLB and the JSON."""
+def sequence_files(
+    sequence: FittedSequence, output: Path, texture_size: int = 1024, texture: str = "photo"
+) -> dict[Path, bytes]:
+    """Path -> content of the GLB and the JSON. Args as `facefit.output.write.result_files`."""
     mesh, document = sequence_paths(output)
-    texture = png_bytes(unwrap(sequence.best.scene, seen_pixels(sequence.best), texture_size)[0])
+    image = png_bytes(texture_picture(sequence.best, texture_size, texture))
     text = json.dumps(sequence_json(sequence, mesh.name), indent=1, allow_nan=False) + "\n"
-    return {mesh: animated_glb(sequence, texture), document: text.encode()}
+    return {mesh: animated_glb(sequence, image), document: text.encode()}
 
 
 @dataclass(frozen=True)

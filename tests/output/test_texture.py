@@ -7,8 +7,9 @@ import pytest
 import torch
 from helpers.synthetic_result import paint, synthetic_result
 
-from facefit.anatomy.parts import MASKS
-from facefit.output.texture import mirrored_corners, seen_pixels, texels, unwrap
+from facefit.anatomy.parts import LABEL, MASKS
+from facefit.output.seen_pixels import seen_pixels
+from facefit.output.texture import mirrored_corners, texels, unwrap
 
 SIZE = 256
 
@@ -96,10 +97,9 @@ def test_what_is_not_valid_is_not_baked_in(frontal):
 
 def test_unseen_texels_are_mirrored(toy_model):
     def spots(u, v):
-        wave = 0.5 + 0.3 * np.sin(40 * np.abs(u - 0.5)) * np.sin(
-            40 * v
-        )  # the same on both sides, too fine for the base
-        return np.stack([wave, 0.2 + 0 * u, wave], -1)
+        # the same on both sides, too fine for the base, no darker than freckles
+        wave = 1 + 0.2 * np.sin(40 * np.abs(u - 0.5)) * np.sin(40 * v)
+        return wave[..., None] * np.array((0.6, 0.45, 0.4))
 
     result = synthetic_result(toy_model, yaw=0.7, width=840, height=720, side=160, texture=spots)
     texture, seen = unwrapped(result, SIZE)
@@ -144,16 +144,27 @@ def test_a_face_outside_the_photo_is_filled_from_the_model(frontal):
     assert np.abs(texture.mean((0, 1)) - albedo.mean(0)).max() < 15
 
 
-def test_hair_over_an_open_mouth_is_not_baked_in(toy_model):
-    from facefit.anatomy.parts import LABEL
-
-    labels = toy_model.vertex_label.clone()
-    labels[(labels == LABEL["upper_lip"]) | (labels == LABEL["lower_lip"])] = LABEL["mouth_inside"]
-    result = synthetic_result(replace(toy_model, vertex_label=labels), width=840, height=720, side=160)
-    result.observation.valid[:] = 0  # the masks know nothing of the inside of a mouth
+def with_teeth(toy_model, paint):
+    """The toy with teeth for lips, under a photo painted so, whose masks know nothing of a face."""
+    labels, albedo = toy_model.vertex_label.clone(), toy_model.albedo_mean.clone()
+    teeth = (labels == LABEL["upper_lip"]) | (labels == LABEL["lower_lip"])
+    labels[teeth], albedo[teeth] = LABEL["mouth_inside"], 0.8
+    model = replace(toy_model, vertex_label=labels, albedo_mean=albedo)
+    result = synthetic_result(model, width=840, height=720, side=160, texture=paint)
+    result.observation.valid[:] = 0
     face, _ = texels(toy_model, 128)
-    mouth = (labels[toy_model.faces] == LABEL["mouth_inside"]).all(1).numpy()[face]
+    return result, teeth[toy_model.faces].all(1).numpy()[face]
+
+
+def pale(u, v):
+    return np.full((*np.shape(u), 3), 0.7)
+
+
+def test_of_the_mouth_teeth_alone_are_baked_in_and_no_hair_over_them(toy_model):
+    result, mouth = with_teeth(toy_model, pale)
     seen = unwrapped(result, 128)[1]
     assert (seen[mouth] > 0.6).mean() > 0.3 and (seen[~mouth] > 0.6).mean() < 0.02
     result.observation.part_masks[:, MASKS.index("hair")] = 1
     assert (unwrapped(result, 128)[1] == 0).all()
+    tongue, _ = with_teeth(toy_model, lambda u, v: pale(u, v) * (1, 0.4, 0.4))
+    assert (unwrapped(tongue, 128)[1] == 0).all()

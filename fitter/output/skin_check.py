@@ -1,0 +1,206 @@
+"""Which pixels of the photo are not the skin that lies there: strands, brims, frames and their shadows.
+
+A parser sees what is as broad as a few of its pixels. What remains on the skin is found by its colour: skin differs
+from the fitted face by something smooth (light that nine harmonics do not tell, make-up, a tan), and what lies over it
+by something sudden. Sudden and dark are brows, lashes, nostrils, stubble and moles as well: where those belong, and
+where a spot is as small as a mole, the photo is believed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from ..anatomy.landmarks import LANDMARKS7
+from ..anatomy.parts import LABEL
+from ..geometry.camera import WindowTransform
+from ..photo.window import sample_window
+from ..render.view import View
+from ..scene.scene import Scene
+from .seen_pixels import SeenPixels
+
+SIDE = 448  # pixels of the picture that is looked at: about half a millimetre each
+
+_SMOOTH = 18.0  # mm: what is broader is light or complexion
+_COARSE = 4  # pixels of the picture to one of its smooth fit
+_ROUNDS = 4  # of the robust smooth fit: each leaves out what the one before did not explain
+
+_DARK, _VERY_DARK = 2.5, 4.0  # deviations, and at least these logarithms of brightness:
+_DARK_AT_LEAST, _VERY_DARK_AT_LEAST = 0.16, 0.32
+_ODD, _ODD_AT_LEAST = 4.0, 0.22  # the same of colour at equal brightness
+
+_HUE, _HUE_AT_LEAST = 3.5, 0.2  # the same against the whole face, in medians of it
+
+_VERY_ODD = 0.6  # of colour: nobody's skin, however much of it there is
+
+_MOLE = 6.0  # mm across: a smaller spot alone is the person's own
+_THIN = 3.5  # mm: the mean width of a strand, a wire rim, a stroke
+_SLENDER = 0.3  # and its mean width as a share of its length
+_OWN_DARK = 4.0  # mm around eyes, brows and lips: lashes, liner, hairs
+_NOSTRILS = 15.0  # mm around the bottom of the nose
+_FOLDS = {"eyes": 14.0, "nose": 24.0, "mouth": 16.0}  # mm around them: lids, bags and smile lines are dark and thin
+_TOUCHING = 3.0  # mm from hair or an occluder: belongs to it
+_GROWN = 1.5  # mm added around what was found: its blurred border
+
+_LUMA = np.array((0.299, 0.587, 0.114))
+
+
+@dataclass(frozen=True)
+class SkinCheck:
+    """What the colours say of a window of the photo.
+
+    Attributes:
+        window: photo pixels -> pixels of the picture (B = 1); pixel: mm of one on the face.
+        foreign: (S, S) bool: something lies over the face there.
+        typical: (S, S) bool: all but the dark on the skin around eyes, brows and lips.
+        teeth: (S, S) bool: the mesh shows teeth there, and the photo something as pale.
+    """
+
+    window: WindowTransform
+    pixel: float
+    foreign: np.ndarray
+    typical: np.ndarray
+    teeth: np.ndarray
+
+    def sharper(self, mask: np.ndarray) -> np.ndarray:
+        """A mask (R, R) of the same square in this picture's pixels: the nearest one."""
+        return _resized(mask)
+
+    def at(self, scene: Scene) -> np.ndarray:
+        """(V,) float64: 1 for vertices on typical pixels, 0 for others."""
+        pixels = (scene.pixels()[0].double().cpu().numpy() - self.window.origin[0].double().numpy()) * float(
+            self.window.scale
+        )
+        column, row = np.clip(np.nan_to_num(pixels), 0, SIDE - 1).astype(int).T
+        return self.typical[row, column].astype(float)
+
+
+def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray) -> SkinCheck:
+    """Hold the photo against the fitted face.
+
+    Args:
+        pixels: what of the photo may be used.
+        lit: (V, 3) the fitted colours in [0, 1].
+    """
+    window = pixels.window
+    fine = WindowTransform(window.origin.cpu(), window.scale.cpu() * (SIDE / window.size), SIDE)
+    picture, inside = sample_window(pixels.photo, fine)
+    seen = scene.view(fine)
+    labels = scene.parts_in(seen)
+    faces, verts = scene.model.faces.cpu().numpy(), scene.verts_in("camera")
+    pixel = float(np.median(-verts[:, 2])) / float(scene.camera.focal[0, 0] * fine.scale)  # mm
+
+    valid, covered, features = (
+        _resized(mask) & (inside > 0.5) for mask in (pixels.valid, pixels.covered, pixels.features)
+    )
+    skin = valid & np.isin(labels, (LABEL["skin"], LABEL["nose"], LABEL["head"]))
+    teeth = _teeth(scene, seen, labels, picture, skin) & ~covered & (inside > 0.5)
+    if skin.sum() < 500:
+        return SkinCheck(fine, pixel, np.zeros_like(skin), np.ones_like(skin), teeth)
+    difference = np.log(picture.astype(np.float32) / 255 + 0.03)
+    difference -= np.log(np.clip(seen.interpolate(lit, faces), 0, 1) + 0.03)
+    rest, usual = _unexplained(difference, skin, _SMOOTH / pixel)
+    bright = rest @ _LUMA
+    odd = np.linalg.norm(rest - bright[..., None], axis=2)
+    spread, odd_spread = _deviation(bright[skin]), _deviation(odd[skin])
+
+    place = seen.interpolate(scene.model.verts.cpu().numpy(), faces)  # of each pixel on the mean face
+    nose, *mouth = scene.model.landmarks(scene.model.verts[None])[0, list(LANDMARKS7)].cpu().numpy()[4:]
+    own = _within(np.isin(labels, [LABEL[name] for name in _DARK_PARTS]) | features, _OWN_DARK / pixel)
+    own |= np.linalg.norm(place - nose, axis=2) < _NOSTRILS
+    folds = _within(np.isin(labels, (LABEL["right_eye"], LABEL["left_eye"])), _FOLDS["eyes"] / pixel)
+    folds |= np.linalg.norm(place - nose, axis=2) < _FOLDS["nose"]
+    for corner in mouth:
+        folds |= np.linalg.norm(place - corner, axis=2) < _FOLDS["mouth"]
+    beard = place[..., 1] < nose[1] + 5
+    dark = bright < -max(_DARK * spread, _DARK_AT_LEAST)
+    very = bright < -max(_VERY_DARK * spread, _VERY_DARK_AT_LEAST)
+    strange = odd > max(_ODD * odd_spread, _ODD_AT_LEAST)
+    candidate = skin & ~own & ((dark & ~beard) | very & ~beard | strange)
+    over = _within(covered, _TOUCHING / pixel)
+    foreign = _foreign(candidate, (very & ~beard | strange) & ~folds, over, pixel)
+    foreign |= _foreign(skin & ~features & _other_hue(difference, skin), np.zeros_like(skin), over, pixel)
+    foreign |= skin & ~own & (odd > _VERY_ODD)
+    foreign = _within(foreign, _GROWN / pixel)
+    return SkinCheck(fine, pixel, foreign, ~(own & skin & ~usual), teeth)
+
+
+_DARK_PARTS = ("right_eye", "left_eye", "right_brow", "left_brow", "upper_lip", "lower_lip", "mouth_inside")
+
+
+def _teeth(scene: Scene, seen: View, labels: np.ndarray, picture: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """(S, S) bool: where the mesh shows teeth, which are what is pale and grey in a mouth, and the photo too."""
+    albedo = scene.model.albedo_mean.cpu().numpy().clip(0, 1)
+    pale = (albedo.max(1) > 0.5) & (albedo.max(1) - albedo.min(1) < 0.3 * albedo.max(1))
+    mesh = seen.interpolate(pale[:, None].astype(np.float32), scene.model.faces.cpu().numpy())[..., 0] > 0.5
+    mesh &= labels == LABEL["mouth_inside"]
+    highest = picture.max(2)
+    grey = highest - picture.min(2) < 0.35 * highest
+    usual = np.median(picture[skin] @ _LUMA) if skin.any() else 0.0
+    return mesh & grey & (picture @ _LUMA > 0.6 * usual)
+
+
+def _within(mask: np.ndarray, radius: float) -> np.ndarray:
+    """The mask (S, S) and what lies within `radius` pixels of it."""
+    return ndimage.distance_transform_edt(~mask) <= radius if mask.any() else mask
+
+
+def _other_hue(difference: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """(S, S) bool: where the hue differs from that of most of the skin: a glove, or a phone, that a parser took for
+    skin. No light is that uneven."""
+    hue = difference - (difference @ _LUMA)[..., None]
+    far = np.linalg.norm(hue - np.median(hue[skin], axis=0), axis=2)
+    return far > max(_HUE * float(np.median(far[skin])), _HUE_AT_LEAST)
+
+
+def _resized(mask: np.ndarray) -> np.ndarray:
+    """(R, R) -> (SIDE, SIDE), the nearest pixel."""
+    at = ((np.arange(SIDE) + 0.5) * len(mask) / SIDE).astype(int)
+    return mask[at[:, None], at]
+
+
+def _deviation(values: np.ndarray) -> float:
+    """Standard deviation of most of the values, by the median of their sizes."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+
+
+def _unexplained(difference: np.ndarray, skin: np.ndarray, smooth: float) -> tuple[np.ndarray, np.ndarray]:
+    """What of the difference (S, S, 3) is not smooth, and where skin (S, S) agrees with the smooth rest. Smoothing by a
+    Gaussian of `smooth` pixels, of what agreed in the round before (Tukey's weights)."""
+    weight, width = skin.astype(np.float32), smooth / _COARSE
+    for _ in range(_ROUNDS):
+        shares = ndimage.gaussian_filter(_shrunk(weight), width)
+        fit = np.stack(
+            [ndimage.gaussian_filter(_shrunk(weight * channel), width) for channel in np.moveaxis(difference, 2, 0)], 2
+        ) / np.maximum(shares, 1e-6)[..., None]  # fmt: skip
+        fit = np.repeat(np.repeat(fit, _COARSE, 0), _COARSE, 1)
+        fit = ndimage.uniform_filter(fit, (_COARSE, _COARSE, 1))
+        rest = difference - fit
+        size = np.linalg.norm(rest, axis=2)
+        scale = 4.7 * max(float(np.median(size[skin])), 0.03)
+        weight = np.where(skin, np.clip(1 - (size / scale) ** 2, 0, 1) ** 2, 0).astype(np.float32)
+    return rest, skin & (weight > 0.2)
+
+
+def _shrunk(values: np.ndarray) -> np.ndarray:
+    """(S, S) -> (S / _COARSE, S / _COARSE), means."""
+    count = len(values) // _COARSE
+    return values.reshape(count, _COARSE, count, _COARSE).mean((1, 3))
+
+
+def _foreign(candidate: np.ndarray, sure: np.ndarray, over: np.ndarray, pixel: float) -> np.ndarray:
+    """The connected candidates (S, S) that touch what lies over the face, or are thin and longer than a mole."""
+    number, count = ndimage.label(candidate, np.ones((3, 3)))
+    if count == 0:
+        return candidate
+    index = np.arange(1, count + 1)
+    touching = ndimage.maximum(over, number, index).astype(bool)
+    certain = ndimage.maximum(sure, number, index).astype(bool)
+    area = ndimage.sum_labels(candidate, number, index) * pixel**2
+    boxes = ndimage.find_objects(number)
+    length = np.array([np.hypot(*(side.stop - side.start for side in box)) for box in boxes]) * pixel
+    thin = (length > _MOLE) & (area < np.minimum(_THIN, _SLENDER * length) * length)
+    chosen = np.concatenate([[False], touching & (area > 2) | certain & thin])
+    return chosen[number]

@@ -1,0 +1,25 @@
+"""The texture that a file carries: the photo's, or the skin's own colour."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..fit.result import FitResult
+from ..vocabulary import TEXTURES
+from .albedo import albedo_layer
+from .texture import picture, unwrapped
+
+
+def texture_picture(result: FitResult, size: int = 1024, kind: str = "photo") -> np.ndarray:
+    """(size, size, 3) uint8 RGB, row 0 at v = 1.
+
+    Args:
+        size: in texels, 16 to 8192.
+        kind: "photo" (`facefit.output.texture`) or "albedo" (`facefit.output.albedo`).
+    Raises:
+        ValueError: another kind or size, or a mesh behind the camera.
+    """
+    if kind not in TEXTURES:
+        raise ValueError(f"texture is {kind!r}; accepted: {', '.join(TEXTURES)}")
+    layers = unwrapped(result, size)
+    return picture(layers.photo if kind == "photo" else albedo_layer(result.scene, layers), layers.face)

@@ -1,0 +1,73 @@
+"""What lies on the skin and what belongs to it, painted onto a face whose masks know of neither."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers.synthetic_result import synthetic_result
+
+from facefit.output.seen_pixels import seen_pixels
+from facefit.output.skin_check import check_skin
+
+SKIN = np.array((0.62, 0.46, 0.40))
+
+
+def shaded(u, v):
+    """Skin under a light that changes over the whole face."""
+    return (0.75 + 0.35 * u + 0 * v)[..., None] * SKIN
+
+
+@pytest.fixture(scope="module")
+def face(toy_model):
+    labels = torch.where(toy_model.vertex_label > 0, 1, 0)  # no eyes, brows or lips, where dark is the person's own
+    return synthetic_result(replace(toy_model, vertex_label=labels), width=840, height=720, side=160, texture=shaded)
+
+
+def foreign(face, spot=None, colour=(0.16, 0.1, 0.07)):
+    """Share of a rectangle, in shares of the face's box from its left upper corner, that is found; and of the rest."""
+    left, top, right, bottom = face.scene.box()
+    photo = face.photo.copy()
+    at = np.zeros(photo.shape[:2], bool)
+    if spot is not None:
+        x0, y0, x1, y1 = np.array(spot) * ([right - left, bottom - top] * 2) + np.array([left, top] * 2)
+        at[int(y0) : int(y1), int(x0) : int(x1)] = True
+        photo[at] = np.array(colour) * 255
+    pixels = replace(seen_pixels(face), photo=photo)
+    lit = np.broadcast_to(SKIN, (len(face.model.verts), 3))
+    check = check_skin(face.scene, pixels, lit)
+    columns, rows = (
+        ((np.arange(check.window.size) + 0.5) / float(check.window.scale) + float(check.window.origin[0, k])).astype(
+            int
+        )
+        for k in range(2)
+    )
+    inside = (columns >= 0) & (columns < photo.shape[1])
+    seen = at[np.clip(rows, 0, photo.shape[0] - 1)[:, None], np.clip(columns, 0, photo.shape[1] - 1)] & inside
+    return check.foreign[seen].mean() if seen.any() else 0.0, check.foreign[~seen].mean()
+
+
+def span(face) -> float:
+    """Millimetres of the box's width, about."""
+    left, _, right, _ = face.scene.box()
+    return (right - left) * 900 / float(face.camera.focal[0, 0])
+
+
+def test_light_that_changes_slowly_is_no_thing(face):
+    assert foreign(face)[1] < 0.03  # the rim, where the wall shines through
+
+
+def test_a_strand_is_found_from_end_to_end(face):
+    thin = 2.0 / span(face)
+    found, rest = foreign(face, (0.3, 0.15, 0.3 + thin, 0.42))
+    assert found > 0.95 and rest < 0.03
+
+
+def test_a_mole_is_the_persons_own(face):
+    mole = 3.5 / span(face)  # and half as high again
+    assert foreign(face, (0.3, 0.3, 0.3 + mole, 0.3 + mole))[0] == 0
+
+
+def test_a_broad_thing_of_no_skins_hue_is_found(face):
+    found, _ = foreign(face, (0.25, 0.12, 0.45, 0.4), colour=(0.1, 0.5, 0.2))
+    assert found > 0.9

@@ -18,8 +18,10 @@ from .options import input_files, job_options, shared_options, start
 
 RESULT_OPTIONS = (  # those that decide what is written
     "faces", "focal", "fov", "preset", "energies", "iterations", "max_seconds", "segmentation", "label_map", "space",
-    "texture_size", "model",
+    "texture_size", "texture", "model",
 )  # fmt: skip
+# Options that older versions did not have, and their defaults, which are left out: what those did counts as done.
+YOUNGER = {"texture": "photo", "albedo": False}
 
 
 @click.command()
@@ -83,10 +85,9 @@ def batch(
 
     job = job_options(options)
     _accepted(job.config)
-    settings = {name: options[name] for name in RESULT_OPTIONS} | {"overlay": overlay, "labels": labels}
-    # younger than these: left out where nothing is asked for, so that what older versions did counts as done
-    settings |= {"albedo": True} if albedo else {}
-    settings |= {"texture": options["texture"]} if options["texture"] != "photo" else {}
+    settings = {name: options[name] for name in RESULT_OPTIONS}
+    settings |= {"overlay": overlay, "labels": labels, "albedo": albedo}
+    settings = {name: value for name, value in settings.items() if name not in YOUNGER or value != YOUNGER[name]}
     store = open_store(output)
     page = None if sheet is None else Path(sheet)
     ignored: list[Path] = []

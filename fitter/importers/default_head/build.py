@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,8 @@ SMOOTH_MODES = 20
 VERSION = "2.0.0"
 
 JAW = 0.55  # activation of jawOpen in the renders of an open mouth
+
+MOTION_LICENCE = "CC0-1.0; expressions MIT, Copyright (c) 2020 USC Institute for Creative Technologies"
 
 MOTION_SOURCE = (
     "skin and jaw of 49 face units from ICT-FaceKit (Li et al. 2020), github.com/ICT-VGL/ICT-FaceKit, registered and "
@@ -137,7 +140,7 @@ def build(
         "seed": SEED,
     }
     arrays = head_arrays(head) | {
-        "license": np.str_("CC0-1.0" if motion is None else "CC0-1.0; expressions MIT (see provenance)"),
+        "license": np.str_("CC0-1.0" if motion is None else MOTION_LICENCE),
         "albedo_mean": _to_control(matrix, albedo_mean[None])[0].astype(np.float32),
         "albedo_basis": _to_control(matrix, albedo_basis).astype(np.float16),
         **mesh_arrays(geometry),
@@ -209,12 +212,18 @@ def with_anatomy(head: Head, geometry: Geometry, face: np.ndarray, bary: np.ndar
     """
     if motion is not None:
         head = with_motion(head, motion)
-    head = with_eyeballs(with_ranges(head), geometry.matrix)
+    head = centred(with_eyeballs(with_ranges(head), geometry.matrix))
     head = with_closed_lips(with_closing_lids(with_lids_on_eyeballs(head)))
     verts = geometry.matrix @ head.mean
     closed = geometry.matrix @ (head.mean + head.unit("eyeBlinkLeft") + head.unit("eyeBlinkRight"))
     placed = on_edges(face, bary, geometry, verts, closed, both_lids(head), find_lips(head))
     return with_teeth_in_place(head, control_weights(geometry, *placed))
+
+
+def centred(head: Head) -> Head:
+    """The origin between the eyeballs."""
+    middle = head.eye_centre.mean(0)
+    return replace(head, mean=head.mean - middle, eye_centre=head.eye_centre - middle)
 
 
 def smooth_modes(geometry: Geometry, verts: np.ndarray) -> np.ndarray:

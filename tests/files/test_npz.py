@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from facefit.errors import InputError, ModelError
+from facefit.files import npz as npz_module
 from facefit.files import read_mesh as read_mesh_module
-from facefit.files.npz import open_npz
+from facefit.files.npz import open_npz, read_npy
 from facefit.files.read_mesh import read_mesh
 from facefit.files.untrusted import read_npz
 
@@ -49,6 +50,29 @@ def test_a_header_that_promises_more_than_there_is():
 def test_a_member_that_is_no_array(data):
     with pytest.raises(ValueError, match="is not an array"), open_npz(packed(a=data)):
         pass
+
+
+def test_more_arrays_than_any_model_has(monkeypatch):
+    monkeypatch.setattr(npz_module, "MOST_ARRAYS", 2)
+    with open_npz(packed(a=npy(0), b=npy(1))) as file:
+        assert len(file.headers) == 2
+    with pytest.raises(ValueError, match="3 arrays in one archive; accepted: up to 2"):
+        with open_npz(packed(a=npy(0), b=npy(1), c=npy(2))):
+            pass
+
+
+def test_a_single_array_is_as_large_as_its_file():
+    """NumPy's own reader makes room for what the header says, 8 TB here."""
+    points = np.arange(6.0).reshape(2, 3)
+    assert np.array_equal(read_npy(npy(points)), points)
+    for data in (npy(points).replace(b"(2, 3), ", b"(2, 3**"), npy(points)[:-1], npy(points) + b" ", b"", b"text"):
+        with pytest.raises(ValueError):
+            read_npy(data)
+    lying = npy(np.zeros((1000, 3))).replace(b"(1000, 3), }     ", b"(1000000000000,)}")
+    with pytest.raises(ValueError, match="of shape .1000000000000,. has 24000 bytes"):
+        read_npy(lying)
+    with pytest.raises(ValueError, match="pickled Python objects"):
+        read_npy(npy(np.array([{}], object)))
 
 
 def test_objects_are_seen_but_not_read():

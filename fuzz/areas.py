@@ -44,11 +44,11 @@ class Area:
     times: int
     inputs: int = 1
     kills: int = 0
-    patience: float = 60.0
+    patience: float = 120.0
 
 
 AREAS: dict[str, Area] = {name: Area(name, times) for name, (_, times) in INPUTS.items()} | {
-    name: Area(name, times, 0, kills, 900.0 if kills > 1 else 300.0) for name, (_, times, kills) in FAULTS.items()
+    name: Area(name, times, 0, kills, 1800.0 if kills > 1 else 300.0) for name, (_, times, kills) in FAULTS.items()
 }
 
 

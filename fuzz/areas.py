@@ -24,9 +24,9 @@ FAULTS: dict[str, tuple[Callable[[random.Random, Kit, Path], Outcome], int, int]
     "model installs, killed": (installs, 40, 1),
     "batches, stopped or killed": (batches, 40, 1),
     "batches of worker processes, killed": (worker_kills, 1, 20),
-    "two writers of one output": (writers, 100, 0),
+    "two writers of one output": (writers, 60, 0),
     "two batches into one folder": (two_batches, 50, 0),
-    "full disks": (full_disks, 40, 0),
+    "full disks": (full_disks, 30, 0),
 }
 
 

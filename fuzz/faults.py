@@ -8,13 +8,15 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import facefit.job.job
 from facefit.errors import FaceFitError
 from facefit.importers.installed import install
 from facefit.model.catalogue import FOLDER_VARIABLE
 from facefit.model.model_file import load_model
 
-from .forked import Ended, Forked, command, run, run_together
+from .forked import Ended, Forked, command, run, run_together, slowly
 from .kit import Kit
 from .sets import mixed, names_of, whose
 from .toys import toy_arrays
@@ -66,7 +68,7 @@ def _stopped(
 
 def cut_off(dice: random.Random, work: Callable[[], object], said: Path, out: Path, number: int) -> Ended:
     """Run it and send it a signal: at any moment, or (mostly) once something hidden appears in `out`, for it writes."""
-    process = Forked(work, said)
+    process = Forked(slowly(work) if dice.random() < 0.7 else work, said)
     if dice.random() < 0.25:
         time.sleep(dice.uniform(0, 0.3))
     else:
@@ -101,12 +103,31 @@ def writers(dice: random.Random, kit: Kit, folder: Path) -> Outcome:
     """Two fits of different photos into one output at the same moment."""
     out = folder / "out"
     out.mkdir()
-    ended = run_together(
-        [command("fit", kit / f"{name}.png", "-o", out / "m.obj", *kit.options, "-q") for name in "ab"], folder
-    )
+    works = [command("fit", kit / f"{name}.png", "-o", out / "m.obj", *kit.options, "-q") for name in "ab"]
+    works = [meeting(work, folder / me, folder / other) for work, me, other in zip(works, "ab", "ba", strict=True)]
+    ended = run_together([slowly(work) for work in works] if dice.random() < 0.7 else works, folder)
     wrong = [text for each in ended for text in wrong_words(each.code, each.stderr, frozenset({0}))]
     wrong += mixed(whose(kit, out, "m", ("a", "b"))) + [f"left {name}" for name in names(out) - names_of("m")]
     return outcome(wrong, *ended)
+
+
+def meeting(work: Callable[[], object], me: Path, other: Path) -> Callable[[], None]:
+    """The same, but before it writes it waits for the other one, which does so, too. me, other: files that say so."""
+
+    def work_that_waits() -> None:
+        real = facefit.job.job.write_files
+
+        def write(*arguments: Any) -> Any:
+            me.touch()
+            end = time.monotonic() + 20
+            while not other.exists() and time.monotonic() < end:
+                time.sleep(0)
+            return real(*arguments)
+
+        facefit.job.job.write_files = write
+        work()
+
+    return work_that_waits
 
 
 def installs(dice: random.Random, kit: Kit, folder: Path) -> Outcome:

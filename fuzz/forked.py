@@ -14,6 +14,7 @@ from pathlib import Path
 from facefit.commands import main
 
 PATIENCE = 120.0  # seconds; a fit of the toy model takes a tenth
+SLOW = 0.004  # seconds
 RAISED = 70  # exit code of a process that ended by an exception
 
 
@@ -95,6 +96,26 @@ def command(*arguments: object) -> Callable[[], None]:
         main()
 
     return work
+
+
+def slowly(work: Callable[[], object]) -> Callable[[], None]:
+    """The same on a disk that takes SLOW seconds for each change of a name, so that kills and other writers fall in
+    between: to be run in a process of its own."""
+
+    def slow() -> None:
+        for name in ("replace", "rename", "link", "unlink"):
+            setattr(os, name, _after_a_while(getattr(os, name)))
+        work()
+
+    return slow
+
+
+def _after_a_while(change: Callable[..., object]) -> Callable[..., object]:
+    def changed(*arguments: object, **options: object) -> object:
+        time.sleep(SLOW)
+        return change(*arguments, **options)
+
+    return changed
 
 
 def run(work: Callable[[], object], said: Path) -> Ended:

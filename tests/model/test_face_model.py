@@ -57,6 +57,14 @@ def test_numbers_that_are_not_finite(name, wrong):
     assert name in text and "finite" in text
 
 
+@pytest.mark.parametrize("wrong", [1e300, -2e6])
+def test_numbers_that_a_fit_cannot_work_with(wrong):
+    arrays = toy_arrays()
+    arrays["verts"] = arrays["verts"].astype(np.float64)
+    arrays["verts"].flat[-1] = wrong
+    assert f"verts holds values of {abs(wrong):.3g}; accepted: up to 1e+06" in refused(arrays)
+
+
 @pytest.mark.parametrize("name", INDICES)
 @pytest.mark.parametrize("wrong", [-2, 10**6])
 def test_indices_out_of_range(name, wrong):

@@ -144,16 +144,24 @@ def _killed(dice: random.Random, work: Callable[[], object], said: Path, manifes
         time.sleep(dice.uniform(0.1, 1.0))
         process.send(signal.SIGKILL)
     ended = process.end()
-    end = time.monotonic() + 20
-    while any(os.path.exists(f"/proc/{each}") for each in below) and time.monotonic() < end:
+    end = time.monotonic() + 60
+    while any(map(_alive, below)) and time.monotonic() < end:
         time.sleep(0.02)  # workers whose leading process is gone end by themselves
-    alive = [each for each in below if os.path.exists(f"/proc/{each}")]
+    alive = [each for each in below if _alive(each)]
     wrong = [f"{len(alive)} workers live on after their leading process"] if alive else []
     return wrong + (["hangs"] if ended.code is None else [])
 
 
 def _lines(manifest: Path) -> int:
     return manifest.read_bytes().count(b"\n") if manifest.exists() else 0
+
+
+def _alive(process: int) -> bool:
+    """Whether it runs; what has ended and was not asked for its exit code does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def _kill(process: int) -> None:

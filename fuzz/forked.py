@@ -59,6 +59,9 @@ class Forked:
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+        except KeyboardInterrupt:  # before the first line of the work or after its last, where a program is Python's
+            os.write(2, b"facefit: error: interrupted\n")
+            code = 130
         except BaseException:
             traceback.print_exc()
         finally:

@@ -104,6 +104,8 @@ def _batch_left(out: Path) -> list[str]:
     """What a batch has left that ran to its end: what its manifest names, whole, and nothing hidden."""
     wrong = [f"left {name}" for name in names(out) if "/." in f"/{name}" and name != ".lock"]
     for record in read_manifest(out / "manifest.jsonl").values() if out.is_dir() else ():
+        if not any(os.path.isfile(base / record.photo) for base in (out.parent, out.parent / "photos")):
+            continue  # of a photo that is not of this batch: a damaged line may say anything of it
         for name, size in zip(record.outputs, record.output_bytes, strict=False):
             path = out / name
             if record.status == "done" and (not path.is_file() or path.stat().st_size != size):

@@ -98,6 +98,8 @@ def table_error(arrays: dict[str, np.ndarray]) -> str | None:
         limit = sizes[limit] if isinstance(limit, str) else limit
         if not (least <= arrays[name].min() and arrays[name].max() < limit):
             return f"{name} holds values outside [{least}, {limit})"
+    if not (arrays["contour_rows"] >= 0).any(1).all():
+        return "contour_rows holds rows without a vertex"
     if "joint_names" in arrays:
         wrong = _joint_error(arrays, sizes)
         if wrong is not None:

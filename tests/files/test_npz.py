@@ -92,7 +92,7 @@ def test_what_is_not_needed_is_not_expanded(tmp_path):
 
 def test_what_is_larger_than_anything_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("facefit.files.untrusted.LARGEST_BYTES", 1 << 20)
-    monkeypatch.setattr(read_mesh_module, "LARGEST_BYTES", 1 << 20)
+    monkeypatch.setattr(read_mesh_module, "LARGEST_ARRAYS", 1 << 20)
     path = tmp_path / "a.npz"
     path.write_bytes(packed(verts=npy(np.zeros((1_000_000, 3))), faces=npy(np.zeros((1, 3), int))))
     tracemalloc.start()

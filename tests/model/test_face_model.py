@@ -96,6 +96,15 @@ def test_what_the_words_may_be():
     assert "provenance is not JSON" in refused(toy_arrays() | {"provenance": np.str_("{")})
 
 
+def test_a_row_of_the_outline_has_a_vertex():
+    arrays = toy_arrays()
+    rows = arrays["contour_rows"].copy()
+    rows[0, 1:] = -1
+    from_arrays(arrays | {"contour_rows": rows})
+    rows[0] = -1
+    assert "contour_rows holds rows without a vertex" in refused(arrays | {"contour_rows": rows})
+
+
 def test_calibration_must_be_positive_definite_and_its_bins_increase():
     arrays = toy_arrays()
     covariance = arrays["landmark_covariance"].copy()

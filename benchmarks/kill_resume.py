@@ -1,9 +1,10 @@
 """kill -9 at random moments, and on again: every photo is done exactly once, and no file is half written.
 
-    python benchmarks/kill_resume.py [--kills 20] [--count 40] [--seed 0] [-- options of facefit]
+    python benchmarks/kill_resume.py [--kills 20] [--count 40] [--broken 20] [--seed 0] [-- options of facefit]
 
 Each time the whole run is killed, or only its leading process, or only one of its workers (which must not end the
-batch). At the end the batch runs through, and every photo, line and file is looked at.
+batch). At the end the batch runs through, and every photo, line and file is looked at: those that cannot be read are
+failed by their names, once.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from benchmarks.photo_folder import FACEFIT, environment, fill, processes_below
 from facefit.errors import FaceFitError
 from facefit.files.read_obj import read_obj
 
+BROKEN = "broken"  # begins the names of photos that cannot be read
 QUICK = ["--iterations", "3", "--texture-size", "128", "--segmentation", "polygons"]
 
 
@@ -55,11 +57,15 @@ def killed(command: list[str], log: Path, manifest: Path, dice: random.Random) -
     return f"{whom} after {_lines(manifest) - lines} photos"
 
 
-def verify(out: Path, count: int) -> list[str]:
-    """What is wrong; nothing, it is hoped."""
+def verify(out: Path, count: int, broken: int = 0) -> list[str]:
+    """What is wrong; nothing, it is hoped. `broken`: photos that cannot be read, of `spoil`."""
     records = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines() if line.startswith("{")]
     records = [record for record in records if "status" in record]
-    wrong = [f"{record['photo']}: {record['error']}" for record in records if record["status"] != "done"]
+    failed = [record for record in records if record["status"] != "done"]
+    wrong = [f"{record['photo']}: {record['error']}" for record in failed if not record["photo"].startswith(BROKEN)]
+    named = [record for record in failed if record["exit_code"] == 4 and record["photo"] in record["error"]]
+    if len({record["photo"] for record in named}) != broken or len(failed) - len(wrong) != broken:
+        wrong.append(f"{len(named)} of {broken} broken photos are named")
     times = Counter(record["photo"] for record in records if record["status"] == "done")
     wrong += [f"{photo}: done {number} times" for photo, number in times.items() if number != 1]
     wrong += [f"{len(times)} photos of {count}"] if len(times) != count else []
@@ -72,6 +78,14 @@ def verify(out: Path, count: int) -> list[str]:
         wrong += _unreadable([out / name for name in record["outputs"]])
     wrong += [f"{path.name}: not in the manifest" for path in out.iterdir() if path.name not in known]
     return wrong
+
+
+def spoil(folder: Path, count: int) -> None:
+    """Put so many files there that look like photos and cannot be read."""
+    whole = min(folder.iterdir()).read_bytes() if count else b""
+    for number in range(count):
+        data = (b"", b"no picture", whole[:300], whole[: len(whole) // 2])[number % 4]
+        (folder / f"{BROKEN}{number:02}.jpg").write_bytes(data)
 
 
 def _unreadable(paths: list[Path]) -> list[str]:
@@ -99,12 +113,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--count", type=int, default=40, help="photos")
+    parser.add_argument("--broken", type=int, default=20, help="files beside them that cannot be read")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("options", nargs="*", help="of facefit, after --")
     given = parser.parse_args(arguments)
     dice = random.Random(given.seed)
     with tempfile.TemporaryDirectory() as place:
         folder, out = fill(Path(place, "in"), given.count, side=256), Path(place, "out")
+        spoil(folder, given.broken)
         command = [*FACEFIT, "batch", str(folder), "-o", str(out), *QUICK, *given.options]
         for number in range(given.kills):
             what = killed(command, Path(place, "log"), out / "manifest.jsonl", dice)
@@ -112,8 +128,10 @@ def main(arguments: list[str] | None = None) -> int:
         before = _lines(out / "manifest.jsonl")
         last = subprocess.run(command, env=environment(), capture_output=True, text=True)
         print(f"last run: exit code {last.returncode}, {_lines(out / 'manifest.jsonl') - before} photos")
-        wrong = verify(out, given.count) + ([] if last.returncode == 0 else [last.stderr[-500:]])
-        print("\n".join(wrong) or f"{given.count} photos, each done exactly once; every file is whole")
+        wrong = verify(out, given.count, given.broken)
+        wrong += [] if last.returncode == (7 if given.broken else 0) else [last.stderr[-500:]]
+        good = f"{given.count} photos, each done exactly once, {given.broken} broken ones named; every file is whole"
+        print("\n".join(wrong) or good)
     return 1 if wrong else 0
 
 

@@ -52,7 +52,7 @@ def fill(folder: Path, count: int, photos: Path | None = None, side: int | None 
 
 def environment() -> dict[str, str]:
     """For processes of facefit from this checkout."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
 
 
 def processes_below(parent: int) -> list[int]:

@@ -29,10 +29,10 @@ import io
 import json
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, BinaryIO, Literal, TypedDict
 
 from ..errors import InputError, OutputError
 from ..files.numbers import finite
@@ -41,6 +41,7 @@ from ..files.schema import build, parse
 logger = logging.getLogger(__name__)
 
 MANIFEST, TABLE = "manifest.jsonl", "manifest.parquet"
+LONGEST_LINE = 1 << 20  # bytes; a photo with a hundred faces has a twentieth of it
 
 
 Status = Literal["done", "failed"]
@@ -132,8 +133,12 @@ def _names(record: Record) -> list[str]:
 def parse_manifest(text: str | None, where: str | Path = MANIFEST) -> dict[str, Record]:
     """The last record of each photo, in the order of their first lines. A line that is no record costs itself: what is
     wrong with it is logged, and its photo, where the line still tells which, is done again."""
+    return _parsed((text or "").split("\n"), where)
+
+
+def _parsed(lines: Iterable[str], where: str | Path) -> dict[str, Record]:
     records: dict[str, Record] = {}
-    for number, line in enumerate((text or "").split("\n"), 1):
+    for number, line in enumerate(lines, 1):
         if not line:
             continue
         place, document = f"{where}: line {number}", None
@@ -153,11 +158,22 @@ def parse_manifest(text: str | None, where: str | Path = MANIFEST) -> dict[str, 
 def read_manifest(path: Path) -> dict[str, Record]:
     """See `parse_manifest`; empty where there is no such file. Raises OutputError when it cannot be read."""
     try:
-        return parse_manifest(path.read_text(encoding="utf-8", errors="replace"), path)
+        with path.open("rb") as stream:
+            return _parsed(_lines(stream), path)
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror or error}") from None
+
+
+def _lines(stream: BinaryIO) -> Iterator[str]:
+    """One after another: a manifest may be larger than the memory. Of a line beyond LONGEST_LINE its beginning, which
+    is no record."""
+    while line := stream.readline(LONGEST_LINE):
+        rest = line
+        while rest and not rest.endswith(b"\n"):
+            rest = stream.readline(LONGEST_LINE)
+        yield line.decode("utf-8", "replace").removesuffix("\n")
 
 
 def append_record(path: Path, record: Record) -> None:

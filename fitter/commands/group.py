@@ -138,13 +138,15 @@ for command in (fit, batch, convert, evaluate, models, parse, doctor):
 
 def main() -> None:
     """The console script `facefit`."""
-    if hasattr(signal, "SIGTERM"):
-        # stopped like Ctrl-C: temporary files go away
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold bytes that are no text
-    gc.set_threshold(_COLLECT_EVERY, 20, 50)
     try:
+        if hasattr(signal, "SIGTERM"):
+            # stopped like Ctrl-C: temporary files go away
+            signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold bytes that are no text
+        gc.set_threshold(_COLLECT_EVERY, 20, 50)
         cli()
+    except KeyboardInterrupt:  # before the command has begun, or after its end
+        sys.exit(_fail("interrupted; nothing more was written", ExitCode.INTERRUPTED))
     finally:
         gc.freeze()  # the process ends: its modules need not be searched for garbage once more, which takes .4 s

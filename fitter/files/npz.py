@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 LONGEST_HEADER = 10_000  # bytes; NumPy reads no longer one
+MOST_ARRAYS = 10_000  # of an archive; the header of each is read, and a model has some thirty
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,10 @@ class Npz:
     """An open archive. `headers`: name -> ArrayHeader, of every array, none of them read yet."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
-        """Raises ValueError: a member that is no array, oddly packed, or of another size than its header says."""
+        """Raises ValueError: a member that is no array, oddly packed, or of another size than its header says; too many
+        of them."""
+        if len(archive.infolist()) > MOST_ARRAYS:
+            raise ValueError(f"{len(archive.infolist())} arrays in one archive; accepted: up to {MOST_ARRAYS}")
         self._archive = archive
         self._members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
         self.headers = {name: _header(archive, entry, name) for name, entry in self._members.items()}
@@ -67,19 +71,32 @@ def open_npz(source: bytes | Path) -> Iterator[Npz]:
         yield Npz(archive)
 
 
+def read_npy(data: bytes) -> np.ndarray:
+    """The array of an .npy file. Raises ValueError: it is none, of another size than its header says, or one of Python
+    objects."""
+    if _array_header(data, len(data), "in it").dtype.hasobject:
+        raise ValueError("an array of pickled Python objects, which are not read; save it as numbers")
+    return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+
+
 def _header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> ArrayHeader:
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or entry.flag_bits & 1:
         raise ValueError(f"{name!a:.60} is encrypted or packed in another way than NumPy's")
     with archive.open(entry) as stream:
-        start = io.BytesIO(stream.read(LONGEST_HEADER + 12))
+        return _array_header(stream.read(LONGEST_HEADER + 12), entry.file_size, name)
+
+
+def _array_header(data: bytes, size: int, name: str) -> ArrayHeader:
+    """Of the beginning of an array that takes `size` bytes with its header."""
+    start = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(start)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(start)
-    except ValueError as error:
+    except Exception as error:  # NumPy raises several types on damaged headers
         raise ValueError(f"{name!a:.60} is not an array ({error})") from None
     count = math.prod(shape) * dtype.itemsize
     # objects are pickled, in as many bytes as that takes; they are never read
-    if not dtype.hasobject and entry.file_size - start.tell() != count:
-        raise ValueError(f"the array {name!a:.60} of shape {shape} has {entry.file_size - start.tell()} bytes")
+    if not dtype.hasobject and size - start.tell() != count:
+        raise ValueError(f"the array {name!a:.60} of shape {shape} has {size - start.tell()} bytes")
     return ArrayHeader(shape, dtype, count)

@@ -18,7 +18,8 @@ from .read_obj import parse_obj, triangles
 from .untrusted import one_line
 
 MESHES = (".obj", ".ply", ".stl", ".off", ".glb", ".npz")
-LARGEST_BYTES = 1 << 30  # a scan of ten million triangles has a fifth of it
+LARGEST_BYTES = 1 << 28  # of a file; a scan of ten million triangles has some 200 MB
+LARGEST_ARRAYS = 1 << 29  # bytes of the arrays of an .npz
 MM_PER_METRE = 1000.0  # glTF's unit is the metre
 _GLB_PARTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 _GLB_BYTES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
@@ -48,15 +49,15 @@ def read_mesh(path: Path) -> Mesh:
             with open_npz(path) as file:
                 # a file of the wild may hold pickled objects beside what is needed; those are left alone
                 plain = [name for name, header in file.headers.items() if not header.dtype.hasobject]
-                if file.bytes(plain) > LARGEST_BYTES:
-                    raise InputError(f"{path}: unpacks to more than {LARGEST_BYTES >> 30} GiB; no mesh of a face does")
+                if file.bytes(plain) > LARGEST_ARRAYS:
+                    raise InputError(f"{path}: unpacks to more than {LARGEST_ARRAYS >> 20} MiB; no mesh of a face does")
                 arrays = {name: file.read(name) for name in plain}
             if "verts" not in arrays or "faces" not in arrays:
                 raise InputError(f"{path}: lacks the arrays verts and faces; it has {', '.join(arrays) or 'none'}")
             mesh = Mesh(arrays["verts"].astype(np.float64), arrays["faces"].astype(np.int64), arrays)
         else:
             if path.stat().st_size > LARGEST_BYTES:
-                raise InputError(f"{path}: larger than {LARGEST_BYTES >> 30} GiB; no mesh of a face is")
+                raise InputError(f"{path}: larger than {LARGEST_BYTES >> 20} MiB; no mesh of a face is")
             data = path.read_bytes()
             mesh = Mesh(*(_read_obj(data) if suffix == ".obj" else _read_foreign(data, suffix)))
     except OSError as error:

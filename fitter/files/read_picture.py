@@ -23,8 +23,9 @@ from ..errors import FaceFitError, ImageError
 from .quiet_stderr import quiet_stderr
 from .untrusted import one_line
 
-# Pillow logs some damage before it raises; where nobody has set up logging, that would be a second line on stderr.
+# Pillow logs some damage before it raises: on stderr, that would be a second line of what the error says.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
+logging.getLogger("PIL").propagate = False
 
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 1_200_000_000  # of memory at the worst moment, by DECODER_BYTES
@@ -37,6 +38,11 @@ DECODER_BYTES = {
     "AVIF": 20, "HEIF": 20,
 }  # fmt: skip
 FORMATS = tuple(DECODER_BYTES)
+
+# Bytes of a file: 75 megapixels of 16-bit RGBA as they are. Decoders of WebP, AVIF and HEIC, which compress well, read
+# the file as a whole, and that of GIF looks for the next picture byte by byte, 5 MB in a second.
+LARGEST_FILE = 640 << 20
+_SMALLER_FILES = ((0, b"RIFF", 128 << 20), (4, b"ftyp", 128 << 20), (0, b"GIF8", 64 << 20))  # signature, and where
 
 ACCEPTED = "JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, JPEG 2000, AVIF or HEIC"
 
@@ -115,9 +121,17 @@ def _stream(source: Path | bytes, what: str) -> BinaryIO:
         raise ImageError(f"is a directory; expected a {what} ({ACCEPTED}){hint}")
     if source.exists() and not source.is_file():
         raise ImageError(f"not a regular file; expected a {what} ({ACCEPTED})")
-    if source.stat().st_size == 0:
+    size = source.stat().st_size
+    if size == 0:
         raise ImageError(f"the file is empty; expected a {what} ({ACCEPTED})")
-    return source.open("rb")
+    stream = source.open("rb")
+    begin = stream.read(16)
+    stream.seek(0)
+    limits = [limit for at, signature, limit in _SMALLER_FILES if begin[at:].startswith(signature)]
+    if size > (limit := min(limits, default=LARGEST_FILE)):
+        stream.close()
+        raise ImageError(f"too large, {size >> 20} MiB; a file of that format may have {limit >> 20}")
+    return stream
 
 
 def _check(image: Image.Image, max_pixels: int) -> None:

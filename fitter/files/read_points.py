@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import xml.etree.ElementTree
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from .npz import read_npy
 from .schema import parse, read_text
 
 POINTS = (".json", ".npy", ".txt", ".csv", ".pts", ".pp")
+LARGEST_FILE = 4 << 20  # bytes; 50,000 points as text, and a face has 478
 
 
 def read_points(path: Path) -> np.ndarray:
@@ -21,30 +24,30 @@ def read_points(path: Path) -> np.ndarray:
     text with a point a line (commas or spaces); `.pts` of iBug; `.pp` of MeshLab.
 
     Raises:
-        InputError: missing, damaged, or not a list of points.
+        InputError: missing, damaged, larger than any list of points of a face, or none.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in POINTS:
         raise InputError(f"{path}: points of format {suffix or '(none)'!r}; accepted: {', '.join(POINTS)}")
+    data = read_text(path, LARGEST_FILE)
+    value: Any
     try:
         if suffix == ".npy":
-            value = np.load(path, allow_pickle=False)
+            value = read_npy(data)
         elif suffix == ".json":
-            value = _points_of(parse(read_text(path), str(path)))
+            value = _points_of(parse(data, str(path)))
         elif suffix == ".pp":
-            points = xml.etree.ElementTree.parse(path).iter("point")
+            points = xml.etree.ElementTree.parse(io.BytesIO(data)).iter("point")
             value = [[float(p.get(axis, "")) for axis in "xyz"] for p in points if p.get("active", "1") != "0"]
         else:
-            text = path.read_text(encoding="utf-8")
+            text = data.decode("utf-8")
             if suffix == ".pts":
                 text = text.split("{")[1].split("}")[0]
             value = [[float(x) for x in line.replace(",", " ").split()] for line in text.splitlines() if line.strip()]
         value = np.asarray(value, np.float64)
     except InputError:
         raise
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
     except Exception as error:
         raise InputError(f"{path}: not a readable list of points ({error})") from None
     if value.ndim != 2 or value.shape[1] not in (2, 3):

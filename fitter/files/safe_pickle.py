@@ -22,7 +22,7 @@ import numpy as np
 from ..errors import ModelError
 from .plain_pieces import Builder, Piece, piece, text_bytes
 
-LARGEST_FILE = 4 << 30  # bytes; the largest published model is FLAME's with 0.1 GiB
+LARGEST_FILE = 1 << 30  # bytes, as of every model; the largest published pickle is FLAME's with 0.1 GiB
 
 
 class RefusedPickleError(ValueError):
@@ -46,7 +46,8 @@ def load_pickle(path: Path) -> object:
     Raises:
         ModelError: not a pickle, damaged, or it asks for anything but the above. Nothing was executed.
     """
-    return _load(path, _file(path), "pickle")
+    data = _file(path)
+    return _load(path, io.BytesIO(data), len(data), "pickle")
 
 
 def load_object_npy(path: Path) -> object:
@@ -66,7 +67,7 @@ def load_object_npy(path: Path) -> object:
     if not dtype.hasobject or shape != ():
         raise ModelError(f"{path}: holds an array of {dtype} {shape}; expected one saved Python dict")
     # np.save wraps the object in an array of one element
-    value = _load(path, stream.read(), ".npy")
+    value = _load(path, stream, len(data), ".npy")
     return value.item() if isinstance(value, np.ndarray) and value.shape == () else value
 
 
@@ -84,9 +85,10 @@ def _file(path: Path) -> bytes:
     return data
 
 
-def _load(path: Path, data: bytes, kind: str) -> object:
+def _load(path: Path, stream: io.BytesIO, size: int, kind: str) -> object:
+    """What stands in the rest of a file of that size; nothing of it is copied."""
     try:
-        return Builder(len(data)).plain(_Reader(io.BytesIO(data)).load())
+        return Builder(size).plain(_Reader(stream).load())
     except RefusedPickleError as error:
         raise ModelError(f"{path}: {error}; nothing in it was executed") from None
     except Exception as error:  # truncated and damaged pickles raise whatever they hit

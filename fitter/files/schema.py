@@ -83,17 +83,18 @@ def build(kind: type[T], value: Any, where: str) -> T:
         raise InputError(f"{where}: {error}") from None
 
 
-def read_text(path: Path) -> bytes:
-    """The bytes of a JSON file.
+def read_text(path: Path, largest: int | None = None) -> bytes:
+    """The bytes of a JSON file, or another one that may come from anybody.
 
     Raises:
-        InputError: it is not there, no regular file, or larger than any that facefit writes.
+        InputError: it is not there, no regular file, or has more than `largest` bytes (None: LARGEST_FILE).
     """
+    largest = LARGEST_FILE if largest is None else largest
     try:
         if not path.is_file():
             raise InputError(f"{path}: no such file" if not path.exists() else f"{path}: not a regular file")
-        if (size := path.stat().st_size) > LARGEST_FILE:
-            raise InputError(f"{path}: {size / 2**20:.0f} MiB; a JSON of facefit has at most {LARGEST_FILE >> 20}")
+        if (size := path.stat().st_size) > largest:
+            raise InputError(f"{path}: {size / 2**20:.0f} MiB; accepted: up to {largest >> 20} MiB")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None

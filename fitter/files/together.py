@@ -100,21 +100,28 @@ def recover(area: Area) -> None:
 
 def _hidden_folder(area: Area, hidden: contextlib.ExitStack, draft: _Draft) -> Path:
     """A new one, locked; it goes when `hidden` ends, but not with a journal that still counts."""
-    while True:
-        folder = Path(tempfile.mkdtemp(dir=area.staging, prefix=PREFIX))
-        if not HAVE_LOCKS:
-            break
-        try:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:
-            continue  # whoever looked for the dead between the two steps has taken it for one, and swept it
-        hidden.callback(os.close, descriptor)
-        if try_lock(descriptor) and folder.exists():
-            break
-    hidden.callback(lambda: None if draft.folders and draft.journal.exists() else _remove(folder))
+    with held_signals():  # between the folder and what removes it
+        while True:
+            folder = Path(tempfile.mkdtemp(dir=area.staging, prefix=PREFIX))
+            if not HAVE_LOCKS:
+                break
+            try:
+                descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            except FileNotFoundError:
+                continue  # whoever looked for the dead between the two steps has taken it for one, and swept it
+            hidden.callback(os.close, descriptor)
+            if try_lock(descriptor) and folder.exists():
+                break
+        hidden.callback(_dismiss, folder, draft)
     if draft.folders:
         _write(folder / HOME, os.fsencode(draft.journal.parent.absolute()))
     return folder
+
+
+def _dismiss(folder: Path, draft: _Draft) -> None:
+    if not (draft.folders and draft.journal.exists()):
+        with held_signals():
+            _remove(folder)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -12,7 +12,7 @@ from ..files.outputs import write_files
 from ..files.picture_bytes import png_bytes
 from ..model.catalogue import BUNDLED, check_name, installed, models_folder
 from ..model.face_model import FaceModel
-from ..model.model_file import from_arrays, save_arrays
+from ..model.model_file import from_arrays, model_bytes
 from .gallery import annotated, components
 
 LONGEST_WORDS = 1 << 20  # bytes of a model's name, version and licence
@@ -21,7 +21,7 @@ LONGEST_WORDS = 1 << 20  # bytes of a model's name, version and licence
 def install(name: str, arrays: dict[str, np.ndarray], picture: Path | None = None) -> tuple[Path, Path]:
     """Write a model and the picture of what was found on it.
 
-    The picture first: a model is installed when its file is there, and the file comes by renaming.
+    Both appear together: the picture that lies beside a model is its own.
 
     Args:
         arrays: `install_arrays`.
@@ -36,10 +36,9 @@ def install(name: str, arrays: dict[str, np.ndarray], picture: Path | None = Non
     picture = picture or file.with_suffix(".png")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        _write_picture(picture, annotated(model))
-        save_arrays(file, arrays)
     except OSError as error:
         raise OutputError(f"{file}: {error.strerror or error}") from None
+    write_files({picture: png_bytes(annotated(model)), file: model_bytes(arrays, where=name)})
     return file, picture
 
 

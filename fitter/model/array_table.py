@@ -64,6 +64,7 @@ class Described(Protocol):
         ...
 
 
+LARGEST_VALUE = 1e6  # mm, or whatever an array holds; with larger ones single precision breaks down in a fit
 ARRAYS = tuple(_TABLE)  # what a model file may hold; whatever else lies in it is not read
 
 
@@ -91,14 +92,19 @@ def table_error(arrays: dict[str, np.ndarray]) -> str | None:
     if wrong is not None:
         return wrong
     for name, (kind, _) in _TABLE.items():
-        if kind == "real" and name in arrays and not np.isfinite(arrays[name]).all():
-            return f"{name} holds values that are not finite"
+        if kind == "real" and name in arrays and arrays[name].size:
+            if not np.isfinite(arrays[name]).all():
+                return f"{name} holds values that are not finite"
+            if (peak := float(max(-arrays[name].min(), arrays[name].max()))) > LARGEST_VALUE:
+                return f"{name} holds values of {peak:.3g}; accepted: up to {LARGEST_VALUE:g}"
     for name, (least, limit) in _RANGES.items():
         if name not in arrays or not arrays[name].size:
             continue
         limit = sizes[limit] if isinstance(limit, str) else limit
         if not (least <= arrays[name].min() and arrays[name].max() < limit):
             return f"{name} holds values outside [{least}, {limit})"
+    if not (arrays["contour_rows"] >= 0).any(1).all():
+        return "contour_rows holds rows without a vertex"
     if "joint_names" in arrays:
         wrong = _joint_error(arrays, sizes)
         if wrong is not None:

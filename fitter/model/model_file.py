@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
-import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ..bundled import model_path
 from ..compute.sparse_map import SparseMap
 from ..errors import ModelError
 from ..files.npz import open_npz
+from ..files.together import write_together
 from ..files.untrusted import one_line, read_bytes
 from .array_table import ARRAYS, dense_bytes, layout_error, table_error
 from .catalogue import BUNDLED, resolve
@@ -172,28 +174,26 @@ def _part_weight(arrays: dict[str, np.ndarray]) -> Tensor:
 
 
 def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
-    """Write a model file: checked first, to a temporary name, then renamed. The same arrays give the same bytes.
+    """Write a model file, whole or not at all. Args, Raises as `model_bytes`; OutputError: it cannot be written."""
+    write_together({Path(path): model_bytes(arrays, where=str(path))})
+
+
+def model_bytes(arrays: dict[str, np.ndarray], where: str = "face model") -> bytes:
+    """A model as the content of a file, checked first. The same arrays give the same bytes.
 
     Args:
         arrays: by name, in the shapes and units of facefit.model.face_model's table.
+        where: begins the messages.
     Raises:
-        ModelError: an array does not fit. OSError: the file cannot be written.
+        ModelError: an array does not fit.
     """
-    import zipfile
-
-    from_arrays(arrays, where=str(path))
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            for key in sorted(arrays):
-                # numpy.savez stamps each member with the time of day; a fixed date keeps a rebuild identical
-                member = zipfile.ZipInfo(f"{key}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-                member.compress_type = zipfile.ZIP_DEFLATED
-                with archive.open(member, "w", force_zip64=True) as out:
-                    np.lib.format.write_array(out, np.asanyarray(arrays[key]), allow_pickle=False)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    from_arrays(arrays, where=where)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for key in sorted(arrays):
+            # numpy.savez stamps each member with the time of day; a fixed date keeps a rebuild identical
+            member = zipfile.ZipInfo(f"{key}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            member.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(member, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.asanyarray(arrays[key]), allow_pickle=False)
+    return out.getvalue()

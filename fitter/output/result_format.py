@@ -13,6 +13,7 @@ FORMAT, FORMAT_VERSION = "facefit-result", 1
 
 Vector = tuple[float, float, float]
 
+LARGEST_FILE = 16 << 20  # bytes; a result has some 30 kB
 _LARGEST_SIDE = 1_000_000  # pixels of a photo
 
 
@@ -104,7 +105,7 @@ def read_result(path: Path) -> tuple[dict[str, Any], ResultDocument] | None:
     Raises:
         InputError: it cannot be read, is damaged, or of another version; the message names file and key.
     """
-    text = read_text(path)
+    text = read_text(path, LARGEST_FILE)
     document = parse(text, str(path), strict=FORMAT.encode() in text)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         return None

@@ -16,7 +16,8 @@ TABLE_SUFFIXES = (".csv", ".tsv")
 LIST_SUFFIXES = (".txt", ".lst", *TABLE_SUFFIXES, ".parquet", ".pq")
 COLUMNS = ("photo", "path", "image", "file", "filename", "file_name", "image_path")
 
-LARGEST_LIST = 1 << 30  # bytes; five million photos
+LARGEST_LIST = 1 << 28  # bytes
+MOST_LINES = 1_000_000  # of a list; more photos are several lists
 LONGEST_NAME = 4096  # characters: Linux takes no longer path
 LONGEST_FIELD = 131_072  # characters of any field of a table; the limit of Python's csv
 
@@ -99,6 +100,8 @@ def _text(path: Path) -> str:
     if path.stat().st_size > LARGEST_LIST:
         raise ImageError(f"{path}: {path.stat().st_size / 1e9:.1f} GB; a list has up to {LARGEST_LIST / 1e9:.1f}")
     data = path.read_bytes()
+    if (count := data.count(b"\n")) > MOST_LINES:
+        raise ImageError(f"{path}: {count} lines; a list has up to {MOST_LINES}, give several")
     coding = _UTF_16.get(data[:2])
     return data[2:].decode(coding, "replace") if coding else data.decode("utf-8-sig", "surrogateescape")
 

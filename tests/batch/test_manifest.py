@@ -5,6 +5,7 @@ import json
 import math
 import re
 import resource
+import tracemalloc
 
 import pytest
 
@@ -121,6 +122,21 @@ def test_a_garbled_line_costs_itself_and_is_named(tmp_path, caplog, wrong, words
     (warning,) = [each.getMessage() for each in caplog.records]
     assert re.search(rf"manifest.jsonl: line 3: .*{words}", warning) and "done again" in warning and "\n" not in warning
     assert table_bytes(known.values()) and "".join(each.line() for each in known.values())
+
+
+def test_a_line_of_no_measure_costs_itself_and_no_memory(tmp_path, monkeypatch):
+    path = tmp_path / "m"
+    append_record(path, record("a.jpg"))
+    with path.open("ab") as stream:
+        stream.truncate(stream.tell() + 5_000_000)  # what is left after a power cut on some file systems: zeros
+    append_record(path, record("b.jpg"))
+    monkeypatch.setattr("facefit.batch.manifest.LONGEST_LINE", 10_000)
+    tracemalloc.start()
+    try:
+        assert list(read_manifest(path)) == ["a.jpg", "b.jpg"]
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_garbled_line_takes_back_what_was_known_of_its_photo():

@@ -49,6 +49,13 @@ def test_the_verification_of_a_killed_batch_finds_what_is_wrong(tmp_path):
     assert len(found) == 2 and "uses v 1 to 4; the file has 1 to 3" in found[0] and found[1] == "a.json: another mesh"
     manifest.write_text(json.dumps({**asdict(record), "status": "failed", "error": "x"}) + "\n")
     assert "a.jpg: x" in kill_resume.verify(tmp_path, 1)
+    good, bad = record.line(), Record("broken00.jpg", 1, 1.0, "failed", 4, "broken00.jpg: damaged").line()
+    (tmp_path / "a.obj").write_text(text)
+    manifest.write_text(good + bad)
+    assert kill_resume.verify(tmp_path, 1, 1) == []
+    for lines in (good, good + bad * 2, good + bad.replace("damaged", "x").replace("00.jpg: ", "")):
+        manifest.write_text(lines)
+        assert kill_resume.verify(tmp_path, 1, 1) == [f"{lines.count(': damaged')} of 1 broken photos are named"]
 
 
 def test_without_a_gpu_it_says_so(capsys, monkeypatch):

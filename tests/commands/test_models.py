@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from helpers.toy_model import toy_arrays
 from PIL import Image
 
 from facefit.commands import cli
-from facefit.errors import ModelError
+from facefit.errors import ModelError, OutputError
 from facefit.importers.read import READERS
 from facefit.model.catalogue import KINDS
 from facefit.model.model_file import load_model
@@ -97,10 +98,36 @@ def test_nothing_is_half_installed(toy, folder, tmp_path, monkeypatch):
     def full(*args, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("numpy.lib.format.write_array", full)
-    result = facefit("add", "generic", tmp_path / "head.obj")
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        result = facefit("add", "generic", tmp_path / "head.obj")
+    assert isinstance(result.exception, OutputError) and "No space left" in str(result.exception)
+    assert not list(folder.iterdir())
+
+
+def test_a_model_and_its_picture_are_of_one_installation(toy, folder, tmp_path, monkeypatch):
+    """Where the second of the two cannot get its name, the first one has its old content."""
+    (tmp_path / "head.obj").write_text("")
+    assert facefit("add", "generic", tmp_path / "head.obj").exit_code == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert set(before) == {"generic.npz", "generic.png"}
+    larger = toy_arrays(19, 19)
+    monkeypatch.setattr("facefit.importers.install.install_arrays", lambda source, **options: larger)
+    real, named = os.replace, []
+
+    def full(source, target):
+        named.extend([target] * (target.parent == folder))
+        if len(named) == 2 and target not in named[:1]:
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", full)
+        result = facefit("add", "generic", tmp_path / "head.obj", "--overwrite")
     assert "No space left" in str(result.exception)
-    assert not list(folder.glob("*.npz")) and not list(folder.glob(".*"))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert facefit("add", "generic", tmp_path / "head.obj", "--overwrite").exit_code == 0
+    assert all((folder / name).read_bytes() != data for name, data in before.items())
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from facefit.errors import InputError, ModelError
+from facefit.files import npz as npz_module
 from facefit.files import read_mesh as read_mesh_module
-from facefit.files.npz import open_npz
+from facefit.files.npz import open_npz, read_npy
 from facefit.files.read_mesh import read_mesh
 from facefit.files.untrusted import read_npz
 
@@ -51,6 +52,29 @@ def test_a_member_that_is_no_array(data):
         pass
 
 
+def test_more_arrays_than_any_model_has(monkeypatch):
+    monkeypatch.setattr(npz_module, "MOST_ARRAYS", 2)
+    with open_npz(packed(a=npy(0), b=npy(1))) as file:
+        assert len(file.headers) == 2
+    with pytest.raises(ValueError, match="3 arrays in one archive; accepted: up to 2"):
+        with open_npz(packed(a=npy(0), b=npy(1), c=npy(2))):
+            pass
+
+
+def test_a_single_array_is_as_large_as_its_file():
+    """NumPy's own reader makes room for what the header says, 8 TB here."""
+    points = np.arange(6.0).reshape(2, 3)
+    assert np.array_equal(read_npy(npy(points)), points)
+    for data in (npy(points).replace(b"(2, 3), ", b"(2, 3**"), npy(points)[:-1], npy(points) + b" ", b"", b"text"):
+        with pytest.raises(ValueError):
+            read_npy(data)
+    lying = npy(np.zeros((1000, 3))).replace(b"(1000, 3), }     ", b"(1000000000000,)}")
+    with pytest.raises(ValueError, match="of shape .1000000000000,. has 24000 bytes"):
+        read_npy(lying)
+    with pytest.raises(ValueError, match="pickled Python objects"):
+        read_npy(npy(np.array([{}], object)))
+
+
 def test_objects_are_seen_but_not_read():
     with open_npz(packed(a=npy(np.array([{}], object)), b=npy(np.ones(2)))) as file:
         assert file.headers["a"].dtype.hasobject and file.read("b").sum() == 2
@@ -68,7 +92,7 @@ def test_what_is_not_needed_is_not_expanded(tmp_path):
 
 def test_what_is_larger_than_anything_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("facefit.files.untrusted.LARGEST_BYTES", 1 << 20)
-    monkeypatch.setattr(read_mesh_module, "LARGEST_BYTES", 1 << 20)
+    monkeypatch.setattr(read_mesh_module, "LARGEST_ARRAYS", 1 << 20)
     path = tmp_path / "a.npz"
     path.write_bytes(packed(verts=npy(np.zeros((1_000_000, 3))), faces=npy(np.zeros((1, 3), int))))
     tracemalloc.start()

@@ -133,9 +133,10 @@ def tiff_header(tags: dict[int, int]) -> bytes:
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
 
 
-def test_pillow_logs_nothing_where_nobody_asked(tmp_path):
+@pytest.mark.parametrize("begin", ("", "import logging; logging.basicConfig(); "))
+def test_pillow_logs_nothing_beside_the_error(tmp_path, begin):
     (tmp_path / "a.tif").write_bytes(tiff_header({256: 64, 257: 64, 258: 8, 259: 1, 262: 1, 277: 7939}))
-    code = "import sys; from facefit.photo.photo import read_photo; read_photo(sys.argv[1])"
+    code = f"{begin}import sys; from facefit.photo.photo import read_photo; read_photo(sys.argv[1])"
     program = [sys.executable, "-c", f"try:\n    {code}\nexcept Exception as error: print(error)", tmp_path / "a.tif"]
     out = subprocess.run(program, capture_output=True, text=True, check=True)
     assert out.stderr == "" and out.stdout.startswith(f"{tmp_path / 'a.tif'}: ")
@@ -145,6 +146,19 @@ def test_a_tile_larger_than_the_picture(tmp_path):
     tags = {256: 64, 257: 64, 258: 8, 259: 5, 262: 1, 277: 1, 322: 65536, 323: 32768, 324: 8, 325: 8}
     (tmp_path / "a.tif").write_bytes(tiff_header(tags))
     assert "tiles of 2147 megapixels" in refusal(read_photo, tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(
+    ("kind", "megabytes"), [("PNG", 640), ("JPEG", 640), ("WEBP", 128), ("AVIF", 128), ("GIF", 64)]
+)
+def test_a_file_larger_than_its_format_needs(tmp_path, kind, megabytes):
+    """Zeros that take no room on the disk: decoders read them all, into memory or byte by byte."""
+    path = tmp_path / "photo"
+    Image.new("RGB", (64, 64)).save(path, kind)
+    read_photo(path)
+    os.truncate(path, (megabytes << 20) + 1)
+    with pytest.raises(ImageError, match=f"photo: too large, {megabytes} MiB; a file of that format may have"):
+        read_photo(path)
 
 
 def test_a_format_that_takes_more_memory_has_fewer_pixels(tmp_path):

@@ -3,8 +3,10 @@
 import json
 
 import numpy as np
+import pytest
 
-from facefit.files.read_points import read_points
+from facefit.errors import InputError
+from facefit.files.read_points import LARGEST_FILE, read_points
 
 
 def test_points_of_every_kind(tmp_path):
@@ -18,3 +20,7 @@ def test_points_of_every_kind(tmp_path):
                                    '<point x="4.5" y="5" z="-6" name="1" active="1"/></PickedPoints>')  # fmt: skip
     for path in tmp_path.iterdir():
         assert read_points(path).tolist() == points, path.name
+        with path.open("ab") as stream:
+            stream.truncate(LARGEST_FILE + 1)
+        with pytest.raises(InputError, match="accepted: up to 4 MiB"):
+            read_points(path)

@@ -208,6 +208,32 @@ def test_ctrl_c_before_the_names_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@needs_locks
+@pytest.mark.parametrize("moment", ("tempfile.mkdtemp", "shutil.rmtree"))
+def test_ctrl_c_while_a_hidden_folder_comes_or_goes_leaves_none(tmp_path, monkeypatch, moment):
+    module, name = moment.split(".")
+    real = getattr(sys.modules[module], name)
+
+    def interrupted(*arguments, **options):
+        if name == "rmtree":
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+        result = real(*arguments, **options)
+        if name == "mkdtemp":
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+        return result
+
+    monkeypatch.setattr(moment, interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            write_together({tmp_path / "a": b"1"})
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"] * (name == "rmtree")
+
+
 # one of two writers of the same files, which start together ROUNDS times
 WRITER = """
 import sys, time

@@ -34,7 +34,7 @@ LEVEL = {room: level for level, floor in enumerate(FLOORS) for room in floor}
 DOORS = ("__init__", "__main__")  # of the package itself: they open every room, and no room opens them
 
 PACKAGE, SOURCE = "facefit", "fitter"  # what is imported, and the folder it lies in
-VISITORS = ("benchmarks", "training", "tests", "examples")  # folders that use the package
+VISITORS = ("benchmarks", "training", "fuzz", "tests", "examples")  # folders that use the package
 HEAVY = ("torch", "numpy", "numba", "scipy", "PIL", "rich", "cv2", "mediapipe", "onnxruntime", "skimage", "trimesh",
          "imageio", "pyarrow", "ray")  # fmt: skip
 
@@ -188,7 +188,7 @@ def _visitor(each: Import, top: str) -> Iterator[str]:
         yield f"the package is imported as {PACKAGE}"
     if other == "cli":
         yield "cli.py is a checkout's doorstep; use facefit.commands"
-    if other in VISITORS and other != top and not (top == "tests" and other in ("benchmarks", "training")):
+    if other in VISITORS and other != top and not (top == "tests" and other in ("benchmarks", "training", "fuzz")):
         yield f"{top} uses the package, not {other}"
 
 

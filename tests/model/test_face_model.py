@@ -57,6 +57,14 @@ def test_numbers_that_are_not_finite(name, wrong):
     assert name in text and "finite" in text
 
 
+@pytest.mark.parametrize("wrong", [1e300, -2e6])
+def test_numbers_that_a_fit_cannot_work_with(wrong):
+    arrays = toy_arrays()
+    arrays["verts"] = arrays["verts"].astype(np.float64)
+    arrays["verts"].flat[-1] = wrong
+    assert f"verts holds values of {abs(wrong):.3g}; accepted: up to 1e+06" in refused(arrays)
+
+
 @pytest.mark.parametrize("name", INDICES)
 @pytest.mark.parametrize("wrong", [-2, 10**6])
 def test_indices_out_of_range(name, wrong):
@@ -86,6 +94,15 @@ def test_another_format_is_refused():
 def test_what_the_words_may_be():
     assert "expression_kind is 'blend'" in refused(toy_arrays() | {"expression_kind": np.str_("blend")})
     assert "provenance is not JSON" in refused(toy_arrays() | {"provenance": np.str_("{")})
+
+
+def test_a_row_of_the_outline_has_a_vertex():
+    arrays = toy_arrays()
+    rows = arrays["contour_rows"].copy()
+    rows[0, 1:] = -1
+    from_arrays(arrays | {"contour_rows": rows})
+    rows[0] = -1
+    assert "contour_rows holds rows without a vertex" in refused(arrays | {"contour_rows": rows})
 
 
 def test_calibration_must_be_positive_definite_and_its_bins_increase():

@@ -144,6 +144,6 @@ def test_what_others_keep_beside_fits_is_left_alone(written):
 
 def test_a_file_of_no_measure_is_not_read(written, monkeypatch):
     _, fit = written
-    monkeypatch.setattr("facefit.files.schema.LARGEST_FILE", 100)
-    with pytest.raises(InputError, match="face.json: .* has at most"):
+    monkeypatch.setattr("facefit.output.result_format.LARGEST_FILE", 100)
+    with pytest.raises(InputError, match="face.json: .* accepted: up to"):
         find_fits([fit.path])

@@ -78,8 +78,17 @@ def test_a_row_without_the_photos_field(tmp_path):
 
 def test_a_huge_list_is_not_read(tmp_path):
     with (tmp_path / "list.txt").open("wb") as stream:
-        stream.truncate((1 << 30) + 1)
+        stream.truncate((1 << 28) + 1)
     with pytest.raises(ImageError, match="list has up to"):
+        read_list(tmp_path / "list.txt")
+
+
+def test_a_list_of_more_lines_than_memory_holds(tmp_path, monkeypatch):
+    monkeypatch.setattr("facefit.photo.list_file.MOST_LINES", 3)
+    (tmp_path / "list.txt").write_text("a.jpg\nb.jpg\nc.jpg\n")
+    assert len(read_list(tmp_path / "list.txt")) == 3
+    (tmp_path / "list.txt").write_text("a.jpg\nb.jpg\nc.jpg\n\n")
+    with pytest.raises(ImageError, match="4 lines; a list has up to 3, give several"):
         read_list(tmp_path / "list.txt")
 
 

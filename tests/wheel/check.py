@@ -25,7 +25,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE, DATA = ROOT / "fitter", ROOT / "data"
-NOT_OURS = {"cli", "fitter", "tests", "benchmarks", "training"}  # of a checkout, or somebody else's
+NOT_OURS = {"cli", "fitter", "tests", "benchmarks", "training", "fuzz"}  # of a checkout, or somebody else's
 ONCE_NEEDED = {"mediapipe": "mediapipe", "cv2": "opencv"}  # module -> how the requirement begins, while there is one
 
 # Run by the installed facefit: a head that the importers can annotate, with next to no components.

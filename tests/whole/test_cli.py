@@ -363,3 +363,14 @@ class TestReal:
         assert document["landmark_error"] < 0.1 and len(document["landmarks7"]) == 7
         with Image.open(pictures[1]) as labels:
             assert labels.size == (512, 512)
+
+
+def test_ctrl_c_before_a_command_has_begun_is_one_line(monkeypatch, capsys):
+    def early(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("facefit.commands.group.signal.signal", early)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "facefit: error: interrupted; nothing more was written\n"

@@ -23,7 +23,7 @@ from facefit.commands import cli
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "data" / "README.md",
                 *ROOT.glob("benchmarks/report/*.md")])  # fmt: skip
-OF_A_CHECKOUT = ("docs", "benchmarks", "training", "tests", "examples", "fitter", ".ci")
+OF_A_CHECKOUT = ("docs", "benchmarks", "training", "fuzz", "tests", "examples", "fitter", ".ci")
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def test_make_knows_its_targets(page):
 @page_by_page
 def test_programs_exist(page):
     text = page.read_text(encoding="utf-8")
-    modules = re.findall(r"python3? -m ((?:facefit|benchmarks|training)[\w.]*\w)", text)
+    modules = re.findall(r"python3? -m ((?:facefit|benchmarks|training|fuzz)[\w.]*\w)", text)
     assert [name for name in modules if importlib.util.find_spec(name) is None] == []
     files = re.findall(r"(?:python3?|pytest) ((?:benchmarks|training|tests|examples)/[\w/]+\.py)", text)
     assert [name for name in files if not (ROOT / name).is_file()] == []

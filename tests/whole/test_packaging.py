@@ -124,13 +124,17 @@ def test_modules_that_the_makefile_runs():
 
 def test_programs_that_sources_say_how_to_run():
     """Lines such as `python -m benchmarks.x` and `python benchmarks/y.py` in docstrings, messages and pages."""
-    files = [path for folder in ("fitter", "benchmarks", "training", "examples") for path in (ROOT / folder).rglob("*")]
+    files = [
+        path
+        for folder in ("fitter", "benchmarks", "training", "fuzz", "examples")
+        for path in (ROOT / folder).rglob("*")
+    ]
     wrong = []
     for path in files:
         if path.suffix not in (".py", ".md"):
             continue
         text = path.read_text(encoding="utf-8")
-        for name in re.findall(r"python3? -m ((?:facefit|benchmarks|training)[\w.]*\w)", text):
+        for name in re.findall(r"python3? -m ((?:facefit|benchmarks|training|fuzz)[\w.]*\w)", text):
             if not exists(name):
                 wrong.append(f"{path.relative_to(ROOT)}: python -m {name}")
         for name in re.findall(r"python3? ((?:benchmarks|training|examples|tests)/[\w/]+\.py)", text):

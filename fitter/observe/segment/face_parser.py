@@ -5,6 +5,7 @@ How it was trained and on what: training/parser and data/README.md.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 from ...bundled import parser_path
 from ...errors import FaceFitError
 from ...geometry.camera import WindowTransform
-from ..onnx_session import load_session
+from ..onnx_session import LARGEST_FILE, load_session
 from .contract import Segmentation, check_window
 from .face_crops import (
     CHANNELS,
@@ -33,6 +34,8 @@ from .regions import separate_sides
 # this share of its side, where it sees its own parts cut off.
 DETAIL_TRUST, DETAIL_FADE = 0.85, 0.2
 
+_OUTPUTS = (b"face_parts", b"detail_parts")
+
 Networks = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -44,10 +47,10 @@ def missing() -> str | None:
 def is_parser(path: str | Path) -> bool:
     """Whether the ONNX file is a face parser of facefit's making, by the names of its outputs."""
     try:
-        content = Path(path).read_bytes()
-    except OSError:
+        with Path(path).open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return content.size() <= LARGEST_FILE and all(content.find(name) >= 0 for name in _OUTPUTS)
+    except (OSError, ValueError):  # ValueError: an empty file
         return False  # whoever loads it says what is wrong
-    return b"face_parts" in content and b"detail_parts" in content
 
 
 def _fading(side: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from facefit.anatomy.parts import LABEL
 from facefit.bundled import parser_path
 from facefit.errors import FaceFitError
 from facefit.observe.detector import load_detector
+from facefit.observe.onnx_session import LARGEST_FILE
 from facefit.observe.segment import face_parser as segment_parser
 from facefit.observe.segment.colour import ColorSegmenter
 from facefit.observe.segment.face_crops import CLASSES, DETAIL_SIDE, FACE_SIDE, face_crops
@@ -128,6 +129,18 @@ def test_without_the_parsers_file_colours_take_over_and_say_so(monkeypatch, capl
     with caplog.at_level(logging.WARNING, "facefit.observe.segment.load"):
         assert isinstance(load_segmenter("auto"), ColorSegmenter)
     assert "no such file; `make parser` trains it" in caplog.text
+
+
+def test_whether_a_file_is_a_parser_takes_no_memory(tmp_path):
+    path = tmp_path / "parser.onnx"
+    path.touch()
+    assert not is_parser(path)
+    path.write_bytes(b"face_parts detail_parts, but no network")
+    with path.open("ab") as stream:
+        stream.truncate(LARGEST_FILE + 1)  # takes no room on the disk, and would take 1 GB of memory
+    assert not is_parser(path)
+    with pytest.raises(FaceFitError, match="accepted"):
+        load_networks(path)
 
 
 def test_files_that_are_no_parser_are_refused(tmp_path):

@@ -1,0 +1,1 @@
+"""Attacks on facefit: damaged files, kills, full disks, two writers. `python -m fuzz --help`; docs/reliability.md."""

@@ -3,6 +3,7 @@
 * `synthetic/`: renders of scans. NAME.json names the camera K and the scan: an .npz of `verts`, `faces`, `landmarks7`
   in mm and the vertices of the face, `region_oval`.
 * `ict_synthetic/`: renders of made-up people. NAME.npz as a scan, NAME_parts.png with labels, K in NAME.json.
+* `population/`: rendered people of training.parser.population, their surfaces as scans, K in NAME.json.
 * `fasseg/`: photos with hand labels NAME_label.png and an index.json.
 * `wild/`: photos, nothing known.
 """
@@ -19,7 +20,7 @@ from PIL import Image
 from facefit.anatomy.label_maps import FASSEG, our_labels
 from facefit.anatomy.parts import LABEL
 
-SETS = ("synthetic", "fasseg", "wild", "ict_synthetic")
+SETS = ("synthetic", "population", "fasseg", "wild", "ict_synthetic")
 DATA_VARIABLE = "FACEFIT_EVAL_DATA"
 
 _ICT = {**{number: number for number in range(1, 11)}, 11: LABEL["hair"]}
@@ -68,7 +69,14 @@ def cases(data: Path, name: str) -> list[Case]:
     folder = data / name
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is absent")
-    return {"synthetic": _synthetic, "ict_synthetic": _ict, "fasseg": _fasseg, "wild": _wild}[name](folder)
+    listed = {
+        "synthetic": _synthetic,
+        "population": _population,
+        "ict_synthetic": _ict,
+        "fasseg": _fasseg,
+        "wild": _wild,
+    }
+    return listed[name](folder)
 
 
 def spread(items: list[Case], limit: int | None) -> list[Case]:
@@ -87,6 +95,14 @@ def _synthetic(folder: Path) -> list[Case]:
                  scan=folder.parent / about["scan_file"], focal=float(about["K"][0][0]))
         )  # fmt: skip
     return found
+
+
+def _population(folder: Path) -> list[Case]:
+    return [
+        Case("population", path.stem, path.with_suffix(".png"), "population", scan=path.with_suffix(".npz"),
+             focal=float(json.loads(path.read_text())["K"][0][0]))
+        for path in sorted(folder.glob("*.json"))
+    ]  # fmt: skip
 
 
 def _ict(folder: Path) -> list[Case]:

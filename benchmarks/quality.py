@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.bars import Bar
 from benchmarks.evaluate import Task, evaluate, select
-from benchmarks.summary import tables
+from benchmarks.summary import interval, tables
 from facefit.fit.config import FitConfig
 
 
@@ -20,13 +20,13 @@ def quality(data: Path, jobs: int, limit: int | None = None, out: Path | None = 
     Args:
         limit: at most so many photos of each set, for a quick look.
     """
-    photos = select(data, "synthetic,fasseg,wild,ict_synthetic", limit=limit)
+    photos = select(data, "synthetic,population,fasseg,wild,ict_synthetic", limit=limit)
     summary = evaluate(Task(FitConfig(), panel=160 if out else 0), photos, jobs=jobs, out=out)
     rows, sets = summary["photos"], summary["sets"]
     failed = sum("error" in row for row in rows.values())
     diverged = sum(bool(row.get("diverged")) for row in rows.values())
     bars = [Bar("photos that failed or diverged", failed + diverged, 0, digits=0, note=f"of {len(rows)}")]
-    bars += _scans(sets)
+    bars += _scans(sets) + _population(rows)
     for group, bar in (("V2", 0.76), ("V3", 0.72)):
         if group in sets.get("fasseg", {}):
             bars.append(Bar(f"fasseg {group}: part IoU, nose, eyes, mouth", sets["fasseg"][group]["iou"], bar, True))
@@ -62,6 +62,20 @@ def _scans(sets: dict) -> list[Bar]:
             Bar(f"synthetic {name}: similarity, against the mean face", scan["scan_similarity"],
                 scan["mean_face_similarity"], unit="mm")
         )  # fmt: skip
+    return bars
+
+
+def _population(rows: dict[str, dict]) -> list[Bar]:
+    people = [row for row in rows.values() if row["set"] == "population" and "scan_similarity" in row]
+    if len(people) < 2:
+        return []
+    bars = []
+    for align, bar in (("similarity", 1.0), ("rigid", None)):
+        errors = np.array([row[f"scan_{align}"] for row in people])
+        mean_face = float(np.mean([row[f"mean_face_{align}"] for row in people]))
+        low, high = interval(errors)
+        note = f"{len(people)} people, 95 % {low:.2f} to {high:.2f}; mean face {mean_face:.2f}"
+        bars.append(Bar(f"population: scan error, {align}", float(errors.mean()), bar, unit="mm", note=note))
     return bars
 
 

@@ -12,9 +12,11 @@ from benchmarks.dataset import Case, Scan, read_labels, read_scan
 from benchmarks.reference import CLASSES, script
 from facefit.anatomy.landmarks import LANDMARKS7
 from facefit.anatomy.parts import INNER, LABEL, MERGED, PARTS
+from facefit.evaluate.identity import face_vertices
 from facefit.fit.result import FitResult
 from facefit.metrics.part_iou import part_iou
 from facefit.metrics.scan_distance import scan_error
+from facefit.metrics.verification import rigid_distances
 from facefit.model.face_model import FaceModel
 
 FASSEG_PARTS = ("nose", "eyes", "mouth", "brows", "skin")
@@ -27,9 +29,9 @@ def score(case: Case, result: FitResult, reference: Path | None = None) -> dict[
     Args:
         reference: folder of independent metric scripts (scan_error.py, part_iou.py) to compute the same figures with.
     Returns:
-        landmark_error, diverged (0 or 1), status, iterations, identity and expression size, seconds_*, energy_*, and,
-        where the case knows the truth, scan_similarity and scan_rigid (median, mm), iou_PART and iou. A figure that
-        does not exist is left out.
+        landmark_error, diverged (0 or 1), status, iterations, identity and expression size, to_mean, seconds_*,
+        energy_*, and, where the case knows the truth, scan_similarity and scan_rigid (median, mm), iou_PART and iou. A
+        figure that does not exist is left out.
     """
     values = result.parameters
     finite = all(bool(torch.isfinite(tensor).all()) for tensor in values.tensors().values())
@@ -40,6 +42,7 @@ def score(case: Case, result: FitResult, reference: Path | None = None) -> dict[
         "diverged": float(not finite or result.landmark_error > DIVERGED),
         "iterations": float(max(len(result.trace) - 1, 0)),  # the first record is the start
         "identity_rms": float(values.identity.square().mean().sqrt()),
+        "to_mean": to_mean(result),
         "expression_sum": float(values.expression.abs().sum()),
         "yaw_degrees": math.degrees(math.atan2(*(result.pose()[0][[0, 2], 2]))),
         "distance_mm": float(-values.translation[0, 2]),
@@ -60,6 +63,15 @@ def score(case: Case, result: FitResult, reference: Path | None = None) -> dict[
         seen = result.scene.picture_of_parts(*result.photo_size)
         out |= label_figures(case, seen, reference)
     return out
+
+
+@torch.no_grad()
+def to_mean(result: FitResult) -> float:
+    """RMS distance of the neutral face to the model's mean face, laid on it without scaling, mm: whether everybody gets
+    the same face."""
+    model, face = result.model, face_vertices(result.model)
+    neutral = model.shape(result.parameters.identity, torch.zeros_like(result.parameters.expression))[0]
+    return float(rigid_distances(torch.stack([model.verts, neutral]).numpy()[:, face])[0, 1])
 
 
 def scan_figures(

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 
 # Per set: the columns of its table (figure, heading, factor), and the figure that ranks its photos (True: high is bad).
-_FIT = (("landmark_error", "lm %", 100), ("self_iou", "self IoU", 1), ("iterations", "iter", 1))
+_FIT = (
+    ("landmark_error", "lm %", 100), ("self_iou", "self IoU", 1), ("iterations", "iter", 1), ("to_mean", "to mean", 1),
+)  # fmt: skip
 _SCAN = (("scan_similarity", "simil. mm", 1), ("scan_rigid", "rigid mm", 1), ("scan_scale", "scale", 1))
 _MEAN_FACE = (("mean_face_similarity", "mean face", 1), ("mean_face_rigid", "m.f. rigid", 1))
 _REFERENCE = (
@@ -21,14 +23,15 @@ _PARTS = (
 _IOU = (("iou", "IoU", 1), *((f"iou_{part}", part.replace("_", " "), 1) for part in _PARTS))
 COLUMNS = {
     "synthetic": (*_SCAN, *_MEAN_FACE, *_REFERENCE, *_FIT),
+    "population": (*_SCAN, *_MEAN_FACE, *_REFERENCE, *_FIT),
     "fasseg": (*_IOU, *_REFERENCE, *_FIT),
     "wild": (*_FIT, ("self_eyes", "self eyes", 1), ("self_brows", "brows", 1), ("self_lips", "lips", 1),
              ("self_nose", "nose", 1), ("self_skin", "skin", 1)),
     "ict_synthetic": (*_IOU, *_SCAN, *_MEAN_FACE, *_REFERENCE, *_FIT),
 }  # fmt: skip
 HEADLINE = {
-    "synthetic": ("scan_similarity", True), "fasseg": ("iou", False), "wild": ("landmark_error", True),
-    "ict_synthetic": ("iou", False),
+    "synthetic": ("scan_similarity", True), "population": ("scan_similarity", True), "fasseg": ("iou", False),
+    "wild": ("landmark_error", True), "ict_synthetic": ("iou", False),
 }  # fmt: skip
 
 
@@ -66,7 +69,7 @@ def tables(photos: dict[str, dict], sets: dict[str, dict[str, dict[str, float]]]
             for group, figures in groups.items()
         ]
         lines += ["", *text_table([name, *(heading for _, heading, _ in columns)], rows)]
-        lines += [*_areas(groups), _worst(name, photos)]
+        lines += [*_areas(groups), *_spread(fitted), _worst(name, photos)]
     lines += ["", *_seconds(photos)]
     failed = {key: figures["error"] for key, figures in photos.items() if "error" in figures}
     diverged = [key for key, figures in photos.items() if figures.get("diverged")]
@@ -94,6 +97,29 @@ def _areas(groups: dict[str, dict[str, float]]) -> list[str]:
             shares = ", ".join(f"{part.replace('_', ' ')} {value:.2f}" for part, value in found)
             lines.append(f"  area by the labels', {group}: {shares}")
     return lines
+
+
+def _spread(rows: list[dict]) -> list[str]:
+    """Of a population: what its mean errors would be with other people, and how many gain on the mean face."""
+    if not rows or rows[0]["set"] != "population":
+        return []
+    lines = []
+    for align in ("similarity", "rigid"):
+        found = [(row[f"scan_{align}"], row[f"mean_face_{align}"]) for row in rows if f"scan_{align}" in row]
+        if len(found) > 1:
+            errors, mean_face = np.array(found).T
+            low, high = interval(errors)
+            better = int((errors < mean_face).sum())
+            lines.append(f"  {align}: {low:.3f} to {high:.3f} for 95 % of draws of {len(found)} people; "
+                         f"{better} better than the mean face")  # fmt: skip
+    return lines
+
+
+def interval(values: np.ndarray, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """95 % of the means of as many values (N,) drawn anew from them (bootstrap)."""
+    drawn = np.random.default_rng(seed).integers(0, len(values), (draws, len(values)))
+    low, high = np.percentile(np.asarray(values)[drawn].mean(1), (2.5, 97.5))
+    return float(low), float(high)
 
 
 def _number(value: float | None, factor: float) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .evaluate_identity import identity
 from .evaluate_parts import parts
 from .evaluate_scan import scan
 from .printing import (
@@ -44,6 +45,7 @@ def evaluate(context: click.Context) -> None:
 
 evaluate.add_command(parts)
 evaluate.add_command(scan)
+evaluate.add_command(identity)
 
 
 @evaluate.command()

@@ -14,7 +14,7 @@ from benchmarks.evaluate import caption
 from benchmarks.overrides import apply_overrides
 from benchmarks.scoring import label_figures
 from benchmarks.sheet import write_sheets
-from benchmarks.summary import average, summarise, tables, text_table
+from benchmarks.summary import average, interval, summarise, tables, text_table
 from facefit.anatomy.parts import LABEL
 from facefit.fit.config import FitConfig
 
@@ -87,6 +87,10 @@ def test_cases_of_a_folder(tmp_path):
     (found,) = cases(tmp_path, "synthetic")
     assert (found.name, found.group, found.focal) == ("a_00", "a", 700.0)
     assert found.scan == tmp_path / "scans" / "a.npz" and found.photo == tmp_path / "synthetic" / "a_00.png"
+    (tmp_path / "population").mkdir()
+    (tmp_path / "population" / "person_003.json").write_text(json.dumps({"K": [[800, 0, 9], [0, 800, 9], [0, 0, 1]]}))
+    (person,) = cases(tmp_path, "population")
+    assert (person.name, person.focal, person.scan.name) == ("person_003", 800.0, "person_003.npz")
     with pytest.raises(FileNotFoundError, match="wild"):
         cases(tmp_path, "wild")
     with pytest.raises(ValueError, match="accepted: synthetic"):
@@ -106,6 +110,19 @@ def test_means_leave_out_what_is_missing_and_failures():
     assert "V2 (1)" in text and "all (3)" in text and "4 photos, 1 failed, 1 diverged" in text
     assert "failed fasseg/4: NoFaceError" in text and "diverged fasseg/3: landmark error 20.0%" in text
     assert caption(photos["fasseg/3"]).endswith("DIVERGED") and caption(photos["fasseg/4"]).startswith("FAILED")
+
+
+def test_a_population_says_how_sure_its_mean_is():
+    errors = np.random.default_rng(0).normal(1.2, 0.3, 40)
+    low, high = interval(errors)
+    assert low < errors.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 * errors.std() / 40**0.5, rel=0.15)
+    photos = {f"population/{k}": {"set": "population", "group": "population", "scan_similarity": error,
+                                  "scan_rigid": error + 1, "mean_face_similarity": 1.2, "mean_face_rigid": 9.0}
+              for k, error in enumerate(errors)}  # fmt: skip
+    text = tables(photos, summarise(photos))
+    assert f"similarity: {low:.3f} to {high:.3f} for 95 % of draws of 40 people" in text
+    assert f"{(errors < 1.2).sum()} better than the mean face" in text and "40 better than the mean face" in text
 
 
 def test_compare_counts_each_photo_in_the_right_direction():

@@ -24,7 +24,7 @@ from training.parser.painted_skin import (
     random_brows,
     skin_tone,
 )
-from training.parser.people import random_person
+from training.parser.people import Person, random_person
 from training.parser.torso import neckline, paint_clothes, torso_mesh
 
 # The photo is this many times as wide as the landmarks' box: the detector wants surroundings, the window fits inside.
@@ -36,11 +36,21 @@ _OWN_OFFSET = np.array([0.0, 35.3, 75.3], np.float32)
 
 @dataclass(frozen=True)
 class Photograph:
-    """image (S, S, 3) float32 RGB in [0, 1]; labels (S, S) uint8; landmarks (478, 2) true photo pixels."""
+    """A picture and all that is behind it.
+
+    Attributes:
+        image: (S, S, 3) float32 RGB in [0, 1]; labels: (S, S) uint8; landmarks: (478, 2) true photo pixels.
+        verts: (V, 3) float32 of the head, mm in its model's axes.
+        rotation, translation: (3, 3), (3,) mm, model's axes -> camera space. focal: pixels, the same in x and y.
+    """
 
     image: np.ndarray
     labels: np.ndarray
     landmarks: np.ndarray
+    verts: np.ndarray
+    rotation: np.ndarray
+    translation: np.ndarray
+    focal: float
 
 
 @dataclass(frozen=True)
@@ -55,15 +65,16 @@ class _Scene:
 
 
 @torch.no_grad()
-def photograph(head: Head, rng: np.random.Generator, size: int = 512) -> Photograph:
+def photograph(head: Head, rng: np.random.Generator, size: int = 512, person: Person | None = None) -> Photograph:
     """One random person.
 
     Args:
         head: of training.parser.heads.
         rng: of everything random.
         size: side of the photo in pixels.
+        person: who; None: anyone.
     """
-    person = random_person(head, rng)
+    person = random_person(head, rng) if person is None else person
     verts = head.shape(person.identity, person.expression, person.gaze)
     natural = hair_color(rng)
     style = random_hairstyle(natural, rng)
@@ -88,7 +99,8 @@ def photograph(head: Head, rng: np.random.Generator, size: int = 512) -> Photogr
     maps = renderer.interpolate(values, rast, faces)[0].numpy()
     index = rast[0, ..., 3].long().numpy() - 1
     image, labels = _paint(scene, maps, index, natural, style, head, light, rng)
-    return Photograph(image, labels, project(of_head, camera)[0].numpy())
+    landmarks = project(of_head, camera)[0].numpy()
+    return Photograph(image, labels, landmarks, verts, rotation, -(rotation @ head.centre) - shift.numpy(), focal)
 
 
 def _scene(head, verts, rotation, body_rotation, style, light, rng) -> _Scene:

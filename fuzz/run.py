@@ -90,8 +90,9 @@ def _all(given: argparse.Namespace, kit: Kit) -> int:
     print("\n".join(lines))
     print(f"{tried} of {len(jobs)} attacks, {failed} failed, {minutes:.1f} minutes, {processor:.1f} of processor time")
     if given.page:
-        how = f"`python -m fuzz --seed {seed} --minutes {given.minutes:g}`, {date.today()}"
-        where = f"{page.machine(given.workers)}: {minutes:.0f} minutes, {processor:.0f} of processor time"
+        how = f"`python -m fuzz --seed {seed} --minutes {given.minutes:g} --workers {given.workers}`, {date.today()}"
+        machine = page.machine(len(os.sched_getaffinity(0)))
+        where = f"{machine}: {minutes:.0f} minutes, {processor:.0f} of processor time"
         page.write([f"{how}; {where}.", *([f"Full disks: {reason}."] if reason else []), "", *lines])
     return 1 if failed or tried < len(jobs) else 0
 

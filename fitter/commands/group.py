@@ -12,6 +12,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,17 @@ for command in (fit, batch, convert, evaluate, models, parse, doctor):
     cli.add_command(command)
 
 
+def _heard_again(ignored: sys.UnraisableHookArgs) -> None:
+    """A signal that arrives in a destructor or the like, where Python ignores exceptions, comes once more after it."""
+    number = {SystemExit: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}.get(ignored.exc_type)
+    if number is None:
+        sys.__unraisablehook__(ignored)
+        return
+    again = threading.Timer(0.01, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
+
+
 def main() -> None:
     """The console script `facefit`."""
     try:
@@ -145,6 +157,7 @@ def main() -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold bytes that are no text
         gc.set_threshold(_COLLECT_EVERY, 20, 50)
+        sys.unraisablehook = _heard_again
         cli()
     except KeyboardInterrupt:  # before the command has begun, or after its end
         sys.exit(_fail("interrupted; nothing more was written", ExitCode.INTERRUPTED))

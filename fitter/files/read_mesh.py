@@ -117,7 +117,7 @@ def _promised(data: bytes) -> int:
 
 
 def _check_glb(data: bytes) -> None:
-    """Raises ValueError for what would unpack to more than LARGEST_BYTES, lies in other files, or is not the surface
+    """Raises ValueError for what would unpack to more than LARGEST_ARRAYS, lies in other files, or is not the surface
     that is shown."""
     (length,) = struct.unpack_from("<I", data, 12)
     document = json.loads(data[20 : 20 + length])
@@ -129,7 +129,7 @@ def _check_glb(data: bytes) -> None:
     used = [[k for p in mesh["primitives"] for k in (*p["attributes"].values(), p.get("indices"))] for mesh in meshes]
     weight = [sum(size[k] for k in indices if k is not None) for indices in used]
     nodes = document.get("nodes", ())
-    if sum(size) + sum(weight[node["mesh"]] for node in nodes if "mesh" in node) > LARGEST_BYTES:
-        raise ValueError(f"unpacks to more than {LARGEST_BYTES >> 30} GiB")
+    if sum(size) + sum(weight[node["mesh"]] for node in nodes if "mesh" in node) > LARGEST_ARRAYS:
+        raise ValueError(f"unpacks to more than {LARGEST_ARRAYS >> 20} MiB")
     if any(any(owner.get("weights", ())) for owner in (*meshes, *nodes)):
         raise ValueError("its shape is moved by morph targets; give the mesh as OBJ or PLY")

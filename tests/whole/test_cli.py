@@ -365,6 +365,25 @@ class TestReal:
             assert labels.size == (512, 512)
 
 
+@pytest.mark.parametrize(("name", "code", "line"), [
+    ("SIGTERM", 143, ""), ("SIGINT", 130, "facefit: error: interrupted; nothing more was written\n"),
+])  # fmt: skip
+def test_a_signal_in_a_destructor_is_not_lost(name, code, line):
+    script = (
+        "import os, signal, time, facefit.commands.group as group\n"
+        "class Going:\n"
+        f"    def __del__(self): os.kill(os.getpid(), signal.{name}); time.sleep(0.01)\n"
+        "def command():\n"
+        "    Going()\n"
+        "    time.sleep(20)\n"
+        "    print('went on')\n"
+        "group.cli = command\n"
+        "group.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", line)
+
+
 def test_ctrl_c_before_a_command_has_begun_is_one_line(monkeypatch, capsys):
     def early(*_):
         raise KeyboardInterrupt

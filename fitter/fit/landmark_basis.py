@@ -35,6 +35,8 @@ class LandmarkBasis:
         first_expression: I + 3 T, the place of the first expression.
         landmark_mean: (L, 3) mm; landmark_basis: (L, 3, N).
         row_mean: (K, 3) mm of the contour rows' vertices that marching may choose; row_basis: (K, 3, N).
+        landmark_corrective: (L, 3, K), row_corrective: (K', 3, K) mm of the model's correctives, K = 0 without; their
+            coefficients are products of two others (`corrective`), which the Jacobian leaves out.
         local_rows: (R, C) the contour's rows as places among those K, -1 pads.
     """
 
@@ -55,11 +57,22 @@ class LandmarkBasis:
         self.row_mean = model.verts[row_vertices]
         row_basis = torch.cat([basis[:, row_vertices] for basis in bases])
         self.row_basis = row_basis.permute(1, 2, 0).contiguous()
+        self._identity, self._correctives = len(model.identity_basis), model.correctives
+        more = model.verts.new_zeros(0, *model.verts.shape) if model.correctives is None else model.correctives.basis
+        self.landmark_corrective = model.landmarks(more).permute(1, 2, 0).contiguous()
+        self.row_corrective = more[:, row_vertices].permute(1, 2, 0).contiguous()
 
     @property
     def count(self) -> int:
         """N."""
         return self.landmark_basis.shape[2]
+
+    def corrective(self, coefficients: Tensor) -> Tensor:
+        """(B, N) -> (B, K) coefficients of the correctives."""
+        if self._correctives is None:
+            return coefficients.new_zeros(len(coefficients), 0)
+        expression = coefficients[:, self.first_expression :]
+        return self._correctives.coefficients(coefficients[:, : self._identity], expression)
 
 
 def landmark_basis(model: FaceModel) -> LandmarkBasis:

@@ -108,6 +108,10 @@ class _FaceSolver:
             vector = torch.from_numpy(coefficients.astype(np.float32))
             row_points = row_points + (basis.row_basis.flatten(0, 1) @ vector).reshape(-1, 3)
             landmarks = landmarks + (basis.landmark_basis.flatten(0, 1) @ vector).reshape(-1, 3)
+            more = basis.corrective(vector[None])[0]
+            if len(more):
+                row_points = row_points + basis.row_corrective @ more
+                landmarks = landmarks + basis.landmark_corrective @ more
         rows, shape = row_points.numpy(), landmarks.numpy().astype(np.float64)
         points = rows @ rotation.T + translation
         pixels = self.centre + self.focal * (1.0, -1.0) * points[:, :2] / np.maximum(-points[:, 2:], 1e-3)

@@ -91,14 +91,17 @@ class _BatchSolver:
         the vertices of the contour's rows (B, R)."""
         basis, batch = self.basis, len(coefficients)
 
-        def posed(mean: Tensor, moves: Tensor) -> Tensor:
-            return (mean.reshape(-1) + coefficients @ moves.flatten(0, 1).T).reshape(batch, -1, 3)
+        more = basis.corrective(coefficients)
 
-        rows = posed(basis.row_mean, basis.row_basis)
+        def posed(mean: Tensor, moves: Tensor, correctives: Tensor) -> Tensor:
+            moved = coefficients @ moves.flatten(0, 1).T + more @ correctives.flatten(0, 1).T
+            return (mean.reshape(-1) + moved).reshape(batch, -1, 3)
+
+        rows = posed(basis.row_mean, basis.row_basis, basis.row_corrective)
         pixels = project(rows @ rotation.transpose(1, 2) + translation[:, None], self.problem.camera)
         chosen = march_contour(pixels, basis.local_rows)
         marched = rows.gather(1, chosen[..., None].expand(-1, -1, 3))
-        shape = posed(basis.landmark_mean, basis.landmark_basis)
+        shape = posed(basis.landmark_mean, basis.landmark_basis, basis.landmark_corrective)
         return shape.index_copy(1, self.problem.model.contour_landmarks, marched), chosen
 
     def _whitened(self, pixels: Tensor, rotation: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:

@@ -68,12 +68,14 @@ def blush_direction() -> np.ndarray:
 # Encoded sRGB of what is not skin. Plain choices, named so that they can be argued with.
 LIP = np.array([0.66, 0.40, 0.38])
 BROW = np.array([0.27, 0.19, 0.14])
-SCLERA = np.array([0.80, 0.76, 0.74])
+SCLERA = np.array([0.75, 0.71, 0.68])
 IRIS = np.array([0.30, 0.22, 0.16])
 PUPIL = np.array([0.03, 0.03, 0.03])
-MOUTH = np.array([0.42, 0.16, 0.15])
+MOUTH = np.array([0.55, 0.25, 0.24])
 TONGUE = np.array([0.64, 0.34, 0.34])
 TEETH = np.array([0.80, 0.76, 0.68])
+GUMS = np.array([0.68, 0.40, 0.39])
+MOIST = np.array([0.76, 0.53, 0.49])  # the margins of the lids and the corners of the eyes
 
 
 def albedo_model(
@@ -83,7 +85,8 @@ def albedo_model(
 
     Args:
         masks: (V,) weights in [0, 1]: skin, lips, right_brow, left_brow, beard, blush, eyelid, right_iris, left_iris,
-            pupil, sclera, mouth, tongue, teeth. They sum to about 1 with skin underneath.
+            pupil, sclera, moist, mouth, tongue, teeth, gums. They sum to about 1 with skin underneath. `shade`: share
+            of the light that does not get there.
         verts: (V, 3) mm; eigenmodes: (V, M) smooth functions over the skin, unit variance; symmetry: (V,).
     Returns:
         (V, 3) mean, (A, V, 3) basis per standard deviation, names of the components.
@@ -93,7 +96,8 @@ def albedo_model(
     brow = np.maximum(masks["right_brow"], masks["left_brow"])
     iris = np.maximum(masks["right_iris"], masks["left_iris"])
     painted = {
-        "lips": LIP, "sclera": SCLERA, "mouth": MOUTH, "tongue": TONGUE, "teeth": TEETH,
+        "lips": LIP, "sclera": SCLERA, "mouth": MOUTH, "tongue": TONGUE, "teeth": TEETH, "gums": GUMS,
+        "moist": MOIST,
     }  # fmt: skip
     mean = np.tile(tone, (len(verts), 1))
     mean += masks["blush"][:, None] * blush_direction() * 0.6
@@ -102,6 +106,8 @@ def albedo_model(
     mean = mean * (1 - iris[:, None]) + iris[:, None] * IRIS
     mean = mean * (1 - masks["pupil"][:, None]) + masks["pupil"][:, None] * PUPIL
     mean = mean * (1 - 0.75 * brow[:, None]) + 0.75 * brow[:, None] * BROW
+
+    mean = mean * (1 - masks["shade"][:, None])
 
     flesh = np.clip(skin + 0.8 * masks["lips"], 0, 1) * (1 - 0.6 * brow)
     basis, names = [], []
@@ -122,8 +128,9 @@ def albedo_model(
     add("iris lightness", iris, [0.10, 0.12, 0.13])
     add("iris hue", iris, [0.06, 0.0, -0.07])
     add("sclera lightness", masks["sclera"], [0.10, 0.10, 0.10])
-    add("mouth lightness", np.maximum(masks["mouth"], masks["tongue"]), [0.12, 0.07, 0.07])
-    add("teeth lightness", masks["teeth"], [0.10, 0.10, 0.10])
+    lit = 1 - masks["shade"]
+    add("mouth lightness", np.maximum(masks["mouth"], masks["tongue"]) * lit, [0.12, 0.07, 0.07])
+    add("teeth lightness", masks["teeth"] * lit, [0.10, 0.10, 0.10])
     for k in range(eigenmodes.shape[1]):
         # smooth lightness: decreasing with frequency; the odd ones leave the albedo-symmetry energy something to say
         strength = 0.022 / np.sqrt(1 + k / 3)

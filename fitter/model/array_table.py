@@ -27,9 +27,13 @@ _TABLE: dict[str, tuple[str, tuple]] = {
     "joint_names": ("text", ("J",)), "joint_parent": ("whole", ("J",)), "joint_position": ("real", ("J", 3)),
     "joint_position_basis": ("real", ("I", "J", 3)), "joint_weight": ("real", ("V", "J")),
     "joint_pose_basis": ("real", ("P", "C", 3)),
+    "corrective_basis": ("real", ("N", "C", 3)), "corrective_expression": ("whole", ("N",)),
+    "corrective_identity": ("real", ("N", "I")),
 }  # fmt: skip
 _JOINTS = ("joint_names", "joint_parent", "joint_position", "joint_position_basis", "joint_weight")  # all or none
-_OPTIONAL = ("upsample_index", "upsample_weight", "part_weight", "eyeball_weight", *_JOINTS, "joint_pose_basis")
+_CORRECTIVES = ("corrective_basis", "corrective_expression", "corrective_identity")  # all or none
+_ALONE = ("upsample_index", "upsample_weight", "part_weight", "eyeball_weight", "joint_pose_basis")
+_OPTIONAL = (*_ALONE, *_JOINTS, *_CORRECTIVES)
 _KINDS = {"whole": ("iu", "whole numbers"), "real": ("fiu", "numbers"), "text": ("U", "text")}
 _NEVER_EMPTY = {"C": "vertices", "V": "vertices", "F": "triangles", "T": "texture coordinates", "L": "landmarks"}
 # Array: least value, and what all values lie below.
@@ -37,6 +41,7 @@ _RANGES: dict[str, tuple[int, str | int]] = {
     "upsample_index": (0, "C"), "faces": (0, "V"), "uv_faces": (0, "T"), "symmetry": (0, "V"),
     "vertex_label": (0, PART_LABELS), "part_weight": (0, 256), "eyeball": (0, 3), "landmark_faces": (0, "F"),
     "contour_rows": (-1, "V"), "contour_landmarks": (0, "L"), "joint_parent": (-1, "J"),
+    "corrective_expression": (0, "E"),
 }  # fmt: skip
 
 
@@ -109,6 +114,9 @@ def _layout(arrays: Mapping[str, Described]) -> tuple[str | None, dict[str, int]
         return f"lacks {', '.join(missing)}; see facefit.model.face_model for the format", sizes
     if ("upsample_index" in arrays) != ("upsample_weight" in arrays):
         return "has only one of upsample_index and upsample_weight", sizes
+    if 0 < sum(name in arrays for name in _CORRECTIVES) < len(_CORRECTIVES):
+        absent = ", ".join(name for name in _CORRECTIVES if name not in arrays)
+        return f"lacks {absent} beside its other corrective arrays", sizes
     joints = [name for name in _JOINTS if name in arrays]
     if (joints or "joint_pose_basis" in arrays) and len(joints) < len(_JOINTS):
         absent = ", ".join(name for name in _JOINTS if name not in arrays)

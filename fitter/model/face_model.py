@@ -12,6 +12,9 @@ I / E / A identity / expression / albedo components, L landmarks, Y calibration 
 | `expression_basis`     | (E, C, 3) float      | mm at activation 1 (or per standard deviation) |
 | `expression_names`     | (E,) str             | ARKit names where the model has them |
 | `expression_kind`      | () str               | `activation` (coefficients in [0, 1]) or `gaussian` |
+| `corrective_basis`     | (K, C, 3) float      | optional, as the next two: mm per activation (or deviation) of one expression times ... |
+| `corrective_expression` | (K,) int            | ... which expression that is, and ... |
+| `corrective_identity`  | (K, I) float         | ... the identity's coefficient along this direction: what makes one blink close everybody's lids |
 | `albedo_mean`          | (C, 3) float         | sRGB-encoded reflectance in [0, 1] |
 | `albedo_basis`         | (A, C, 3) float      | per standard deviation |
 | `upsample_index`, `upsample_weight` | (V, K)  | optional: row v of every per-vertex array is the weighted sum of K control vertices (a subdivision is linear, so it is stored once and not per component); absent: V = C |
@@ -45,6 +48,7 @@ from torch import Tensor
 from ..compute.derived import derived
 from ..compute.row_product import affine_rows
 from ..compute.sparse_map import SparseMap
+from .corrective import Correctives
 from .skeleton import EYES, Skeleton, gaze_rotation
 
 
@@ -59,6 +63,7 @@ class FaceModel:
         checksum: sha256 of the file, empty for a model made in memory.
         eyeball_weight: (V,), or None for the mean.
         skeleton: the joints, or None.
+        correctives: what expressions do differently on different people, or None.
     """
 
     name: str
@@ -89,6 +94,7 @@ class FaceModel:
     checksum: str = ""
     eyeball_weight: Tensor | None = None
     skeleton: Skeleton | None = None
+    correctives: Correctives | None = None
 
     @property
     def device(self) -> torch.device:
@@ -120,7 +126,10 @@ class FaceModel:
             (B, V, 3) mm.
         Source: Wang et al. 2024, eq. 1.
         """
-        coefficients = torch.cat([identity, expression], 1)
+        given = [identity, expression]
+        if self.correctives is not None:
+            given.append(self.correctives.coefficients(identity, expression))
+        coefficients = torch.cat(given, 1)
         control = self.__dict__.get("_control")
         if control is not None:
             verts = control(coefficients)
@@ -133,6 +142,12 @@ class FaceModel:
         if skeleton is None or (gaze is None and joints is None):
             return verts
         return skeleton.bend(verts, identity, skeleton.rotations(len(verts), joints, gaze))
+
+    def expressions(self, identity: Tensor) -> Tensor:
+        """(I,) standard deviations -> (E, V, 3) mm: what each expression at 1 does to this person."""
+        if self.correctives is None:
+            return self.expression_basis
+        return self.expression_basis + self.correctives.of_expressions(identity, len(self.expression_basis))
 
     def albedo(self, albedo: Tensor) -> Tensor:
         """(B, A) standard deviations -> (B, V, 3) sRGB-encoded reflectance; not clamped."""
@@ -152,7 +167,8 @@ class FaceModel:
         if self.device == torch.device(device):
             return self  # keeps what was derived from the model
         moved: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        moved |= {name: value.to(device) for name, value in moved.items() if isinstance(value, (Tensor, Skeleton))}
+        kinds = (Tensor, Skeleton, Correctives)
+        moved |= {name: value.to(device) for name, value in moved.items() if isinstance(value, kinds)}
         return FaceModel(**moved)
 
     def _turn_eyes(self, verts: Tensor, gaze: Tensor) -> Tensor:
@@ -173,8 +189,11 @@ def _landmark_map(model: FaceModel) -> SparseMap:
 
 
 def _stacked_basis(model: FaceModel) -> Tensor:
-    """(I + E, V * 3) mm."""
-    return torch.cat([model.identity_basis, model.expression_basis]).reshape(-1, model.verts.numel())
+    """(I + E + K, V * 3) mm."""
+    bases = [model.identity_basis, model.expression_basis]
+    if model.correctives is not None:
+        bases.append(model.correctives.basis)
+    return torch.cat(bases).reshape(-1, model.verts.numel())
 
 
 def _eyeballs(model: FaceModel) -> list[tuple[int, Tensor]]:
@@ -192,10 +211,10 @@ class Control:
     """
 
     mean: Tensor  # (1, C * 3)
-    basis: Tensor  # (I + E, C * 3)
+    basis: Tensor  # (I + E + K, C * 3)
     subdivision: SparseMap
 
     def __call__(self, coefficients: Tensor) -> Tensor:
-        """(B, I + E) -> (B, V, 3)."""
+        """(B, I + E + K) -> (B, V, 3)."""
         control = affine_rows(self.mean, coefficients, self.basis)
         return self.subdivision(control.reshape(-1, self.subdivision.inputs, 3))

@@ -21,6 +21,7 @@ from ..files.npz import open_npz
 from ..files.untrusted import one_line, read_bytes
 from .array_table import ARRAYS, dense_bytes, layout_error, table_error
 from .catalogue import BUNDLED, resolve
+from .corrective import Correctives
 from .face_model import Control, FaceModel
 from .skeleton import Skeleton
 
@@ -133,9 +134,11 @@ def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = 
         checksum=checksum,
         eyeball_weight=real("eyeball_weight") if "eyeball_weight" in arrays else None,
         skeleton=_skeleton(arrays, real, dense) if "joint_names" in arrays else None,
+        correctives=_correctives(arrays, real, dense) if "corrective_basis" in arrays else None,
     )
     if subdivision is not None:
-        basis = torch.cat([real("identity_basis"), real("expression_basis")]).flatten(1)
+        names = [name for name in ("identity_basis", "expression_basis", "corrective_basis") if name in arrays]
+        basis = torch.cat([real(name) for name in names]).flatten(1)
         object.__setattr__(model, "_control", Control(real("verts").reshape(1, -1), basis, subdivision))
     return model
 
@@ -152,6 +155,13 @@ def _skeleton(arrays: dict[str, np.ndarray], real: Callable[[str], Tensor], dens
         pose_basis=dense("joint_pose_basis") if "joint_pose_basis" in arrays else None,
         carrier=int((weight[nose] if nose.any() else weight).sum(0).argmax()),
     )
+
+
+def _correctives(
+    arrays: dict[str, np.ndarray], real: Callable[[str], Tensor], dense: Callable[[str], Tensor]
+) -> Correctives:
+    expression = torch.from_numpy(arrays["corrective_expression"].astype(np.int64))
+    return Correctives(dense("corrective_basis"), expression, real("corrective_identity"))
 
 
 def _part_weight(arrays: dict[str, np.ndarray]) -> Tensor:

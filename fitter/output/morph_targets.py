@@ -55,7 +55,8 @@ def morph_targets(scene: Scene, space: str = "model") -> tuple[np.ndarray, np.nd
         (V, 3) base in mm, (E, V, 3) displacements in mm, (E,) weights; float64.
     """
     model, value = scene.model, scene.parameters
-    targets = model.expression_basis.cpu().double().numpy().copy()
+    with torch.no_grad():
+        targets = model.expressions(value.identity[0]).cpu().double().numpy().copy()
     ball = model.eyeball.cpu().numpy() > 0
     looks = {
         index: gaze

@@ -109,7 +109,8 @@ def animated_glb(sequence: FittedSequence, texture_png: bytes) -> bytes:
     rest, turns = Parameters.zeros(model.sizes), _turns(model)
     with torch.no_grad():
         neutral = model.shape(identity, rest.expression, rest.gaze, rest.joints)[0].double().numpy()
-    targets = np.concatenate([model.expression_basis.double().numpy(), _moves(model, identity, turns)])
+        moves = model.expressions(identity[0]).double().numpy()
+    targets = np.concatenate([moves, _moves(model, identity, turns)])
     moved = [frame.parameters for frame in frames if frame.parameters is not None]  # which all that are fitted have
     weights = np.stack([_weights(parameters, turns) for parameters in moved])
     used = np.concatenate([np.ones(len(model.expression_names), bool), (weights[:, -len(turns) :] > 0).any(0)])

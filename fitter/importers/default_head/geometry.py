@@ -12,6 +12,8 @@ from ...geometry.unwrap import boundary_loops, unwrap_disc
 from .makehuman import BaseMesh
 
 STRIP = 0.12  # share of the texture's height kept for the small pieces
+EYES = ("right_eye", "left_eye")
+TEETH = ("upper_teeth", "lower_teeth")
 MARGIN = 0.004  # free texels around each piece: four at 1024
 
 
@@ -20,12 +22,15 @@ class Geometry:
     """The fine mesh over C control vertices.
 
     Attributes:
+        base: the control mesh.
         matrix: (V, C) subdivision.
         faces: (F, 3); face_group: (F,) name of the piece; uv: (T, 2); uv_faces: (F, 3).
         symmetry: (V,) mirrored vertex; control_symmetry: (C,).
         vertex_group: (V,) name of the piece.
+        vertex_point: (C,) the fine vertex that each control vertex has become; -1 where it was subdivided twice.
     """
 
+    base: BaseMesh
     matrix: csr_matrix
     faces: np.ndarray
     face_group: np.ndarray
@@ -34,6 +39,7 @@ class Geometry:
     symmetry: np.ndarray
     control_symmetry: np.ndarray
     vertex_group: np.ndarray
+    vertex_point: np.ndarray
 
 
 def mirror_map(verts: np.ndarray, group: np.ndarray) -> np.ndarray:
@@ -59,15 +65,18 @@ def mirror_map(verts: np.ndarray, group: np.ndarray) -> np.ndarray:
 
 
 def build_geometry(base: BaseMesh) -> Geometry:
-    """One Catmull-Clark level everywhere and a second on the eyeballs, whose iris needs it; UV for the head alone."""
-    quads, group, count = base.quads, base.group, len(base.verts)
+    """One Catmull-Clark level, a second on the eyeballs, whose iris needs it, and none on the teeth, whose control mesh
+    is as fine as they need; UV for the head alone."""
+    count = len(base.verts)
     uv, uv_quads = head_uv(base)
 
-    matrix, quads = catmull_clark(quads, count)
-    uv_matrix, uv_quads = linear(uv_quads, len(uv))
+    teeth = np.isin(base.group, TEETH)
+    matrix, quads = catmull_clark(base.quads[~teeth], count)
+    uv_matrix, split_uv = linear(uv_quads[~teeth], len(uv))
     uv = uv_matrix @ uv
-    group = np.repeat(group, 4)
-    eyes = np.isin(group, ("right_eye", "left_eye"))
+    group = np.concatenate([np.repeat(base.group[~teeth], 4), base.group[teeth]])
+    quads, uv_quads = np.concatenate([quads, base.quads[teeth]]), np.concatenate([split_uv, uv_quads[teeth]])
+    eyes = np.isin(group, EYES)
     second, eye_quads = catmull_clark(quads[eyes], matrix.shape[0])
     uv_second, uv_eye_quads = linear(uv_quads[eyes], len(uv))
     matrix = second @ matrix
@@ -77,6 +86,10 @@ def build_geometry(base: BaseMesh) -> Geometry:
     group = np.concatenate([group[~eyes], np.repeat(group[eyes], 4)])
 
     used, quads = np.unique(quads, return_inverse=True)
+    vertex_point = np.full(count, -1)
+    known = used < count
+    vertex_point[used[known]] = np.flatnonzero(known)
+    vertex_point[np.unique(base.quads[np.isin(base.group, EYES)])] = -1
     quads, matrix = quads.reshape(-1, 4), csr_matrix(matrix)[used]
     uv_used, uv_quads = np.unique(uv_quads, return_inverse=True)
     uv_quads, uv = uv_quads.reshape(-1, 4), uv[uv_used]
@@ -94,6 +107,7 @@ def build_geometry(base: BaseMesh) -> Geometry:
     for a, b in merge.items():
         joined[joined == a], control_joined[control_joined == a] = b, b
     return Geometry(
+        base=base,
         matrix=matrix,
         faces=faces,
         face_group=group[owner],
@@ -102,6 +116,7 @@ def build_geometry(base: BaseMesh) -> Geometry:
         symmetry=mirror_map(verts, joined),
         control_symmetry=mirror_map(base.verts, control_joined),
         vertex_group=vertex_group,
+        vertex_point=vertex_point,
     )
 
 

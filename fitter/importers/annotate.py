@@ -106,6 +106,10 @@ def annotate_landmarks(
         mirrored = points[MIRROR] * [-1, 1, 1]
         points = np.where(np.isnan(points), mirrored, points)
         points = np.where(np.isnan(mirrored), points, (points + mirrored) / 2)
+        centre = reference[faces].mean(1)
+        nearest = cKDTree(centre)
+        twins = [nearest.query(centre[voted[k]] * [-1, 1, 1])[1].tolist() if voted[k] else [] for k in MIRROR]
+        voted = [own + twin for own, twin in zip(voted, twins, strict=True)]
     if np.isnan(points).any():
         lost = np.flatnonzero(np.isnan(points).any(1)).tolist()
         raise ValueError(f"landmarks {lost} were seen in none of {views} views")

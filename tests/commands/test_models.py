@@ -49,7 +49,7 @@ def test_list(folder):
     for word in ("default", "CC0-1.0", "ict", "MIT", "gnm", "Apache-2.0", "--download", str(folder)):
         assert word in result.output.replace("\n", ""), word
     document = json.loads(facefit("list", "--json").output)
-    assert document["installed"]["default"]["vertices"] == 18545
+    assert document["installed"]["default"]["vertices"] == 18513
     assert document["installed"]["default"]["counts"] == {"identity": 100, "expression": 52, "albedo": 40, "joints": 0}
     assert set(document["available"]) == set(KINDS)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers import rendered_face
 
-from facefit.anatomy.landmarks import MIRROR
+from facefit.anatomy.landmarks import LID_PAIRS, MIRROR
 from facefit.errors import FitError
 from facefit.fit import landmark_stage_cpu, landmark_stage_torch
 from facefit.fit.config import FitConfig, Weights
@@ -19,6 +19,7 @@ from facefit.fit.landmark_stage import solve_landmarks
 from facefit.geometry.camera import Camera, project, to_camera_space
 from facefit.geometry.rotation import rotation_matrix, rotation_vector
 from facefit.scene.landmarks import contour_choice, head_yaw, project_landmarks
+from facefit.scene.parameters import Parameters
 
 CAMERA = Camera(torch.tensor([[1015.0, 1015.0]]), torch.tensor([[112.0, 112.0]]))
 # nothing but the landmarks counts: what is recovered, is recovered from them
@@ -287,3 +288,24 @@ def test_a_known_face_keeps_its_identity_and_finds_the_rest(model, monkeypatch, 
     still = solve_landmarks(model, *arguments, start=truth, fixed=("identity", "expression"))
     assert torch.equal(still.expression, truth.expression)
     assert (still.translation - truth.translation).norm() < 1.0
+
+
+@pytest.mark.parametrize("form", [landmark_stage_cpu, landmark_stage_torch], ids=["cpu", "torch"])
+def test_shut_eyes_of_people_whose_eyes_are_wide_and_narrow(model, form):
+    """What a blink does depends on the identity (correctives): only a stage that knows it finds the landmarks of shut
+    eyes again."""
+    identity = torch.zeros(1, model.sizes["identity"])
+    identity[0] = 2.5 * torch.nn.functional.normalize(model.correctives.identity[0], dim=0)  # unusual lids
+    expression = torch.zeros(1, model.sizes["expression"])
+    for name in ("eyeBlinkLeft", "eyeBlinkRight"):
+        expression[0, model.expression_names.index(name)] = 1.0
+    rotation, translation = rotation_matrix(torch.zeros(1, 3)), torch.tensor([[0.0, 0.0, -900.0]])
+    landmarks = seen(model, identity, expression, torch.zeros(1, 3), translation)
+    known = dataclasses.replace(Parameters.zeros(model.sizes), identity=identity)
+    problem = LandmarkProblem(model, landmarks, torch.ones(1, 478), CAMERA, WEAK, start=known, fixed=("identity",))
+    turned, moved, coefficients = form.solve(problem, rotation, translation)
+    found = coefficients[:, problem.parts()["expression"]]
+    again = seen(model, identity, found, rotation_vector(turned.double()).float(), moved)
+    lids = [index for pair in LID_PAIRS for index in pair]
+    assert (again - landmarks)[0, lids].norm(dim=1).max() < 0.1  # pixels; half a millimetre of lid are 0.6
+    assert found[0, [model.expression_names.index(n) for n in ("eyeBlinkLeft", "eyeBlinkRight")]].min() > 0.9

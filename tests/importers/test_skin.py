@@ -61,7 +61,7 @@ def test_tones_span_the_population():
 def painted():
     """Nine vertices in a row, each all of one thing; the first two are skin, and mirror each other."""
     names = ("skin", "lips", "right_brow", "left_brow", "beard", "blush", "eyelid", "right_iris", "left_iris", "pupil",
-             "sclera", "mouth", "tongue", "teeth")  # fmt: skip
+             "sclera", "moist", "mouth", "tongue", "teeth", "gums", "shade")  # fmt: skip
     only = ("skin", "skin", "lips", "right_brow", "sclera", "right_iris", "pupil", "mouth", "teeth")
     masks = {name: np.array([float(name == one) for one in only]) for name in names}
     masks["skin"] += masks["right_brow"]

@@ -17,6 +17,7 @@ from PIL import Image
 from facefit.errors import OutputError
 from facefit.fit.result import FitResult
 from facefit.geometry.camera import project
+from facefit.model.corrective import Correctives
 from facefit.output.document import load_parameters, reproject
 from facefit.output.morph_targets import look_gaze, morph_targets
 from facefit.output.paths import output_paths
@@ -256,6 +257,20 @@ def test_eye_look_targets_turn_the_eyeballs(toy_model):
     moved = np.abs(targets).max(2) > 1e-3
     assert moved[0, 100:140].any() and not moved[1:, 100:140].any()
     np.testing.assert_allclose(base + np.tensordot(weights, targets, 1), result.verts, atol=1e-9)
+
+
+def test_a_persons_morph_targets_hold_the_models_correctives(toy_model):
+    identity = synthetic_result(toy_model).parameters.identity
+    correctives = Correctives(
+        basis=torch.randn(1, *toy_model.verts.shape), expression=torch.tensor([1]), identity=torch.randn_like(identity)
+    )
+    result = synthetic_result(replace(toy_model, correctives=correctives))
+    base, targets, weights = morph_targets(result.scene)
+    np.testing.assert_allclose(base + np.tensordot(weights, targets, 1), result.verts, atol=1e-9)
+    plain = morph_targets(synthetic_result(toy_model).scene)[1]
+    more = (correctives.identity @ result.parameters.identity[0]).item() * correctives.basis[0].numpy()
+    np.testing.assert_allclose(targets[1] - plain[1], more, atol=1e-4)
+    np.testing.assert_array_equal(targets[0], plain[0])
 
 
 def test_a_failure_leaves_what_was_there_before(result, tmp_path, monkeypatch):

@@ -1,12 +1,14 @@
 """The bundled model, data/face_model.npz: what it promises, measured on the file itself."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from helpers.rendered_face import person, photograph
 
+from benchmarks.anatomy import People, measures, poked
 from facefit.anatomy.landmarks import (
     FACE_OVAL,
     LANDMARKS,
@@ -55,13 +57,22 @@ def shaped(model, **activations):
     return model.shape(torch.zeros(1, model.sizes["identity"]), expression)
 
 
+def eye_centres(model, verts):
+    """Of the right and the left eyeball (3,)."""
+    weight = model.eyeball_weight.numpy()[:, None]
+    return [(weight * verts)[model.eyeball.numpy() == k].sum(0) for k in (1, 2)]
+
+
 def distance(points, a, b):
     return float(np.linalg.norm(points[a] - points[b]))
 
 
 def test_the_file_is_small_and_free(model):
     assert model_path().stat().st_size <= 15e6
-    assert model.license == "CC0-1.0"
+    assert model.license == "CC0-1.0; expressions MIT, Copyright (c) 2020 USC Institute for Creative Technologies"
+    assert (
+        "ICT-FaceKit" in model.provenance["expression"] and "Copyright (c) 2020 USC" in model.provenance["expression"]
+    )
     assert model.name and model.version
     text = json.dumps(model.provenance)
     for word in ("MakeHuman", "CC0", "PCA", "seed"):
@@ -106,7 +117,7 @@ def test_left_and_right_units_mirror_each_other(model):
 
 
 def test_axes_and_origin(model, verts, landmarks):
-    eyes = [verts[model.eyeball.numpy() == k].mean(0) for k in (1, 2)]
+    eyes = eye_centres(model, verts)
     assert np.abs((eyes[0] + eyes[1]) / 2).max() < 0.1  # the origin lies between them
     assert eyes[0][0] < 0 < eyes[1][0]  # the right one at -x
     assert landmarks[152, 1] < -70 and landmarks[10, 1] > 30  # chin down, forehead up
@@ -114,7 +125,7 @@ def test_axes_and_origin(model, verts, landmarks):
 
 
 def test_adult_size(model, verts, landmarks):
-    eyes = [verts[model.eyeball.numpy() == k].mean(0) for k in (1, 2)]
+    eyes = eye_centres(model, verts)
     assert 58 < np.linalg.norm(eyes[0] - eyes[1]) < 68
     assert 82 < distance(landmarks, 33, 263) < 100  # outer eye corners
     assert 44 < distance(landmarks, 61, 291) < 56  # mouth
@@ -155,6 +166,46 @@ def test_faces_look_outwards(model, verts):
 def test_every_vertex_and_index_is_used(model):
     assert len(torch.unique(model.faces)) == len(model.verts)
     assert len(torch.unique(model.uv_faces)) == len(model.uv)
+
+
+# ---------------------------------------------------------------- teeth, eyes, lids
+
+
+@pytest.fixture(scope="module")
+def found(model):
+    people = People(model, 20)
+    with torch.no_grad():
+        return measures(model, people)
+
+
+def test_teeth_lie_behind_the_lips_of_everybody(found):
+    below, behind = found["incisors below the upper lip's edge, mm"], found["incisors behind it, mm"]
+    assert ((below > 1) & (below < 4)).mean() >= 0.95 and ((behind > 2) & (behind < 8)).mean() >= 0.95
+
+
+def test_eyes_have_an_adults_size(found, model, verts):
+    assert np.abs(found["eyeball across, mm"] - 24).max() < 0.5
+    assert found["iris across, mm"].item() == pytest.approx(11.7, abs=0.4)
+    white = model.albedo_mean.numpy()[(model.eyeball.numpy() == 1) & (verts[:, 2] > -2) & (verts[:, 2] < 8)]
+    assert 0.6 < np.median(white) < 0.78  # not white
+
+
+def test_a_blink_closes_every_pair_of_everybody(found):
+    assert found["widest gap of the lids at a whole blink, mm"].max() <= 0.3
+    assert np.abs(found["mean gap at half a blink, % of the open eye's"] - 50).max() < 5
+
+
+def test_the_mouth_opens_closes_and_narrows(found):
+    assert (found["the same, mouthPucker 1"] < 0.85 * found["mouth's width at rest, mm"]).all()
+    assert (found["the same, smile 1"] > 1.1 * found["mouth's width at rest, mm"]).all()
+    assert (found["the same, jawOpen 1"] > 25).all() and (found["the same, mouthFunnel 1"] > 8).all()
+    shut = found["the same, jawOpen 1 and mouthClose 1"] - found["opening of the lips at rest, mm"]
+    assert np.abs(shut).max() < 1
+
+
+def test_nothing_pokes_through_at_rest(model):
+    alone = replace(model, expression_names=())
+    assert poked(alone, People(model, 3)) == []
 
 
 # ---------------------------------------------------------------- texture coordinates
@@ -313,9 +364,10 @@ def test_gaze_turns_eyeballs_about_their_centres(model):
     gaze = torch.tensor([[[0.2, 0.0], [0.2, 0.0]]])
     before, after = model.shape(*zero)[0], model.shape(*zero, gaze)[0]
     assert torch.allclose(before[model.eyeball == 0], after[model.eyeball == 0], atol=1e-4)
-    for eye in (1, 2):
+    for eye, centre in enumerate(eye_centres(model, before.numpy()), 1):
         ball = model.eyeball == eye
-        assert torch.allclose(before[ball].mean(0), after[ball].mean(0), atol=1e-3)
+        radii = [np.linalg.norm(verts[ball].numpy() - centre, axis=1) for verts in (before, after)]
+        assert np.allclose(*radii, atol=1e-3) and np.ptp(radii[0]) < 1.5  # a sphere with a cornea
         front = before[ball, 2].argmax()
         assert (after[ball][front] - before[ball][front])[0] > 1.5  # positive yaw looks to the subject's left, +x
 

@@ -149,3 +149,26 @@ def control_motion(
     solver = splu(sparse.csc_matrix(system))
     right = np.stack([weighed @ m[rows] for m in motion]) + ANCHOR * deep[:, None] * inside
     return np.stack([solver.solve(r) for r in right])
+
+
+MOVED = 0.5  # mm at activation 1; points that the source moves less are not compared
+NEAR = 2.0  # mm between the registered surfaces of points that are
+
+
+def differences(source: FaceModel, model: FaceModel) -> dict[str, tuple[float, float, float, float]]:
+    """Name -> mm, rms over the points of the face that the source moves: its motion, the model's, the difference, and
+    the difference with the model's motion at its best amplitude."""
+    matches, where = register(source, model), regions(model)
+    known = set(source.expression_names)
+    names = [name for name in model.expression_names if {name, name + "Left"} & known]
+    theirs = seen_motion(source, model, matches, names)
+    chosen = matches.vertex[(matches.distance < NEAR) & where.inner[matches.vertex]]
+    out = {}
+    for number, name in enumerate(names):
+        there = theirs[number, chosen]
+        here = model.expression_basis[model.expression_names.index(name), chosen].double().numpy()
+        moved = np.linalg.norm(there, axis=1) > MOVED
+        best = (here * there).sum() / max((here**2).sum(), 1e-9)
+        kinds = (there, here, here - there, best * here - there)
+        out[name] = tuple(float(np.sqrt((kind[moved] ** 2).sum(1).mean())) for kind in kinds)
+    return out

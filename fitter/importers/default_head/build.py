@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from ..calibrate import calibrate_detector
 from ..contour import contour_rows, ears
 from .anthropometry import POINTS, SURVEYS, Ruler
 from .edges import on_edges
-from .eyes import both_lids, with_eyeballs, with_lids_on_eyeballs
+from .eyes import EDGE, both_lids, with_eyeballs, with_lids_on_eyeballs
 from .geometry import Geometry, build_geometry
 from .head import Head
 from .identity import align_rigidly, principal_components, sample_people
@@ -53,6 +54,8 @@ SMOOTH_MODES = 20
 VERSION = "2.0.0"
 
 JAW = 0.55  # activation of jawOpen in the renders of an open mouth
+
+MOTION_LICENCE = "CC0-1.0; expressions MIT, Copyright (c) 2020 USC Institute for Creative Technologies"
 
 MOTION_SOURCE = (
     "skin and jaw of 49 face units from ICT-FaceKit (Li et al. 2020), github.com/ICT-VGL/ICT-FaceKit, registered and "
@@ -118,7 +121,7 @@ def build(
     looks = neutral_looks(verts, matrix @ (head.mean + JAW * head.unit("jawOpen")), tones)
     face, bary = annotate_landmarks(verts, faces, looks, detector, geometry.symmetry)
     weight = part_weights(
-        verts, faces, looks, detector, segmenter, geometry.symmetry, known_labels(geometry, verts, masks)
+        verts, faces, looks, detector, segmenter, geometry.symmetry, known_labels(head, geometry, masks)
     )
     face, bary = on_edges(face, bary, geometry, verts, closed, both_lids(head), find_lips(head))
     points = (verts[faces[face]] * bary[:, :, None]).sum(1)
@@ -137,7 +140,7 @@ def build(
         "seed": SEED,
     }
     arrays = head_arrays(head) | {
-        "license": np.str_("CC0-1.0" if motion is None else "CC0-1.0; expressions MIT (see provenance)"),
+        "license": np.str_("CC0-1.0" if motion is None else MOTION_LICENCE),
         "albedo_mean": _to_control(matrix, albedo_mean[None])[0].astype(np.float32),
         "albedo_basis": _to_control(matrix, albedo_basis).astype(np.float16),
         **mesh_arrays(geometry),
@@ -209,12 +212,18 @@ def with_anatomy(head: Head, geometry: Geometry, face: np.ndarray, bary: np.ndar
     """
     if motion is not None:
         head = with_motion(head, motion)
-    head = with_eyeballs(with_ranges(head), geometry.matrix)
+    head = centred(with_eyeballs(with_ranges(head), geometry.matrix))
     head = with_closed_lips(with_closing_lids(with_lids_on_eyeballs(head)))
     verts = geometry.matrix @ head.mean
     closed = geometry.matrix @ (head.mean + head.unit("eyeBlinkLeft") + head.unit("eyeBlinkRight"))
     placed = on_edges(face, bary, geometry, verts, closed, both_lids(head), find_lips(head))
     return with_teeth_in_place(head, control_weights(geometry, *placed))
+
+
+def centred(head: Head) -> Head:
+    """The origin between the eyeballs."""
+    middle = head.eye_centre.mean(0)
+    return replace(head, mean=head.mean - middle, eye_centre=head.eye_centre - middle)
 
 
 def smooth_modes(geometry: Geometry, verts: np.ndarray) -> np.ndarray:
@@ -312,21 +321,24 @@ def face_weight(base: BaseMesh, control: np.ndarray, weights: np.ndarray) -> np.
     return weight * np.minimum(per_vertex, 4 * np.median(per_vertex))
 
 
-def known_labels(geometry: Geometry, verts: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray:
+def known_labels(head: Head, geometry: Geometry, masks: dict[str, np.ndarray]) -> np.ndarray:
     """(V,) label (facefit.anatomy.parts.LABELS) of each piece that is not skin, 0 of skin.
 
     Args:
-        verts: (V, 3) mm; masks: name -> (V,) in [0, 1], as `paint_masks`.
+        masks: name -> (V,) in [0, 1], as `paint_masks`.
     """
-    group = geometry.vertex_group
+    group, verts = geometry.vertex_group, geometry.matrix @ head.mean
     known = np.zeros(len(verts), np.uint8)
     known[np.isin(group, ("mouth", "tongue", "upper_teeth", "lower_teeth"))] = LABEL["mouth_inside"]
     # the wet side of the lips belongs to the lip it hangs on; everything behind it is the mouth's inside
     wet = (masks["lips"] > 0.5) & (group == "mouth")
     upper = verts[:, 1] > np.median(verts[masks["lips"] > 0.9, 1])
     known[wet & upper], known[wet & ~upper] = LABEL["upper_lip"], LABEL["lower_lip"]
-    for name in EYE_GROUPS:
-        known[group == name] = LABEL[name]
+    # people label an eye with its lids' margins
+    for name, lids in zip(EYE_GROUPS, both_lids(head), strict=True):
+        margin = np.zeros(len(head.mean))
+        margin[lids.column[: EDGE + 1]] = 1.0
+        known[(group == name) | (geometry.matrix @ margin > 0.6)] = LABEL[name]
     return known
 
 

@@ -79,8 +79,8 @@ def fake(monkeypatch):
         model = types.SimpleNamespace(verts=np.zeros((123, 3)), **named)
         return [Result(model, {"nose": 0.8, "skin": None, "mouth": 0.1}, {"prdl": 1.0}) for _ in range(state.faces)]
 
-    def result_files(result, output, *, space, texture_size):
-        return {output: f"{space} {texture_size}".encode(), output.with_suffix(".json"): b"{}"}
+    def result_files(result, output, *, space, texture_size, texture):
+        return {output: f"{space} {texture_size} {texture}".encode(), output.with_suffix(".json"): b"{}"}
 
     import facefit.job.job
 
@@ -138,7 +138,7 @@ class TestFit:
     def test_default_command(self, fake, photo, tmp_path, command):
         result = facefit(*command, photo, "-o", tmp_path / "mesh.obj")
         assert result.exit_code == 0, result.stderr
-        assert (tmp_path / "mesh.obj").read_text() == "model 1024"
+        assert (tmp_path / "mesh.obj").read_text() == "model 1024 photo"
         assert "123 vertices" in result.stdout and "landmark error 1.2 %" in result.stdout and "0.80" in result.stdout
         call = fake.calls[0]
         assert call["photo"].width == 64 and call["faces"] == "largest" and call["detector"] == "detector"
@@ -156,7 +156,7 @@ class TestFit:
         assert result.exit_code == 0, result.stderr
         call = fake.calls[0]
         assert call["focal"] == 800 and call["fov"] is None and call["faces"] == "2" and call["renderer"] == "cpu cpu"
-        assert (tmp_path / "m.glb").read_text() == "camera 256"
+        assert (tmp_path / "m.glb").read_text() == "camera 256 photo"
         assert (tmp_path / "o.png").exists() and (tmp_path / "l.png").exists()
 
     def test_all_faces_are_numbered(self, fake, photo, tmp_path):

@@ -30,7 +30,7 @@ from ..calibrate import calibrate_detector
 from ..contour import contour_rows, ears
 from .anthropometry import POINTS, SURVEYS, Ruler
 from .edges import on_edges
-from .eyes import both_lids, with_eyeballs, with_lids_on_eyeballs
+from .eyes import EDGE, both_lids, with_eyeballs, with_lids_on_eyeballs
 from .geometry import Geometry, build_geometry
 from .head import Head
 from .identity import align_rigidly, principal_components, sample_people
@@ -121,7 +121,7 @@ def build(
     looks = neutral_looks(verts, matrix @ (head.mean + JAW * head.unit("jawOpen")), tones)
     face, bary = annotate_landmarks(verts, faces, looks, detector, geometry.symmetry)
     weight = part_weights(
-        verts, faces, looks, detector, segmenter, geometry.symmetry, known_labels(geometry, verts, masks)
+        verts, faces, looks, detector, segmenter, geometry.symmetry, known_labels(head, geometry, masks)
     )
     face, bary = on_edges(face, bary, geometry, verts, closed, both_lids(head), find_lips(head))
     points = (verts[faces[face]] * bary[:, :, None]).sum(1)
@@ -321,21 +321,24 @@ def face_weight(base: BaseMesh, control: np.ndarray, weights: np.ndarray) -> np.
     return weight * np.minimum(per_vertex, 4 * np.median(per_vertex))
 
 
-def known_labels(geometry: Geometry, verts: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray:
+def known_labels(head: Head, geometry: Geometry, masks: dict[str, np.ndarray]) -> np.ndarray:
     """(V,) label (facefit.anatomy.parts.LABELS) of each piece that is not skin, 0 of skin.
 
     Args:
-        verts: (V, 3) mm; masks: name -> (V,) in [0, 1], as `paint_masks`.
+        masks: name -> (V,) in [0, 1], as `paint_masks`.
     """
-    group = geometry.vertex_group
+    group, verts = geometry.vertex_group, geometry.matrix @ head.mean
     known = np.zeros(len(verts), np.uint8)
     known[np.isin(group, ("mouth", "tongue", "upper_teeth", "lower_teeth"))] = LABEL["mouth_inside"]
     # the wet side of the lips belongs to the lip it hangs on; everything behind it is the mouth's inside
     wet = (masks["lips"] > 0.5) & (group == "mouth")
     upper = verts[:, 1] > np.median(verts[masks["lips"] > 0.9, 1])
     known[wet & upper], known[wet & ~upper] = LABEL["upper_lip"], LABEL["lower_lip"]
-    for name in EYE_GROUPS:
-        known[group == name] = LABEL[name]
+    # people label an eye with its lids' margins
+    for name, lids in zip(EYE_GROUPS, both_lids(head), strict=True):
+        margin = np.zeros(len(head.mean))
+        margin[lids.column[: EDGE + 1]] = 1.0
+        known[(group == name) | (geometry.matrix @ margin > 0.6)] = LABEL[name]
     return known
 
 

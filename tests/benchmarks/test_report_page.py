@@ -40,7 +40,7 @@ def test_plan_names_what_is_absent_and_keeps_to_the_limit(tmp_path):
     work, absent = plan(tmp_path, tmp_path / "out", limit=2)
     assert [item.case.name for item in work] == ["0", "2"]
     assert Run("prdl_only") in work[0].runs and len(work[0].runs) == len(VARIANTS) + 1
-    assert len(absent) == 4 and any("ict_synthetic" in line for line in absent)
+    assert len(absent) == 5 and any("ict_synthetic" in line for line in absent)
 
 
 def test_figures_of_another_version_are_set_aside(tmp_path):

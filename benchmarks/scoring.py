@@ -10,14 +10,17 @@ import torch
 
 from benchmarks.dataset import Case, Scan, read_labels, read_scan
 from benchmarks.reference import CLASSES, script
-from facefit.anatomy.landmarks import LANDMARKS7
-from facefit.anatomy.parts import INNER, LABEL, MERGED, PARTS
+from facefit.anatomy.landmarks import CHIN, LANDMARKS7, OUTER_EYE_CORNERS
+from facefit.anatomy.parts import INNER, LABEL, MASKS, MERGED, PARTS
 from facefit.evaluate.identity import face_vertices
 from facefit.fit.result import FitResult
+from facefit.geometry.camera import window_camera
+from facefit.metrics.outline import outline_distance
 from facefit.metrics.part_iou import part_iou
 from facefit.metrics.scan_distance import scan_error
 from facefit.metrics.verification import rigid_distances
 from facefit.model.face_model import FaceModel
+from facefit.scene.scene import Scene
 
 FASSEG_PARTS = ("nose", "eyes", "mouth", "brows", "skin")
 DIVERGED = 0.10  # landmark error beyond which a fit counts as diverged: nobody's face is found there
@@ -29,9 +32,9 @@ def score(case: Case, result: FitResult, reference: Path | None = None) -> dict[
     Args:
         reference: folder of independent metric scripts (scan_error.py, part_iou.py) to compute the same figures with.
     Returns:
-        landmark_error, diverged (0 or 1), status, iterations, identity and expression size, to_mean, seconds_*,
-        energy_*, and, where the case knows the truth, scan_similarity and scan_rigid (median, mm), iou_PART and iou. A
-        figure that does not exist is left out.
+        landmark_error, diverged (0 or 1), status, iterations, identity and expression size, to_mean, outline,
+        seconds_*, energy_*, and, where the case knows the truth, scan_similarity and scan_rigid (median, mm), iou_PART
+        and iou. A figure that does not exist is left out.
     """
     values = result.parameters
     finite = all(bool(torch.isfinite(tensor).all()) for tensor in values.tensors().values())
@@ -48,6 +51,8 @@ def score(case: Case, result: FitResult, reference: Path | None = None) -> dict[
         "distance_mm": float(-values.translation[0, 2]),
         "focal": float(result.camera.focal[0, 0]),
     }
+    if finite:
+        out |= outline_figures(result)
     out |= {f"seconds_{name}": float(value) for name, value in result.seconds.items()}
     out |= {f"energy_{name}": float(value) for name, value in result.energies.items()}
     own = {name: value for name, value in result.part_iou.items() if value is not None}
@@ -63,6 +68,28 @@ def score(case: Case, result: FitResult, reference: Path | None = None) -> dict[
         seen = result.scene.picture_of_parts(*result.photo_size)
         out |= label_figures(case, seen, reference)
     return out
+
+
+@torch.no_grad()
+def outline_figures(result: FitResult) -> dict[str, float]:
+    """How far cheeks and jaw of the mesh end from where the parser sees them end, in parts of the eye distance:
+    `outline` the mean distance, `outline_signed` with its sign, negative where the mesh is too small. Empty where hair
+    or something else hides most of it."""
+    observation, model = result.observation, result.model
+    scene = Scene(model, result.parameters, window_camera(result.camera, observation.window), observation.size)
+    points = scene.landmarks()[0].numpy()
+    right, left = (points[corner] for corner in OUTER_EYE_CORNERS)
+    eyes = float(np.linalg.norm(right - left))
+    down = points[CHIN] - (right + left) / 2
+    contour = points[model.contour_landmarks.numpy()]
+    below = (contour - (right + left) / 2) @ down > 0.25 * eyes * np.linalg.norm(down)
+    masks = observation.part_masks[0].numpy()
+    first = MASKS.index("hair")
+    distance = outline_distance(contour[below], (masks[:first] > 0.5).any(0), (masks[first:] > 0.3).any(0))
+    known = distance[np.isfinite(distance)] / max(eyes, 1e-9)
+    if len(known) < 4:
+        return {}
+    return {"outline": float(np.abs(known).mean()), "outline_signed": float(known.mean())}
 
 
 @torch.no_grad()

@@ -113,7 +113,24 @@ def annotate_landmarks(
     if np.isnan(points).any():
         lost = np.flatnonzero(np.isnan(points).any(1)).tolist()
         raise ValueError(f"landmarks {lost} were seen in none of {views} views")
-    return _nearest_on_surface(points, voted, reference, faces)
+    face, bary = _nearest_on_surface(points, voted, reference, faces)
+    return (face, bary) if symmetry is None else _mirrored(face, bary, faces, symmetry)
+
+
+def _mirrored(
+    face: np.ndarray, bary: np.ndarray, faces: np.ndarray, symmetry: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The left landmarks where the right ones are: at a crease, such as where the lobe of the ear hangs, two mirrored
+    points may be nearest to two surfaces. A triangle without a mirror image keeps its landmark."""
+    triangle = {tuple(sorted(corners)): n for n, corners in enumerate(faces.tolist())}
+    face, bary = face.copy(), bary.copy()
+    for left, right in enumerate(MIRROR.tolist()):
+        corners = symmetry[faces[face[right]]]
+        found = triangle.get(tuple(sorted(corners.tolist())))
+        if right < left and found is not None:
+            order = [corners.tolist().index(corner) for corner in faces[found].tolist()]
+            face[left], bary[left] = found, bary[right][order]
+    return face, bary
 
 
 def _robust_mean(points: np.ndarray) -> np.ndarray:

@@ -1,17 +1,17 @@
-# make demo | test | fuzz | check-wheel | bench | bench-gpu | eval | ablation | model | networks | parser | lint | clean
+# make demo | test | fuzz | check-wheel | bench | bench-gpu | eval | ablation | model | networks | parser | observation | lint | clean
 # PYTHON=python3.12 takes another Python (3.11 to 3.13)
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed.stamp
 INSTALLED_MODEL := $(VENV)/installed-model.stamp
-# photos with known answers, for make eval and make parser
+# photos with known answers, for make eval, make parser and make observation
 DATA ?= $(FACEFIT_EVAL_DATA)
 # ICT-FaceKit as `facefit models add ict` leaves it: make model ICT=ict takes the expressions' motion from it
 ICT ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help venv demo test fuzz fuzz-short check-wheel bench bench-gpu eval ablation model networks parser lint clean
+.PHONY: help venv demo test fuzz fuzz-short check-wheel bench bench-gpu eval ablation model networks parser observation lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "             ICT-FaceKit, which \`facefit models add ict --download\` installs; without, those of the package (CC0)"
 	@echo "make networks  convert the face networks in data/ again from MediaPipe's wheel, which pip fetches into build/"
 	@echo "make parser  train data/parser.onnx again: DATA=folder with fasseg/, fasseg_train/ and ict_facekit.npz"
+	@echo "make observation  train the dense observation (docs/observation.md): DATA as for make eval; nothing is shipped yet"
 	@echo "make eval    fit the evaluation sets in DATA and write docs/results.md (about half an hour)"
 	@echo "make ablation  compare ten losses on masks on the sets in DATA and write docs/prdl.md (hours)"
 	@echo "make bench-gpu the figures that need a GPU, under ten minutes"
@@ -82,9 +83,12 @@ bench: $(INSTALLED)
 
 model: $(INSTALLED_MODEL)
 ifneq ($(ICT),)
-	$(BIN)/python -m training.head_motion --ict "$(ICT)" --out build/head_motion.npz
+	$(BIN)/python -m facefit.importers.default_head.build -o build/sliders.npz
+	$(BIN)/python -m training.head_motion --ict "$(ICT)" --head build/sliders.npz --out build/head_motion.npz
+	$(BIN)/python -m training.people --ict "$(ICT)" --head build/sliders.npz --out build/people.npz
 endif
-	$(BIN)/python -m facefit.importers.default_head.build $(if $(ICT),--motion build/head_motion.npz)
+	$(BIN)/python -m facefit.importers.default_head.build \
+	    $(if $(ICT),--motion build/head_motion.npz --people build/people.npz)
 	$(BIN)/facefit doctor
 
 networks: $(INSTALLED)
@@ -104,6 +108,10 @@ bench-gpu: $(INSTALLED)
 parser: $(INSTALLED)
 	@test -d "$(DATA)/fasseg" || { echo "DATA=folder is needed, with fasseg/, fasseg_train/ and ict_facekit.npz"; exit 2; }
 	$(BIN)/python -m training.parser "$(DATA)" --out data/parser.onnx
+
+observation: $(INSTALLED)
+	@test -f "$(DATA)/ict_facekit.npz" || { echo "DATA=folder is needed: the evaluation sets"; exit 2; }
+	$(BIN)/python -m training.observation "$(DATA)" --workers 2
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

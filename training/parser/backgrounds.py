@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
-from scipy import ndimage
+from numba import njit
 
 from facefit.geometry.convex_hull import convex_hull
 from training.parser.brush import blurred, box, ellipse, paint, paint_stroke
@@ -38,7 +39,25 @@ def noise_texture(exponent: float, seed: int = 0, stretch: float = 1.0) -> np.nd
 
 def sample_noise(texture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The texture at (x, y) texels, repeated without end: float32 of the shape of x (2-D)."""
-    return ndimage.map_coordinates(texture, (y, x), order=1, mode="grid-wrap")
+    x, y = np.broadcast_arrays(x, y)
+    return _wrapped(texture, np.ascontiguousarray(x, np.float64), np.ascontiguousarray(y, np.float64))
+
+
+@njit(cache=True)
+def _wrapped(texture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Bilinear with repetition: scipy's map_coordinates takes ten times as long."""
+    last = NOISE_SIDE - 1  # a power of two less one
+    out = np.empty(x.shape, np.float32)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            left, top = math.floor(x[i, j]), math.floor(y[i, j])
+            a, b = x[i, j] - left, y[i, j] - top
+            x0, y0 = int(left) & last, int(top) & last
+            x1, y1 = (x0 + 1) & last, (y0 + 1) & last
+            upper = texture[y0, x0] * (1 - a) + texture[y0, x1] * a
+            lower = texture[y1, x0] * (1 - a) + texture[y1, x1] * a
+            out[i, j] = upper * (1 - b) + lower * b
+    return out
 
 
 def image_noise(size: int, exponent: float, grain: float, rng: np.random.Generator) -> np.ndarray:

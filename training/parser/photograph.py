@@ -42,6 +42,7 @@ class Photograph:
         image: (S, S, 3) float32 RGB in [0, 1]; labels: (S, S) uint8; landmarks: (478, 2) true photo pixels.
         verts: (V, 3) float32 of the head, mm in its model's axes.
         rotation, translation: (3, 3), (3,) mm, model's axes -> camera space. focal: pixels, the same in x and y.
+        normals: (S, S, 3) float32 of what is seen, camera space.
     """
 
     image: np.ndarray
@@ -51,6 +52,7 @@ class Photograph:
     rotation: np.ndarray
     translation: np.ndarray
     focal: float
+    normals: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,14 @@ class _Scene:
     faces: np.ndarray
     layer: np.ndarray  # (F,) 0 head, 1 hair shell, 2 torso
     kind: np.ndarray  # (F,)
-    attributes: np.ndarray  # (N, 12) paint 3, ear, openness, lips 3, eye 3, shadow
+    attributes: np.ndarray  # (N, 16) paint 3, ear, openness, lips 3, eye 3, shadow, skin's ratio 3, where it is known
 
 
 @torch.no_grad()
-def photograph(head: Head, rng: np.random.Generator, size: int = 512, person: Person | None = None) -> Photograph:
+def photograph(
+    head: Head, rng: np.random.Generator, size: int = 512, person: Person | None = None,
+    skin: np.ndarray | None = None, framing: float = FRAMING,
+) -> Photograph:  # fmt: skip
     """One random person.
 
     Args:
@@ -73,6 +78,8 @@ def photograph(head: Head, rng: np.random.Generator, size: int = 512, person: Pe
         rng: of everything random.
         size: side of the photo in pixels.
         person: who; None: anyone.
+        skin: (V, 4) somebody's ratio of colour to complexion, and where it is known: it takes the place of the paint.
+        framing: side of the photo over the longer side of the landmarks' box.
     """
     person = random_person(head, rng) if person is None else person
     verts = head.shape(person.identity, person.expression, person.gaze)
@@ -80,12 +87,12 @@ def photograph(head: Head, rng: np.random.Generator, size: int = 512, person: Pe
     style = random_hairstyle(natural, rng)
     rotation = turn(*person.pose)
     light = turn(rng.uniform(-1.7, 1.7), rng.uniform(-0.5, 1.1), 0.0)  # camera space -> the light looks along -z
-    scene = _scene(head, verts, rotation, turn(*(0.7 * np.array(person.pose))), style, light, rng)
+    scene = _scene(head, verts, rotation, turn(*(0.7 * np.array(person.pose))), style, light, rng, skin)
 
     focal = person.focal * size
     points = torch.from_numpy(scene.points)[None]
     of_head = torch.from_numpy(head.landmarks(scene.points[: len(verts)]))[None]
-    distance = focal * float((of_head[0, :, :2].amax(0) - of_head[0, :, :2].amin(0)).max()) * FRAMING / size
+    distance = focal * float((of_head[0, :, :2].amax(0) - of_head[0, :, :2].amin(0)).max()) * framing / size
     middle = (of_head[0].amax(0) + of_head[0].amin(0)) / 2
     shift = torch.tensor([float(middle[0]), float(middle[1]) + rng.uniform(-6, 14), float(middle[2]) + distance])
     camera = Camera(torch.full((1, 2), focal), torch.full((1, 2), size / 2))
@@ -98,12 +105,13 @@ def photograph(head: Head, rng: np.random.Generator, size: int = 512, person: Pe
     values = torch.cat([torch.from_numpy(scene.attributes)[None], normals], 2)
     maps = renderer.interpolate(values, rast, faces)[0].numpy()
     index = rast[0, ..., 3].long().numpy() - 1
+    seen = maps[..., -3:] / np.maximum(np.linalg.norm(maps[..., -3:], axis=2, keepdims=True), 1e-6)
     image, labels = _paint(scene, maps, index, natural, style, head, light, rng)
-    landmarks = project(of_head, camera)[0].numpy()
-    return Photograph(image, labels, landmarks, verts, rotation, -(rotation @ head.centre) - shift.numpy(), focal)
+    landmarks, translation = project(of_head, camera)[0].numpy(), -(rotation @ head.centre) - shift.numpy()
+    return Photograph(image, labels, landmarks, verts, rotation, translation, focal, seen)
 
 
-def _scene(head, verts, rotation, body_rotation, style, light, rng) -> _Scene:
+def _scene(head, verts, rotation, body_rotation, style, light, rng, skin) -> _Scene:
     points = (verts - head.centre) @ rotation.T
     count = len(verts)
     eye = np.zeros_like(verts)
@@ -112,8 +120,9 @@ def _scene(head, verts, rotation, body_rotation, style, light, rng) -> _Scene:
         mean = head.verts[of_eye]
         eye[of_eye] = mean - (mean.min(0) + mean.max(0)) / 2
     lips = np.zeros((count, 3), np.float32) if head.lips is None else head.lips
+    ratio = np.zeros((count, 4)) if skin is None else np.append(skin[:, :3] * skin[:, 3:], skin[:, 3:], 1)
     attributes = np.concatenate(
-        [head.paint, head.ear[:, None], head.openness[:, None], lips, eye, np.ones((count, 1))], 1
+        [head.paint, head.ear[:, None], head.openness[:, None], lips, eye, np.ones((count, 1)), ratio], 1
     ).astype(np.float32)
     stack, face_stack, kinds = [points], [head.faces], [head.kind]
     layers = [np.zeros(len(head.faces), np.uint8)]
@@ -127,6 +136,7 @@ def _scene(head, verts, rotation, body_rotation, style, light, rng) -> _Scene:
         grown = attributes.copy()
         grown[:, 3] = 0
         grown[:, 4] = np.maximum(grown[:, 4], 0.7)
+        grown[:, 12:] = 0
         rows.append(grown)
     if head.name == "facefit" or rng.random() < 0.3:
         body, body_faces = torso_mesh()
@@ -153,7 +163,7 @@ def _paint(scene, maps, index, natural, style, head, light, rng) -> tuple[np.nda
     covered = index >= 0
     layer = np.where(covered, scene.layer[index], _NO_SURFACE)
     kind = np.where(covered, scene.kind[index], _NO_SURFACE).astype(np.uint8)
-    paint, ear, openness, lips, eye, shadow, normal = np.split(maps, (3, 4, 5, 8, 11, 12), axis=2)
+    paint, ear, openness, lips, eye, shadow, ratio, known, normal = np.split(maps, (3, 4, 5, 8, 11, 12, 15, 16), axis=2)
     lips = None if head.lips is None else np.where(layer[..., None] == 0, lips, 0)
     surface = Surface(paint, kind, ear[..., 0], lips, eye, head.lid)
     brows = random_brows(natural, rng)
@@ -164,6 +174,10 @@ def _paint(scene, maps, index, natural, style, head, light, rng) -> tuple[np.nda
         labels[(layer == 1) & (labels != LABEL["neck"])] = LABEL["skin"]
     tone = skin_tone(rng)
     albedo, gloss = paint_surface(surface, labels, band, tone, natural, brows, rng)
+    real = np.where(((kind == SKIN) & (layer == 0))[..., None], known, 0)
+    if real.any():
+        complexion = tone * ratio / np.maximum(known, 1e-3)  # the ratio is weighted with where it is known
+        albedo = albedo * (1 - real) + real * np.clip(complexion, 0.01, 1)
 
     if style is not None:
         strands, height = paint_hair(paint, style, rng)

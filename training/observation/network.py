@@ -1,0 +1,71 @@
+"""The dense network: a U-Net from the crop and the landmarks' surface to normals and the points' displacement."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+WIDTHS = (48, 64, 96, 128)  # at 32, 16, 8 and 4 pixels
+GUESS = 7  # channels of the landmarks' surface
+GIVEN = 48 + 4 * GUESS  # at 32 pixels: the colours of 16 pixels and four of the surface
+# What comes out: normal, its log deviation; displacement in the picture and towards the viewer, two log deviations.
+OUT = 9
+REACH = 8.0  # pixels of the crop that a displacement of 1 means
+NARROW, WIDE = -6.0, 3.0  # of the log deviations
+
+
+class _Block(nn.Module):
+    """Two convolutions; the first may halve the side."""
+
+    def __init__(self, given: int, width: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(given, width, 3, stride, 1, bias=False)
+        self.first_norm = nn.BatchNorm2d(width)
+        self.second = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.second_norm = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.first_norm(self.first(x)))
+        return functional.relu(self.second_norm(self.second(x)))
+
+
+class DenseNetwork(nn.Module):
+    """(N, 3, 128, 128) colours about 0 and (N, 7, 64, 64) landmarks' surface -> (N, 9, 64, 64), see OUT.
+
+    Source: Ronneberger et al. 2015; normals as what is added to the landmarks' surface's.
+    """
+
+    def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
+        super().__init__()
+        given = (GIVEN, *widths[:-1])
+        self.down = nn.ModuleList(
+            [_Block(a, b, 1 if level == 0 else 2) for level, (a, b) in enumerate(zip(given, widths, strict=True))]
+        )
+        self.up = nn.ModuleList(
+            [_Block(fine + coarse, fine) for fine, coarse in zip(widths[-2::-1], widths[:0:-1], strict=True)]
+        )
+        self.last = nn.Conv2d(widths[0], 4 * OUT, 1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, colours: Tensor, guess: Tensor) -> Tensor:
+        x = torch.cat([functional.pixel_unshuffle(colours, 4), functional.pixel_unshuffle(guess, 2)], 1)
+        seen = []
+        for block in self.down:
+            x = block(x)
+            seen.append(x)
+        for block, finer in zip(self.up, seen[-2::-1], strict=True):
+            x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
+            x = block(torch.cat([x, finer], 1))
+        out = functional.pixel_shuffle(self.last(x).float(), 2)
+        normal = functional.normalize(guess[:, 3:6].float() + out[:, :3], dim=1, eps=1e-3)
+        return torch.cat([normal, out[:, 3:4], out[:, 4:7], out[:, 7:]], 1)
+
+
+def sampled(maps: Tensor, points: Tensor, side: int) -> Tensor:
+    """(N, C, S, S) at (N, P, 2) pixels of a crop of `side` pixels -> (N, P, C), bilinear."""
+    at = functional.grid_sample(
+        maps, (points * (2 / side) - 1)[:, None], mode="bilinear", padding_mode="border", align_corners=False
+    )
+    return at[:, :, 0].transpose(1, 2)

@@ -1,0 +1,35 @@
+"""People as different as real ones: identities wider than the models' own, from phone to telephoto."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from training.parser.heads import Head
+from training.parser.people import Person, random_person
+
+WIDTH = (0.7, 2.2)  # standard deviations of one person's coefficients, uniform; real faces need up to 4
+MOST = 4.0  # of one coefficient
+DISTANCE = (350.0, 2500.0)  # mm, log-uniform
+PHOTO = 280.0  # mm that the photo shows at the face
+SIDE_VIEW = np.radians(55)  # largest yaw
+
+
+def varied_person(head: Head, rng: np.random.Generator, middle: np.ndarray | None = None) -> Person:
+    """Somebody of a head model.
+
+    Args:
+        middle: (I,) identity of another population's mean face; people are drawn between and beyond both.
+    """
+    person = random_person(head, rng)
+    count = len(head.identity)
+    identity = rng.standard_normal(count) * rng.uniform(*WIDTH)
+    if middle is not None:
+        identity = identity + rng.uniform(-0.3, 1.2) * middle
+    distance = np.exp(rng.uniform(*np.log(DISTANCE)))
+    yaw, pitch, roll = person.pose
+    return replace(
+        person, identity=np.clip(identity, -MOST, MOST), pose=(yaw * SIDE_VIEW / np.radians(70), pitch, roll),
+        focal=float(distance / PHOTO),
+    )  # fmt: skip

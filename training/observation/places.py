@@ -1,0 +1,95 @@
+"""The same points of the face on every head: chosen on the default model, found on others by registration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import facefit  # noqa: F401  before torch and numpy: it sets their threads
+
+import numpy as np  # isort: skip
+from scipy.spatial import cKDTree
+
+from facefit.anatomy.landmarks import FACE_OVAL, IRISES
+from facefit.anatomy.parts import LABEL
+from facefit.convert.surface_fit import Samples, SurfaceFit, fit_surface
+from facefit.geometry.closest_point import ClosestPoint
+from facefit.geometry.polygon import inside
+from facefit.geometry.triangles import triangle_normals, triangle_weights
+from facefit.model.face_model import FaceModel
+from facefit.render.lighting import vertex_normals
+from training.parser.heads import SKIN, Head
+
+COUNT = 520  # at most
+FACING = -0.1  # cosine to the front on the mean face; less is seen from the side alone
+FAR = 3.0  # mm between a registered point and the surface; more is another place
+SKIN_FAR = 4.0  # the same for the colours of skin, which need less
+_PARTS = ("skin", "nose", "right_eye", "left_eye", "right_brow", "left_brow", "upper_lip", "lower_lip")
+
+
+@dataclass(frozen=True)
+class Places:
+    """P points of a mesh: corners (P, 3) vertex numbers, shares (P, 3) float32, known (P,) bool whether it has them."""
+
+    corners: np.ndarray
+    shares: np.ndarray
+    known: np.ndarray
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """(V, C) at the vertices -> (P, C)."""
+        return np.einsum("pc,pcd->pd", self.shares, values[self.corners])
+
+
+def chosen(model: FaceModel) -> np.ndarray:
+    """(P,) vertices of the default model, evenly over what the landmarks surround of the face, eyeballs left out."""
+    verts = model.verts.numpy()
+    oval = model.landmarks(model.verts[None])[0, list(FACE_OVAL), :2].numpy().astype(np.float64)
+    front = vertex_normals(model.verts[None], model.faces)[0, :, 2].numpy()
+    of_face = np.isin(model.vertex_label.numpy(), [LABEL[name] for name in _PARTS]) & (model.eyeball.numpy() == 0)
+    candidates = np.flatnonzero(of_face & (front > FACING) & inside(verts[:, :2].astype(np.float64), oval))
+    side = 2.0  # mm of the cells of which each gives one
+    while True:
+        cells = np.floor(verts[candidates] / side).astype(int)
+        first = np.unique(cells, axis=0, return_index=True)[1]
+        if len(first) <= COUNT:
+            return np.sort(candidates[first])
+        side *= 1.05
+
+
+def on_own(model: FaceModel) -> Places:
+    """The points on the default model itself."""
+    index = chosen(model)
+    corners = np.stack([index] * 3, 1)
+    return Places(corners, np.tile(np.array([1, 0, 0], np.float32), (len(index), 1)), np.ones(len(index), bool))
+
+
+def register(model: FaceModel, head: Head) -> SurfaceFit:
+    """The default model fitted to another head's mean face."""
+    landmarks = head.landmarks(head.verts).astype(np.float64)
+    landmarks[IRISES] = np.nan
+    faces = head.faces[head.kind == SKIN]
+    near = cKDTree(landmarks[: IRISES.start]).query(head.verts[faces].mean(1))[0] < 30
+    corners = head.verts[faces[near]].astype(np.float64)
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    rng = np.random.default_rng(0)
+    face = rng.choice(len(corners), 6000, p=area / area.sum())
+    points = np.einsum("pc,pcd->pd", rng.dirichlet([1, 1, 1], 6000), corners[face])
+    return fit_surface(model, Samples(points, triangle_normals(corners)[face]), landmarks, size=False)
+
+
+def on_other(model: FaceModel, head: Head, fit: SurfaceFit) -> Places:
+    """The points on a head to whose mean face the model was fitted."""
+    return _closest(fit.motion(fit.verts)[chosen(model)], head.verts, head.faces[head.kind == SKIN], FAR)
+
+
+def skins_on_other(model: FaceModel, head: Head, fit: SurfaceFit) -> Places:
+    """For every vertex of the head its place on the default model."""
+    faces = model.faces.numpy()
+    faces = faces[(model.eyeball.numpy()[faces] == 0).all(1)]
+    return _closest(head.verts.astype(np.float64), fit.motion(fit.verts), faces, SKIN_FAR)
+
+
+def _closest(points: np.ndarray, verts: np.ndarray, faces: np.ndarray, far: float) -> Places:
+    verts = verts.astype(np.float64)
+    distance, closest, face = ClosestPoint(verts, faces)(points)
+    shares = triangle_weights(closest, verts[faces[face]])
+    return Places(faces[face], shares.astype(np.float32), distance < far)

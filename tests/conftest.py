@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 import tempfile
 import zlib
 from pathlib import Path
@@ -23,6 +24,8 @@ from facefit.model.model_file import from_arrays, load_model
 
 def pytest_configure() -> None:
     """Beside other workers of pytest-xdist each has one core, and so have the programs that its tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: programs under test inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PYTEST_XDIST_WORKER" in os.environ:
         torch.set_num_threads(1)
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

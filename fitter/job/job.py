@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..compute.machine import usable_device
+from ..compute.threads import beside
 from ..errors import ImageError
 from ..files.outputs import check_outputs, numbered, write_files
 from ..files.picture_bytes import png_bytes
@@ -158,11 +159,13 @@ def load_instruments(options: JobOptions) -> Instruments:
     """What the options name, on the device that they mean. Raises as `load_job`."""
     config = options.config()
     device = usable_device(options.device, options.renderer)
-    segmenter = load_segmenter(options.segmentation, options.label_map)
+    segmenter = beside(lambda: load_segmenter(options.segmentation, options.label_map))
+    detector = beside(load_detector)
+    model = load_model(options.model, device)
     return Instruments(
-        model=load_model(options.model, device),
-        detector=load_detector(),
-        segmenter=segmenter,
+        model=model,
+        segmenter=segmenter.result(),
+        detector=detector.result(),
         renderer=load_renderer(options.renderer, device),
         config=config,
     )

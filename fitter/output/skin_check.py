@@ -187,7 +187,8 @@ def _unexplained(difference: np.ndarray, skin: np.ndarray, smooth: float) -> tup
 def _shrunk(values: np.ndarray) -> np.ndarray:
     """(S, S) -> (S / _COARSE, S / _COARSE), means."""
     count = len(values) // _COARSE
-    return values.reshape(count, _COARSE, count, _COARSE).mean((1, 3))
+    rows = values.reshape(count, _COARSE, -1).sum(1)  # along rows first: memory is read in its order
+    return rows.reshape(count, count, _COARSE).sum(2) / _COARSE**2
 
 
 def _foreign(candidate: np.ndarray, sure: np.ndarray, over: np.ndarray, pixel: float) -> np.ndarray:

@@ -22,6 +22,7 @@ from scipy.sparse.linalg import splu
 
 from ..compute.derived import derived
 from ..compute.smoothstep import smoothstep
+from ..compute.threads import beside
 from ..fit.result import FitResult
 from ..geometry.camera import Camera
 from ..geometry.mesh_graph import connected_pieces, edge_matrix, mesh_edges, polygon_sides
@@ -99,9 +100,10 @@ def unwrap_layers(scene: Scene, pixels: SeenPixels, size: int) -> Unwrapped:
     if not 16 <= size <= 8192:
         raise ValueError(f"texture size is {size} pixels; accepted: 16 to 8192")
     model, faces = scene.model, mesh_faces(scene.model)
-    texel_face, texel_bary = texels(model, size)
+    place, mirrored_place = beside(lambda: texels(model, size)), beside(lambda: mirrored_corners(model))
     lit = _lit(scene)
     check = check_skin(scene, pixels, lit)
+    texel_face, texel_bary = place.result()
     colour, confidence = _sample(scene, pixels, check, texel_face, texel_bary)
 
     lids = closed_lids(scene)
@@ -119,7 +121,7 @@ def unwrap_layers(scene: Scene, pixels: SeenPixels, size: int) -> Unwrapped:
     kernels.over_rows(kernels.spread, size, texel_face, texel_bary, faces, smooth, base)
 
     detail = (colour - base) * confidence[..., None]
-    mirror_uv, mirrored = mirrored_corners(model)
+    mirror_uv, mirrored = mirrored_place.result()
     texture = np.zeros_like(colour)
     kernels.over_rows(
         kernels.compose, size, texel_face, texel_bary, mirror_uv, mirrored, base, detail, confidence, texture

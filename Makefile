@@ -1,17 +1,18 @@
-# make demo | test | fuzz | check-wheel | bench | bench-gpu | eval | ablation | model | networks | parser | observation | lint | clean
+# make demo | test | fuzz | check-wheel | bench | bench-gpu | eval | ablation | model | networks | parser | observation | docs | release | lint | clean
 # PYTHON=python3.12 takes another Python (3.11 to 3.13)
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed.stamp
 INSTALLED_MODEL := $(VENV)/installed-model.stamp
+INSTALLED_DOCS := $(VENV)/installed-docs.stamp
 # photos with known answers, for make eval, make parser and make observation
 DATA ?= $(FACEFIT_EVAL_DATA)
 # ICT-FaceKit as `facefit models add ict` leaves it: make model ICT=ict takes the expressions' motion from it
 ICT ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help venv demo test fuzz fuzz-short check-wheel bench bench-gpu eval ablation model networks parser observation lint clean
+.PHONY: help venv demo test fuzz fuzz-short check-wheel bench bench-gpu eval ablation model networks parser observation docs release lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -28,6 +29,8 @@ help:
 	@echo "make eval    fit the evaluation sets in DATA and write docs/results.md (about half an hour)"
 	@echo "make ablation  compare ten losses on masks on the sets in DATA and write docs/prdl.md (hours)"
 	@echo "make bench-gpu the figures that need a GPU, under ten minutes"
+	@echo "make docs    the documentation as a site, in build/site; warnings are errors"
+	@echo "make release build sdist and wheel for an index: URL=address of the repository's files (docs/releasing.md)"
 	@echo "make lint    ruff (check and format), mypy, and who may import whom"
 	@echo "make clean   remove $(VENV), demo/, caches and build leftovers"
 
@@ -43,6 +46,10 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 
 $(INSTALLED_MODEL): $(INSTALLED)
 	@$(PIP) --editable '.[model]'
+	@touch $@
+
+$(INSTALLED_DOCS): $(INSTALLED)
+	@$(PIP) --editable '.[docs]'
 	@touch $@
 
 demo: $(INSTALLED)
@@ -109,6 +116,16 @@ parser: $(INSTALLED)
 observation: $(INSTALLED)
 	@test -f "$(DATA)/ict_facekit.npz" || { echo "DATA=folder is needed: the evaluation sets"; exit 2; }
 	$(BIN)/python -m training.observation "$(DATA)" --workers 2
+
+docs: $(INSTALLED_DOCS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file publish/mkdocs.yml
+	@echo "build/site/index.html"
+
+# where the files of the repository can be read, for the links of README on the page of an index
+URL ?=
+
+release: $(INSTALLED)
+	$(BIN)/python publish/release.py "$(URL)"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

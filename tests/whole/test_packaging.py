@@ -160,3 +160,34 @@ def test_verbose_reaches_the_loggers_of_the_package():
         logging.getLogger("facefit").setLevel(before[0])
         logging.getLogger().handlers[:] = before[1]
         logging.getLogger().setLevel(before[2])
+
+
+def test_the_release_has_absolute_links():
+    spec = importlib.util.spec_from_file_location("release", ROOT / "publish" / "release.py")
+    release = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(release)
+    url = "https://host/facefit/blob/v1"
+    page = "![a picture](docs/a.jpg) [b](CONTRIBUTING.md#tests) [c](https://c) [d](#here)"
+    assert release.absolute_links(page, url) == (
+        f"![a picture]({url}/docs/a.jpg?raw=true) [b]({url}/CONTRIBUTING.md#tests) [c](https://c) [d](#here)"
+    )
+    readme = release.absolute_links((ROOT / "README.md").read_text(encoding="utf-8"), url)
+    assert not re.findall(r"\]\((?!https?:|#)", readme)
+    config = configparser.ConfigParser()
+    config.read_string(release.with_urls((ROOT / "setup.cfg").read_text(encoding="utf-8"), url))
+    assert config["metadata"]["url"] == url and f"Source = {url}" in config["metadata"]["project_urls"]
+    with pytest.raises(ValueError, match="already"):
+        release.with_urls("[metadata]\nproject_urls =\n", url)
+    with pytest.raises(SystemExit, match="expected the address"):
+        release.main("nowhere")
+
+
+def test_the_citation_names_this_version():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {facefit.__version__}\n" in text
+
+
+def test_every_page_of_docs_is_on_the_site():
+    text = (ROOT / "publish" / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = set(re.findall(r": (\w+\.md)$", text, re.MULTILINE))
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} <= listed

@@ -103,17 +103,18 @@ def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray) -> SkinCheck:
     difference -= np.log(np.clip(seen.interpolate(lit, faces), 0, 1) + 0.03)
     rest, usual = _unexplained(difference, skin, _SMOOTH / pixel)
     bright = rest @ _LUMA
-    odd = np.linalg.norm(rest - bright[..., None], axis=2)
+    odd = _length(rest - bright[..., None])
     spread, odd_spread = _deviation(bright[skin]), _deviation(odd[skin])
 
     place = seen.interpolate(scene.model.verts.cpu().numpy(), faces)  # of each pixel on the mean face
     nose, *mouth = scene.model.landmarks(scene.model.verts[None])[0, list(LANDMARKS7)].cpu().numpy()[4:]
+    from_nose = _length(place - nose)
     own = _within(np.isin(labels, [LABEL[name] for name in _DARK_PARTS]) | features, _OWN_DARK / pixel)
-    own |= np.linalg.norm(place - nose, axis=2) < _NOSTRILS
+    own |= from_nose < _NOSTRILS
     folds = _within(np.isin(labels, (LABEL["right_eye"], LABEL["left_eye"])), _FOLDS["eyes"] / pixel)
-    folds |= np.linalg.norm(place - nose, axis=2) < _FOLDS["nose"]
+    folds |= from_nose < _FOLDS["nose"]
     for corner in mouth:
-        folds |= np.linalg.norm(place - corner, axis=2) < _FOLDS["mouth"]
+        folds |= _length(place - corner) < _FOLDS["mouth"]
     beard = place[..., 1] < nose[1] + 5
     dark = bright < -max(_DARK * spread, _DARK_AT_LEAST)
     very = bright < -max(_VERY_DARK * spread, _VERY_DARK_AT_LEAST)
@@ -136,10 +137,17 @@ def _teeth(scene: Scene, seen: View, labels: np.ndarray, picture: np.ndarray, sk
     pale = (albedo.max(1) > 0.5) & (albedo.max(1) - albedo.min(1) < 0.3 * albedo.max(1))
     mesh = seen.interpolate(pale[:, None].astype(np.float32), scene.model.faces.cpu().numpy())[..., 0] > 0.5
     mesh &= labels == LABEL["mouth_inside"]
-    highest = picture.max(2)
-    grey = highest - picture.min(2) < 0.35 * highest
+    red, green, blue = np.moveaxis(picture, 2, 0)
+    highest = np.maximum(np.maximum(red, green), blue)
+    grey = highest - np.minimum(np.minimum(red, green), blue) < 0.35 * highest
     usual = np.median(picture[skin] @ _LUMA) if skin.any() else 0.0
     return mesh & grey & (picture @ _LUMA > 0.6 * usual)
+
+
+def _length(vectors: np.ndarray) -> np.ndarray:
+    """(S, S, 3) -> (S, S). As np.linalg.norm, which takes ten times as long for an axis of three."""
+    x, y, z = np.moveaxis(vectors, 2, 0)
+    return np.sqrt(x * x + y * y + z * z)
 
 
 def _within(mask: np.ndarray, radius: float) -> np.ndarray:
@@ -151,7 +159,7 @@ def _other_hue(difference: np.ndarray, skin: np.ndarray) -> np.ndarray:
     """(S, S) bool: where the hue differs from that of most of the skin: a glove, or a phone, that a parser took for
     skin. No light is that uneven."""
     hue = difference - (difference @ _LUMA)[..., None]
-    far = np.linalg.norm(hue - np.median(hue[skin], axis=0), axis=2)
+    far = _length(hue - np.median(hue[skin], axis=0))
     return far > max(_HUE * float(np.median(far[skin])), _HUE_AT_LEAST)
 
 
@@ -178,7 +186,7 @@ def _unexplained(difference: np.ndarray, skin: np.ndarray, smooth: float) -> tup
         fit = np.repeat(np.repeat(fit, _COARSE, 0), _COARSE, 1)
         fit = ndimage.uniform_filter(fit, (_COARSE, _COARSE, 1))
         rest = difference - fit
-        size = np.linalg.norm(rest, axis=2)
+        size = _length(rest)
         scale = 4.7 * max(float(np.median(size[skin])), 0.03)
         weight = np.where(skin, np.clip(1 - (size / scale) ** 2, 0, 1) ** 2, 0).astype(np.float32)
     return rest, skin & (weight > 0.2)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -93,17 +91,20 @@ def _one_window(window: WindowTransform) -> tuple[tuple[float, float], float]:
 def _footprints(origin: float, scale: float, size: int, limit: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each window pixel along one axis: the photo pixels under it (clamped to the photo) and their weights."""
 
-    def tent_integral(t: np.ndarray) -> np.ndarray:
-        t = np.clip(t, -1, 1)
-        return np.where(t < 0, 0.5 * (1 + t) ** 2, 1 - 0.5 * (1 - t) ** 2)
+    edges = origin + np.arange(size + 1) / scale
+    first = np.floor(edges[:-1] - 0.5).astype(int)
+    count = np.floor(edges[1:] - 0.5).astype(int) + 2 - first
+    index = first[:, None] + np.arange(count.max())
+    weight = _tent_integral(edges[1:, None] - index - 0.5) - _tent_integral(edges[:-1, None] - index - 0.5)
+    inside = np.clip(index, 0, limit - 1)
+    rows = [(own[:number], each[:number]) for own, each, number in zip(inside, weight, count, strict=True)]
+    return [(own, (each / each.sum()).astype(np.float32)) for own, each in rows]
 
-    result = []
-    for number in range(size):
-        start, stop = origin + number / scale, origin + (number + 1) / scale
-        index = np.arange(math.floor(start - 0.5), math.floor(stop - 0.5) + 2)
-        weight = tent_integral(stop - index - 0.5) - tent_integral(start - index - 0.5)
-        result.append((np.clip(index, 0, limit - 1), (weight / weight.sum()).astype(np.float32)))
-    return result
+
+def _tent_integral(t: np.ndarray) -> np.ndarray:
+    """The area under a tent of half-width 1 from its left foot to t."""
+    t = np.clip(t, -1, 1)
+    return np.where(t < 0, 0.5 * (1 + t) ** 2, 1 - 0.5 * (1 - t) ** 2)
 
 
 def _inside(origin: float, scale: float, size: int, limit: int) -> np.ndarray:

@@ -22,6 +22,7 @@ from ..scene.scene import Scene
 from .seen_pixels import SeenPixels
 
 SIDE = 448  # pixels of the picture that is looked at: about half a millimetre each
+_LEAST = 112  # of one for a small texture, which keeps nothing finer
 
 _SMOOTH = 18.0  # mm: what is broader is light or complexion
 _COARSE = 4  # pixels of the picture to one of its smooth fit
@@ -66,26 +67,27 @@ class SkinCheck:
 
     def sharper(self, mask: np.ndarray) -> np.ndarray:
         """A mask (R, R) of the same square in this picture's pixels: the nearest one."""
-        return _resized(mask)
+        return _resized(mask, self.window.size)
 
     def at(self, scene: Scene) -> np.ndarray:
         """(V,) float64: 1 for vertices on typical pixels, 0 for others."""
         pixels = (scene.pixels()[0].double().cpu().numpy() - self.window.origin[0].double().numpy()) * float(
             self.window.scale
         )
-        column, row = np.clip(np.nan_to_num(pixels), 0, SIDE - 1).astype(int).T
+        column, row = np.clip(np.nan_to_num(pixels), 0, self.window.size - 1).astype(int).T
         return self.typical[row, column].astype(float)
 
 
-def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray) -> SkinCheck:
+def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray, texels: int = 1024) -> SkinCheck:
     """Hold the photo against the fitted face.
 
     Args:
         pixels: what of the photo may be used.
         lit: (V, 3) the fitted colours in [0, 1].
+        texels: side of the texture that it is for.
     """
-    window = pixels.window
-    fine = WindowTransform(window.origin.cpu(), window.scale.cpu() * (SIDE / window.size), SIDE)
+    window, side = pixels.window, min(SIDE, max(_LEAST, 4 * texels))
+    fine = WindowTransform(window.origin.cpu(), window.scale.cpu() * (side / window.size), side)
     picture, inside = sample_window(pixels.photo, fine)
     seen = scene.view(fine)
     labels = scene.parts_in(seen)
@@ -93,11 +95,11 @@ def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray) -> SkinCheck:
     pixel = float(np.median(-verts[:, 2])) / float(scene.camera.focal[0, 0] * fine.scale)  # mm
 
     valid, covered, features = (
-        _resized(mask) & (inside > 0.5) for mask in (pixels.valid, pixels.covered, pixels.features)
+        _resized(mask, side) & (inside > 0.5) for mask in (pixels.valid, pixels.covered, pixels.features)
     )
     skin = valid & np.isin(labels, (LABEL["skin"], LABEL["nose"], LABEL["head"]))
     teeth = _teeth(scene, seen, labels, picture, skin) & ~covered & (inside > 0.5)
-    if skin.sum() < 500:
+    if skin.mean() < 0.0025:
         return SkinCheck(fine, pixel, np.zeros_like(skin), np.ones_like(skin), teeth)
     difference = np.log(picture.astype(np.float32) / 255 + 0.03)
     difference -= np.log(np.clip(seen.interpolate(lit, faces), 0, 1) + 0.03)
@@ -163,9 +165,9 @@ def _other_hue(difference: np.ndarray, skin: np.ndarray) -> np.ndarray:
     return far > max(_HUE * float(np.median(far[skin])), _HUE_AT_LEAST)
 
 
-def _resized(mask: np.ndarray) -> np.ndarray:
-    """(R, R) -> (SIDE, SIDE), the nearest pixel."""
-    at = ((np.arange(SIDE) + 0.5) * len(mask) / SIDE).astype(int)
+def _resized(mask: np.ndarray, side: int) -> np.ndarray:
+    """(R, R) -> (side, side), the nearest pixel."""
+    at = ((np.arange(side) + 0.5) * len(mask) / side).astype(int)
     return mask[at[:, None], at]
 
 

@@ -102,7 +102,7 @@ def unwrap_layers(scene: Scene, pixels: SeenPixels, size: int) -> Unwrapped:
     model, faces = scene.model, mesh_faces(scene.model)
     place, mirrored_place = beside(lambda: texels(model, size)), beside(lambda: mirrored_corners(model))
     lit = _lit(scene)
-    check = check_skin(scene, pixels, lit)
+    check = check_skin(scene, pixels, lit, size)
     texel_face, texel_bary = place.result()
     colour, confidence = _sample(scene, pixels, check, texel_face, texel_bary)
 

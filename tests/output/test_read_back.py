@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -17,17 +18,27 @@ from facefit.output.read_back import find_fits, load_photo, load_scene, load_win
 from facefit.output.write import write_result
 
 
-@pytest.fixture
-def written(toy_model, tmp_path):
-    """A result, and what was written of it; its photo lies in the folder above."""
-    photo = tmp_path / "photo.png"
+@pytest.fixture(scope="module")
+def once(toy_model, tmp_path_factory):
+    """A result, and the folder of what was written of it; its photo lies beside the folder `fits`."""
+    root = tmp_path_factory.mktemp("written")
+    photo = root / "photo.png"
     result = replace(synthetic_result(toy_model, yaw=0.2), photo_path=str(photo))
     Image.fromarray(result.photo).save(photo)
-    folder = tmp_path / "fits"
-    folder.mkdir()
-    write_result(result, folder / "face.obj", texture_size=64)
-    (fit,) = find_fits([folder])
-    return result, fit
+    (root / "fits").mkdir()
+    write_result(result, root / "fits" / "face.obj", texture_size=16)
+    return result, root
+
+
+@pytest.fixture
+def written(once, tmp_path):
+    """A result, and what was written of it, as a test's own files."""
+    result, root = once
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    document = tmp_path / "fits" / "face.json"
+    document.write_text(document.read_text().replace(str(root), str(tmp_path)))
+    (fit,) = find_fits([tmp_path / "fits"])
+    return replace(result, photo_path=str(tmp_path / "photo.png")), fit
 
 
 def test_the_scene_of_a_written_fit(written, toy_model):

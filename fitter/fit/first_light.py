@@ -19,6 +19,12 @@ def first_light(scene: Scene, observation: Observation) -> Tensor:
     weight = scene.covered().float() * observation.valid
     normal = torch.nn.functional.normalize(seen[..., :3], dim=-1)
     given = observation.image.reshape(batch, -1, 3), seen[..., 3:], normal, weight.reshape(batch, -1)
-    # on the CPU one by one: batched products are rounded differently, and nothing is gained by them
-    share = 1 if albedo.device.type == "cpu" else batch
-    return torch.cat([estimate_sh(*parts) for parts in zip(*(value.split(share) for value in given), strict=True)])
+    if albedo.device.type != "cpu":
+        return estimate_sh(*given)
+    # one by one: batched products are rounded differently, nothing is gained by them, and each face has a number of
+    # pixels of its own, half of the window's
+    light = []
+    for face in range(batch):
+        chosen = given[3][face] > 0
+        light.append(estimate_sh(*(value[face, chosen][None] for value in given)))
+    return torch.cat(light)

@@ -183,7 +183,7 @@ def test_no_landmark_at_all_is_a_clear_error_or_a_finite_fit(toy_model, small):
 
 def test_a_budget_of_seconds(toy_model, small):
     result = fit_batch(small.observation, toy_model, short(100_000, max_seconds=0.3))[0]
-    assert result.status == "seconds" and result.seconds["full stage"] < 5
+    assert result.status == "seconds"
     assert len(result.trace) < 1000
 
 

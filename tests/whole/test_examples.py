@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from helpers.places import ROOT
@@ -32,6 +33,7 @@ def quickly(module, monkeypatch, iterations):
     real = module.fit_photo
     config = replace(override(preset(), iterations=iterations), window=96)
     monkeypatch.setattr(module, "fit_photo", lambda photo, **options: real(photo, config, **options))
+    monkeypatch.setattr(module, "write_result", partial(module.write_result, texture_size=64))
     return module
 
 

@@ -18,10 +18,10 @@ from .options import input_files, job_options, shared_options, start
 
 RESULT_OPTIONS = (  # those that decide what is written
     "faces", "focal", "fov", "preset", "energies", "iterations", "max_seconds", "segmentation", "label_map", "space",
-    "texture_size", "texture", "model",
+    "texture_size", "texture", "units", "quantize", "jpeg", "model",
 )  # fmt: skip
 # Options that older versions did not have, and their defaults, which are left out: what those did counts as done.
-YOUNGER = {"texture": "photo", "albedo": False}
+YOUNGER = {"texture": "photo", "albedo": False, "units": "mm", "quantize": False, "jpeg": False}
 
 
 @click.command()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .options import check_mesh_suffix
+from .options import check_mesh_suffix, file_options
 
 
 @click.command("convert")
@@ -24,11 +24,12 @@ from .options import check_mesh_suffix
               help="The target's parameters and nothing else: no offsets of vertices beyond them.")  # fmt: skip
 @click.option("--texture-size", type=click.IntRange(16, 8192), default=1024, show_default=True, metavar="PX",
               help="Side of the texture in pixels.")  # fmt: skip
+@file_options
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("--debug", is_flag=True, hidden=True)
 def convert(
-    result: Path, target: str, output: Path, model: str | None, no_residual: bool, texture_size: int, quiet: bool,
-    debug: bool,
+    result: Path, target: str, output: Path, model: str | None, no_residual: bool, texture_size: int, units: str,
+    quantize: bool, jpeg: bool, quiet: bool, debug: bool,
 ) -> None:  # fmt: skip
     """Give the face of a RESULT (its JSON, or the mesh beside it) in another model's topology, and say how near it is.
 
@@ -51,6 +52,7 @@ def convert(
     from ..model.model_file import load_model
     from ..output.paths import output_paths
     from ..output.read_back import load_scene
+    from ..output.write import FileStyle
 
     wanted = load_model(target)
     inputs = [*source_files(fit), *(Path(resolve(name)) for name in (target, model) if name not in (None, BUNDLED))]
@@ -65,7 +67,8 @@ def convert(
         conversion = run(load_scene(fit, used), wanted, residual=not no_residual)
     except ValueError as error:
         raise InputError(f"{fit.path}: {error}") from None
-    files = conversion_files(conversion, fit, output, texture_size=texture_size)
+    style = FileStyle(texture_size=texture_size, units=units, quantize=quantize, jpeg=jpeg)
+    files = conversion_files(conversion, fit, output, style)
     written = write_files(files, inputs)
     if quiet:
         return

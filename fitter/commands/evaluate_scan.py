@@ -66,7 +66,7 @@ def scan(
     import numpy as np
 
     from ..errors import InputError
-    from ..evaluate.scan import compare_to_scan, error_picture, error_ply, mesh_landmarks7, scan_region
+    from ..evaluate.scan import compare_to_scan, error_picture, error_ply, mesh_landmarks7, scan_region, upright
     from ..files.outputs import write_files
     from ..files.picture_bytes import png_bytes
     from ..files.read_mesh import Mesh, read_mesh
@@ -88,6 +88,7 @@ def scan(
     for what, points in ((mesh_landmarks or mesh, own_points), (landmarks or scan, scan_points)):
         if points.shape != (7, 3) or not np.isfinite(points).all():
             raise InputError(f"{what}: landmarks of shape {points.shape}; expected seven points of finite x, y, z")
+    ours, own_points = upright(mesh, ours, own_points)
     inside = scan_region(theirs, scan_points, region)
     results = {}
     for kind in ("rigid", "similarity") if align == "both" else (align,):

@@ -8,15 +8,29 @@ from pathlib import Path
 
 import click
 
-from ..vocabulary import MESH_SUFFIXES, PRESETS, RENDERERS, SEGMENTERS, SPACES, TEXTURES
+from ..vocabulary import MESH_SUFFIXES, PRESETS, RENDERERS, SEGMENTERS, SPACES, TEXTURES, UNITS
 
 # numba raises RuntimeError with these words where neither the package's folder nor the user's cache can be written
 NO_CACHE, CACHE_FIX = "cannot cache function", "set NUMBA_CACHE_DIR to a folder of yours"
 
 
+def file_options(command: Callable) -> Callable:
+    """How meshes are written, common to all commands that write them."""
+    options = [
+        click.option("--units", type=click.Choice(UNITS), default="mm", show_default=True,
+                     help="Of the numbers in .obj and .ply; .glb is always in metres."),
+        click.option("--quantize", is_flag=True,
+                     help="GLB with whole numbers (KHR_mesh_quantization): half the bytes, 2 micrometres off."),
+        click.option("--jpeg", is_flag=True, help="GLB with its texture as JPEG."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def shared_options(command: Callable) -> Callable:
     """What `fit` and `batch` have in common; the first of the list is the first in the help."""
-    options = [
+    options: list[Callable] = [
         click.option("--faces", default="largest", metavar="largest|all|N", show_default=True, callback=check_faces,
                      help="Which faces: the largest, all (each file gets _1, _2, ... from the largest), or the N-th."),
         click.option("--focal", type=click.FloatRange(min=0, min_open=True), metavar="PX",
@@ -43,6 +57,7 @@ def shared_options(command: Callable) -> Callable:
                      help="Side of the texture in pixels."),
         click.option("--texture", type=click.Choice(TEXTURES), default="photo", show_default=True,
                      help="What the mesh carries: the photo as it is, or the skin's colour without its light."),
+        file_options,
         click.option("--model", type=click.Path(), metavar="NAME|FILE",
                      help="Another face model: one of `facefit models list`, or a model file (.npz)."),
         click.option("-q", "--quiet", is_flag=True, help="Print errors only."),

@@ -107,7 +107,7 @@ def fit_frames(source: Path, output: Path, own: dict, options: dict[str, Any]) -
     )  # fmt: skip
     report = None if options["quiet"] else _reporter(frames.count())
     sequence = fitter.fit(frames, frames.fps, report)
-    write_files(sequence_files(sequence, output, options["texture_size"], options["texture"]), inputs)
+    write_files(sequence_files(sequence, output, job.style), inputs)
     if not options["quiet"]:
         fitted = sequence.fitted
         error = sum(frame.landmark_error for frame in fitted) / len(fitted)

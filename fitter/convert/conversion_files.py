@@ -7,7 +7,8 @@ lies: in the source's coordinates, so that the two overlay each other.
   source.
 * `model`: the target; `source`: the file that was converted, and the model it was fitted with.
 * `parameters`: identity, expression, joints and gaze of the target model; `rotvec` and `translation` map its model
-  space to camera space. `mesh_from_model`: X_mesh = R X_model + t takes its model space to the mesh's coordinates.
+  space to camera space. `mesh_from_model`: X_mesh = R X_model + t, in `mesh.units`, takes its model space to the mesh's
+  coordinates.
 * `residual`: whether the mesh holds offsets beyond what the parameters give.
 * `errors`: mm, "components" (the parameters alone) and "residual" -> "source_to_target" (from each vertex of the
   source's face inside the landmarks' oval to the converted surface) and "target_to_source" -> median, mean, p90,
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +29,17 @@ from ..anatomy.landmarks import LANDMARK7_NAMES
 from ..bundled import model_path
 from ..errors import InputError
 from ..fit.summary import model_block
-from ..geometry.triangles import vertex_normals
 from ..model.catalogue import BUNDLED, installed
 from ..model.face_model import FaceModel
 from ..model.model_file import load_model
-from ..output.document import finite
-from ..output.morph_targets import morph_glb, morph_targets
+from ..output.document import camera_json, finite
+from ..output.morph_targets import Morphs, morph_targets
 from ..output.paths import output_paths
+from ..output.placing import Placing, placing
 from ..output.read_back import FitFile, check_model
 from ..output.read_texture import painted
 from ..output.texture import texels
-from ..output.write import mesh_contents
+from ..output.write import FileStyle, mesh_contents
 from ..scene.scene import landmarks7_of
 from ..version import VERSION
 from ..vocabulary import SPACES
@@ -93,28 +95,29 @@ def source_files(fit: FitFile) -> list[Path]:
 
 
 def conversion_files(
-    conversion: Conversion, fit: FitFile, output: Path, *, texture_size: int = 1024
+    conversion: Conversion, fit: FitFile, output: Path, style: FileStyle | None = None
 ) -> dict[Path, bytes]:
     """What is to be written.
 
     Args:
         fit: what was converted; the texture is taken from the files beside it.
         output: .obj, .ply or .glb.
-        texture_size: side of the texture in pixels.
+        style: of the files; the space is that of the fit's mesh.
     Returns:
         path -> content, the mesh first, the JSON last.
     Raises:
         InputError: the source's texture is damaged. OutputError: another suffix.
     """
     paths = output_paths(output)
-    space, result = fit.document["mesh"]["space"], conversion.result
-    model, verts = result.model, conversion.verts_in(space)
-    texture, painted_by = _texture(conversion, fit, texture_size)
-    comment = f"facefit; millimetres; {space} space of {fit.path.name}\nface model {model.name} {model.version}, "
+    space = fit.document["mesh"]["space"]
+    style = replace(style or FileStyle(), space=space)
+    texture, painted_by = _texture(conversion, fit, style.texture_size)
     contents = mesh_contents(
-        paths, model, verts, texture, comment + model.license, lambda image: _glb(conversion, space, image)
-    )
-    document = conversion_json(conversion, fit, output.name, texture=len(texture), painted_by=painted_by)
+        paths, conversion.result.model, conversion.verts_in(space), texture, f"{space} space of {fit.path.name}",
+        lambda: _morphs(conversion, space), style,
+    )  # fmt: skip
+    place = placing(output, space, style.units)
+    document = conversion_json(conversion, fit, output.name, place, texture=len(texture), painted_by=painted_by)
     contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
     return dict(zip(paths, contents, strict=True))
 
@@ -130,33 +133,33 @@ def _texture(conversion: Conversion, fit: FitFile, size: int) -> tuple[np.ndarra
                     regions(result.model), size), "source"  # fmt: skip
 
 
-def _glb(conversion: Conversion, space: str, image: bytes) -> bytes:
-    result = conversion.result
-    base, targets, weights = morph_targets(result, space)
-    if space == "model":  # of the target; the mesh lies in the source's
-        base, targets = conversion.motion(base), targets @ conversion.motion.rotation.T
-    normals = vertex_normals(conversion.verts_in(space), result.model.faces.numpy())
-    return morph_glb(result.model, base, normals, targets, result.model.expression_names, weights, image)
+def _morphs(conversion: Conversion, space: str) -> Morphs:
+    morphs = morph_targets(conversion.result, space)
+    if space == "camera":
+        return morphs
+    # of the target; the mesh lies in the source's
+    motion = conversion.motion
+    return replace(morphs, base=motion(morphs.base), targets=morphs.targets @ motion.rotation.T)
 
 
 def conversion_json(
-    conversion: Conversion, fit: FitFile, mesh_file: str, *, texture: int = 0, painted_by: str = "source"
-) -> dict:
+    conversion: Conversion, fit: FitFile, mesh_file: str, place: Placing, *, texture: int = 0,
+    painted_by: str = "source",
+) -> dict:  # fmt: skip
     """The JSON document of the module's docstring."""
     result, space = conversion.result, fit.document["mesh"]["space"]
     model = result.model
     verts = conversion.verts_in(space)
     tensors = result.parameters.tensors()
     parameters = {name: tensors[name][0].double().tolist() for name in KEPT}
-    rotation, translation = conversion.motion.rotation, conversion.motion.translation
-    if space == "camera":
-        rotation, translation = result.pose()
+    motion = conversion.motion
+    rotation, translation = (motion.rotation, motion.translation) if space == "model" else result.pose()
     return finite(
         {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "mesh": {
-                "file": mesh_file, "space": space, "units": "millimetre", "vertices": len(verts),
+                "file": mesh_file, "space": space, "units": place.unit, "up": place.up, "vertices": len(verts),
                 "faces": len(model.faces), "texture_size": texture,
             },
             "source": {"file": fit.path.name, "mesh": fit.mesh.name, "model": fit.document["model"]},
@@ -167,9 +170,9 @@ def conversion_json(
             "nothing inside the mouth) to the surface of the other",
             "parameters": parameters,
             "expression": dict(zip(model.expression_names, parameters["expression"], strict=True)),
-            "mesh_from_model": {"R": rotation.tolist(), "t": translation.tolist()},
-            "camera": fit.document["camera"],
-            "landmarks7": landmarks7_of(model, verts).tolist(),
+            "mesh_from_model": {"R": (place.axes @ rotation).tolist(), "t": place(translation).tolist()},
+            "camera": camera_json(conversion.source, fit.photo_size, space, place),
+            "landmarks7": place(landmarks7_of(model, verts)).tolist(),
             "landmarks7_names": list(LANDMARK7_NAMES),
             "texture": painted_by,
             "photo": fit.document["photo"],

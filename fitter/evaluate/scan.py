@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,14 @@ from ..errors import InputError
 from ..files.mesh_bytes import ply_bytes
 from ..files.read_mesh import Mesh
 from ..files.read_points import read_points
+from ..files.schema import parse, read_text
 from ..geometry.camera import Camera
 from ..geometry.closest_point import ClosestPoint
 from ..geometry.similarity import Similarity
 from ..geometry.triangles import triangle_normals, vertex_normals
 from ..metrics.scan_distance import MarkedMesh, scan_distances, scan_figures
 from ..model.face_model import FaceModel
+from ..output.placing import Z_UP
 from ..render.view import make_window, view
 from ..scene.scene import landmarks7_of
 
@@ -128,6 +130,20 @@ def mesh_landmarks7(path: Path, mesh: Mesh, model: FaceModel | None = None) -> n
     if model is not None and len(mesh.verts) == len(model.verts):
         return landmarks7_of(model, mesh.verts)
     raise InputError(f"{path}: its seven points are not known; expected {beside.name} beside it, or --mesh-landmarks")
+
+
+def upright(path: Path, mesh: Mesh, points: np.ndarray) -> tuple[Mesh, np.ndarray]:
+    """A mesh and its points with y up, as pictures want them; PLY files of facefit have z up, as the JSON beside says.
+
+    Raises:
+        InputError: that JSON is damaged.
+    """
+    beside = path.with_suffix(".json")
+    document = parse(read_text(beside), str(beside), strict=False) if beside.is_file() else None
+    about = document.get("mesh") if isinstance(document, dict) else None
+    if not isinstance(about, dict) or about.get("up") != "z":
+        return mesh, points
+    return replace(mesh, verts=mesh.verts @ Z_UP), points @ Z_UP
 
 
 # ---------------------------------------------------------------- pictures of the error

@@ -10,9 +10,9 @@ import numpy as np
 
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
 
-UINT16, UINT32, FLOAT = 5123, 5125, 5126
-
-_SMALLEST_MOVE = 1e-4  # mm; below it a vertex counts as not moved
+INT8, INT16, UINT16, UINT32, FLOAT = 5120, 5122, 5123, 5125, 5126
+_TYPES = {INT8: "<i1", INT16: "<i2", UINT16: "<u2", UINT32: "<u4", FLOAT: "<f4"}
+_WIDTHS = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
 
 
 @dataclass(frozen=True)
@@ -37,29 +37,31 @@ def animated(document: dict, animation: Animation, buffer: Buffer, morphs: bool)
     """What an animation changes in a document.
 
     Args:
-        document: glTF with one node, the mesh.
+        document: glTF whose node 0 is moved; the mesh hangs on it or on another node.
         buffer: takes the keys.
         morphs: whether the mesh has morph targets.
     Returns:
         the changed entries of `document`.
     """
-    keys = buffer.accessor(animation.seconds.astype(np.float32), "SCALAR", FLOAT, None, bounds=True)
-    moved = {"translation": (animation.translation, "VEC3"), "rotation": (animation.rotation, "VEC4")}
+    (shown,) = [number for number, node in enumerate(document["nodes"]) if "mesh" in node]
+    keys = buffer.accessor(animation.seconds, FLOAT, None, bounds=True)
+    moved = {"translation": (0, animation.translation), "rotation": (0, animation.rotation)}
     if morphs:
-        moved["weights"] = (animation.weights.reshape(-1), "SCALAR")
+        moved["weights"] = (shown, animation.weights.reshape(-1, 1))
     samplers, channels = [], []
-    for path, (values, kind) in moved.items():
-        output = buffer.accessor(values.astype(np.float32), kind, FLOAT, None)
+    for path, (node, values) in moved.items():
+        output = buffer.accessor(values, FLOAT, None)
         samplers.append({"input": keys, "output": output, "interpolation": "LINEAR"})
-        channels.append({"sampler": len(samplers) - 1, "target": {"node": 0, "path": path}})
+        channels.append({"sampler": len(samplers) - 1, "target": {"node": node, "path": path}})
     placed = {name: getattr(animation, name)[0].tolist() for name in ("translation", "rotation")}
+    first, *others = document["nodes"]
     changed = {
-        "nodes": [document["nodes"][0] | placed],
+        "nodes": [first | placed, *others],
         "animations": [{"name": "sequence", "channels": channels, "samplers": samplers}],
     }
     if animation.camera is not None:
         changed["nodes"].append({"name": "camera", "camera": 0})
-        changed |= {"cameras": [animation.camera], "scenes": [{"nodes": [0, 1]}]}
+        changed |= {"cameras": [animation.camera], "scenes": [{"nodes": [0, len(changed["nodes"]) - 1]}]}
     return changed
 
 
@@ -91,11 +93,12 @@ class Buffer:
         self.views: list[dict] = []
         self.accessors: list[dict] = []
 
-    def view(self, data: bytes, target: int | None = None) -> int:
+    def view(self, data: bytes, target: int | None = None, stride: int = 0) -> int:
         """Bytes put at the end of the chunk.
 
         Args:
             target: ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, or None for what is neither vertices nor indices.
+            stride: bytes from row to row where rows are padded.
         Returns:
             the number of their view.
         """
@@ -103,58 +106,74 @@ class Buffer:
         entry = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(data)}
         if target is not None:
             entry["target"] = target
+        if stride:
+            entry["byteStride"] = stride
         self.data += data
         self.views.append(entry)
         return len(self.views) - 1
 
-    def accessor(self, value: np.ndarray, kind: str, component: int, target: int | None, bounds: bool = False) -> int:
+    def accessor(
+        self, value: np.ndarray, component: int, target: int | None, *, bounds: bool = False, normalized: bool = False
+    ) -> int:
         """An array put at the end of the chunk, with a view of its own.
 
         Args:
-            value: (N, ...) of the type that `component` names; one row is one element.
-            kind: "SCALAR", "VEC2", "VEC3" or "VEC4".
-            component: UINT16, UINT32 or FLOAT.
+            value: (N,) or (N, 1 to 4); one row is one element; whole numbers already where `component` is one.
+            component: INT8, INT16, UINT16, UINT32 or FLOAT.
             target: of the view, as in `view`.
             bounds: whether least and greatest value are written too; positions and times of keys must have them.
+            normalized: whole numbers that stand for [-1, 1], or [0, 1] without a sign.
         Returns:
             the number of the accessor.
         """
+        rows = np.asarray(value).reshape(len(value), -1).astype(_TYPES[component])
+        width, size = rows.shape[1], rows.itemsize
+        stride = 0
+        if target == ARRAY_BUFFER and width * size % 4:  # attributes of vertices lie on multiples of four bytes
+            rows = np.pad(rows, ((0, 0), (0, -width % (4 // size))))
+            stride = rows.shape[1] * size
         entry = {
-            "bufferView": self.view(value.tobytes(), target), "componentType": component, "count": len(value),
-            "type": kind,
+            "bufferView": self.view(rows.tobytes(), target, stride), "componentType": component, "count": len(rows),
+            "type": _WIDTHS[width],
         }  # fmt: skip
         if bounds:
-            rows = value.reshape(len(value), -1)
-            entry |= {"min": rows.min(0).tolist(), "max": rows.max(0).tolist()}
+            entry |= _bounds(rows[:, :width])
+        if normalized:
+            entry["normalized"] = True
         self.accessors.append(entry)
         return len(self.accessors) - 1
 
-    def sparse(self, value: np.ndarray, index_type: type, index_code: int) -> int:
+    def sparse(
+        self, rows: np.ndarray, values: np.ndarray, count: int, component: int, *, bounds: bool = False,
+        normalized: bool = False,
+    ) -> int:  # fmt: skip
         """Displacements, of which only the rows that move are stored.
 
         Args:
-            value: (N, 3) in the unit of the positions.
-            index_type, index_code: of the stored row numbers, NumPy's and glTF's (UINT16 or UINT32).
+            rows: (M,) increasing numbers of the rows that move, among `count`; values: (M, 3) what they hold.
+            component, bounds, normalized: as in `accessor`.
         Returns:
             the number of the accessor.
         """
-        value = value.astype(np.float32)
-        moved = np.flatnonzero(np.abs(value).max(1) > _SMALLEST_MOVE)
-        if len(moved) == 0:
-            moved = np.zeros(1, np.int64)  # a sparse accessor must hold at least one row
-        kept = np.zeros_like(value)
-        kept[moved] = value[moved]
-        self.accessors.append(
-            {
-                "componentType": FLOAT, "count": len(value), "type": "VEC3",
-                "min": kept.min(0).tolist(), "max": kept.max(0).tolist(),
-                "sparse": {
-                    "count": len(moved),
-                    "indices": {
-                        "bufferView": self.view(moved.astype(index_type).tobytes()), "componentType": index_code,
-                    },
-                    "values": {"bufferView": self.view(value[moved].tobytes())},
+        values = values.astype(_TYPES[component])
+        entry: dict = {"componentType": component, "count": count, "type": "VEC3"}
+        if bounds:
+            still = np.zeros((int(len(rows) < count), 3), values.dtype)
+            entry |= _bounds(np.concatenate([values, still]))
+        if normalized:
+            entry["normalized"] = True
+        if len(rows):  # an accessor without numbers is one of zeros
+            index_type = UINT16 if count < 65535 else UINT32
+            entry["sparse"] = {
+                "count": len(rows),
+                "indices": {
+                    "bufferView": self.view(rows.astype(_TYPES[index_type]).tobytes()), "componentType": index_type,
                 },
-            }
-        )  # fmt: skip
+                "values": {"bufferView": self.view(values.tobytes())},
+            }  # fmt: skip
+        self.accessors.append(entry)
         return len(self.accessors) - 1
+
+
+def _bounds(rows: np.ndarray) -> dict[str, list]:
+    return {"min": rows.min(0).tolist(), "max": rows.max(0).tolist()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..geometry.triangles import vertex_normals
@@ -16,38 +18,44 @@ def _lines(pattern: str, values: np.ndarray) -> str:
 
 
 def obj_bytes(
-    verts: np.ndarray, faces: np.ndarray, uv: np.ndarray, uv_faces: np.ndarray, *, material: str, library: str,
-    comment: str = "",
+    verts: np.ndarray, faces: np.ndarray, uv: np.ndarray, uv_faces: np.ndarray, *, name: str,
+    groups: Sequence[tuple[str, np.ndarray]], library: str, comment: str = "", decimals: int = 5,
 ) -> bytes:  # fmt: skip
-    """A Wavefront OBJ: one object, one material, `f v/vt/vn`, vertex order as given, five decimals (1e-5 mm).
+    """A Wavefront OBJ: one object, a group and a material for each piece, `f v/vt/vn`, vertex order as given.
 
     Args:
-        verts: (V, 3) mm; faces: (F, 3) indices into them.
+        verts: (V, 3); faces: (F, 3) indices into them.
         uv: (T, 2) in [0, 1], v up, clipped to that; uv_faces: (F, 3) indices into them.
-        material: its name in the MTL file `library`, which lies in the same folder.
-        comment: lines for the top of the file.
+        name: of the object.
+        groups: name of each piece, which is that of its material in the MTL file `library` too, and its triangles, (N,)
+            indices or (F,) bool; `library` lies in the same folder.
+        comment: lines for the top of the file. decimals: of the vertices; 5 are enough for mm.
     """
     normals = vertex_normals(verts, faces)
     corner = np.stack([faces, uv_faces, faces], -1) + 1
     head = "".join(f"# {line}\n" for line in comment.splitlines())
+    pieces = [
+        f"g {piece}\nusemtl {piece}\ns 1\n" + _lines("f %d/%d/%d %d/%d/%d %d/%d/%d\n", corner[chosen])
+        for piece, chosen in groups
+    ]
     return "".join(
         [
             head,
-            f"mtllib {library}\no {material}\n",
-            _lines(_VERTEX, verts),
+            f"mtllib {library}\no {name}\n",
+            _lines(" ".join(["v", *[f"%.{decimals}f"] * 3]) + "\n", verts),
             _lines("vt %.6f %.6f\n", np.clip(uv, 0, 1)),
             _lines("vn %.4f %.4f %.4f\n", normals),
-            f"usemtl {material}\ns 1\n",
-            _lines("f %d/%d/%d %d/%d/%d %d/%d/%d\n", corner),
+            *pieces,
         ]
     ).encode(*_AS_STORED)
 
 
-def mtl_bytes(material: str, texture: str) -> bytes:
-    """The one material: the texture as it is, no gloss (the photo's light is already in it)."""
-    return (
+def mtl_bytes(materials: Sequence[str], texture: str) -> bytes:
+    """The materials, all with the texture as it is, no gloss (the photo's light is already in it)."""
+    return "\n".join(
         f"newmtl {material}\nKa 1.000 1.000 1.000\nKd 1.000 1.000 1.000\nKs 0.000 0.000 0.000\nd 1.000\nillum 1\n"
         f"map_Kd {texture}\n"
+        for material in materials
     ).encode(*_AS_STORED)
 
 

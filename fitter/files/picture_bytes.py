@@ -17,3 +17,8 @@ def jpg_bytes(image: np.ndarray, quality: int) -> bytes:
     from imageio import v3
 
     return v3.imwrite("<bytes>", image, extension=".jpg", plugin="pillow", quality=quality)
+
+
+def media_type(picture: bytes) -> str:
+    """What the bytes of a picture are by their first ones: "image/png", or else "image/jpeg"."""
+    return "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"

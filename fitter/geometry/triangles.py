@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 
 def vertex_normals(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """(V, 3), (F, 3) counter-clockwise -> (V, 3) unit normals, area-weighted; (0, 0, 1) where no triangle has area."""
-    corners = verts[faces]
-    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return _unit(_on_corners(_crosses(verts[faces]), faces, len(verts)))
+
+
+def moved_normals(
+    verts: np.ndarray, faces: np.ndarray, moves: Iterable[np.ndarray]
+) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+    """What displacements of vertices do to their normals.
+
+    Args:
+        verts: (V, 3); faces: (F, 3) as in `vertex_normals`; moves: (V, 3) each, most rows of which may be zero.
+    Returns:
+        (V, 3) unit normals, and for each displacement (N,) the vertices of the triangles that it moves, in rising
+        order, and (N, 3) by how much their unit normals change.
+    """
+    area = _crosses(verts[faces])
+    total = _on_corners(area, faces, len(verts))
+    normals = _unit(total)
+    turned = []
+    for move in moves:
+        touched = np.flatnonzero((move != 0).any(axis=1)[faces].any(axis=1))
+        near = faces[touched]
+        change = _on_corners(_crosses((verts + move)[near]) - area[touched], near, len(verts))
+        rows = np.unique(near)
+        turned.append((rows, _unit(total[rows] + change[rows]) - normals[rows]))
+    return normals, turned
+
+
+def _crosses(corners: np.ndarray) -> np.ndarray:
+    """(N, 3, 3) corners -> (N, 3) normals of twice the triangles' area."""
+    return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+
+
+def _on_corners(values: np.ndarray, faces: np.ndarray, count: int) -> np.ndarray:
+    """(F, 3) of triangles -> (count, 3) sums over the triangles of each vertex."""
     index = faces.reshape(-1)
-    total = np.stack([np.bincount(index, np.repeat(cross[:, k], 3), len(verts)) for k in range(3)], -1)
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    return np.where(length > 0, total / np.where(length > 0, length, 1.0), (0.0, 0.0, 1.0))
+    return np.stack([np.bincount(index, np.repeat(values[:, k], 3), count) for k in range(3)], -1)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.where(length > 0, vectors / np.where(length > 0, length, 1.0), (0.0, 0.0, 1.0))
 
 
 def sample_surface(verts: np.ndarray, faces: np.ndarray, count: int, seed: int = 0) -> np.ndarray:

@@ -24,7 +24,7 @@ from ..observe.segment.load import load_segmenter
 from ..output.overlay import labels_png, overlay_png
 from ..output.paths import output_paths
 from ..output.texture_picture import texture_picture
-from ..output.write import result_files
+from ..output.write import FileStyle, result_files
 from ..photo.photo import Photo
 from ..render import load_renderer
 from .options import JobOptions
@@ -86,9 +86,7 @@ class Job:
     faces: str = "largest"
     focal: float | None = None
     fov: float | None = None
-    space: str = "model"
-    texture_size: int = 1024
-    texture: str = "photo"
+    style: FileStyle = FileStyle()
     inputs: tuple[Path, ...] = ()
     warm: WarmStart | None = None
 
@@ -115,15 +113,13 @@ class Job:
 
     def contents(self, result: FitResult, files: Files) -> dict[Path, bytes]:
         """All files of one face, the mesh first."""
-        contents = result_files(
-            result, files.mesh, space=self.space, texture_size=self.texture_size, texture=self.texture
-        )
+        contents = result_files(result, files.mesh, self.style)
         if files.overlay is not None:
             contents[files.overlay] = overlay_png(result.scene, result.photo)
         if files.labels is not None:
             contents[files.labels] = labels_png(result.scene, result.photo_size)
         if files.albedo is not None:
-            contents[files.albedo] = png_bytes(texture_picture(result, self.texture_size, "albedo"))
+            contents[files.albedo] = png_bytes(texture_picture(result, self.style.texture_size, "albedo"))
         return contents
 
     def _check_segmenter(self, photo: Photo) -> None:
@@ -148,9 +144,7 @@ def load_job(options: JobOptions) -> Job:
         faces=options.faces,
         focal=options.focal,
         fov=options.fov,
-        space=options.space,
-        texture_size=options.texture_size,
-        texture=options.texture,
+        style=FileStyle(**{name: getattr(options, name) for name in FileStyle.__dataclass_fields__}),
         inputs=options.inputs(),
     )
 

@@ -28,6 +28,9 @@ class JobOptions:
     space: str = "model"
     texture_size: int = 1024
     texture: str = "photo"
+    units: str = "mm"
+    quantize: bool = False
+    jpeg: bool = False
 
     def config(self) -> FitConfig:
         """The preset with what was given. Raises ValueError for values out of range."""

@@ -15,23 +15,29 @@ from ..fit.result import FitResult
 from ..fit.summary import model_block
 from ..geometry.camera import Camera
 from ..scene.parameters import Parameters
+from ..scene.scene import Scene
+from .placing import Placing, placing
 from .result_format import FORMAT, FORMAT_VERSION, read_result
 
 _CONVENTION = (
-    "X_camera = R X_mesh + t (mm; camera looks along -z, x right, y up); u = cx + fx x / -z, v = cy - fy y / -z; "
-    "photo pixels of the upright photo, v down, the centre of the top left pixel is (0.5, 0.5); R is row-major"
+    "X_camera = R X_mesh + t (in mesh.units; camera looks along -z, x right, y up); u = cx + fx x / -z, "
+    "v = cy - fy y / -z; photo pixels of the upright photo, v down, the centre of the top left pixel is (0.5, 0.5); "
+    "R is row-major"
 )
 
 _OPENCV_CONVENTION = "x_opencv = R X_mesh + t (x right, y down, z forward); u = fx x / z + cx, v = fy y / z + cy"
 
 
-def result_json(result: FitResult, mesh_file: str, *, space: str = "model", texture: int = 0) -> dict:
-    """The JSON document of the module's docstring. Numbers that are not finite become null."""
+def result_json(
+    result: FitResult, mesh_file: str, *, space: str = "model", texture: int = 0, place: Placing | None = None
+) -> dict:
+    """The JSON document of facefit.output.write. Numbers that are not finite become null.
+
+    Args:
+        texture: its side in pixels. place: of the mesh's numbers; None: that of `mesh_file`, in mm.
+    """
+    place = place or placing(Path(mesh_file), space)
     model, value, width, height = result.model, result.parameters, *result.photo_size
-    fx, fy = result.camera.focal[0].detach().cpu().double().tolist()
-    cx, cy = result.camera.centre[0].detach().cpu().double().tolist()
-    rotation, translation = result.pose() if space == "model" else (np.eye(3), np.zeros(3))
-    flip = np.diag([1.0, -1.0, -1.0])
     parameters = {k: v[0].detach().cpu().double().tolist() for k, v in value.tensors().items()}
     window = result.window
     return finite(
@@ -39,8 +45,8 @@ def result_json(result: FitResult, mesh_file: str, *, space: str = "model", text
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "mesh": {
-                "file": mesh_file, "space": space, "units": "millimetre", "vertices": model.verts.shape[0],
-                "faces": model.faces.shape[0], "texture_size": texture,
+                "file": mesh_file, "space": space, "units": place.unit, "up": place.up,
+                "vertices": model.verts.shape[0], "faces": model.faces.shape[0], "texture_size": texture,
             },
             "status": result.status,
             "landmark_error": result.landmark_error,
@@ -48,21 +54,14 @@ def result_json(result: FitResult, mesh_file: str, *, space: str = "model", text
             "part_iou": dict(result.part_iou),
             "energies": dict(result.energies),
             "seconds": dict(result.seconds),
-            "camera": {
-                "fx": fx, "fy": fy, "cx": cx, "cy": cy, "width": width, "height": height,
-                "R": rotation.tolist(), "t": translation.tolist(), "convention": _CONVENTION,
-                "opencv": {
-                    "K": [[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]], "R": (flip @ rotation).tolist(),
-                    "t": (flip @ translation).tolist(), "convention": _OPENCV_CONVENTION,
-                },
-            },
+            "camera": camera_json(result.scene, result.photo_size, space, place),
             "window": {
                 "origin": window.origin[0].detach().cpu().double().tolist(),
                 "scale": float(window.scale[0]), "size": window.size,
             },
-            "landmarks7": result.landmarks7_in(space).tolist(),
+            "landmarks7": place(result.landmarks7_in(space)).tolist(),
             "landmarks7_names": list(LANDMARK7_NAMES),
-            "landmarks7_convention": "points on the surface of this mesh, mm, in its own coordinates; right is the "
+            "landmarks7_convention": "points on the surface of this mesh in its own coordinates; right is the "
             "person's right; MediaPipe 33, 133, 362, 263, 2, 61, 291",
             "parameters": parameters,
             "expression": dict(zip(model.expression_names, parameters["expression"], strict=True)),
@@ -72,6 +71,28 @@ def result_json(result: FitResult, mesh_file: str, *, space: str = "model", text
             "versions": dict(result.versions),
         }
     )  # fmt: skip
+
+
+def camera_json(scene: Scene, size: tuple[int, int], space: str, place: Placing) -> dict:
+    """The camera of a photo for the points of a mesh file, as JSON types.
+
+    Args:
+        scene: the face before the camera. size: width and height of the photo.
+        space, place: of the mesh.
+    """
+    fx, fy = scene.camera.focal[0].detach().cpu().double().tolist()
+    cx, cy = scene.camera.centre[0].detach().cpu().double().tolist()
+    rotation, translation = scene.pose() if space == "model" else (np.eye(3), np.zeros(3))
+    rotation, translation = rotation @ place.axes.T, place.scale * translation
+    flip = np.diag([1.0, -1.0, -1.0])
+    return {
+        "fx": fx, "fy": fy, "cx": cx, "cy": cy, "width": size[0], "height": size[1],
+        "R": rotation.tolist(), "t": translation.tolist(), "convention": _CONVENTION,
+        "opencv": {
+            "K": [[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]], "R": (flip @ rotation).tolist(),
+            "t": (flip @ translation).tolist(), "convention": _OPENCV_CONVENTION,
+        },
+    }  # fmt: skip
 
 
 def finite(value):
@@ -92,11 +113,11 @@ def reproject(document: dict, verts: np.ndarray) -> np.ndarray:
 
     Args:
         document: the parsed `<stem>.json`.
-        verts: (N, 3) points in the mesh's own coordinates (the OBJ's `v` lines), mm.
+        verts: (N, 3) points in the mesh's own coordinates (the OBJ's `v` lines; of a GLB, 1000 times its metres).
     Returns:
         (N, 2) pixels of the original photo: x right, y down, pixel centres at +0.5. Points behind the camera are NaN.
     Example:
-        >>> pixels = reproject(json.loads(Path("mesh.json").read_text()), trimesh.load("mesh.obj").vertices)
+        >>> pixels = reproject(json.loads(Path("mesh.json").read_text()), trimesh.load_mesh("mesh.obj").vertices)
     """
     camera = document["camera"]
     points = np.asarray(verts, np.float64) @ np.asarray(camera["R"]).T + np.asarray(camera["t"])

@@ -23,6 +23,8 @@ class MeshBlock:
 
     file: str
     space: Literal["model", "camera"] = "model"
+    units: str = "millimetre"
+    up: Literal["y", "z"] = "y"
 
 
 @dataclass(frozen=True)

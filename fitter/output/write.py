@@ -2,8 +2,9 @@
 
 The JSON (`format` "facefit-result", `format_version` 1) describes the mesh beside it by itself:
 
-* `mesh`: file, space ("model" or "camera"), units, counts.
-* `camera`: the camera of the original photo for points **of this mesh**: X_camera = R X_mesh + t in mm, the camera
+* `mesh`: file, space ("model" or "camera"), counts; `units` of what follows, and of the file where it is OBJ or PLY
+  (GLB is in metres by its definition); `up`, the axis that points up ("z" in PLY, which Blender takes for that).
+* `camera`: the camera of the original photo for points **of this mesh**: X_camera = R X_mesh + t, the camera
   looks along -z with y up, u = cx + fx * x / -z, v = cy - fy * y / -z; upright photo, v down, pixel centres at +0.5.
   With `--space camera` R is the identity and t is zero. `opencv` is the same for OpenCV's axes (y down, z forward).
 * `parameters`: what was fitted, in the model's units; `rotvec` and `translation` map model to camera space.
@@ -16,96 +17,128 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..files.mesh_bytes import mtl_bytes, obj_bytes, ply_bytes
 from ..files.outputs import write_files
-from ..files.picture_bytes import png_bytes
+from ..files.picture_bytes import jpg_bytes, png_bytes
 from ..fit.result import FitResult
 from ..model.face_model import FaceModel
-from ..vocabulary import SPACES
+from ..model.pieces import PIECES, face_pieces
+from ..vocabulary import SPACES, TEXTURES, UNITS
 from .document import result_json
-from .morph_targets import glb_bytes
+from .morph_glb import morph_glb
+from .morph_targets import Morphs, morph_targets
 from .paths import output_paths
+from .placing import placing
 from .texture_picture import texture_picture
 
 logger = logging.getLogger(__name__)
 
+JPEG_QUALITY = 92  # of a texture: 15 % of the bytes of the PNG
 
-def write_result(
-    result: FitResult, output: Path, *, space: str = "model", texture_size: int = 1024, texture: str = "photo"
-) -> list[Path]:
+
+@dataclass(frozen=True)
+class FileStyle:
+    """What a user chooses of the files.
+
+    Attributes:
+        space: "model" (upright, facing +z) or "camera" (as the camera sees it).
+        texture_size: side of the texture in pixels.
+        texture: "photo" (with its light) or "albedo" (without).
+        units: of OBJ and PLY, "mm" or "m".
+        quantize, jpeg: of GLB: whole numbers, and a JPEG as its picture, for half the bytes.
+    """
+
+    space: str = "model"
+    texture_size: int = 1024
+    texture: str = "photo"
+    units: str = "mm"
+    quantize: bool = False
+    jpeg: bool = False
+
+    def __post_init__(self) -> None:
+        for name, accepted in (("space", SPACES), ("texture", TEXTURES), ("units", UNITS)):
+            if getattr(self, name) not in accepted:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; accepted: {', '.join(accepted)}")
+
+
+def write_result(result: FitResult, output: Path, **style: Any) -> list[Path]:
     """Write the mesh in the format of its suffix, and `<stem>.json`. All files appear together, or none does.
 
-    Args, Raises:
-        as `result_files`.
+    Args:
+        output: .obj, .ply or .glb. style: see FileStyle.
     Returns:
         the paths written, the mesh first, the JSON last.
+    Raises:
+        as `result_files`.
     """
     photo = [Path(result.photo_path)] if result.photo_path else []
-    contents = result_files(result, output, space=space, texture_size=texture_size, texture=texture)
-    written = write_files(contents, photo)
+    written = write_files(result_files(result, output, FileStyle(**style)), photo)
     logger.info("wrote %s", ", ".join(path.name for path in written))
     return written
 
 
-def result_files(
-    result: FitResult, output: Path, *, space: str = "model", texture_size: int = 1024, texture: str = "photo"
-) -> dict[Path, bytes]:
+def result_files(result: FitResult, output: Path, style: FileStyle | None = None) -> dict[Path, bytes]:
     """What `write_result` writes.
 
     The texture is `<stem>_texture.png`, not `<stem>.png`, so that `face.png -o face.obj` leaves the photo alone.
 
-    Args:
-        space: "model" (upright, facing +z) or "camera" (as the camera sees it).
-        texture_size: side of the texture in pixels.
-        texture: "photo" (with its light) or "albedo" (without).
     Returns:
         path -> content, the mesh first, the JSON last.
     Raises:
-        OutputError: it cannot be written there.
-        ValueError: another space or texture, or a texture size outside 16 to 8192.
+        OutputError: it cannot be written there. ValueError: a texture size outside 16 to 8192.
     """
-    output = Path(output)
+    output, style = Path(output), style or FileStyle()
     paths = output_paths(output)
-    if space not in SPACES:
-        raise ValueError(f"space is {space!r}; accepted: {', '.join(SPACES)}")
-    scene, model = result.scene, result.model
-    image = texture_picture(result, texture_size, texture)
-    comment = f"facefit; millimetres; {space} space\nface model {model.name} {model.version}, {model.license}"
+    scene, space = result.scene, style.space
+    place = placing(output, space, style.units)
+    image = texture_picture(result, style.texture_size, style.texture)
     contents = mesh_contents(
-        paths, model, scene.verts_in(space), image, comment, lambda png: glb_bytes(scene, png, space)
+        paths, scene.model, scene.verts_in(space), image, f"{space} space", lambda: morph_targets(scene, space), style
     )
-    document = result_json(result, output.name, space=space, texture=texture_size)
+    document = result_json(result, output.name, space=space, texture=style.texture_size, place=place)
     contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
     return dict(zip(paths, contents, strict=True))
 
 
 def mesh_contents(
-    paths: Sequence[Path], model: FaceModel, verts: np.ndarray, texture: np.ndarray, comment: str,
-    glb: Callable[[bytes], bytes],
+    paths: Sequence[Path], model: FaceModel, verts: np.ndarray, texture: np.ndarray, told: str,
+    morphs: Callable[[], Morphs], style: FileStyle,
 ) -> list[bytes]:  # fmt: skip
     """The contents of all `output_paths` but the JSON.
 
     Args:
         paths: `output_paths`; the first one's suffix is the format.
-        verts: (V, 3) mm; texture: (S, S, 3) uint8; comment: lines for the top of the mesh file.
-        glb: PNG bytes -> GLB bytes, called for that format.
+        verts: (V, 3) mm; texture: (S, S, 3) uint8.
+        told: what the top of an OBJ or PLY says besides unit and model.
+        morphs: what a GLB has instead of `verts`; asked for that format alone.
     """
     faces, uv, uv_faces = (value.cpu().numpy() for value in (model.faces, model.uv, model.uv_faces))
     suffix = paths[0].suffix.lower()
-    if suffix == ".obj":
-        _, library, image, _ = paths
-        return [
-            obj_bytes(verts, faces, uv, uv_faces, material="face", library=library.name, comment=comment),
-            mtl_bytes("face", image.name),
-            png_bytes(texture),
-        ]
+    if suffix == ".glb":
+        return [morph_glb(model, morphs(), texture_bytes(texture, style), quantize=style.quantize)]
+    place = placing(paths[0], style.space, style.units)
+    comment = f"facefit; {place.comment()}; {told}\nface model {model.name} {model.version}, {model.license}"
     if suffix == ".ply":
-        return [ply_bytes(verts, faces, vertex_colours(texture, faces, uv, uv_faces, len(verts)), comment)]
-    return [glb(png_bytes(texture))]
+        return [ply_bytes(place(verts), faces, vertex_colours(texture, faces, uv, uv_faces, len(verts)), comment)]
+    _, library, image, _ = paths
+    piece = face_pieces(model)
+    groups = [(name, np.flatnonzero(piece == k)) for k, name in enumerate(PIECES) if (piece == k).any()]
+    mesh = obj_bytes(
+        place(verts), faces, uv, uv_faces, name="head", groups=groups, library=library.name, comment=comment,
+        decimals=place.decimals,
+    )  # fmt: skip
+    return [mesh, mtl_bytes([name for name, _ in groups], image.name), png_bytes(texture)]
+
+
+def texture_bytes(texture: np.ndarray, style: FileStyle) -> bytes:
+    """(S, S, 3) uint8 as it lies in a GLB."""
+    return jpg_bytes(texture, JPEG_QUALITY) if style.jpeg else png_bytes(texture)
 
 
 def vertex_colours(

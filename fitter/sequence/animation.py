@@ -25,15 +25,15 @@ from torch import Tensor
 
 from ..errors import InputError, OutputError
 from ..files.glb import Animation
-from ..files.picture_bytes import png_bytes
 from ..files.schema import build, parse, read_text
 from ..fit.summary import model_block
 from ..geometry.rotation import rotation_matrix
-from ..geometry.triangles import vertex_normals
 from ..model.face_model import FaceModel
-from ..output.morph_targets import morph_glb
+from ..output.morph_glb import morph_glb
+from ..output.morph_targets import Morphs
 from ..output.result_format import Vector
 from ..output.texture_picture import texture_picture
+from ..output.write import FileStyle, texture_bytes
 from ..scene.parameters import Parameters
 from .sequence import SHARED, FittedFrame, FittedSequence
 
@@ -49,14 +49,13 @@ def sequence_paths(output: Path) -> list[Path]:
     return [output, output.with_suffix(".json")]
 
 
-def sequence_files(
-    sequence: FittedSequence, output: Path, texture_size: int = 1024, texture: str = "photo"
-) -> dict[Path, bytes]:
-    """Path -> content of the GLB and the JSON. Args as `facefit.output.write.result_files`."""
+def sequence_files(sequence: FittedSequence, output: Path, style: FileStyle | None = None) -> dict[Path, bytes]:
+    """Path -> content of the GLB and the JSON. The style's space is the camera's, whatever it says."""
     mesh, document = sequence_paths(output)
-    image = png_bytes(texture_picture(sequence.best, texture_size, texture))
+    style = style or FileStyle()
+    image = texture_bytes(texture_picture(sequence.best, style.texture_size, style.texture), style)
     text = json.dumps(sequence_json(sequence, mesh.name), indent=1, allow_nan=False) + "\n"
-    return {mesh: animated_glb(sequence, image), document: text.encode()}
+    return {mesh: animated_glb(sequence, image, style.quantize), document: text.encode()}
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def _moves(model: FaceModel, identity: Tensor, turns: list[_Turn]) -> np.ndarray
     return torch.stack(moves).double().numpy()
 
 
-def animated_glb(sequence: FittedSequence, texture_png: bytes) -> bytes:
+def animated_glb(sequence: FittedSequence, texture: bytes, quantize: bool = False) -> bytes:
     """The sequence as one animated GLB; see the module."""
     best, frames = sequence.best, sequence.fitted
     model, identity = best.model, best.parameters.identity
@@ -127,10 +126,10 @@ def animated_glb(sequence: FittedSequence, texture_png: bytes) -> bytes:
         weights=weights[:, used],
         camera=_camera(sequence),
     )
+    named = tuple(name for name, needed in zip(names, used, strict=True) if needed)
     return morph_glb(
-        model, neutral, vertex_normals(neutral, model.faces.numpy()), targets[used],
-        [name for name, needed in zip(names, used, strict=True) if needed], weights[0, used], texture_png, animation,
-    )  # fmt: skip
+        model, Morphs(neutral, targets[used], named, weights[0, used]), texture, animation, quantize=quantize
+    )
 
 
 def _weights(parameters: Parameters, turns: list[_Turn]) -> np.ndarray:

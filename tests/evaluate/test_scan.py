@@ -7,12 +7,13 @@ import pytest
 from helpers.eval_command import few, numbers, run
 from PIL import Image
 
-from facefit.evaluate.scan import compare_to_scan, error_colours, face_region
+from facefit.evaluate.scan import compare_to_scan, error_colours, face_region, upright
 from facefit.files.mesh_bytes import plain_obj
 from facefit.files.read_mesh import Mesh, read_mesh
 from facefit.files.read_points import read_points
 from facefit.geometry.closest_point import ClosestPoint
 from facefit.metrics.scan_distance import scan_error
+from facefit.output.placing import Z_UP
 
 TURN = np.array([[0.8, 0, 0.6], [0, 1, 0], [-0.6, 0, 0.8]])
 
@@ -41,6 +42,20 @@ def test_a_copy_of_the_mesh_is_at_distance_zero(folder, scan):
     assert result["unit"] == "mm" and result["similarity"]["samples"] == 20_000
     table = run("scan", folder / "fits/s1/front/7.obj", scan / "scan.npz", "--samples", 2000)
     assert "rigid" in table and "similarity" in table and "median" in table
+
+
+def test_a_ply_that_stands_on_z_is_compared_upright(folder, scan, tmp_path):
+    """Its own JSON says so; the picture of the errors is from the front for it too."""
+    mesh, document = folder / "fits/s1/front/7.obj", json.loads((folder / "fits/s1/front/7.json").read_text())
+    read = read_mesh(mesh)
+    turned = np.array(document["landmarks7"]) @ Z_UP.T
+    (tmp_path / "7.obj").write_bytes(plain_obj(read.verts @ Z_UP.T, read.faces))
+    about = {**document["mesh"], "up": "z"}
+    (tmp_path / "7.json").write_text(json.dumps({**document, "mesh": about, "landmarks7": turned.tolist()}))
+    verts, points = upright(tmp_path / "7.obj", read_mesh(tmp_path / "7.obj"), turned)
+    np.testing.assert_allclose(verts.verts, read.verts, atol=1e-4)
+    np.testing.assert_allclose(points, document["landmarks7"], atol=1e-9)
+    assert upright(mesh, read, turned)[1] is turned
 
 
 def test_scans_of_other_formats_and_regions(folder, scan, tmp_path):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from facefit.files.mesh_bytes import obj_bytes, plain_obj, ply_bytes
+from facefit.files.mesh_bytes import mtl_bytes, obj_bytes, plain_obj, ply_bytes
 from facefit.output.write import vertex_colours
 
 VERTS = np.array([[0, 0, 0], [10, 0, 0], [0, 20, 0], [0, 0, 30]], float)
@@ -10,19 +10,24 @@ FACES = np.array([[0, 1, 2], [0, 3, 1]])
 
 
 def rows(text: bytes, key: str) -> list[list[str]]:
-    return [line.split()[1:] for line in text.decode().splitlines() if line.split()[0] == key]
+    return [line.split()[1:] for line in text.decode().splitlines() if line.startswith(f"{key} ")]
 
 
 def test_texture_coordinates_of_an_obj_stay_within_the_picture():
     """Rounding in a layout leaves coordinates a hair outside, where a program that repeats the texture shows its other
     end."""
     uv = np.array([[-1e-4, 0.25], [1.02, 1.0], [0.5, -0.01], [0.75, 1.5]])
-    written = obj_bytes(VERTS, FACES, uv, FACES[:, ::-1], material="face", library="a.mtl", comment="one\ntwo")
+    groups = [("skin", np.array([1])), ("eyes", np.array([0]))]
+    written = obj_bytes(
+        VERTS, FACES, uv, FACES[:, ::-1], name="head", groups=groups, library="a.mtl", comment="one\ntwo"
+    )
     assert rows(written, "vt") == [
         ["0.000000", "0.250000"], ["1.000000", "1.000000"], ["0.500000", "0.000000"], ["0.750000", "1.000000"],
     ]  # fmt: skip
-    assert rows(written, "f") == [["1/3/1", "2/2/2", "3/1/3"], ["1/2/1", "4/4/4", "2/1/2"]]
-    assert written.startswith(b"# one\n# two\nmtllib a.mtl\n")
+    assert rows(written, "f") == [["1/2/1", "4/4/4", "2/1/2"], ["1/3/1", "2/2/2", "3/1/3"]]
+    assert written.startswith(b"# one\n# two\nmtllib a.mtl\no head\n")
+    assert rows(written, "g") == rows(written, "usemtl") == [["skin"], ["eyes"]]
+    assert rows(mtl_bytes(("skin", "eyes"), "a b.png"), "newmtl") == [["skin"], ["eyes"]]
 
 
 def test_a_plain_obj_counts_from_one():

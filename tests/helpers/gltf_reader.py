@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 
-TYPES = {5121: "u1", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+TYPES = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 
 
@@ -37,11 +37,20 @@ class Glb:
         assert start % width == 0 and "byteStride" not in view and count * width <= view["byteLength"] - offset
         return np.frombuffer(self.binary, kind, count, start)
 
+    def _rows(self, index: int, kind: str, count: int, width: int) -> np.ndarray:
+        """(count, width); attributes of vertices lie on multiples of four bytes."""
+        view, size = self.document["bufferViews"][index], np.dtype(kind).itemsize
+        stride = view.get("byteStride", width * size)
+        assert view.get("target") != 34962 or stride % 4 == 0
+        assert (count - 1) * stride + width * size <= view["byteLength"]
+        data = np.frombuffer(self.binary, "u1", count * stride, view["byteOffset"]).reshape(count, stride)
+        return np.ascontiguousarray(data[:, : width * size]).view(kind)
+
     def _accessor(self, accessor: dict) -> np.ndarray:
         kind, width, count = TYPES[accessor["componentType"]], WIDTHS[accessor["type"]], accessor["count"]
         assert count >= 1
         if "bufferView" in accessor:
-            values = self._view(accessor["bufferView"], kind, count * width).reshape(count, width)
+            values = self._rows(accessor["bufferView"], kind, count, width)
         else:
             values = np.zeros((count, width), kind)
         if "sparse" in accessor:
@@ -54,6 +63,9 @@ class Glb:
             if name in accessor:
                 assert len(accessor[name]) == width and np.allclose(reduce(values, 0), accessor[name], atol=1e-6)
         assert np.isfinite(values).all()
+        if accessor.get("normalized"):
+            assert kind != "<f4"
+            values = np.maximum(values / float(np.iinfo(kind).max), -1)
         return values
 
     def _check_nodes(self) -> None:
@@ -70,7 +82,10 @@ class Glb:
                 count = position["count"]
                 assert all(document["accessors"][a]["count"] == count for a in primitive["attributes"].values())
                 assert self.arrays[primitive["indices"]].max() < count
-                assert all(self.arrays[target["POSITION"]].shape == (count, 3) for target in primitive["targets"])
+                length = np.linalg.norm(self.arrays[primitive["attributes"]["NORMAL"]], axis=1)
+                assert np.allclose(length, 1, atol=1e-5 if "extensionsUsed" not in document else 0.02)
+                moved = [self.arrays[number] for target in primitive["targets"] for number in target.values()]
+                assert all(values.shape == (count, 3) for values in moved)
                 assert len(primitive["targets"]) == len(mesh["weights"]) == len(mesh["extras"]["targetNames"])
         for camera in document.get("cameras", []):
             view = camera[camera["type"]]
@@ -98,17 +113,47 @@ class Glb:
         """Seconds of the first animation's keys."""
         return self.arrays[self.document["animations"][0]["samplers"][0]["input"]][:, 0]
 
+    def pieces(self) -> list[str]:
+        """The material of each primitive."""
+        (mesh,) = self.document["meshes"]
+        return [self.document["materials"][primitive["material"]]["name"] for primitive in mesh["primitives"]]
+
+    def attribute(self, name: str, weights=None) -> np.ndarray:
+        """(N, ...) of the vertices of all primitives, one after the other, moved by the targets (None: the mesh's own
+        weights), before any node."""
+        (mesh,) = self.document["meshes"]
+        found = []
+        for primitive in mesh["primitives"]:
+            values = self.arrays[primitive["attributes"][name]].astype(np.float64)
+            targets = zip(mesh["weights"] if weights is None else weights, primitive["targets"], strict=True)
+            if name in ("POSITION", "NORMAL"):
+                values = values + sum(float(weight) * self.arrays[target[name]] for weight, target in targets)
+            found.append(values)
+        return np.concatenate(found)
+
+    def shown(self, weights=None) -> np.ndarray:
+        """(N, 3) metres: the vertices below the head's own node, on which another one may undo a quantization."""
+        (node,) = [node for node in self.document["nodes"] if "mesh" in node]
+        points = self.attribute("POSITION", weights)
+        if node is not self.document["nodes"][0]:
+            points = points * node["scale"] + node["translation"]
+        return points
+
+    def triangles(self) -> np.ndarray:
+        """(F, 3) into the vertices of `attribute`."""
+        found, first = [], 0
+        for primitive in self.document["meshes"][0]["primitives"]:
+            found.append(self.arrays[primitive["indices"]].reshape(-1, 3).astype(int) + first)
+            first += len(self.arrays[primitive["attributes"]["POSITION"]])
+        return np.concatenate(found)
+
     def posed(self, key: int) -> np.ndarray:
-        """(N, 3) vertices of node 0 in the scene at a key of the first animation."""
-        animation, node = self.document["animations"][0], self.document["nodes"][0]
+        """(N, 3) vertices in the scene at a key of the first animation."""
+        animation = self.document["animations"][0]
         moved = {}
         for channel in animation["channels"]:
             values = self.arrays[animation["samplers"][channel["sampler"]]["output"]]
             moved[channel["target"]["path"]] = values.reshape(len(self.keys()), -1)[key]
-        primitive = self.document["meshes"][node["mesh"]]["primitives"][0]
-        verts = self.arrays[primitive["attributes"]["POSITION"]].astype(np.float64)
-        for weight, target in zip(moved["weights"], primitive["targets"], strict=True):
-            verts = verts + float(weight) * self.arrays[target["POSITION"]]
         x, y, z, w = (float(value) for value in moved["rotation"])
         rotation = np.array(
             [
@@ -117,4 +162,4 @@ class Glb:
                 [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
             ]
         )
-        return (verts * node["scale"]) @ rotation.T + moved["translation"]
+        return self.shown(moved["weights"]) @ rotation.T + moved["translation"]

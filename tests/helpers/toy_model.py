@@ -75,6 +75,43 @@ def toy_arrays(rows: int = 17, columns: int = 17, identity: int = 4, expression:
     }
 
 
+def with_pieces(arrays: dict) -> dict:
+    """The toy with two eyeballs, a row of teeth and a tongue behind its face, each of few triangles and with a strip of
+    the layout of its own."""
+    out = dict(arrays)
+    count, texture = len(arrays["verts"]), len(arrays["uv"])
+    turn = np.linspace(0, np.pi, 9)
+    arch = np.stack([22 * np.cos(turn), 0 * turn, 30 * np.sin(turn) - 60], 1)
+    flat = np.stack([12 * np.cos(turn), 0 * turn, 20 * np.sin(turn) - 60], 1)
+    ball = np.stack([10 * np.cos(turn), 10 * np.sin(turn), 0 * turn - 30], 1)
+    middle = flat * [0.1, 1, 1]
+    pieces = [
+        (ball + [-30, 20, 0], ball + [-30, 17, 1], 1, "right_eye"),
+        (ball + [30, 20, 0], ball + [30, 17, 1], 2, "left_eye"),
+        (arch + [0, -50, 0], arch + [0, -58, 0], 0, "mouth_inside"),
+        (flat + [0, -62, 0], middle + [0, -64, -5], 0, "mouth_inside"),
+    ]
+    added: dict[str, list] = {name: [] for name in ("verts", "faces", "uv", "uv_faces", "vertex_label", "eyeball")}
+    for k, (first, second, eye, label) in enumerate(pieces):
+        a = np.arange(8)
+        strip = np.concatenate([np.stack([a, a + 9, a + 1], 1), np.stack([a + 1, a + 9, a + 10], 1)])
+        added["verts"].append(np.concatenate([first, second]))
+        added["faces"].append(strip + count + 18 * k)
+        added["uv_faces"].append(strip + texture + 18 * k)
+        along = np.tile(np.linspace(0.1, 0.9, 9), 2)
+        added["uv"].append(np.stack([along, 0.01 + 0.02 * k + np.repeat([0, 0.015], 9)], 1))
+        added["vertex_label"].append(np.full(18, LABEL[label]))
+        added["eyeball"].append(np.full(18, eye))
+    for name, values in added.items():
+        out[name] = np.concatenate([arrays[name], *values]).astype(arrays[name].dtype)
+    more = len(out["verts"]) - count
+    for name in ("identity_basis", "expression_basis", "albedo_basis"):
+        out[name] = np.concatenate([arrays[name], arrays[name][:, :more]], 1)
+    out["albedo_mean"] = np.concatenate([arrays["albedo_mean"], arrays["albedo_mean"][:more]])
+    out["symmetry"] = np.concatenate([arrays["symmetry"], np.arange(count, count + more)]).astype(np.int32)
+    return out
+
+
 def jointed_arrays(seed: int = 0, pose: bool = True) -> dict:
     """The toy model with a root below, a neck that carries the face, a jaw that carries its lower part, and eyes."""
     rng = np.random.default_rng(seed)

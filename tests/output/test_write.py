@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,14 +10,20 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from helpers.gltf_reader import Glb
 from helpers.synthetic_result import synthetic_result
+from helpers.toy_model import toy_arrays, with_pieces
 from PIL import Image
 
 from facefit.errors import OutputError
 from facefit.fit.result import FitResult
 from facefit.geometry.camera import project
+from facefit.geometry.triangles import vertex_normals
 from facefit.model.corrective import Correctives
+from facefit.model.model_file import from_arrays
+from facefit.model.pieces import PIECES, face_pieces
 from facefit.output.document import load_parameters, reproject
+from facefit.output.morph_glb import morph_glb
 from facefit.output.morph_targets import look_gaze, morph_targets
 from facefit.output.paths import output_paths
 from facefit.output.read_back import find_fits
@@ -61,7 +66,8 @@ def read_obj(path: Path) -> dict:
             assert "usemtl" in single
             rows[key].append([[int(i) for i in corner.split("/")] for corner in rest.split()])
         else:
-            assert key in ("mtllib", "o", "usemtl", "s") and key not in single, line
+            assert key in ("mtllib", "o", "g", "usemtl", "s"), line
+            assert key not in single or key in ("g", "usemtl", "s"), line
             single[key] = rest
     return {k: np.array(v) for k, v in rows.items()} | single
 
@@ -79,7 +85,10 @@ def test_obj_by_a_strict_reader(result, obj):
     assert mesh["vn"][:, 2].mean() > 0.3  # outwards is towards +z
 
     library = (obj.parent / mesh["mtllib"]).read_text().splitlines()
-    assert library[0] == f"newmtl {mesh['usemtl']}" and sum(line.startswith("newmtl") for line in library) == 1
+    assert (
+        library[0] == f"newmtl {mesh['usemtl']}" == "newmtl skin"
+        and sum(line.startswith("newmtl") for line in library) == 1
+    )
     (texture,) = [line.partition(" ")[2] for line in library if line.startswith("map_Kd")]
     with Image.open(obj.parent / texture) as image:
         assert image.size == (128, 128) and image.mode == "RGB"
@@ -157,7 +166,6 @@ def test_ply_opens_with_vertex_colours(result, tmp_path):
     paths = write_result(result, tmp_path / "mesh.ply", texture_size=256)
     assert [p.name for p in paths] == ["mesh.ply", "mesh.json"]
     mesh = trimesh.load(paths[0], process=False)
-    np.testing.assert_allclose(mesh.vertices, result.verts, atol=1e-4)
     assert (mesh.faces == result.model.faces.numpy()).all()
     colours = mesh.visual.vertex_colors[:, :3].astype(int)
     assert colours.dtype.kind == "i" and colours.max() > 100  # 0 to 255
@@ -166,62 +174,79 @@ def test_ply_opens_with_vertex_colours(result, tmp_path):
     assert np.abs(colours[middle] - result.photo[row, column]).max() < 25
 
 
-def read_glb(path: Path) -> tuple[dict, bytes]:
-    data = path.read_bytes()
-    magic, version, total = struct.unpack_from("<4sII", data)
-    assert (magic, version, total) == (b"glTF", 2, len(data)) and total % 4 == 0
-    length, kind = struct.unpack_from("<I4s", data, 12)
-    assert kind == b"JSON" and length % 4 == 0
-    document = json.loads(data[20 : 20 + length])
-    size, kind = struct.unpack_from("<I4s", data, 20 + length)
-    assert kind == b"BIN\0" and 28 + length + size == total
-    return document, data[28 + length :]
+@pytest.fixture(scope="module")
+def whole(toy_model) -> FitResult:
+    """A toy with all four pieces."""
+    return synthetic_result(from_arrays(with_pieces(toy_arrays())), yaw=0.3)
 
 
-def read_accessor(document: dict, binary: bytes, number: int) -> np.ndarray:
-    accessor = document["accessors"][number]
-    dtype = {5123: "<u2", 5125: "<u4", 5126: "<f4"}
-    width = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}[accessor["type"]]
-
-    def values(view: int, kind: int, count: int, columns: int) -> np.ndarray:
-        entry = document["bufferViews"][view]
-        assert entry["byteOffset"] % 4 == 0 and entry["byteOffset"] + entry["byteLength"] <= len(binary)
-        return np.frombuffer(binary, dtype[kind], count * columns, entry["byteOffset"]).reshape(count, columns)
-
-    if "sparse" not in accessor:
-        return values(accessor["bufferView"], accessor["componentType"], accessor["count"], width)
-    out, sparse = np.zeros((accessor["count"], width)), accessor["sparse"]
-    rows = values(sparse["indices"]["bufferView"], sparse["indices"]["componentType"], sparse["count"], 1)[:, 0]
-    assert (np.diff(rows.astype(int)) > 0).all()  # glTF wants them strictly increasing
-    out[rows] = values(sparse["values"]["bufferView"], 5126, sparse["count"], width)
-    np.testing.assert_allclose(out.min(0), accessor["min"], atol=1e-6)
-    np.testing.assert_allclose(out.max(0), accessor["max"], atol=1e-6)
-    return out
+def in_file_order(model, values: np.ndarray) -> np.ndarray:
+    """(V, ...) -> (F, 3, ...) of the corners of the triangles, piece after piece."""
+    return values[model.faces.numpy()[np.argsort(face_pieces(model), kind="stable")]]
 
 
+@pytest.mark.parametrize("quantize", (False, True))
 @pytest.mark.parametrize("space", ("model", "camera"))
-def test_glb_morphs_to_the_fitted_mesh(result, tmp_path, space):
-    path = write_result(result, tmp_path / "mesh.glb", space=space, texture_size=64)[0]
-    document, binary = read_glb(path)
-    (mesh,) = document["meshes"]
-    (primitive,) = mesh["primitives"]
-    assert mesh["extras"]["targetNames"] == list(result.model.expression_names)
-    assert mesh["weights"] == pytest.approx(result.parameters.expression[0].tolist())
-    verts = read_accessor(document, binary, primitive["attributes"]["POSITION"]).astype(float)
-    for weight, target in zip(mesh["weights"], primitive["targets"], strict=True):
-        verts = verts + weight * read_accessor(document, binary, target["POSITION"])
-    index = read_accessor(document, binary, primitive["indices"]).reshape(-1, 3).astype(int)
-    faces, uv_faces = result.model.faces.numpy(), result.model.uv_faces.numpy()
-    np.testing.assert_allclose(verts[index], result.verts_in(space)[faces], atol=2e-3)
-    texcoord = read_accessor(document, binary, primitive["attributes"]["TEXCOORD_0"])[index]
-    np.testing.assert_allclose(texcoord[..., 0], result.model.uv.numpy()[uv_faces][..., 0], atol=1e-6)
-    np.testing.assert_allclose(1 - texcoord[..., 1], result.model.uv.numpy()[uv_faces][..., 1], atol=1e-6)
+def test_glb_morphs_to_the_fitted_mesh(whole, tmp_path, space, quantize):
+    path = write_result(whole, tmp_path / "mesh.glb", space=space, texture_size=64, quantize=quantize)[0]
+    glb, model = Glb(path.read_bytes()), whole.model
+    (mesh,) = glb.document["meshes"]
+    assert mesh["extras"]["targetNames"] == list(model.expression_names) and glb.pieces() == list(PIECES)
+    assert mesh["weights"] == pytest.approx(whole.parameters.expression[0].tolist())
+    at = glb.triangles()
+    wanted = in_file_order(model, whole.verts_in(space)) / 1000  # metres, in the scene and in the buffers
+    np.testing.assert_allclose(glb.shown()[at], wanted, atol=1e-5)
+    assert glb.document["nodes"][0]["name"] == "head" and ("scale" in glb.document["nodes"][-1]) == quantize
+    uv = model.uv.numpy()[model.uv_faces.numpy()[np.argsort(face_pieces(model), kind="stable")]]
+    texcoord = glb.attribute("TEXCOORD_0")[at]
+    np.testing.assert_allclose(texcoord[..., 0], uv[..., 0], atol=2e-5)
+    np.testing.assert_allclose(1 - texcoord[..., 1], uv[..., 1], atol=2e-5)
 
     scene = trimesh.load(path, process=False)
-    (geometry,) = scene.geometry.values()
-    assert geometry.visual.material.baseColorTexture.size == (64, 64)
+    assert {mesh.visual.material.name for mesh in scene.geometry.values()} == set(PIECES)
+    assert all(mesh.visual.material.baseColorTexture.size == (64, 64) for mesh in scene.geometry.values())
     height = np.ptp(scene.bounds[:, 1])
-    assert height == pytest.approx(np.ptp(result.verts_in(space)[:, 1]) / 1000, rel=0.05)  # metres in the scene
+    assert height == pytest.approx(np.ptp(whole.verts_in(space)[:, 1]) / 1000, rel=0.1)
+
+
+def test_normals_of_a_glb_turn_with_its_morphs(whole):
+    """Under one target alone they are those of the moved mesh; together they nearly are."""
+    morphs, model = morph_targets(whole.scene), whole.model
+    faces = model.faces.numpy()
+    glb = Glb(morph_glb(model, morphs, b"\x89PNG"))
+    for k in range(len(morphs.names)):
+        weights = np.eye(len(morphs.names))[k]
+        wanted = in_file_order(model, vertex_normals(morphs.base + morphs.targets[k], faces))
+        np.testing.assert_allclose(glb.attribute("NORMAL", weights)[glb.triangles()], wanted, atol=0.01)
+    still = in_file_order(model, vertex_normals(morphs.base, faces))
+    shown = glb.attribute("NORMAL")
+    shown = (shown / np.linalg.norm(shown, axis=1, keepdims=True))[glb.triangles()]
+    wanted = in_file_order(model, vertex_normals(whole.verts, faces))
+    assert np.abs(shown - wanted).mean() < 0.3 * np.abs(still - wanted).mean()
+
+
+def test_a_target_that_leaves_a_piece_alone_stores_nothing_of_it(whole):
+    """The toy's expressions move everything; here none of them moves the eyes."""
+    model = whole.model
+    eyes = np.unique(model.faces.numpy()[face_pieces(model) == PIECES.index("eyes")])
+    morphs = morph_targets(whole.scene)
+    morphs.targets[:, eyes] = 0
+    glb = Glb(morph_glb(model, morphs, b"\x89PNG"))
+    primitive = glb.document["meshes"][0]["primitives"][glb.pieces().index("eyes")]
+    accessors = {number for target in primitive["targets"] for number in target.values()}
+    assert len(accessors) == 2  # one of positions and one of normals, of zeros, for all
+    assert all("sparse" not in glb.document["accessors"][number] for number in accessors)
+
+
+def test_smaller_glb(whole, tmp_path):
+    plain, small = (
+        write_result(whole, tmp_path / f"{style.get('jpeg', False)}.glb", texture_size=256, **style)[0].read_bytes()
+        for style in ({}, {"jpeg": True, "quantize": True})
+    )
+    assert len(small) < 0.6 * len(plain)
+    (image,) = Glb(small).document["images"]
+    assert image["mimeType"] == "image/jpeg"
+    assert painted(tmp_path / "True.glb", 0).shape == (256, 256, 3)
 
 
 def test_glb_repeats_a_vertex_where_the_layout_is_cut(toy_model, tmp_path):
@@ -229,13 +254,61 @@ def test_glb_repeats_a_vertex_where_the_layout_is_cut(toy_model, tmp_path):
     cut = torch.cat([toy_model.uv, toy_model.uv[:1] * 0 + 0.5])
     uv_faces[0, 0] = len(cut) - 1  # the first corner of the first triangle has its own texture coordinate
     result = synthetic_result(replace(toy_model, uv=cut, uv_faces=uv_faces))
-    path = write_result(result, tmp_path / "mesh.glb", texture_size=16)[0]
-    document, binary = read_glb(path)
-    primitive = document["meshes"][0]["primitives"][0]
-    index = read_accessor(document, binary, primitive["indices"]).reshape(-1, 3).astype(int)
-    texcoord = read_accessor(document, binary, primitive["attributes"]["TEXCOORD_0"])
-    np.testing.assert_allclose(texcoord[index[0, 0]], (0.5, 0.5))
-    np.testing.assert_allclose(texcoord[index[:, 1]][:, 0], cut.numpy()[uv_faces[:, 1]][:, 0], atol=1e-6)
+    glb = Glb(write_result(result, tmp_path / "mesh.glb", texture_size=16)[0].read_bytes())
+    texcoord = glb.attribute("TEXCOORD_0")[glb.triangles()]
+    np.testing.assert_allclose(texcoord[0, 0], (0.5, 0.5))
+    np.testing.assert_allclose(texcoord[:, 1, 0], cut.numpy()[uv_faces[:, 1]][:, 0], atol=1e-6)
+
+
+def test_obj_has_a_group_and_a_material_for_each_piece(whole, tmp_path):
+    path = write_result(whole, tmp_path / "mesh.obj", texture_size=16)[0]
+    mesh = read_groups(path)
+    assert list(mesh) == list(PIECES)
+    piece = face_pieces(whole.model)
+    for number, (faces, material) in enumerate(mesh.values()):
+        np.testing.assert_array_equal(faces, whole.model.faces.numpy()[piece == number])
+        assert material == PIECES[number]
+    scene = trimesh.load(path, process=False)
+    assert {mesh.visual.material.name for mesh in scene.geometry.values()} == set(PIECES)
+
+
+def read_groups(path: Path) -> dict[str, tuple[np.ndarray, str]]:
+    """Name of each group -> its triangles and its material."""
+    found, name, material = {}, "", {}
+    for line in path.read_text().splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "g":
+            name = rest
+        elif word == "usemtl":
+            material[name] = rest
+        elif word == "f":
+            found.setdefault(name, []).append([int(corner.split("/")[0]) - 1 for corner in rest.split()])
+    return {name: (np.array(faces), material[name]) for name, faces in found.items()}
+
+
+@pytest.mark.parametrize("name", ("mesh.obj", "mesh.ply"))
+def test_metres(result, tmp_path, name):
+    """The numbers of the file and of its JSON are a thousandth; both together still lie on the photo."""
+    paths = write_result(result, tmp_path / name, texture_size=16, units="m")
+    verts = trimesh.load_mesh(paths[0], process=False).vertices
+    document = json.loads(paths[-1].read_text())
+    assert document["mesh"]["units"] == "metre" and np.ptp(verts, 0).max() < 0.4
+    order = [tuple(row) for row in np.round(reproject(document, verts), 2)]
+    wanted = expected_pixels(result)
+    assert np.abs(np.array(sorted(order)) - np.array(sorted(map(tuple, np.round(wanted, 2))))).max() < 0.05
+    assert b"metres" in paths[0].read_bytes()[:200] and b"millimetres" not in paths[0].read_bytes()[:200]
+    assert np.abs(reproject(document, document["landmarks7"]) - expected_landmarks(result)).max() < 0.05
+
+
+def test_a_ply_stands_upright_where_z_is_up(result, tmp_path):
+    paths = write_result(result, tmp_path / "mesh.ply", texture_size=16)
+    verts = trimesh.load(paths[0], process=False).vertices
+    np.testing.assert_allclose(verts, result.verts[:, [0, 2, 1]] * [1, -1, 1], atol=1e-4)
+    document = json.loads(paths[-1].read_text())
+    assert document["mesh"]["up"] == "z" and np.abs(reproject(document, verts) - expected_pixels(result)).max() < 0.01
+    camera = write_result(result, tmp_path / "camera.ply", texture_size=16, space="camera")
+    np.testing.assert_allclose(trimesh.load(camera[0], process=False).vertices, result.verts_in("camera"), atol=1e-4)
+    assert json.loads(camera[-1].read_text())["mesh"]["up"] == "y"
 
 
 def test_eye_look_targets_turn_the_eyeballs(toy_model):
@@ -253,10 +326,10 @@ def test_eye_look_targets_turn_the_eyeballs(toy_model):
     result = synthetic_result(model)
     gazed = replace(result.parameters, gaze=torch.tensor([[[0.0, 0.0], [0.1, 0.2]]]))
     result = replace(result, parameters=gazed)
-    base, targets, weights = morph_targets(result.scene)
-    moved = np.abs(targets).max(2) > 1e-3
+    morphs = morph_targets(result.scene)
+    moved = np.abs(morphs.targets).max(2) > 1e-3
     assert moved[0, 100:140].any() and not moved[1:, 100:140].any()
-    np.testing.assert_allclose(base + np.tensordot(weights, targets, 1), result.verts, atol=1e-9)
+    np.testing.assert_allclose(morphs.verts, result.verts, atol=1e-9)
 
 
 def test_a_persons_morph_targets_hold_the_models_correctives(toy_model):
@@ -265,9 +338,9 @@ def test_a_persons_morph_targets_hold_the_models_correctives(toy_model):
         basis=torch.randn(1, *toy_model.verts.shape), expression=torch.tensor([1]), identity=torch.randn_like(identity)
     )
     result = synthetic_result(replace(toy_model, correctives=correctives))
-    base, targets, weights = morph_targets(result.scene)
-    np.testing.assert_allclose(base + np.tensordot(weights, targets, 1), result.verts, atol=1e-9)
-    plain = morph_targets(synthetic_result(toy_model).scene)[1]
+    morphs = morph_targets(result.scene)
+    np.testing.assert_allclose(morphs.verts, result.verts, atol=1e-9)
+    targets, plain = morphs.targets, morph_targets(synthetic_result(toy_model).scene).targets
     more = (correctives.identity @ result.parameters.identity[0]).item() * correctives.basis[0].numpy()
     np.testing.assert_allclose(targets[1] - plain[1], more, atol=1e-4)
     np.testing.assert_array_equal(targets[0], plain[0])

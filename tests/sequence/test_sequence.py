@@ -14,8 +14,10 @@ from facefit.fit.config import FitConfig, override
 from facefit.fit.instruments import Instruments
 from facefit.fit.warm_start import WarmStart
 from facefit.geometry.camera import to_camera_space
+from facefit.model.pieces import face_pieces
 from facefit.observe.faces import DetectedFace
 from facefit.observe.segment.load import load_segmenter
+from facefit.output.write import FileStyle
 from facefit.photo.frames import Frame
 from facefit.photo.photo import Photo
 from facefit.render import load_renderer
@@ -136,7 +138,7 @@ def test_no_frame_at_all(fitter):
 @pytest.fixture(scope="module")
 def files(sequence, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sequence")
-    contents = sequence_files(sequence, folder / "clip.glb", texture_size=32)
+    contents = sequence_files(sequence, folder / "clip.glb", FileStyle(texture_size=32))
     for path, data in contents.items():
         path.write_bytes(data)
     return list(contents)
@@ -146,14 +148,13 @@ def test_the_glb_shows_every_frame_where_the_camera_saw_it(sequence, files, mode
     """By a strict reader: at each key the mesh is the fitted one in camera space; eyeballs within 0.2 mm."""
     glb = Glb(files[0].read_bytes())
     assert glb.keys() == pytest.approx([0.0, 0.1, 0.2, 0.3])
-    corner = model.faces.numpy().reshape(-1) * len(model.uv) + model.uv_faces.numpy().reshape(-1)
-    vertex = np.unique(corner) // len(model.uv)
-    ball = model.eyeball.numpy()[vertex] > 0
+    corner = model.faces.numpy()[np.argsort(face_pieces(model), kind="stable")]
+    ball = model.eyeball.numpy()[corner] > 0
     for key, frame in enumerate(sequence.fitted):
         value = frame.parameters
         shape = model.shape(value.identity, value.expression, value.gaze, value.joints)
-        points = to_camera_space(shape, value.rotvec, value.translation)[0].numpy()[vertex] / 1000
-        away = 1000 * np.abs(glb.posed(key) - points).max(1)
+        points = to_camera_space(shape, value.rotvec, value.translation)[0].numpy() / 1000
+        away = 1000 * np.abs(glb.posed(key)[glb.triangles()] - points[corner]).max(2)
         assert away[~ball].max() < 0.01 and away[ball].max() < 0.2  # mm
 
 
@@ -165,8 +166,9 @@ def test_the_camera_of_the_glb_is_that_of_the_photo(sequence, files):
 def test_trimesh_opens_it(files):
     trimesh = pytest.importorskip("trimesh")
     scene = trimesh.load(io.BytesIO(files[0].read_bytes()), file_type="glb")
-    (mesh,) = scene.geometry.values()
-    assert len(mesh.faces) > 10_000 and mesh.visual.material is not None
+    meshes = list(scene.geometry.values())
+    assert sum(len(mesh.faces) for mesh in meshes) > 10_000
+    assert {mesh.visual.material.name for mesh in meshes} == {"skin", "eyes", "teeth", "tongue"}
 
 
 def test_parameters_of_every_frame_come_back(sequence, files):

@@ -79,8 +79,11 @@ def fake(monkeypatch):
         model = types.SimpleNamespace(verts=np.zeros((123, 3)), **named)
         return [Result(model, {"nose": 0.8, "skin": None, "mouth": 0.1}, {"prdl": 1.0}) for _ in range(state.faces)]
 
-    def result_files(result, output, *, space, texture_size, texture):
-        return {output: f"{space} {texture_size} {texture}".encode(), output.with_suffix(".json"): b"{}"}
+    def result_files(result, output, style):
+        return {
+            output: f"{style.space} {style.texture_size} {style.texture}".encode(),
+            output.with_suffix(".json"): b"{}",
+        }
 
     import facefit.job.job
 

@@ -18,13 +18,14 @@ def first_light(scene: Scene, observation: Observation) -> Tensor:
     seen = scene.interpolate(torch.cat([scene.normals(), albedo], -1)).reshape(batch, -1, 6)
     weight = scene.covered().float() * observation.valid
     normal = torch.nn.functional.normalize(seen[..., :3], dim=-1)
-    given = observation.image.reshape(batch, -1, 3), seen[..., 3:], normal, weight.reshape(batch, -1)
+    image, weight = observation.image.reshape(batch, -1, 3), weight.reshape(batch, -1)
     if albedo.device.type != "cpu":
-        return estimate_sh(*given)
+        return estimate_sh(image, seen[..., 3:], normal, weight)
     # one by one: batched products are rounded differently, nothing is gained by them, and each face has a number of
     # pixels of its own, half of the window's
     light = []
     for face in range(batch):
-        chosen = given[3][face] > 0
-        light.append(estimate_sh(*(value[face, chosen][None] for value in given)))
+        chosen = weight[face] > 0
+        parts = (image[face, chosen], seen[face, chosen, 3:], normal[face, chosen], weight[face, chosen])
+        light.append(estimate_sh(parts[0][None], parts[1][None], parts[2][None], parts[3][None]))
     return torch.cat(light)

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compute.threads import beside
 from ..files.mesh_bytes import mtl_bytes, obj_bytes, ply_bytes
 from ..files.outputs import write_files
 from ..files.picture_bytes import jpg_bytes, png_bytes
@@ -121,19 +122,21 @@ def mesh_contents(
     faces, uv, uv_faces = (value.cpu().numpy() for value in (model.faces, model.uv, model.uv_faces))
     suffix = paths[0].suffix.lower()
     if suffix == ".glb":
-        return [morph_glb(model, morphs(), texture_bytes(texture, style), quantize=style.quantize)]
+        picture = beside(lambda: texture_bytes(texture, style))
+        return [morph_glb(model, morphs(), picture.result(), quantize=style.quantize)]
     place = placing(paths[0], style.space, style.units)
     comment = f"facefit; {place.comment()}; {told}\nface model {model.name} {model.version}, {model.license}"
     if suffix == ".ply":
         return [ply_bytes(place(verts), faces, vertex_colours(texture, faces, uv, uv_faces, len(verts)), comment)]
     _, library, image, _ = paths
+    picture = beside(lambda: png_bytes(texture))
     piece = face_pieces(model)
     groups = [(name, np.flatnonzero(piece == k)) for k, name in enumerate(PIECES) if (piece == k).any()]
     mesh = obj_bytes(
         place(verts), faces, uv, uv_faces, name="head", groups=groups, library=library.name, comment=comment,
         decimals=place.decimals,
     )  # fmt: skip
-    return [mesh, mtl_bytes([name for name, _ in groups], image.name), png_bytes(texture)]
+    return [mesh, mtl_bytes([name for name, _ in groups], image.name), picture.result()]
 
 
 def texture_bytes(texture: np.ndarray, style: FileStyle) -> bytes:

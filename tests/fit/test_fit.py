@@ -32,7 +32,7 @@ def model(default_model):
 
 @pytest.fixture(scope="module")
 def smile(model):
-    return photograph(model, person(model, yaw=15.0, jawOpen=0.3, mouthSmileLeft=0.5, mouthSmileRight=0.5))
+    return photograph(model, person(model, yaw=15.0, jawOpen=0.3, mouthSmileLeft=0.5, mouthSmileRight=0.5), 128)
 
 
 @pytest.fixture(scope="module")

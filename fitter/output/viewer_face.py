@@ -39,7 +39,15 @@ def result_page(result: FitResult, texture: np.ndarray, name: str, space: str = 
     albedo = texture_picture(result, MAP_SIZE, "albedo")
     title = Path(result.photo_path).name or name
     return face_page(
-        result.scene, morph_targets(result.scene, space), texture, name, title=title, figures=summary(result), photo=result.photo, albedo=albedo, space=space
+        result.scene,
+        morph_targets(result.scene, space),
+        texture,
+        name,
+        title=title,
+        figures=summary(result),
+        photo=result.photo,
+        albedo=albedo,
+        space=space,
     ).html()
 
 
@@ -57,9 +65,10 @@ def face_page(
         space: "model" or "camera", where the GLB's head stands.
     """
     model = scene.model
+    glb = morph_glb(model, morphs, jpg_bytes(texture, _TEXTURE_QUALITY), quantize=True)
     maps = {} if albedo is None else {"albedo": address(jpg_bytes(albedo, _QUALITY), "image/jpeg")}
     return Page(
-        title=title, glb=morph_glb(model, morphs, jpg_bytes(texture, _TEXTURE_QUALITY), quantize=True), file=f"{name}.glb", status=status_text(figures.status), light=light(figures.status),
+        title=title, glb=glb, file=f"{name}.glb", status=status_text(figures.status), light=light(figures.status),
         shapes=model.expression_names, span=shape_span(model),
         shots=[] if photo is None else [shot(scene, photo, space=space)],
         maps=maps | {"parts": parts_map(model)},

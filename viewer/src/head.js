@@ -22,6 +22,9 @@ export class Head {
     for (const mesh of this.meshes) {
       mesh.frustumCulled = false; // its bounds know nothing of morph targets
       mesh.userData.own = mesh.material;
+      // half of what the graphics card is given, and no light falls on the photo's texture: kept until one does
+      mesh.userData.normals = mesh.geometry.morphAttributes.normal;
+      delete mesh.geometry.morphAttributes.normal;
     }
     this.targets = new Map(); // name -> [[mesh, index], ...]
     for (const mesh of this.meshes) {
@@ -66,9 +69,20 @@ export class Head {
 
   async setLook(name) {
     this.look = name;
+    if (name !== "textured") this.moveNormals();
     for (const mesh of this.meshes) {
       const material = await this.material(name, mesh);
       if (this.look === name) mesh.material = material;
+    }
+  }
+
+  /** Shading follows the shapes from now on. */
+  moveNormals() {
+    for (const { geometry, userData } of this.meshes) {
+      if (!userData.normals) continue;
+      geometry.morphAttributes.normal = userData.normals;
+      geometry.dispose(); // what the card holds of it is made anew
+      userData.normals = null;
     }
   }
 

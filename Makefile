@@ -1,4 +1,5 @@
-# make demo | test | fuzz | check-wheel | bench | bench-gpu | eval | ablation | model | networks | parser | observation | docs | release | lint | clean
+# make demo | test | fuzz | check-wheel | bench | bench-gpu | eval | ablation | model | networks | parser | observation | viewer |
+#      docs | release | lint | clean
 # PYTHON=python3.12 takes another Python (3.11 to 3.13)
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ DATA ?= $(FACEFIT_EVAL_DATA)
 ICT ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help venv demo test fuzz fuzz-short check-wheel bench bench-gpu eval ablation model networks parser observation docs release lint clean
+.PHONY: help venv demo test fuzz fuzz-short check-wheel bench bench-gpu eval ablation model networks parser observation viewer docs release lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +27,7 @@ help:
 	@echo "make networks  convert the face networks in data/ again from MediaPipe's wheel, which pip fetches into build/"
 	@echo "make parser  train data/parser.onnx again: DATA=folder with fasseg/, fasseg_train/ and ict_facekit.npz"
 	@echo "make observation  train the dense observation (docs/observation.md): DATA as for make eval; nothing is shipped yet"
+	@echo "make viewer  bundle data/viewer.js again from viewer/ and three.js (needs npm)"
 	@echo "make eval    fit the evaluation sets in DATA and write docs/results.md (about half an hour)"
 	@echo "make ablation  compare ten losses on masks on the sets in DATA and write docs/prdl.md (hours)"
 	@echo "make bench-gpu the figures that need a GPU, under ten minutes"
@@ -126,6 +128,10 @@ URL ?=
 
 release: $(INSTALLED)
 	$(BIN)/python publish/release.py "$(URL)"
+
+viewer:
+	npm --prefix viewer ci --no-audit --no-fund
+	npm --prefix viewer run build
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

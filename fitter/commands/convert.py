@@ -16,7 +16,8 @@ from .options import check_mesh_suffix, file_options
 @click.option("--to", "target", required=True, metavar="NAME|FILE",
               help="The model to convert to: one of `facefit models list`, or a model file (.npz).")  # fmt: skip
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="MESH",
-              help="Mesh to write: .obj (with .mtl and texture), .ply or .glb; a .json beside it.")  # fmt: skip
+              help="Mesh to write: .obj (with .mtl and texture), .ply, .glb, or .html, a page that shows it; "
+                   "a .json beside it.")  # fmt: skip
 @click.option("--model", type=click.Path(), metavar="NAME|FILE",
               help="The model that RESULT was fitted with, when it is neither the default one nor installed."
 )  # fmt: skip

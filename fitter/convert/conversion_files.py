@@ -38,7 +38,9 @@ from ..output.paths import output_paths
 from ..output.placing import Placing, placing
 from ..output.read_back import FitFile, check_model
 from ..output.read_texture import painted
+from ..output.stored_page import stored_figures
 from ..output.texture import texels
+from ..output.viewer_face import face_page
 from ..output.write import FileStyle, mesh_contents
 from ..scene.scene import landmarks7_of
 from ..version import VERSION
@@ -101,7 +103,7 @@ def conversion_files(
 
     Args:
         fit: what was converted; the texture is taken from the files beside it.
-        output: .obj, .ply or .glb.
+        output: .obj, .ply, .glb or .html.
         style: of the files; the space is that of the fit's mesh.
     Returns:
         path -> content, the mesh first, the JSON last.
@@ -114,7 +116,7 @@ def conversion_files(
     texture, painted_by = _texture(conversion, fit, style.texture_size)
     contents = mesh_contents(
         paths, conversion.result.model, conversion.verts_in(space), texture, f"{space} space of {fit.path.name}",
-        lambda: _morphs(conversion, space), style,
+        lambda: _morphs(conversion, space), style, page=lambda: _page(conversion, fit, texture, output.stem, space),
     )  # fmt: skip
     place = placing(output, space, style.units)
     document = conversion_json(conversion, fit, output.name, place, texture=len(texture), painted_by=painted_by)
@@ -131,6 +133,14 @@ def _texture(conversion: Conversion, fit: FitFile, size: int) -> tuple[np.ndarra
     verts = conversion.verts_in("model")
     return transfer(image, source.model, source.verts_in("model"), regions(source.model), result.model, verts,
                     regions(result.model), size), "source"  # fmt: skip
+
+
+def _page(conversion: Conversion, fit: FitFile, texture: np.ndarray, name: str, space: str) -> bytes:
+    title = f"{fit.path.stem} as {conversion.result.model.name}"
+    figures = stored_figures(fit, conversion.result.model)
+    return face_page(
+        conversion.result, _morphs(conversion, space), texture, name, title=title, figures=figures, space=space
+    ).html()
 
 
 def _morphs(conversion: Conversion, space: str) -> Morphs:

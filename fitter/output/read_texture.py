@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import InputError
 from ..files.read_picture import decode, open_picture
 from .paths import one_line
+from .viewer import page_glb
 
 
 def painted(mesh: Path, vertices: int) -> np.ndarray | None:
@@ -28,7 +29,9 @@ def painted(mesh: Path, vertices: int) -> np.ndarray | None:
         data = path.read_bytes()
         if suffix == ".ply":
             return _ply_colours(data, vertices)
-        if suffix == ".glb":
+        if suffix == ".html":
+            data = page_glb(data, str(path))
+        if suffix in (".glb", ".html"):
             data = _glb_image(data)
         with open_picture(data, name=path, what="texture", error=InputError) as picture:
             decode(picture)

@@ -101,7 +101,7 @@ def unwrap_layers(scene: Scene, pixels: SeenPixels, size: int) -> Unwrapped:
         raise ValueError(f"texture size is {size} pixels; accepted: 16 to 8192")
     model, faces = scene.model, mesh_faces(scene.model)
     place, mirrored_place = beside(lambda: texels(model, size)), beside(lambda: mirrored_corners(model))
-    lit = _lit(scene)
+    lit = lit_colours(scene)
     check = check_skin(scene, pixels, lit, size)
     texel_face, texel_bary = place.result()
     colour, confidence = _sample(scene, pixels, check, texel_face, texel_bary)
@@ -255,7 +255,7 @@ def _with_mirror(
     return mixed / np.maximum(total, 1e-9)[:, None], total
 
 
-def _lit(scene: Scene) -> np.ndarray:
+def lit_colours(scene: Scene) -> np.ndarray:
     """(V, 3) albedo under the fitted light. The light was estimated from the normals that the photo shows; on others an
     SH polynomial runs off, so brightness is held to what occurs there, and the hue to that of the light on them: a
     channel alone that is cut off makes coloured rims."""

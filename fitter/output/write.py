@@ -1,4 +1,5 @@
-"""A FitResult as files: a mesh (.obj + .mtl + .png, .ply or .glb) and, beside it, everything else as `<stem>.json`.
+"""A FitResult as files: a mesh (.obj + .mtl + .png, .ply or .glb, or a page .html that shows one) and, beside it, all
+else as `<stem>.json`.
 
 The JSON (`format` "facefit-result", `format_version` 1) describes the mesh beside it by itself:
 
@@ -37,6 +38,7 @@ from .morph_targets import Morphs, morph_targets
 from .paths import output_paths
 from .placing import placing
 from .texture_picture import texture_picture
+from .viewer_face import result_page
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +74,7 @@ def write_result(result: FitResult, output: Path, **style: Any) -> list[Path]:
     """Write the mesh in the format of its suffix, and `<stem>.json`. All files appear together, or none does.
 
     Args:
-        output: .obj, .ply or .glb. style: see FileStyle.
+        output: .obj, .ply, .glb or .html. style: see FileStyle.
     Returns:
         the paths written, the mesh first, the JSON last.
     Raises:
@@ -100,8 +102,9 @@ def result_files(result: FitResult, output: Path, style: FileStyle | None = None
     place = placing(output, space, style.units)
     image = texture_picture(result, style.texture_size, style.texture)
     contents = mesh_contents(
-        paths, scene.model, scene.verts_in(space), image, f"{space} space", lambda: morph_targets(scene, space), style
-    )
+        paths, scene.model, scene.verts_in(space), image, f"{space} space", lambda: morph_targets(scene, space), style,
+        page=lambda: result_page(result, image, output.stem, space),
+    )  # fmt: skip
     document = result_json(result, output.name, space=space, texture=style.texture_size, place=place)
     contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
     return dict(zip(paths, contents, strict=True))
@@ -109,7 +112,7 @@ def result_files(result: FitResult, output: Path, style: FileStyle | None = None
 
 def mesh_contents(
     paths: Sequence[Path], model: FaceModel, verts: np.ndarray, texture: np.ndarray, told: str,
-    morphs: Callable[[], Morphs], style: FileStyle,
+    morphs: Callable[[], Morphs], style: FileStyle, page: Callable[[], bytes],
 ) -> list[bytes]:  # fmt: skip
     """The contents of all `output_paths` but the JSON.
 
@@ -117,13 +120,15 @@ def mesh_contents(
         paths: `output_paths`; the first one's suffix is the format.
         verts: (V, 3) mm; texture: (S, S, 3) uint8.
         told: what the top of an OBJ or PLY says besides unit and model.
-        morphs: what a GLB has instead of `verts`; asked for that format alone.
+        morphs: what a GLB has instead of `verts`, and page: what an HTML file is; asked for that format alone.
     """
     faces, uv, uv_faces = (value.cpu().numpy() for value in (model.faces, model.uv, model.uv_faces))
     suffix = paths[0].suffix.lower()
     if suffix == ".glb":
         picture = beside(lambda: texture_bytes(texture, style))
         return [morph_glb(model, morphs(), picture.result(), quantize=style.quantize)]
+    if suffix == ".html":
+        return [page()]
     place = placing(paths[0], style.space, style.units)
     comment = f"facefit; {place.comment()}; {told}\nface model {model.name} {model.version}, {model.license}"
     if suffix == ".ply":

@@ -1,4 +1,4 @@
-"""A fitted sequence as files: one animated GLB, and beside it a JSON with the parameters of every frame.
+"""A fitted sequence as files: one animated GLB (or a page .html with it inside), and a JSON with all parameters.
 
 The GLB holds the person's neutral face with the texture of one frame. Its node moves by translation and rotation in
 camera space (the camera at the origin looks along -z, as glTF's own camera does, which is in the file too), its morph
@@ -15,107 +15,62 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
-from torch import Tensor
 
 from ..errors import InputError, OutputError
 from ..files.glb import Animation
 from ..files.schema import build, parse, read_text
 from ..fit.summary import model_block
 from ..geometry.rotation import rotation_matrix
-from ..model.face_model import FaceModel
 from ..output.morph_glb import morph_glb
 from ..output.morph_targets import Morphs
-from ..output.result_format import Vector
+from ..output.result_format import MeshBlock, ModelBlock, Vector
 from ..output.texture_picture import texture_picture
 from ..output.write import FileStyle, texture_bytes
 from ..scene.parameters import Parameters
+from .page import sequence_page
 from .sequence import SHARED, FittedFrame, FittedSequence
+from .targets import Turn, sequence_targets, turns_of
 
 FORMAT, FORMAT_VERSION = "facefit-sequence", 1
-GAZE_STEP, JOINT_STEP = math.radians(20.0), 0.15  # radians of a target's full weight
-SIGNS = {"+": 1.0, "-": -1.0}
 
 
 def sequence_paths(output: Path) -> list[Path]:
-    """The files that a sequence becomes. Raises OutputError: the name does not end in .glb."""
-    if output.suffix.lower() != ".glb":
-        raise OutputError(f"{output}: a sequence is written as .glb, which alone can be animated")
+    """The files that a sequence becomes. Raises OutputError: the name ends neither in .glb nor in .html."""
+    if output.suffix.lower() not in (".glb", ".html"):
+        raise OutputError(f"{output}: a sequence is written as .glb or .html, which alone can be animated")
     return [output, output.with_suffix(".json")]
 
 
 def sequence_files(sequence: FittedSequence, output: Path, style: FileStyle | None = None) -> dict[Path, bytes]:
-    """Path -> content of the GLB and the JSON. The style's space is the camera's, whatever it says."""
+    """Path -> content of the GLB, or of the page that plays it, and of the JSON. The style's space is the camera's,
+    whatever it says."""
     mesh, document = sequence_paths(output)
     style = style or FileStyle()
-    image = texture_bytes(texture_picture(sequence.best, style.texture_size, style.texture), style)
     text = json.dumps(sequence_json(sequence, mesh.name), indent=1, allow_nan=False) + "\n"
-    return {mesh: animated_glb(sequence, image, style.quantize), document: text.encode()}
-
-
-@dataclass(frozen=True)
-class _Turn:
-    """One direction of one angle of the parameters `gaze` or `joints`: a morph target."""
-
-    name: str
-    parameter: str
-    place: tuple[int, int]
-    sign: float
-    step: float
-
-    def weight(self, parameters: Parameters) -> float:
-        angle = float(getattr(parameters, self.parameter)[0][self.place])
-        return max(self.sign * angle, 0.0) / self.step
-
-
-def _turns(model: FaceModel) -> list[_Turn]:
-    found = []
-    for eye, side in enumerate(("Right", "Left")):
-        for axis, angle in enumerate(("Yaw", "Pitch")):
-            found += [
-                _Turn(f"gaze{side}{angle}{word}", "gaze", (eye, axis), sign, GAZE_STEP) for word, sign in SIGNS.items()
-            ]
-    if model.skeleton is not None:
-        for joint in model.skeleton.turned:
-            for axis, letter in enumerate("XYZ"):
-                name = f"{model.skeleton.names[joint]}{letter}"
-                found += [
-                    _Turn(f"{name}{word}", "joints", (joint, axis), sign, JOINT_STEP) for word, sign in SIGNS.items()
-                ]
-    return found
-
-
-@torch.no_grad()
-def _moves(model: FaceModel, identity: Tensor, turns: list[_Turn]) -> np.ndarray:
-    """(T, V, 3) mm: what each turn does to the neutral face."""
-    rest = Parameters.zeros(model.sizes)
-    neutral = model.shape(identity, rest.expression, rest.gaze, rest.joints)[0]
-    moves = []
-    for turn in turns:
-        angles = {"gaze": rest.gaze.clone(), "joints": rest.joints.clone()}
-        angles[turn.parameter][0][turn.place] = turn.sign * turn.step
-        moves.append(model.shape(identity, rest.expression, angles["gaze"], angles["joints"])[0] - neutral)
-    return torch.stack(moves).double().numpy()
+    page, best = mesh.suffix.lower() == ".html", sequence.best
+    style = replace(style, quantize=True, jpeg=True) if page else style
+    image = texture_bytes(texture_picture(best, style.texture_size, style.texture), style)
+    glb = animated_glb(sequence, image, style.quantize)
+    if page:
+        title = Path(best.photo_path).name or mesh.stem
+        glb = sequence_page(glb, best.parameters.identity, best.model, mesh.stem, title, len(sequence.fitted))
+    return {mesh: glb, document: text.encode()}
 
 
 def animated_glb(sequence: FittedSequence, texture: bytes, quantize: bool = False) -> bytes:
     """The sequence as one animated GLB; see the module."""
     best, frames = sequence.best, sequence.fitted
-    model, identity = best.model, best.parameters.identity
-    rest, turns = Parameters.zeros(model.sizes), _turns(model)
-    with torch.no_grad():
-        neutral = model.shape(identity, rest.expression, rest.gaze, rest.joints)[0].double().numpy()
-        moves = model.expressions(identity[0]).double().numpy()
-    targets = np.concatenate([moves, _moves(model, identity, turns)])
+    model, turns = best.model, turns_of(best.model)
+    names, neutral, targets = sequence_targets(model, best.parameters.identity)
     moved = [frame.parameters for frame in frames if frame.parameters is not None]  # which all that are fitted have
     weights = np.stack([_weights(parameters, turns) for parameters in moved])
     used = np.concatenate([np.ones(len(model.expression_names), bool), (weights[:, -len(turns) :] > 0).any(0)])
-    names = [*model.expression_names, *(turn.name for turn in turns)]
     rotation = torch.cat([parameters.rotvec for parameters in moved]).double()
     translation = torch.cat([parameters.translation for parameters in moved]).double().numpy()
     start = frames[0].seconds
@@ -132,7 +87,7 @@ def animated_glb(sequence: FittedSequence, texture: bytes, quantize: bool = Fals
     )
 
 
-def _weights(parameters: Parameters, turns: list[_Turn]) -> np.ndarray:
+def _weights(parameters: Parameters, turns: list[Turn]) -> np.ndarray:
     expression = parameters.expression[0].double().numpy()
     return np.concatenate([expression, [turn.weight(parameters) for turn in turns]])
 
@@ -213,9 +168,21 @@ class FrameBlock:
 class SequenceDocument:
     """The JSON of a sequence, as far as facefit reads it."""
 
+    mesh: MeshBlock
+    model: ModelBlock
     identity: list[float]
     albedo: list[float]
     frames: list[FrameBlock]
+    source: str = ""
+
+
+def read_sequence(path: Path) -> tuple[dict, SequenceDocument]:
+    """A sequence's JSON as it is and as its format says. Raises InputError: not a file that facefit wrote for one."""
+    document = parse(read_text(Path(path)), str(path))
+    kind = (document.get("format"), document.get("format_version")) if isinstance(document, dict) else None
+    if kind != (FORMAT, FORMAT_VERSION):
+        raise InputError(f"{path}: not a facefit sequence of format {FORMAT_VERSION}")
+    return document, build(SequenceDocument, document, f"{path}: damaged sequence")
 
 
 def load_frames(path: Path) -> tuple[list[int], Parameters]:
@@ -224,11 +191,7 @@ def load_frames(path: Path) -> tuple[list[int], Parameters]:
     Raises:
         InputError: not a file that facefit wrote for a sequence.
     """
-    document = parse(read_text(Path(path)), str(path))
-    kind = (document.get("format"), document.get("format_version")) if isinstance(document, dict) else None
-    if kind != (FORMAT, FORMAT_VERSION):
-        raise InputError(f"{path}: not a facefit sequence of format {FORMAT_VERSION}")
-    read = build(SequenceDocument, document, f"{path}: damaged sequence")
+    _, read = read_sequence(path)
     frames = [(frame.number, frame.parameters) for frame in read.frames if frame.parameters is not None]
     if not frames:
         raise InputError(f"{path}: damaged sequence: frames: none of them has parameters")

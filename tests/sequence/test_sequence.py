@@ -22,7 +22,6 @@ from facefit.photo.frames import Frame
 from facefit.photo.photo import Photo
 from facefit.render import load_renderer
 from facefit.sequence.animation import (
-    GAZE_STEP,
     animated_glb,
     load_frames,
     quaternions,
@@ -31,6 +30,7 @@ from facefit.sequence.animation import (
     sequence_paths,
 )
 from facefit.sequence.sequence import SHARED, SequenceFitter
+from facefit.sequence.targets import GAZE_STEP
 
 SIDE, COUNT = 96, 4
 
@@ -204,7 +204,7 @@ def test_quaternions_take_the_short_way():
 
 
 def test_what_is_no_sequence_file(tmp_path, sequence):
-    with pytest.raises(OutputError, match="as .glb"):
+    with pytest.raises(OutputError, match="as .glb or .html"):
         sequence_paths(tmp_path / "clip.obj")
     document = sequence_json(sequence, "clip.glb")
     first = next(frame for frame in document["frames"] if "parameters" in frame)

@@ -1,0 +1,91 @@
+"""`facefit view`: a result that was written earlier, as a page that shows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("view")
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="HTML",
+              help="Page to write.  [default: beside RESULT, under its name]")  # fmt: skip
+@click.option("--photo", type=click.Path(path_type=Path),
+              help="The photo, when it is no longer where it was.")  # fmt: skip
+@click.option("--model", type=click.Path(), metavar="NAME|FILE",
+              help="The model that RESULT was fitted with, when it is neither the default one nor installed."
+)  # fmt: skip
+@click.option("--open", "show", is_flag=True, help="Show it in the browser.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@click.option("--debug", is_flag=True, hidden=True)
+def view(
+    result: Path, output: Path | None, photo: Path | None, model: str | None, show: bool, quiet: bool, debug: bool
+) -> None:
+    """Write one HTML page that shows a RESULT: the JSON of a fit or a sequence or the mesh beside it, or the folder of
+    a batch, whose page is its contact sheet.
+
+    The page needs no network and no other file. Without the photo, which is looked for where it was fitted, it shows
+    the head alone. `facefit PHOTO -o face.html` writes such a page at once.
+
+    \b
+    Examples:
+      facefit view mesh.json
+      facefit view clip.glb -o clip.html --open
+      facefit view meshes/ -o meshes/sheet.html
+    """
+    if output is not None and output.suffix.lower() != ".html":
+        raise click.UsageError(f"-o {output}: expected a name that ends in .html")
+    from ..files.outputs import check_outputs, write_files
+
+    if result.is_dir():
+        output = _sheet(result, output or result / "sheet.html")
+    else:
+        from ..sequence.stored_page import is_sequence
+
+        page = output or result.with_suffix(".html")
+        pieces = _sequence if is_sequence(result) else _face
+        contents, inputs = pieces(result, page, photo, model, check_outputs)
+        write_files({page: contents}, inputs)
+        output = page
+    if not quiet:
+        click.echo(output)
+    if show:
+        click.launch(str(output))
+
+
+def _face(result: Path, page: Path, photo: Path | None, model: str | None, check) -> tuple[bytes, list[Path]]:
+    from ..convert.conversion_files import source_files, source_model
+    from ..job.beginnings import one_fit
+    from ..output.stored_page import stored_page
+
+    fit = one_fit(result)
+    inputs = [*source_files(fit), *([photo] if photo else [])]
+    check([page], inputs)
+    return stored_page(fit, source_model(fit, model), page.stem, photo), inputs
+
+
+def _sequence(result: Path, page: Path, photo: Path | None, model: str | None, check) -> tuple[bytes, list[Path]]:
+    from ..convert.conversion_files import source_model
+    from ..sequence.stored_page import sequence_fit, stored_sequence_page
+
+    if photo is not None:
+        raise click.UsageError("--photo belongs to the fit of one photo")
+    fit = sequence_fit(result)
+    inputs = [fit.path, fit.mesh]
+    check([page], inputs)
+    return stored_sequence_page(fit, source_model(fit, model), page.stem), inputs
+
+
+def _sheet(folder: Path, page: Path) -> Path:
+    from ..batch.folder_store import FolderStore
+    from ..batch.manifest import MANIFEST
+    from ..batch.sheet import check_sheet, write_sheet
+    from ..errors import InputError
+
+    if not (folder / MANIFEST).is_file():
+        raise InputError(f"{folder}: no {MANIFEST}; expected the output folder of `facefit batch`")
+    store = FolderStore(folder)
+    check_sheet(store, page)
+    write_sheet(store.records().values(), store, page)
+    return page

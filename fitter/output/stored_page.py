@@ -1,0 +1,78 @@
+"""The page of a fit that was written earlier."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..fit.summary import Summary, model_block
+from ..model.face_model import FaceModel
+from ..scene.part_picture import mesh_faces
+from ..scene.scene import Scene
+from . import texture_kernels as kernels
+from .albedo import albedo_layer
+from .morph_targets import morph_targets
+from .read_back import FitFile, load_photo, load_scene
+from .read_texture import painted
+from .result_format import read_result
+from .texture import Unwrapped, lit_colours, picture, texels
+from .viewer_face import MAP_SIZE, face_page
+
+
+def stored_page(fit: FitFile, model: FaceModel, name: str, photo: Path | None = None) -> bytes:
+    """The page of a written fit, its texture as it was written.
+
+    Args:
+        model: that it was fitted with. name: of the page, without a suffix.
+        photo: where the photo lies; None: where it was. One that is gone from there is left out.
+    Raises:
+        InputError: JSON or mesh are damaged, or the photo is another one. ImageError: the named photo is none.
+    """
+    scene = load_scene(fit, model)
+    if photo is not None:
+        fit = replace(fit, document=fit.document | {"photo": fit.document["photo"] | {"path": str(photo)}})
+    pixels = load_photo(fit) if fit.photo is not None and (photo is not None or fit.photo.is_file()) else None
+    texture = _texture(fit, scene)
+    title = Path(fit.document["photo"]["path"]).name or name
+    return face_page(
+        scene, morph_targets(scene), texture, name, title=title, figures=stored_figures(fit, model), photo=pixels,
+        albedo=_albedo(scene, texture),
+    ).html()  # fmt: skip
+
+
+def stored_figures(fit: FitFile, model: FaceModel) -> Summary:
+    """What a written fit came to. Raises InputError: its JSON is damaged."""
+    found = read_result(fit.path)
+    assert found is not None  # it was one when it was found
+    read = found[1]
+    return Summary(read.status, read.energies, read.part_iou, read.landmark_error, model_block(model))
+
+
+def _texture(fit: FitFile, scene: Scene) -> np.ndarray:
+    """(T, T, 3) uint8: the written texture; the fitted face under its light where that is gone."""
+    model = scene.model
+    colours = painted(fit.mesh, len(model.verts))
+    if colours is not None and colours.ndim == 3:
+        return colours
+    face, bary = texels(model, MAP_SIZE)
+    values = lit_colours(scene) if colours is None else colours / 255.0
+    return picture(_spread(scene, values, face, bary), face)
+
+
+def _albedo(scene: Scene, texture: np.ndarray) -> np.ndarray:
+    """(T, T, 3) uint8: a texture without the fitted light, as good as can be told without its photo."""
+    face, bary = texels(scene.model, len(texture))
+    with torch.no_grad():
+        base = _spread(scene, lit_colours(scene), face, bary)
+    layers = Unwrapped((texture / 255.0).astype(np.float32), base, np.ones(face.shape, np.float32), face, bary)
+    return picture(albedo_layer(scene, layers), face)
+
+
+def _spread(scene: Scene, values: np.ndarray, face: np.ndarray, bary: np.ndarray) -> np.ndarray:
+    """(V, 3) colours of the vertices -> (T, T, 3) float32."""
+    out = np.zeros((*face.shape, 3), np.float32)
+    kernels.over_rows(kernels.spread, len(out), face, bary, mesh_faces(scene.model), values.astype(np.float32), out)
+    return out

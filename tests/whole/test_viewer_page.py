@@ -1,0 +1,154 @@
+"""The page in a browser: headless Chromium, where there is one."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers.chromium import chromium, opened
+from helpers.synthetic_result import synthetic_result
+from PIL import Image
+
+from facefit.files.glb import Animation
+from facefit.output.morph_glb import morph_glb
+from facefit.output.morph_targets import morph_targets
+from facefit.output.viewer import Page
+from facefit.output.write import write_result
+
+pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium here")
+
+NAMES = ("eyeBlinkLeft", "eyeBlinkRight", "jawOpen")
+FIRST_VERTEX = "JSON.stringify(facefit.head.meshes[0].getVertexPosition(40, facefit.stage.camera.position.clone()))"
+
+
+@pytest.fixture(scope="module")
+def result(toy_model):
+    return synthetic_result(replace(toy_model, expression_names=NAMES), yaw=0.3)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with opened() as page:
+        yield page
+
+
+def pixels(page) -> np.ndarray:
+    """(H, W, 3) of the stage, left of the panel."""
+    with Image.open(io.BytesIO(page.picture())) as image:
+        return np.asarray(image.convert("RGB")).astype(int)[:, :600]
+
+
+def set_slider(page, selector, value):
+    page.run(
+        f"(s => {{ s.value = {value}; s.dispatchEvent(new Event('input')) }})(document.querySelector('{selector}'))"
+    )
+
+
+def test_a_face(result, browser, tmp_path):
+    """Everything of the page works, nothing is asked of a network, and no word of complaint."""
+    write_result(result, tmp_path / "face.html", texture_size=256)
+    browser.open(tmp_path / "face.html", 920, 620)
+    browser.run("facefit.setWeights(new Map(facefit.head.fitted))")
+    seen = {"textured": pixels(browser)}
+    for look in ("clay", "albedo", "normals", "parts"):
+        browser.run(f"facefit.look('{look}')")
+        seen[look] = pixels(browser)
+    background = (seen["clay"] == seen["clay"][0, 0]).all(-1)
+    assert 0.1 < 1 - background.mean() < 0.8  # a head, and something around it
+    for name, other in ((a, b) for a in seen for b in seen if a < b):
+        assert np.abs(seen[name] - seen[other])[~background].mean() > 5, (name, other)
+        assert (seen[name] == seen[other])[background].mean() > 0.98
+    assert np.ptp(seen["clay"][~background], axis=-1).mean() < 25  # grey
+    assert len({tuple(colour) for colour in seen["parts"][~background] // 64}) > 5
+
+    browser.run("facefit.look('clay')")
+    before = browser.run(FIRST_VERTEX)
+    set_slider(browser, "input[aria-label=jawOpen]", 1)
+    assert browser.run(FIRST_VERTEX) != before and np.abs(pixels(browser) - seen["clay"]).max() > 30
+    browser.click("#fitted")
+    assert browser.run(FIRST_VERTEX) == before and np.array_equal(pixels(browser), seen["clay"])
+    browser.run("facefit.stage.setLight(0.9, 0)")
+    right = pixels(browser)
+    browser.run("facefit.stage.setLight(-0.9, 0)")
+    brighter = (right - pixels(browser)).sum(-1)
+    assert brighter[:, 320:][~background[:, 320:]].mean() > 20 > -20 > brighter[:, :280][~background[:, :280]].mean()
+
+    browser.click("#wireframe")
+    browser.click("#landmarks")
+    browser.click("#measures")
+    marks = pixels(browser)
+    assert ((marks[..., 1] - marks[..., 0]) > 60).sum() > 100 and ((marks[..., 0] - marks[..., 2]) > 120).sum() > 50
+    browser.click("#reset")
+    browser.click("[data-name=blink]")
+    browser.wait("facefit.head.weight('eyeBlinkLeft') > .8")
+    browser.wait("document.querySelector('[data-name=blink]').getAttribute('aria-pressed') === 'false'")
+    assert browser.run(FIRST_VERTEX) == before
+
+    assert browser.problems == []
+    assert {address.split(":")[0] for address in browser.requests} <= {"file", "data", "blob"}
+    assert [address for address in browser.requests if address.startswith("file")] == [
+        (tmp_path / "face.html").as_uri()
+    ]
+
+
+def test_the_mesh_lies_on_the_photo_under_its_camera(result, browser, tmp_path):
+    """The photo was made of the texture: where both are shown they agree; beside the mesh the photo is seen."""
+    write_result(result, tmp_path / "face.html", texture_size=512)
+    browser.open(tmp_path / "face.html", 920, 620)
+    browser.click("[data-name=photo]")
+    browser.wait("document.getElementById('photo').complete")
+    set_slider(browser, "#fade", 0)
+    photo = pixels(browser)
+    set_slider(browser, "#fade", 1)
+    mesh = pixels(browser)
+    green = (photo[..., 1] > 200) & (photo[..., 0] < 60)
+    head = (photo[..., 1] < 80) & (photo[..., 0] > 40)
+    assert green.mean() > 0.1 and head.mean() > 0.1
+    here, elsewhere = (np.abs(photo - np.roll(mesh, shift, 1))[head].mean() for shift in (0, 12))
+    assert here < 6 and elsewhere > 2 * here and np.abs(photo - mesh)[green].mean() < 3
+    browser.click("[data-name=orbit]")
+    assert browser.run("document.getElementById('photo').hidden")
+    assert browser.problems == []
+
+
+def test_a_sequence_plays(result, browser, tmp_path):
+    """On a telephone, in the dark: head and face move; a head that is held stands still."""
+    morphs = morph_targets(result.scene)
+    weights = np.array([[0.0, 0, 0], [1.0, 0.5, 1.0]])
+    turned = np.array([[0.0, 0, 0, 1], [0, np.sin(0.3), 0, np.cos(0.3)]])
+    film = Animation(np.array([0.0, 0.4]), np.array([[0, 0, -0.9], [0.05, 0, -0.9]]), turned, weights)
+    glb = morph_glb(result.model, replace(morphs, weights=weights[0]), _png(), film, quantize=True)
+    (tmp_path / "clip.html").write_bytes(Page("clip", glb, shapes=NAMES).html())
+    browser.open(tmp_path / "clip.html", 390, 800, dark=True)
+    assert browser.run("facefit.film.seconds") == pytest.approx(0.4)
+    set_slider(browser, "#time", 0.4)
+    assert browser.run("facefit.head.weight('jawOpen')") == pytest.approx(1, abs=1e-5)
+    assert browser.run("facefit.film.node.position.x") == pytest.approx(0.05)
+    browser.click("#hold")
+    assert browser.run("facefit.film.node.position.x") == 0
+    set_slider(browser, "#time", 0)
+    browser.click("#play")
+    browser.wait("facefit.head.weight('eyeBlinkRight') > .2")
+    browser.click("#play")
+    with Image.open(io.BytesIO(browser.picture())) as image:
+        assert image.size == (390, 800) and np.asarray(image.convert("L"))[5, 5] < 60
+    assert browser.run("document.documentElement.scrollWidth") == 390
+    assert browser.problems == []
+
+
+def _png() -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (16, 16), (200, 150, 120)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_a_damaged_page_says_so(browser, tmp_path):
+    (tmp_path / "bad.html").write_bytes(Page("bad", b"no GLB", shapes=NAMES).html())
+    with pytest.raises(TimeoutError):
+        browser._timeout, kept = 2.0, browser._timeout
+        try:
+            browser.open(tmp_path / "bad.html")
+        finally:
+            browser._timeout = kept
+    assert "cannot be shown" in browser.run("document.getElementById('wait').textContent")
+    browser.problems.clear()

@@ -29,7 +29,7 @@ def check_batch(
     names = mesh_names([photo.key for photo in photos], suffix)
     meshes = {str(name.with_suffix("")).casefold() for name in names.values()}
     if not isinstance(store, FolderStore):
-        if sheet is not None and _is_taken(PurePosixPath(sheet.as_posix()), meshes):
+        if sheet is not None and _is_taken(PurePosixPath(sheet.as_posix()), meshes, suffix):
             raise ClashError(f"{sheet}: is the name of a result or of the manifest; choose another name for the sheet")
         return
     read = [*(photo.path for photo in photos), *inputs]
@@ -37,10 +37,10 @@ def check_batch(
     check_clashes([*own, *([] if sheet is None else [sheet])], read)
     root = os.path.realpath(store.root)
     inside = _Inside(root)
-    if sheet is not None and (name := inside.name(sheet)) is not None and _is_taken(name, meshes):
+    if sheet is not None and (name := inside.name(sheet)) is not None and _is_taken(name, meshes, suffix):
         raise ClashError(f"{sheet}: is the name of a result; choose another name for the sheet")
     for path in read:
-        if (name := inside.name(path)) is not None and _is_taken(name, meshes):
+        if (name := inside.name(path)) is not None and _is_taken(name, meshes, suffix):
             raise ClashError(f"{path}: lies where a result of this batch will be written; choose another folder")
 
 
@@ -64,7 +64,9 @@ class _Inside:
         )
 
 
-def _is_taken(name: PurePosixPath, meshes: set[str]) -> bool:
+def _is_taken(name: PurePosixPath, meshes: set[str], suffix: str) -> bool:
     if name.parts[:1] == (PARTIAL,) or str(name) in (MANIFEST, TABLE, LOCK):
         return True
+    if name.suffix.lower() == ".html" and suffix.lower() != ".html":
+        return False  # a sheet may be called as a photo: only pages of faces are results with that suffix
     return any(str(mesh).casefold() in meshes for mesh in meshes_of(name))

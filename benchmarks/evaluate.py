@@ -103,7 +103,7 @@ class Worker:
             began = time.perf_counter()
             figures["texture_share"] = float(unwrap(result.scene, seen_pixels(result))[1].mean())
             figures["seconds_texture"] = time.perf_counter() - began
-        return figures, overlay(result.scene, result.photo, self.task.panel) if self.task.panel else None
+        return figures, overlay(result.scene, result.photo, panel=self.task.panel) if self.task.panel else None
 
 
 _worker: Worker | None = None

@@ -137,7 +137,7 @@ class Worker:
             figures |= mask_figures(case, result)
             if case.scan is not None:
                 figures |= self._mean_face(case.scan) | {"scan_where": worst_zone(result, read_scan(case.scan))}
-        return figures, overlay(result.scene, result.photo, PANEL) if pictured(run, case) else None
+        return figures, overlay(result.scene, result.photo, panel=PANEL) if pictured(run, case) else None
 
     def _mean_face(self, path: Path) -> dict[str, float]:
         """What the model's mean face is worth on this scan."""

@@ -15,7 +15,7 @@ class BatchOptions:
     Attributes:
         job: how a photo is fitted.
         output: folder or URL of the results.
-        overlay, labels, thumbnails, albedo: pictures that are written too.
+        overlay, labels, thumbnails, albedo: pictures that are written too; viewer: a page for each face.
         settings: what the manifest calls so.
         threads: of a process that works on a CPU; 0 leaves that to the libraries.
         log_level: what worker processes say on stderr.
@@ -27,6 +27,7 @@ class BatchOptions:
     labels: bool = False
     thumbnails: bool = False
     albedo: bool = False
+    viewer: bool = False
     settings: dict | None = None
     threads: int = 0
     log_level: int = logging.ERROR

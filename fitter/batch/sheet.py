@@ -1,18 +1,18 @@
-"""The contact sheet of a batch: one HTML page to scan for bad fits, sortable, with pictures that lie beside the meshes.
+"""The contact sheet of a batch: one HTML page to scan for bad fits, with pictures that lie beside the meshes.
 
-A row per face: photo, mesh over the photo, geometry, and the numbers of the manifest; photos that failed with the
-reason. The page needs no network and no server; its pictures and links are relative, so it can be moved together with
-the results.
+A card for each face: photo, textured head and clay, the light of `facefit.fit.verdict` (good, doubtful, failed) and the
+numbers of the manifest; photos that failed with the reason. Only the cards in sight exist, so that 10,000 are no
+trouble. A card leads to the page of its face, where there is one. The sheet needs no network and no server; its
+pictures and links are relative, so it can be moved together with the results.
 """
 
 from __future__ import annotations
 
-import html
 import importlib.resources
 import json
 import os
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from ..files.outputs import check_outputs, write_files
@@ -20,15 +20,13 @@ from .folder_store import FolderStore
 from .manifest import Record, total_energy
 from .store import Store
 
-# Heading, key of the numbers below, digits, factor; sorted by the first one at the start, the worst on top.
-COLUMNS = (
-    ("energy", "energy", 1, 1.0),
-    ("landmarks %", "landmark_error", 2, 100.0),
-    ("part IoU", "part_iou", 3, 1.0),
-    ("seconds", "seconds", 1, 1.0),
-)
+KINDS = ("failed", "doubtful", "good")  # in their order at the start
 
-KINDS = ("failed", "doubtful", "ok")  # classes of rows, in their order at the start
+COLUMNS = (
+    "photo", "face", "kind", "error", "mesh", "viewer", "thumbnail", "landmark_error", "part_iou", "energy", "seconds",
+    "energies",
+)  # fmt: skip
+_DIGITS = 5  # of the numbers in the page
 
 
 def write_sheet(records: Iterable[Record], store: Store, path: Path) -> None:
@@ -36,7 +34,9 @@ def write_sheet(records: Iterable[Record], store: Store, path: Path) -> None:
     if not isinstance(store, FolderStore):
         store.write({path.as_posix(): sheet_html(records).encode()})
         return
-    write_files({path: sheet_html(records, os.path.relpath(store.root, path.parent)).encode()})
+    root = store.root
+    page = sheet_html(records, os.path.relpath(root, path.parent), lambda name: (root / name).is_file())
+    write_files({path: page.encode()})
 
 
 def check_sheet(store: Store, path: Path) -> None:
@@ -45,76 +45,57 @@ def check_sheet(store: Store, path: Path) -> None:
         check_outputs([path], [])
 
 
-def sheet_html(records: Iterable[Record], root: str = ".") -> str:
+def sheet_html(records: Iterable[Record], root: str = ".", there: Callable[[str], bool] | None = None) -> str:
     """The page.
 
     Args:
         root: the folder of the results as seen from the page.
+        there: whether a file of the results is there; None: those are that a record names.
     """
     records = list(records)
-    rows = [row for record in records for row in _rows(record)]
-    page = importlib.resources.files(__package__).joinpath("sheet.html").read_text(encoding="utf-8")
+    rows = [row for record in records for row in _rows(record, root, there)]
+    kinds = [row["kind"] for row in rows]
     failed = sum(record.status == "failed" for record in records)
-    doubtful = sum(row["kind"] == "doubtful" for row in rows)
-    counts = f"{len(records)} photos, {sum(row['kind'] != 'failed' for row in rows)} faces, {failed} photos failed"
-    counts += f", {doubtful} faces doubtful" if doubtful else ""
-    rows.sort(key=lambda row: (KINDS.index(row["kind"]), -(row["energy"] or 0)))
-    heads = "".join(f'<th data-key="{key}">{title}</th>' for title, key, _, _ in COLUMNS)
-    body = "\n".join(_row_html(row, root) for row in rows)
-    return page.replace("@counts@", counts).replace("@heads@", heads).replace("@rows@", body)
+    counts = f"{len(records)} photos, {sum(kind != 'failed' for kind in kinds)} faces, {failed} photos failed"
+    counts += f", {kinds.count('doubtful')} faces doubtful" if "doubtful" in kinds else ""
+    rows.sort(key=lambda row: KINDS.index(row["kind"]))
+    table = {"columns": COLUMNS, "faces": [[row[name] for name in COLUMNS] for row in rows]}
+    # in a script element nothing but "</script" and "<!--" means something
+    data = json.dumps(table, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    page = importlib.resources.files(__package__).joinpath("sheet.html").read_text(encoding="utf-8")
+    return page.replace("@counts@", counts).replace("@rows@", data)
 
 
-def _rows(record: Record) -> Iterable[dict]:
+def _rows(record: Record, root: str, there: Callable[[str], bool] | None) -> Iterable[dict]:
     for face in record.faces or [{}]:
-        error = face.get("error") or (None if face.get("mesh") else record.reason or "no mesh")
+        mesh, thumbnail = face.get("mesh"), face.get("thumbnail") or (record.thumbnail if not face else None)
+        error = face.get("error") or (None if mesh else record.reason or "no mesh")
+        viewer = PurePosixPath(mesh).with_suffix(".html").as_posix() if mesh else None
+        known = viewer is not None and (viewer in record.outputs if there is None else there(viewer))
         yield {
-            "photo": record.photo,
+            "photo": _text(record.photo),
             "face": face.get("face") if len(record.faces) > 1 else None,
-            "kind": "failed" if error is not None else "doubtful" if face.get("status") == "doubtful" else "ok",
-            "error": error,
-            "status": face.get("status", "failed"),
-            "mesh": face.get("mesh"),
-            "thumbnail": face.get("thumbnail") or (record.thumbnail if not face else None),
-            "energy": total_energy(face),
-            "energies": face.get("energies") or {},
-            "landmark_error": face.get("landmark_error"),
-            "part_iou": face.get("part_iou"),
-            "seconds": face.get("seconds", record.seconds),
+            "kind": "failed" if error is not None else "doubtful" if face.get("status") == "doubtful" else "good",
+            "error": error and _text(error),
+            "mesh": mesh and _link(root, mesh),
+            "viewer": _link(root, viewer) if viewer and known else None,
+            "thumbnail": thumbnail and _link(root, thumbnail),
+            "landmark_error": _short(face.get("landmark_error")),
+            "part_iou": _short(face.get("part_iou")),
+            "energy": _short(total_energy(face)),
+            "seconds": _short(face.get("seconds", record.seconds)),
+            "energies": {_text(name): _short(value) for name, value in (face.get("energies") or {}).items()},
         }
 
 
-def _row_html(row: dict, root: str) -> str:
-    name = _escape(row["photo"]) + (f" <b>{row['face']}</b>" if row["face"] else "")
-    link = f'<a href="{_link(root, row["mesh"])}">{name}</a>' if row["mesh"] else name
-    picture = ""
-    if row["thumbnail"]:
-        picture = f'<img loading="lazy" src="{_link(root, row["thumbnail"])}" alt="{_escape(row["photo"])}">'
-    note = _escape(row["error"] or row["status"])
-    if row["energies"]:
-        terms = sorted(row["energies"].items(), key=lambda item: -(item[1] or 0))
-        detail = ", ".join(f"{name} {'?' if value is None else format(value, '.3g')}" for name, value in terms)
-        note += f'<div class="terms">{_escape(detail)}</div>'
-    cells = "".join(
-        f"<td>{'' if row[key] is None else format(row[key] * factor, f'.{digits}f')}</td>"
-        for _, key, digits, factor in COLUMNS
-    )
-    values = {key: row[key] for _, key, _, _ in COLUMNS}
-    values |= {"photo": _text(row["photo"]), "kind": KINDS.index(row["kind"])}
-    return (
-        f'<tr class="{row["kind"]}" data-values="{_escape(json.dumps(values))}"><td class="picture">{picture}</td>'
-        f'<td class="name">{link}<div class="note">{note}</div></td>{cells}</tr>'
-    )
-
-
 def _link(root: str, name: str) -> str:
-    path = Path(root, name).as_posix()
-    return _escape(quote(path.encode("utf-8", "surrogateescape")))
+    return quote(Path(root, name).as_posix().encode("utf-8", "surrogateescape"))
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.{_DIGITS}g}")
 
 
 def _text(text: str) -> str:
     """File names may hold bytes that are no text."""
     return text.encode("utf-8", "replace").decode()
-
-
-def _escape(text: str) -> str:
-    return html.escape(_text(str(text)))

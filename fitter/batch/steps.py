@@ -30,6 +30,7 @@ from ..observe.faces import select_faces
 from ..observe.observation import Observation
 from ..observe.observe import observe
 from ..output.read_back import find_fits, load_scene
+from ..output.stored_page import stored_texture
 from ..photo.photo import Photo, read_photo
 from .blame import keeps_nothing, of_machine
 from .folder_store import FolderStore
@@ -172,12 +173,13 @@ class Stages:
             _beside(mesh, "overlay", ".png") if self.options.overlay else None,
             _beside(mesh, "labels", ".png") if self.options.labels else None,
             _beside(mesh, "albedo", ".png") if self.options.albedo else None,
+            mesh.with_suffix(".html") if self.options.viewer and mesh.suffix != ".html" else None,
         )
         contents = {path.as_posix(): data for path, data in self.job.contents(result, files).items()}
         thumbnail = None
         if self.options.thumbnails:
             thumbnail = _thumbnail_name(mesh)
-            contents[thumbnail] = thumbnail_jpg(result.scene, result.photo)
+            contents[thumbnail] = thumbnail_jpg(result.scene, result.photo, self.job.painted(result))
         figures = summary(result)
         return {
             "status": figures.status,
@@ -205,7 +207,7 @@ class Stages:
                     fit = find_fits([_own_mesh(self.store.root, past, face["mesh"])])[0]
                     name = _thumbnail_name(face["mesh"])
                     scene = load_scene(fit, self.job.instruments.model.to("cpu"))
-                    contents[name] = thumbnail_jpg(scene, photo.pixels)
+                    contents[name] = thumbnail_jpg(scene, photo.pixels, stored_texture(fit, scene))
                     face = {**face, "thumbnail": name}
                 faces.append(face)
             self.store.write(contents, [task.photo])

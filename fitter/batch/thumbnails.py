@@ -1,4 +1,4 @@
-"""The small pictures of the contact sheet: photo, mesh over photo and geometry side by side, as JPEG."""
+"""The small pictures of the contact sheet: photo, textured head and clay side by side, as JPEG."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import numpy as np
 from PIL import Image
 
 from ..files.picture_bytes import jpg_bytes
-from ..output.overlay import PANELS, overlay
+from ..output.overlay import overlay
 from ..photo.photo import Photo
 from ..scene.scene import Scene
 
 SIDE = 192  # pixels of one panel
-SHOWN = ("photo", "mesh over photo", "geometry")
+SHOWN = ("photo", "textured", "clay")
 _QUALITY = 82
 
 
-def thumbnail_jpg(scene: Scene, photo: np.ndarray) -> bytes:
-    """JPEG of (SIDE, 3 SIDE) pixels: the SHOWN panels of the overlay over a photo (H, W, 3) uint8."""
-    panels = overlay(scene, photo, SIDE)
-    shown = [panels[:, PANELS.index(name) * SIDE :][:, :SIDE] for name in SHOWN]
-    return jpg_bytes(np.concatenate(shown, 1), _QUALITY)
+def thumbnail_jpg(scene: Scene, photo: np.ndarray, texture: np.ndarray | None = None) -> bytes:
+    """JPEG of (SIDE, 3 SIDE) pixels: the SHOWN panels of `facefit.output.overlay`, whose arguments these are."""
+    return jpg_bytes(overlay(scene, photo, texture, SIDE, SHOWN), _QUALITY)
 
 
 def photo_jpg(photo: Photo) -> bytes:

@@ -21,7 +21,7 @@ RESULT_OPTIONS = (  # those that decide what is written
     "texture_size", "texture", "units", "quantize", "jpeg", "model",
 )  # fmt: skip
 # Options that older versions did not have, and their defaults, which are left out: what those did counts as done.
-YOUNGER = {"texture": "photo", "albedo": False, "units": "mm", "quantize": False, "jpeg": False}
+YOUNGER = {"texture": "photo", "albedo": False, "viewer": False, "units": "mm", "quantize": False, "jpeg": False}
 
 
 @click.command()
@@ -34,6 +34,7 @@ YOUNGER = {"texture": "photo", "albedo": False, "units": "mm", "quantize": False
 @click.option("--overlay", is_flag=True, help="Also write NAME_overlay.png for each photo.")
 @click.option("--labels", is_flag=True, help="Also write NAME_labels.png for each photo.")
 @click.option("--albedo", is_flag=True, help="Also write NAME_albedo.png, the texture without the light of the photo.")
+@click.option("--viewer", is_flag=True, help="Also write NAME.html for each face, a page that the contact sheet opens.")
 @click.option("--sheet", metavar="HTML", help="Also write a contact sheet of all photos, to scan for bad fits.")
 @click.option("--overwrite", is_flag=True, help="Fit photos again that are done already.")
 @click.option("--retry-failed", is_flag=True, help="Fit photos again that failed in an earlier run.")
@@ -49,7 +50,7 @@ YOUNGER = {"texture": "photo", "albedo": False, "units": "mm", "quantize": False
 @shared_options
 def batch(
     sources: tuple[str, ...], output: str, mesh_format: str, overlay: bool, labels: bool, albedo: bool,
-    sheet: str | None, overwrite: bool, retry_failed: bool, workers: int | None, batch_size: int | None,
+    viewer: bool, sheet: str | None, overwrite: bool, retry_failed: bool, workers: int | None, batch_size: int | None,
     timeout: float | None, ray: str | None, **options: Any,
 ) -> int:  # fmt: skip
     """Fit every photo of PHOTOS: folders with all below them, 'patterns*', lists (.txt, .csv, .parquet), photos.
@@ -86,7 +87,7 @@ def batch(
     job = job_options(options)
     _accepted(job.config)
     settings = {name: options[name] for name in RESULT_OPTIONS}
-    settings |= {"overlay": overlay, "labels": labels, "albedo": albedo}
+    settings |= {"overlay": overlay, "labels": labels, "albedo": albedo, "viewer": viewer}
     settings = {name: value for name, value in settings.items() if name not in YOUNGER or value != YOUNGER[name]}
     store = open_store(output)
     page = None if sheet is None else Path(sheet)
@@ -95,8 +96,9 @@ def batch(
     lists = [path for path in map(Path, sources) if path.is_file()]
     check_batch(photos, [*lists, *input_files(options), *installed().values()], store, f".{mesh_format}", page)
     batch_options = BatchOptions(
-        job, output, overlay, labels, sheet is not None, albedo, settings, log_level=logging.getLogger("facefit").level
-    )
+        job, output, overlay, labels, sheet is not None, albedo, viewer, settings,
+        log_level=logging.getLogger("facefit").level,
+    )  # fmt: skip
     stop = threading.Event()
     with contextlib.ExitStack() as held:
         held.enter_context(store.lock())

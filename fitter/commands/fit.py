@@ -18,15 +18,23 @@ from .sequence import beginnings, fit_frames, take_warm, warm_job, warm_options
               help="Mesh to write: .obj (with .mtl and texture), .ply, .glb, or .html, a page that shows it; "
                    "a .json beside it.")  # fmt: skip
 @click.option("--overlay", type=click.Path(path_type=Path), metavar="PNG",
-              help="Also write a picture: photo, mesh over photo, geometry, render, parts.")  # fmt: skip
+              help="Also write a picture: photo, mesh over photo, clay, textured from two sides, parts.")  # fmt: skip
 @click.option("--labels", type=click.Path(path_type=Path), metavar="PNG",
               help="Also write the mesh's visible parts as labels 0 to 10 in the photo's pixels.")  # fmt: skip
 @click.option("--albedo", type=click.Path(path_type=Path), metavar="PNG",
               help="Also write the texture without the light of the photo.")  # fmt: skip
+@click.option("--viewer", type=click.Path(path_type=Path), metavar="HTML",
+              help="Also write a page that shows the result, without a network.")  # fmt: skip
 @warm_options
 @shared_options
 def fit(
-    photo: Path, output: Path, overlay: Path | None, labels: Path | None, albedo: Path | None, **options: Any
+    photo: Path,
+    output: Path,
+    overlay: Path | None,
+    labels: Path | None,
+    albedo: Path | None,
+    viewer: Path | None,
+    **options: Any,
 ) -> None:
     """Fit the face in PHOTO and write a mesh.
 
@@ -34,6 +42,7 @@ def fit(
     Examples:
       facefit portrait.jpg -o mesh.obj
       facefit fit portrait.jpg -o mesh.obj --overlay overlay.png --labels parts.png
+      facefit portrait.jpg -o face.html                a page: turn the head, move its face, compare with the photo
       facefit group.jpg -o face.glb --faces all        writes face_1.glb, face_2.glb, ...
       facefit portrait.jpg -o mesh.obj --energies prdl --iterations 200
       facefit portrait.jpg -o mesh.obj --segmentation parser.onnx
@@ -41,7 +50,7 @@ def fit(
       facefit clip.mp4 --sequence -o clip.glb                  one animated mesh
     """
     warm = take_warm(options)
-    pictures = {"--overlay": overlay, "--labels": labels, "--albedo": albedo}
+    pictures = {"--overlay": overlay, "--labels": labels, "--albedo": albedo, "--viewer": viewer}
     if warm["sequence"]:
         for name, path in pictures.items():
             if path is not None:
@@ -50,8 +59,9 @@ def fit(
         return
     check_mesh_suffix(output)
     for name, path in pictures.items():
-        if path is not None and path.suffix.lower() != ".png":
-            raise click.UsageError(f"{name} {path}: expected a name that ends in .png")
+        suffix = ".html" if name == "--viewer" else ".png"
+        if path is not None and path.suffix.lower() != suffix:
+            raise click.UsageError(f"{name} {path}: expected a name that ends in {suffix}")
     start(options)
     began = time.perf_counter()
     # photo and paths before anything heavy is loaded: these are the errors people make
@@ -61,7 +71,7 @@ def fit(
     from ..job.job import Files, check_files
     from .progress import FitProgress
 
-    files = Files(output, overlay, labels, albedo)
+    files = Files(output, overlay, labels, albedo, viewer)
     check_files(files, [photo, *input_files(options), *beginnings(warm)], options["faces"])
     job = warm_job(load(options), warm, picture)
     with FitProgress(photo.name, quiet=options["quiet"]) as progress:

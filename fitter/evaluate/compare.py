@@ -85,7 +85,10 @@ def sheet(pairs: Sequence[tuple[Shown, Shown]], panel: int = 256) -> np.ndarray:
     """
     rows = []
     for first, second in pairs:
-        one, two = overlay(*first, panel), overlay(*second, panel)
-        # panels of an overlay: photo, mesh over photo, geometry, render, parts
-        rows.append(np.concatenate([one[:, : 3 * panel], two[:, panel : 3 * panel]], 1))
+        rows.append(
+            np.concatenate([
+                overlay(*first, panel=panel, shown=("photo", "mesh over photo", "clay")),
+                overlay(*second, panel=panel, shown=("mesh over photo", "clay")),
+            ], 1)
+        )  # fmt: skip
     return np.concatenate(rows)

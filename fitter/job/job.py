@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ..compute.machine import usable_device
 from ..compute.threads import beside
 from ..errors import ImageError
@@ -24,6 +26,7 @@ from ..observe.segment.load import load_segmenter
 from ..output.overlay import labels_png, overlay_png
 from ..output.paths import output_paths
 from ..output.texture_picture import texture_picture
+from ..output.viewer_face import result_page
 from ..output.write import FileStyle, result_files
 from ..photo.photo import Photo
 from ..render import load_renderer
@@ -34,16 +37,17 @@ MANY = 99  # `--faces all`: so many names are checked before the fit; the detect
 
 @dataclass(frozen=True)
 class Files:
-    """Where the results of one photo go: the mesh, and three pictures if wanted."""
+    """Where the results of one photo go: the mesh, and three pictures and a page if wanted."""
 
     mesh: Path
     overlay: Path | None = None
     labels: Path | None = None
     albedo: Path | None = None
+    viewer: Path | None = None
 
     def all(self) -> list[Path]:
-        """Everything that is written: the mesh and what lies beside it (`output_paths`), then the pictures."""
-        pictures = (self.overlay, self.labels, self.albedo)
+        """Everything that is written: the mesh and what lies beside it (`output_paths`), then pictures and page."""
+        pictures = (self.overlay, self.labels, self.albedo, self.viewer)
         return [*output_paths(self.mesh), *(path for path in pictures if path is not None)]
 
     def numbered(self, number: int) -> Files:
@@ -53,6 +57,7 @@ class Files:
             self.overlay and numbered(self.overlay, number),
             self.labels and numbered(self.labels, number),
             self.albedo and numbered(self.albedo, number),
+            self.viewer and numbered(self.viewer, number),
         )
 
 
@@ -115,12 +120,19 @@ class Job:
         """All files of one face, the mesh first."""
         contents = result_files(result, files.mesh, self.style)
         if files.overlay is not None:
-            contents[files.overlay] = overlay_png(result.scene, result.photo)
+            contents[files.overlay] = overlay_png(result.scene, result.photo, self.painted(result))
         if files.labels is not None:
             contents[files.labels] = labels_png(result.scene, result.photo_size)
         if files.albedo is not None:
             contents[files.albedo] = png_bytes(texture_picture(result, self.style.texture_size, "albedo"))
+        if files.viewer is not None:
+            page = result_page(result, self.painted(result), files.viewer.stem, self.style.space)
+            contents[files.viewer] = page
         return contents
+
+    def painted(self, result: FitResult) -> np.ndarray:
+        """(T, T, 3) uint8: the texture that the files carry."""
+        return texture_picture(result, self.style.texture_size, self.style.texture)
 
     def _check_segmenter(self, photo: Photo) -> None:
         """A picture of labels belongs to one photo. Raises ImageError: to one of another size."""

@@ -35,7 +35,7 @@ def stored_page(fit: FitFile, model: FaceModel, name: str, photo: Path | None = 
     if photo is not None:
         fit = replace(fit, document=fit.document | {"photo": fit.document["photo"] | {"path": str(photo)}})
     pixels = load_photo(fit) if fit.photo is not None and (photo is not None or fit.photo.is_file()) else None
-    texture = _texture(fit, scene)
+    texture = stored_texture(fit, scene)
     title = Path(fit.document["photo"]["path"]).name or name
     return face_page(
         scene, morph_targets(scene), texture, name, title=title, figures=stored_figures(fit, model), photo=pixels,
@@ -51,8 +51,12 @@ def stored_figures(fit: FitFile, model: FaceModel) -> Summary:
     return Summary(read.status, read.energies, read.part_iou, read.landmark_error, model_block(model))
 
 
-def _texture(fit: FitFile, scene: Scene) -> np.ndarray:
-    """(T, T, 3) uint8: the written texture; the fitted face under its light where that is gone."""
+def stored_texture(fit: FitFile, scene: Scene) -> np.ndarray:
+    """(T, T, 3) uint8: the written texture; the fitted face under its light where that is gone.
+
+    Raises:
+        InputError: it is damaged.
+    """
     model = scene.model
     colours = painted(fit.mesh, len(model.verts))
     if colours is not None and colours.ndim == 3:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..compute.derived import derived
 from ..fit.result import FitResult
 from ..vocabulary import TEXTURES
 from .albedo import albedo_layer
@@ -11,7 +12,7 @@ from .texture import picture, unwrapped
 
 
 def texture_picture(result: FitResult, size: int = 1024, kind: str = "photo") -> np.ndarray:
-    """(size, size, 3) uint8 RGB, row 0 at v = 1.
+    """(size, size, 3) uint8 RGB, row 0 at v = 1, made once and read only.
 
     Args:
         size: in texels, 16 to 8192.
@@ -21,5 +22,11 @@ def texture_picture(result: FitResult, size: int = 1024, kind: str = "photo") ->
     """
     if kind not in TEXTURES:
         raise ValueError(f"texture is {kind!r}; accepted: {', '.join(TEXTURES)}")
+    return derived(result, ("texture picture", size, kind), lambda own: _picture(own, size, kind))
+
+
+def _picture(result: FitResult, size: int, kind: str) -> np.ndarray:
     layers = unwrapped(result, size)
-    return picture(layers.photo if kind == "photo" else albedo_layer(result.scene, layers), layers.face)
+    made = picture(layers.photo if kind == "photo" else albedo_layer(result.scene, layers), layers.face)
+    made.setflags(write=False)
+    return made

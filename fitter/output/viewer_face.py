@@ -36,7 +36,7 @@ def result_page(result: FitResult, texture: np.ndarray, name: str, space: str = 
         texture: (T, T, 3) uint8. name: of the result, without a suffix. space: "model" or "camera", where the head
             stands.
     """
-    albedo = texture_picture(result, MAP_SIZE, "albedo")
+    albedo = texture_picture(result, len(texture), "albedo")
     title = Path(result.photo_path).name or name
     return face_page(
         result.scene,

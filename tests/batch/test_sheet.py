@@ -2,7 +2,7 @@
 
 import json
 import re
-from html.parser import HTMLParser
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -14,25 +14,11 @@ from facefit.batch.sheet import sheet_html, write_sheet
 from facefit.errors import OutputError
 
 
-class Page(HTMLParser):
-    """Rows with their values, links and pictures."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.rows, self.links, self.pictures, self.words = [], [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        if tag == "tr" and "data-values" in attributes:
-            self.rows.append((attributes["class"], json.loads(attributes["data-values"])))
-        if tag == "a":
-            self.links.append(unquote(attributes["href"]))
-        if tag == "img":
-            self.pictures.append(unquote(attributes["src"]))
-
-    def handle_data(self, data):
-        self.words.append(data)
+def rows_of(text):
+    """The rows that the page holds, by column."""
+    (data,) = re.findall(r'<script type="application/json" id="rows">(.*?)</script>', text, re.DOTALL)
+    table = json.loads(data)
+    return [dict(zip(table["columns"], row, strict=True)) for row in table["faces"]]
 
 
 def face(number, energy, mesh):
@@ -50,33 +36,47 @@ RECORDS = [
 
 
 def test_rows_and_their_order():
-    page = Page(sheet_html(RECORDS))
-    assert [(kind, values["energy"]) for kind, values in page.rows] == [
-        ("failed", None), ("failed", None), ("ok", 30.0), ("ok", 20.0), ("ok", 10.0),
+    text = sheet_html(RECORDS)
+    rows = rows_of(text)
+    assert [(row["kind"], row["energy"], row["face"]) for row in rows] == [
+        ("failed", None, None), ("failed", None, None), ("good", 10.0, None), ("good", 30.0, 1), ("good", 20.0, 2),
     ]  # fmt: skip
-    text = "".join(page.words)
-    assert "4 photos, 3 faces, 2 photos failed" in text and "no <face> found" in text and "1.50" in text
-    assert "<two & 'more'>.jpg" in text
-    assert not re.findall(r"@\w+@", sheet_html(RECORDS))
+    assert rows[0]["error"] == "no <face> found" and rows[2]["landmark_error"] == 0.015
+    assert "4 photos, 3 faces, 2 photos failed" in text and rows[3]["photo"] == "<two & 'more'>.jpg"
+    assert not re.findall(r"@\w+@", text)
+    assert "<face>" not in text and "<two" not in text  # names are no markup
 
 
 def test_links_lead_from_the_page_to_the_results(tmp_path):
+    """And to the page of a face, where there is one."""
     store = FolderStore(tmp_path / "out")
     store.prepare()
     (tmp_path / "pages").mkdir()
+    (tmp_path / "out" / "sub").mkdir()
+    (tmp_path / "out" / "sub" / "good.html").touch()
     write_sheet(RECORDS, store, tmp_path / "pages" / "sheet.html")
-    page = Page((tmp_path / "pages" / "sheet.html").read_text())
-    assert page.links == ["../out/#two%_1.obj", "../out/#two%_2.obj", "../out/sub/good.obj"]
-    assert page.pictures[:2] == ["../out/wall_thumbnail.jpg", "../out/#two%_1_thumbnail.jpg"]
-    assert all(not Path(link).is_absolute() and "://" not in link for link in page.links + page.pictures)
+    rows = rows_of((tmp_path / "pages" / "sheet.html").read_text())
+    meshes = [unquote(row["mesh"]) for row in rows if row["mesh"]]
+    assert meshes == ["../out/sub/good.obj", "../out/#two%_1.obj", "../out/#two%_2.obj"]
+    assert [row["viewer"] for row in rows if row["viewer"]] == ["../out/sub/good.html"]
+    pictures = [row["thumbnail"] for row in rows if row["thumbnail"]]
+    assert [unquote(name) for name in pictures[:3]] == [
+        "../out/wall_thumbnail.jpg", "../out/sub/good_thumbnail.jpg", "../out/#two%_1_thumbnail.jpg",
+    ]  # fmt: skip
+    assert "#" not in "".join(pictures) and not any(Path(name).is_absolute() or "://" in name for name in pictures)
+
+
+def test_pages_in_a_store_that_cannot_be_asked_are_those_that_a_record_names():
+    (good,) = (record for record in RECORDS if record.photo == "sub/good.jpg")
+    listed = replace(good, outputs=["sub/good.obj", "sub/good.html"])
+    assert [row["viewer"] for row in rows_of(sheet_html([good, listed]))] == [None, "sub/good.html"]
 
 
 def test_doubtful_fits_stand_below_the_failures():
     doubtful = {**face(1, 1.0, "odd.obj"), "status": "doubtful"}
     text = sheet_html([*RECORDS, Record("odd.jpg", 1, 1.0, "done", faces=[doubtful])])
-    page = Page(text)
-    assert [kind for kind, _ in page.rows] == ["failed", "failed", "doubtful", "ok", "ok", "ok"]
-    assert "4 faces, 2 photos failed, 1 faces doubtful" in text and "doubtful" in page.words
+    assert [row["kind"] for row in rows_of(text)] == ["failed", "failed", "doubtful", "good", "good", "good"]
+    assert "4 faces, 2 photos failed, 1 faces doubtful" in text
 
 
 def test_an_empty_batch_and_a_missing_folder(tmp_path):

@@ -13,6 +13,7 @@ import facefit.scene.part_picture
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.camera import Camera, project
 from facefit.output.overlay import PANELS, labels_png, overlay, overlay_png, overlay_window
+from facefit.output.textured_view import BACKGROUND
 from facefit.scene.part_picture import render_labels
 
 
@@ -83,8 +84,8 @@ def test_overlay_panels(result):
     with Image.open(io.BytesIO(overlay_png(result.scene, result.photo, panel=128))) as image:
         assert image.mode == "RGB" and image.size == (128 * len(PANELS), 128)
         picture = np.array(image).astype(int)
-    photo, mesh, geometry, render, parts = (picture[:, 128 * k : 128 * (k + 1)] for k in range(5))
-    window = overlay_window(result.scene, 128)
+    photo, mesh, geometry, front, turned, parts = (picture[:, 128 * k : 128 * (k + 1)] for k in range(6))
+    window = overlay_window(result.scene, 128, result.photo.shape[:2])
     verts = torch.from_numpy(result.verts_in("camera"))[None]
     camera = Camera(result.camera.focal.double(), result.camera.centre.double())
     pixels = window.to_window(project(verts, camera))[0].numpy()
@@ -92,12 +93,37 @@ def test_overlay_panels(result):
     wall = (photo == GREEN).all(-1)
     inside = (photo[..., 1] < 60) & ~wall
     assert 0.15 < inside.mean() < 0.7
-    for panel in (mesh, render, parts):
+    for panel in (mesh, parts):
         assert (panel[wall] == GREEN).all(-1).mean() > 0.95  # beside the mesh the photo stays
         assert np.abs(panel[inside] - photo[inside]).mean() > 10  # on it something is drawn
-    assert (geometry[wall] == 255).all(-1).mean() > 0.95
+    assert (geometry[wall] == BACKGROUND).all(-1).mean() > 0.95
     assert np.ptp(geometry[inside], axis=-1).max() == 0  # grey
     assert geometry[inside].std() > 15  # with shading
-    skin = np.median(render[inside], 0)
-    np.testing.assert_allclose(skin, np.array((0.75, 0.55, 0.45)) * 255, atol=12)  # the albedo under white light
-    assert np.array_equal(overlay(result.scene, result.photo, 64), overlay(result.scene, result.photo, 64))
+    head = [(panel != BACKGROUND).any(-1) for panel in (front, turned)]
+    assert all(0.1 < shown.mean() < 0.7 for shown in head) and (head[0] != head[1]).mean() > 0.02
+    skin = np.median(front[head[0]], 0)  # without a texture: the albedo under white light
+    np.testing.assert_allclose(skin, np.array((0.75, 0.55, 0.45)) * 255, atol=12)
+
+
+def test_the_turned_heads_wear_the_texture(result):
+    texture = np.full((32, 32, 3), (10, 200, 30), np.uint8)
+    picture = overlay(result.scene, result.photo, texture, 96, ("three quarters", "textured"))
+    assert picture.shape == (96, 192, 3)
+    seen = (picture.astype(int) != BACKGROUND).any(-1)
+    assert np.abs(np.median(picture[seen], 0) - (10, 200, 30)).max() <= 1
+    again = overlay(result.scene, result.photo, texture, 96, ("textured",))
+    assert np.array_equal(picture[:, 96:], again)
+
+
+def test_no_black_beyond_the_photo(result):
+    """The square moves into the photo as far as the mesh allows; what is still beyond has the colour of the others."""
+    left, top, right, bottom = result.scene.box()
+    cut = result.photo[int(top) + 4 :, int(left) - 3 :]  # a photo that ends above the head and just beside it
+    scene = replace(result.scene, camera=Camera(
+        result.camera.focal, result.camera.centre - torch.tensor([[int(left) - 3.0, int(top) + 4.0]])
+    ))  # fmt: skip
+    picture = overlay(scene, cut, None, 128, ("photo", "mesh over photo"))
+    assert (picture.max(-1) > 20).mean() > 0.99
+    assert (picture[0, :128] == BACKGROUND).all()  # above, where the head goes on
+    window = overlay_window(scene, 128, cut.shape[:2])
+    assert float(window.origin[0, 0]) == pytest.approx(0.0, abs=1e-3)  # and beside the head nothing

@@ -9,6 +9,8 @@ from helpers.chromium import chromium, opened
 from helpers.synthetic_result import synthetic_result
 from PIL import Image
 
+from facefit.batch.manifest import Record
+from facefit.batch.sheet import sheet_html
 from facefit.files.glb import Animation
 from facefit.output.morph_glb import morph_glb
 from facefit.output.morph_targets import morph_targets
@@ -152,3 +154,45 @@ def test_a_damaged_page_says_so(browser, tmp_path):
             browser._timeout = kept
     assert "cannot be shown" in browser.run("document.getElementById('wait').textContent")
     browser.problems.clear()
+
+
+def test_a_sheet_of_ten_thousand(browser, tmp_path):
+    """Only what is in sight exists; filters, orders and the histogram agree with the numbers."""
+    records = [_record(number) for number in range(10_000)]
+    (tmp_path / "sheet.html").write_text(sheet_html(records))
+    browser.open(tmp_path / "sheet.html", 1000, 700)
+    cards = "[...document.querySelectorAll('.card')]"
+    assert 3 < browser.run(f"{cards}.length") < 60
+    assert browser.run("document.documentElement.scrollHeight") > 300_000
+    assert browser.run(f"{cards}[0].className") == "card failed"
+    browser.click("[data-kind=doubtful]")
+    assert browser.run("document.getElementById('counts').textContent") == "100 of 10000 shown"
+    top = browser.run(f"{cards}.sort((a, b) => parseInt(a.style.top) - parseInt(b.style.top) || "
+                      "parseInt(a.style.left) - parseInt(b.style.left))[0].textContent")  # fmt: skip
+    assert "9950.jpg" in top and "19.9 %" in top  # the worst of them
+    browser.click("[data-kind='']")
+    set_slider(browser, "#find", "'12.jpg'")
+    assert browser.run("document.getElementById('counts').textContent") == "100 of 10000 shown"
+    set_slider(browser, "#find", "''")
+    browser.run("document.querySelector('#bars button:last-child').click()")
+    shown = int(browser.run("document.getElementById('counts').textContent").split()[0])
+    assert 0 < shown < 1000
+    browser.run("document.querySelector('#bars button:last-child').click()")
+    browser.run("scrollTo(0, 200000)")
+    browser.wait(f"{cards}.some(card => card.getBoundingClientRect().top > 0)")
+    browser.run("scrollTo(0, 0)")
+    browser.click(".card.good, .card.failed")
+    assert browser.run("document.getElementById('detail').open")
+    browser.size(390, 800)
+    browser.run("document.getElementById('detail').close()")
+    browser.picture()
+    assert browser.run("document.documentElement.scrollWidth") == 390
+    assert browser.problems == []
+
+
+def _record(number: int) -> Record:
+    if number % 200 == 0:
+        return Record(f"{number}.jpg", 1, 1.0, "failed", 3, "no face found", 0.5)
+    status = "doubtful" if number % 100 == 50 else "converged"
+    face = {"face": 1, "status": status, "mesh": f"{number}.obj", "landmark_error": number / 50_000, "part_iou": 0.7}
+    return Record(f"{number}.jpg", 1, 1.0, "done", faces=[face])

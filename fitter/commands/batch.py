@@ -94,7 +94,13 @@ def batch(
     ignored: list[Path] = []
     photos = list_batch(sources, store, ignored.append)
     lists = [path for path in map(Path, sources) if path.is_file()]
-    check_batch(photos, [*lists, *input_files(options), *installed().values()], store, f".{mesh_format}", page)
+    check_batch(
+        photos,
+        [*lists, *input_files(options), *installed().values()],
+        store,
+        ".html" if viewer else f".{mesh_format}",
+        page,
+    )
     batch_options = BatchOptions(
         job, output, overlay, labels, sheet is not None, albedo, viewer, settings,
         log_level=logging.getLogger("facefit").level,

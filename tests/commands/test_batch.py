@@ -175,7 +175,7 @@ def test_overwrite_and_quiet(fake, photo, tmp_path):
 
 def test_sheet(fake, photo, tmp_path):
     assert batch(photo.parent, "-o", tmp_path / "out", "--sheet", tmp_path / "sheet.html").exit_code == 0
-    assert 'href="out/photo.obj"' in (tmp_path / "sheet.html").read_text()
+    assert '"out/photo.obj"' in (tmp_path / "sheet.html").read_text()
 
 
 def test_folder_errors(fake, photo, tmp_path):

@@ -17,7 +17,7 @@ _QUALITY = 82
 
 def thumbnail_jpg(scene: Scene, photo: np.ndarray, texture: np.ndarray | None = None) -> bytes:
     """JPEG of (SIDE, 3 SIDE) pixels: the SHOWN panels of `facefit.output.overlay`, whose arguments these are."""
-    return jpg_bytes(overlay(scene, photo, texture, SIDE, SHOWN), _QUALITY)
+    return jpg_bytes(overlay(scene, photo, SIDE, texture, SHOWN), _QUALITY)
 
 
 def photo_jpg(photo: Photo) -> bytes:

@@ -22,8 +22,8 @@ import click
 def view(
     result: Path, output: Path | None, photo: Path | None, model: str | None, show: bool, quiet: bool, debug: bool
 ) -> None:
-    """Write one HTML page that shows a RESULT: the JSON of a fit or a sequence or the mesh beside it, or the folder of
-    a batch, whose page is its contact sheet.
+    """Write one HTML page that shows a RESULT: a JSON that facefit wrote (of a photo, a sequence, a conversion, a
+    person) or the mesh beside it, or the folder of a batch, whose page is its contact sheet.
 
     The page needs no network and no other file. Without the photo, which is looked for where it was fitted, it shows
     the head alone. `facefit PHOTO -o face.html` writes such a page at once.
@@ -41,10 +41,11 @@ def view(
     if result.is_dir():
         output = _sheet(result, output or result / "sheet.html")
     else:
+        from ..output.stored_head import find_head
         from ..sequence.stored_page import is_sequence
 
         page = output or result.with_suffix(".html")
-        pieces = _sequence if is_sequence(result) else _face
+        pieces = _sequence if is_sequence(result) else _face if find_head(result) is None else _head
         contents, inputs = pieces(result, page, photo, model, check_outputs)
         write_files({page: contents}, inputs)
         output = page
@@ -75,6 +76,19 @@ def _sequence(result: Path, page: Path, photo: Path | None, model: str | None, c
     inputs = [fit.path, fit.mesh]
     check([page], inputs)
     return stored_sequence_page(fit, source_model(fit, model), page.stem), inputs
+
+
+def _head(result: Path, page: Path, photo: Path | None, model: str | None, check) -> tuple[bytes, list[Path]]:
+    from ..output.stored_head import find_head, head_page
+
+    if photo is not None:
+        raise click.UsageError("--photo belongs to the fit of one photo")
+    head = find_head(result)
+    assert head is not None
+    inputs = [head.path, head.mesh, *(Path(each.photo.path) for each in head.photos() if each.photo.path)]
+    inputs = [path for path in inputs if path.is_file()]
+    check([page], inputs)
+    return head_page(head, page.stem), inputs
 
 
 def _sheet(folder: Path, page: Path) -> Path:

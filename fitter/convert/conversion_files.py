@@ -138,9 +138,7 @@ def _texture(conversion: Conversion, fit: FitFile, size: int) -> tuple[np.ndarra
 def _page(conversion: Conversion, fit: FitFile, texture: np.ndarray, name: str, space: str) -> bytes:
     title = f"{fit.path.stem} as {conversion.result.model.name}"
     figures = stored_figures(fit, conversion.result.model)
-    return face_page(
-        conversion.result, _morphs(conversion, space), texture, name, title=title, figures=figures, space=space
-    ).html()
+    return face_page(conversion.result, _morphs(conversion, space), texture, name, title=title, figures=figures).html()
 
 
 def _morphs(conversion: Conversion, space: str) -> Morphs:

@@ -120,7 +120,7 @@ class Job:
         """All files of one face, the mesh first."""
         contents = result_files(result, files.mesh, self.style)
         if files.overlay is not None:
-            contents[files.overlay] = overlay_png(result.scene, result.photo, self.painted(result))
+            contents[files.overlay] = overlay_png(result.scene, result.photo, texture=self.painted(result))
         if files.labels is not None:
             contents[files.labels] = labels_png(result.scene, result.photo_size)
         if files.albedo is not None:

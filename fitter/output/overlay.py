@@ -29,13 +29,13 @@ def labels_png(scene: Scene, size: tuple[int, int]) -> bytes:
     return png_bytes(scene.picture_of_parts(*size))
 
 
-def overlay_png(scene: Scene, photo: np.ndarray, texture: np.ndarray | None = None, panel: int = PANEL) -> bytes:
+def overlay_png(scene: Scene, photo: np.ndarray, panel: int = PANEL, texture: np.ndarray | None = None) -> bytes:
     """`overlay` as PNG: the six PANELS side by side, cropped around the head."""
-    return png_bytes(overlay(scene, photo, texture, panel))
+    return png_bytes(overlay(scene, photo, panel, texture))
 
 
 def overlay(
-    scene: Scene, photo: np.ndarray, texture: np.ndarray | None = None, panel: int = PANEL,
+    scene: Scene, photo: np.ndarray, panel: int = PANEL, texture: np.ndarray | None = None,
     shown: Sequence[str] = PANELS,
 ) -> np.ndarray:  # fmt: skip
     """(panel, N panel, 3) uint8: the panels `shown`, N of PANELS, from left to right.
@@ -44,9 +44,8 @@ def overlay(
     from the front and turned by TURN. Beyond the photo there is the colour that surrounds the turned heads.
 
     Args:
-        photo: (H, W, 3) uint8, what the scene's camera refers to.
+        photo: (H, W, 3) uint8, what the scene's camera refers to. panel: side of one in pixels.
         texture: (T, T, 3) uint8, row 0 at v = 1; None: the fitted colours under the fitted light.
-        panel: side of one in pixels.
     """
     pictures = _Pictures(scene, photo, texture, panel)
     make = {

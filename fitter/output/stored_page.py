@@ -19,7 +19,7 @@ from .read_back import FitFile, load_photo, load_scene
 from .read_texture import painted
 from .result_format import read_result
 from .texture import Unwrapped, lit_colours, picture, texels
-from .viewer_face import MAP_SIZE, face_page
+from .viewer_face import MAP_SIZE, face_page, shot
 
 
 def stored_page(fit: FitFile, model: FaceModel, name: str, photo: Path | None = None) -> bytes:
@@ -38,8 +38,8 @@ def stored_page(fit: FitFile, model: FaceModel, name: str, photo: Path | None = 
     texture = stored_texture(fit, scene)
     title = Path(fit.document["photo"]["path"]).name or name
     return face_page(
-        scene, morph_targets(scene), texture, name, title=title, figures=stored_figures(fit, model), photo=pixels,
-        albedo=_albedo(scene, texture),
+        scene, morph_targets(scene), texture, name, title=title, figures=stored_figures(fit, model),
+        shots=[] if pixels is None else [shot(scene, pixels)], albedo=_albedo(scene, texture),
     ).html()  # fmt: skip
 
 

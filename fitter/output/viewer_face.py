@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,31 +39,24 @@ def result_page(result: FitResult, texture: np.ndarray, name: str, space: str = 
     """
     albedo = texture_picture(result, len(texture), "albedo")
     title = Path(result.photo_path).name or name
+    shots = [shot(result.scene, result.photo, space=space)]
     return face_page(
-        result.scene,
-        morph_targets(result.scene, space),
-        texture,
-        name,
-        title=title,
-        figures=summary(result),
-        photo=result.photo,
-        albedo=albedo,
-        space=space,
-    ).html()
+        result.scene, morph_targets(result.scene, space), texture, name, title=title, figures=summary(result),
+        shots=shots, albedo=albedo,
+    ).html()  # fmt: skip
 
 
 def face_page(
     scene: Scene, morphs: Morphs, texture: np.ndarray, name: str, *, title: str, figures: Summary,
-    photo: np.ndarray | None = None, albedo: np.ndarray | None = None, space: str = "model",
+    shots: Sequence[Shot] = (), albedo: np.ndarray | None = None,
 ) -> Page:  # fmt: skip
     """The page of a face.
 
     Args:
-        scene: of the face (B = 1). morphs: its mesh, in `space`. texture, name: as in `result_page`.
+        scene: of the face (B = 1). morphs: its mesh, in any space. texture, name: as in `result_page`.
         title: heading. figures: what its fit came to.
-        photo: (H, W, 3) uint8, what the scene's camera refers to; None where it is gone.
+        shots: photos of the face, with cameras that look into that space.
         albedo: (S, S, 3) uint8, the texture without its light; None where that cannot be told.
-        space: "model" or "camera", where the GLB's head stands.
     """
     model = scene.model
     glb = morph_glb(model, morphs, jpg_bytes(texture, _TEXTURE_QUALITY), quantize=True)
@@ -70,7 +64,7 @@ def face_page(
     return Page(
         title=title, glb=glb, file=f"{name}.glb", status=status_text(figures.status), light=light(figures.status),
         shapes=model.expression_names, span=shape_span(model),
-        shots=[] if photo is None else [shot(scene, photo, space=space)],
+        shots=shots,
         maps=maps | {"parts": parts_map(model)},
         landmarks=landmarks_of(model, morphs), measures=face_measures(scene), numbers=numbers(figures),
         credit=model_credit(model),
@@ -108,15 +102,32 @@ def numbers(figures: Summary) -> list[tuple[str, str]]:
     return [*rows, ("stopped by", figures.status)] if light(figures.status) == "good" else rows
 
 
-def shot(scene: Scene, photo: np.ndarray, name: str = "photo", space: str = "model") -> Shot:
+def shot(
+    scene: Scene, photo: np.ndarray, name: str = "photo", space: str = "model",
+    weights: Mapping[str, float] | None = None,
+) -> Shot:  # fmt: skip
     """The part of a photo around the head, at most LARGEST_PHOTO pixels a side, with its camera.
 
     Args:
-        scene: its camera is the photo's. photo: (H, W, 3) uint8. name: of its button.
+        scene: its camera is the photo's. photo: (H, W, 3) uint8. name, weights: see Shot.
         space: "model" or "camera", where the head of the page stands.
     """
+    rotation, translation = scene.pose() if space == "model" else (np.eye(3), np.zeros(3))
+    focal, centre = (value[0].double().cpu().numpy() for value in (scene.camera.focal, scene.camera.centre))
+    return cropped_shot(photo, scene.box(), focal, centre, rotation, translation, name, weights)
+
+
+def cropped_shot(
+    photo: np.ndarray, box: tuple[float, float, float, float], focal: np.ndarray, centre: np.ndarray,
+    rotation: np.ndarray, translation: np.ndarray, name: str = "photo", weights: Mapping[str, float] | None = None,
+) -> Shot:  # fmt: skip
+    """The part of a photo around a box (left, top, right, bottom) in its pixels.
+
+    Args:
+        photo: (H, W, 3) uint8. focal, centre: (2,) in its pixels. rotation, translation, name, weights: see Shot.
+    """
     height, width = photo.shape[:2]
-    left, top, right, bottom = scene.box()
+    left, top, right, bottom = box
     middle, reach = ((left + right) / 2, (top + bottom) / 2), AROUND / 2 * max(right - left, bottom - top)
     x0, x1 = (int(np.clip(middle[0] + side * reach, 0, width)) for side in (-1, 1))
     y0, y1 = (int(np.clip(middle[1] + side * reach, 0, height)) for side in (-1, 1))
@@ -125,13 +136,9 @@ def shot(scene: Scene, photo: np.ndarray, name: str = "photo", space: str = "mod
     part = Image.fromarray(photo[y0:y1, x0:x1])
     part.thumbnail((LARGEST_PHOTO, LARGEST_PHOTO), Image.Resampling.LANCZOS)
     scale = np.array([part.width / (x1 - x0), part.height / (y1 - y0)])
-    focal = scene.camera.focal[0].double().cpu().numpy() * scale
-    centre = (scene.camera.centre[0].double().cpu().numpy() - (x0, y0)) * scale
-    rotation, translation = scene.pose() if space == "model" else (np.eye(3), np.zeros(3))
-    return Shot(
-        name, jpg_bytes(np.asarray(part), _QUALITY), part.width, part.height, tuple(focal.tolist()),
-        tuple(centre.tolist()), rotation, translation,
-    )  # fmt: skip
+    (fx, fy), (cx, cy) = (focal * scale).tolist(), ((centre - (x0, y0)) * scale).tolist()
+    jpeg = jpg_bytes(np.asarray(part), _QUALITY)
+    return Shot(name, jpeg, part.width, part.height, (fx, fy), (cx, cy), rotation, translation, weights)
 
 
 def face_measures(scene: Scene) -> dict[str, float]:

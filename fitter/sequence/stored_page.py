@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from pathlib import Path
 
 from ..errors import InputError
 from ..files.schema import parse, read_text
 from ..model.face_model import FaceModel
 from ..output.read_back import FitFile
-from ..output.viewer import LARGEST_GLB, page_glb
+from ..output.stored_head import read_glb
 from .animation import FORMAT, load_frames, read_sequence
 from .page import sequence_page
-
-_GLB = (b"glTF", 2)
 
 
 def is_sequence(path: Path) -> bool:
@@ -52,24 +48,4 @@ def stored_sequence_page(fit: FitFile, model: FaceModel, name: str) -> bytes:
     if found != expected:
         raise InputError(f"{fit.path}: damaged sequence: {found} coefficients of identity; {model.name} has {expected}")
     title = Path(fit.document.get("source") or name).name
-    return sequence_page(_read_glb(fit.mesh), parameters.identity[:1], model, name, title, len(numbers))
-
-
-def _read_glb(path: Path) -> bytes:
-    """Out of its page where it is one. Raises InputError: it is none, or names other files."""
-    if path.stat().st_size > LARGEST_GLB:
-        raise InputError(f"{path}: larger than {LARGEST_GLB >> 20} MiB; no sequence of a face is")
-    data = path.read_bytes()
-    if path.suffix.lower() == ".html":
-        data = page_glb(data, str(path))
-    try:
-        magic, version, _ = struct.unpack_from("<4sII", data)
-        (length,) = struct.unpack_from("<I", data, 12)
-        document = json.loads(data[20 : 20 + length])
-        if (magic, version) != _GLB:
-            raise ValueError("no GLB of version 2")
-        if any("uri" in each for kind in ("buffers", "images") for each in document.get(kind, [])):
-            raise ValueError("it names other files")
-    except (ValueError, struct.error, AttributeError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: not a GLB that facefit wrote ({error})") from None
-    return data
+    return sequence_page(read_glb(fit.mesh)[0], parameters.identity[:1], model, name, title, len(numbers))

@@ -107,11 +107,11 @@ def test_overlay_panels(result):
 
 def test_the_turned_heads_wear_the_texture(result):
     texture = np.full((32, 32, 3), (10, 200, 30), np.uint8)
-    picture = overlay(result.scene, result.photo, texture, 96, ("three quarters", "textured"))
+    picture = overlay(result.scene, result.photo, 96, texture, ("three quarters", "textured"))
     assert picture.shape == (96, 192, 3)
     seen = (picture.astype(int) != BACKGROUND).any(-1)
     assert np.abs(np.median(picture[seen], 0) - (10, 200, 30)).max() <= 1
-    again = overlay(result.scene, result.photo, texture, 96, ("textured",))
+    again = overlay(result.scene, result.photo, 96, texture, ("textured",))
     assert np.array_equal(picture[:, 96:], again)
 
 
@@ -122,7 +122,7 @@ def test_no_black_beyond_the_photo(result):
     scene = replace(result.scene, camera=Camera(
         result.camera.focal, result.camera.centre - torch.tensor([[int(left) - 3.0, int(top) + 4.0]])
     ))  # fmt: skip
-    picture = overlay(scene, cut, None, 128, ("photo", "mesh over photo"))
+    picture = overlay(scene, cut, 128, None, ("photo", "mesh over photo"))
     assert (picture.max(-1) > 20).mean() > 0.99
     assert (picture[0, :128] == BACKGROUND).all()  # above, where the head goes on
     window = overlay_window(scene, 128, cut.shape[:2])

@@ -2,7 +2,6 @@
 
 import base64
 import gzip
-import json
 import re
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ from helpers.command_line import error_line, facefit
 from helpers.gltf_reader import Glb
 from helpers.synthetic_result import synthetic_result
 from helpers.toy_model import toy_arrays
+from helpers.viewer_page import about
 from PIL import Image
 
 from facefit.anatomy.measures import MEASURES, measured
@@ -38,12 +38,6 @@ def page(result, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "face.html"
     assert [written.name for written in write_result(result, path, texture_size=64)] == ["face.html", "face.json"]
     return path
-
-
-def about(page: bytes) -> dict:
-    """The JSON of a page."""
-    (text,) = re.findall(rb'<script type="application/json" id="about">(.*?)</script>', page, re.DOTALL)
-    return json.loads(text)
 
 
 def unpacked(text: str, kind: str) -> np.ndarray:

@@ -26,11 +26,12 @@ from .options import check_mesh_suffix, input_files, load, shared_options, start
 @click.option("--like", type=click.Path(path_type=Path), metavar="JSON",
               help="Who the person is: an earlier fit. Photos of others are left out.")  # fmt: skip
 @click.option("--keep-all", is_flag=True, help="All photos show the person, however different the faces are.")
+@click.option("--no-detail", is_flag=True, help="Leave the surface as the model has it, without what shading tells.")
 @click.option("--every", type=click.IntRange(min=1), metavar="N", help="Take each N-th frame of a video.")
 @shared_options
 def person(
     photos: tuple[Path, ...], output: Path, overlays: Path | None, meshes: Path | None, sheet: Path | None,
-    static: bool, one_lens: bool, like: Path | None, keep_all: bool, every: int | None, **options: Any,
+    static: bool, one_lens: bool, like: Path | None, keep_all: bool, no_detail: bool, every: int | None, **options: Any,
 ) -> None:  # fmt: skip
     """Fit one person to several photos: folders, lists, 'patterns*', photos, videos.
 
@@ -77,7 +78,7 @@ def person(
     job = load(options)
     fitter = PersonFitter(
         job.instruments, options["faces"], job.focal, job.fov, Sharing(static, one_lens),
-        None if like is None else same_person(like, job.instruments.model).parameters, keep_all,
+        None if like is None else same_person(like, job.instruments.model).parameters, keep_all, not no_detail,
     )  # fmt: skip
     with FitProgress(output.name, quiet=options["quiet"]) as progress:
         fitted = fitter.fit(found, lambda stage, step, steps: progress(stage, step, steps, {}))
@@ -88,4 +89,14 @@ def person(
         return
     count = len(fitted.members)
     seconds = time.perf_counter() - began
-    click.echo(f"{output}: {count} photo{'s' * (count != 1)} of {len(found)}, {seconds:.1f} s")
+    click.echo(f"{output}: {count} photo{'s' * (count != 1)} of {len(found)}{_surface(fitted)}, {seconds:.1f} s")
+
+
+def _surface(fitted) -> str:
+    surface = fitted.surface
+    if surface is None:
+        return ""
+    if surface.trust.share is None:
+        return ", surface as the model has it: light does not explain the photos"
+    words = "few or similar lights, refined cautiously" if surface.trust.share < 0.5 else "refined by shading"
+    return f", surface {words}"

@@ -138,7 +138,7 @@ def person_json(person: Person, mesh_file: str, texture_size: int) -> dict[str, 
             },
             "identity": head.parameters.identity[0].double().tolist(),
             "albedo": head.parameters.albedo[0].double().tolist(),
-            "displacement": [],
+            **_surface_json(person),
             "landmarks7": head.landmarks7_in("model").tolist(),
             "landmarks7_names": list(LANDMARK7_NAMES),
             "sharing": asdict(person.sharing),
@@ -150,6 +150,15 @@ def person_json(person: Person, mesh_file: str, texture_size: int) -> dict[str, 
             "seconds": dict(person.seconds),
         }
     )  # fmt: skip
+
+
+def _surface_json(person: Person) -> dict[str, Any]:
+    """Displacements to a thousandth of a millimetre."""
+    surface = person.surface
+    if surface is None:
+        return {"displacement": [], "surface": None}
+    moved = surface.displacement.round(3).tolist() if surface.displacement.any() else []
+    return {"displacement": moved, "surface": asdict(surface.trust)}
 
 
 def _photo_json(member: Member, mesh_file: str) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
+from ..detail.refine import RefinedSurface, displaced_model, neutral_verts, refine_surface
 from ..errors import FaceFitError, FitError, NoFaceError
 from ..fit.descent import fit_observed
 from ..fit.instruments import Instruments
@@ -77,12 +78,15 @@ class Person:
         left_out: the other photos.
         sharing: what is shared.
         seconds: of the stages.
+        surface: what shading adds to the model's own surface; None with one photo, or where it was not wanted. It is in
+            the `model` of the members' results already.
     """
 
     members: tuple[Member, ...]
     left_out: tuple[LeftOut, ...]
     sharing: Sharing
     seconds: dict[str, float] = field(default_factory=dict)
+    surface: RefinedSurface | None = None
 
     @property
     def parameters(self) -> Parameters:
@@ -105,6 +109,7 @@ class PersonFitter:
         sharing: what the photos have in common.
         like: identity and albedo of the person (B = 1), to tell others by; None: whoever is on most photos.
         keep_all: nobody is left out as another person.
+        detail: refine the surface by shading.
     """
 
     instruments: Instruments
@@ -114,6 +119,7 @@ class PersonFitter:
     sharing: Sharing = field(default_factory=Sharing)
     like: Parameters | None = None
     keep_all: bool = False
+    detail: bool = True
 
     def fit(self, photos: Sequence[PersonPhoto], progress: Progress | None = None) -> Person:
         """Fit the person.
@@ -138,9 +144,14 @@ class PersonFitter:
             members, failed = self._together(members, progress)
             left_out += failed
             seconds["together"] = time.perf_counter() - began
+        surface = None
+        if self.detail and len(members) > 1:
+            began = time.perf_counter()
+            members, surface = _refined(members, progress)
+            seconds["surface"] = time.perf_counter() - began
         order = {photo.name: place for place, photo in enumerate(photos)}
         left_out.sort(key=lambda each: order[each.name])
-        return Person(tuple(members), tuple(left_out), self.sharing, seconds)
+        return Person(tuple(members), tuple(left_out), self.sharing, seconds, surface)
 
     def _single_fits(
         self, photos: Sequence[PersonPhoto], progress: Progress | None
@@ -239,3 +250,20 @@ class PersonFitter:
 def _blank(photo: Photo) -> Photo:
     """A photo of the same size and name whose pixels take no memory."""
     return replace(photo, pixels=np.broadcast_to(np.zeros(1, np.uint8), photo.pixels.shape))
+
+
+def _refined(members: Sequence[Member], progress: Progress | None) -> tuple[list[Member], RefinedSurface]:
+    """The members on the surface that their shading tells of."""
+
+    def wholes() -> Iterator[FitResult]:
+        for place, member in enumerate(members):
+            if progress is not None:
+                progress("surface", place, len(members))
+            yield member.whole()
+
+    surface = refine_surface(wholes())
+    if not surface.displacement.any():
+        return list(members), surface
+    first = members[0].result
+    model = displaced_model(first.model, neutral_verts(first), surface.displacement)
+    return [replace(member, result=replace(member.result, model=model)) for member in members], surface

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from .options import check_mesh_suffix, input_files, load, shared_options, start
 @click.command()
 @click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTO...")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="MESH",
-              help="The neutral head: .glb (with its expressions), .obj or .ply; a .json beside it.")  # fmt: skip
+              help="The neutral head: .glb (with its expressions), .obj, .ply, or .html, a page that shows it; "
+                   "a .json beside it.")  # fmt: skip
 @click.option("--overlays", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
               help="Also write a picture for each photo: photo, mesh over photo, geometry, render, parts.")  # fmt: skip
 @click.option("--meshes", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
@@ -64,10 +66,11 @@ def person(
     from ..person.person import PersonFitter
     from ..person.photos import person_photos
     from ..person.sharing import Sharing
+    from ..rig.personal import personal_shapes
     from .progress import FitProgress, shown
 
     found = person_photos(photos, every)
-    files = PersonFiles(output, overlays, meshes, sheet, options["texture_size"], options["texture"])
+    files = PersonFiles(output, overlays, meshes, sheet)
     known = [] if like is None else one_fit(like).files()
     read = [*(photo.path for photo in found), *(path for path in photos if path.is_file()), *known,
             *input_files(options)]  # fmt: skip
@@ -80,6 +83,7 @@ def person(
         job.instruments, options["faces"], job.focal, job.fov, Sharing(static, one_lens),
         None if like is None else same_person(like, job.instruments.model).parameters, keep_all, not no_detail,
     )  # fmt: skip
+    files = replace(files, style=job.style, shapes=personal_shapes)
     with FitProgress(output.name, quiet=options["quiet"]) as progress:
         fitted = fitter.fit(found, lambda stage, step, steps: progress(stage, step, steps, {}))
     write_files(person_contents(fitted, files), [path for path in read if path.is_file()])

@@ -16,25 +16,27 @@ model's expressions as morph targets. Its JSON (`format` "facefit-person", `form
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from ..anatomy.landmarks import LANDMARK7_NAMES
 from ..files.picture_bytes import png_bytes
-from ..fit.summary import model_block
+from ..fit.result import FitResult
+from ..model.face_model import FaceModel
 from ..output.document import finite, result_json
-from ..output.morph_targets import glb_bytes
+from ..output.morph_targets import morph_targets
 from ..output.overlay import overlay, overlay_png
 from ..output.paths import output_paths
+from ..output.placing import Placing, placing
 from ..output.texture_picture import texture_picture
 from ..output.textured_view import BACKGROUND, textured_view
-from ..output.write import mesh_contents, result_files
+from ..output.viewer_face import result_page
+from ..output.write import FileStyle, mesh_contents, result_files
 from ..scene.parameters import Parameters
-from ..scene.scene import Scene
 from .person import Member, Person
 from .texture import Blend
 
@@ -42,6 +44,9 @@ FORMAT, FORMAT_VERSION = "facefit-person", 1
 
 SIDES = (0.0, 40.0, -40.0, 80.0, -80.0, 20.0)  # degrees from which the sheet shows the head
 _PANEL = 192  # pixels of a panel of the sheet
+
+
+Shapes = Callable[[FaceModel, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -52,15 +57,17 @@ class PersonFiles:
         mesh: the neutral head; what lies beside it follows (`output_paths`).
         pictures: folder of an overlay for each photo. meshes: folder of a posed mesh (.glb and .json) for each photo.
         sheet: a picture of all photos and the head.
-        texture_size, texture: as in `facefit.output.write.result_files`.
+        style: how meshes and textures are written; a person's are in model space.
+        shapes: what the expressions do to this person: model (on the CPU) and neutral head (V, 3) mm -> (E, V, 3) mm;
+            None: what the model says.
     """
 
     mesh: Path
     pictures: Path | None = None
     meshes: Path | None = None
     sheet: Path | None = None
-    texture_size: int = 1024
-    texture: str = "photo"
+    style: FileStyle = FileStyle()
+    shapes: Shapes | None = None
 
     def all(self, names: Sequence[str]) -> list[Path]:
         """Every file, for photos of these names."""
@@ -83,15 +90,15 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
     Raises:
         FaceFitError: a photo is gone, or has changed. OutputError, ValueError: as `result_files`.
     """
-    paths = output_paths(files.mesh)
-    blend = Blend(files.texture_size, files.texture)
+    paths, style = output_paths(files.mesh), files.style
+    blend = Blend(style.texture_size, style.texture)
     beside: dict[Path, bytes] = {}
     rows: list[np.ndarray] = []
     texture = None
     for stem, member in zip(stems([member.photo.name for member in person.members]), person.members, strict=True):
         whole = member.whole()
         if len(person.members) == 1:
-            texture = texture_picture(whole, files.texture_size, files.texture)
+            texture = texture_picture(whole, style.texture_size, style.texture)
         else:
             blend.add(whole)
         if files.pictures is not None:
@@ -99,16 +106,16 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
         if files.sheet is not None:
             rows.append(overlay(whole.scene, whole.photo, _PANEL)[:, : 3 * _PANEL])
         if files.meshes is not None:
-            beside |= result_files(
-                whole, files.meshes / f"{stem}.glb", texture_size=files.texture_size, texture=files.texture
-            )
+            beside |= result_files(whole, files.meshes / f"{stem}.glb", style)
     if texture is None:
         texture = blend.picture(person.best.result.scene)
-    head = neutral_scene(person)
-    model = head.model
-    comment = f"facefit; millimetres; model space\nface model {model.name} {model.version}, {model.license}"
-    contents = mesh_contents(paths, model, head.verts_in("model"), texture, comment, lambda png: glb_bytes(head, png))
-    document = person_json(person, paths[0].name, files.texture_size)
+    head = neutral_result(person, files.shapes)
+    scene = head.scene
+    contents = mesh_contents(
+        paths, head.model, scene.verts_in("model"), texture, "model space", lambda: morph_targets(scene), style,
+        page=lambda: result_page(head, texture, files.mesh.stem, "model"),
+    )  # fmt: skip
+    document = person_json(person, head, paths[0], style)
     contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
     written = dict(zip(paths, contents, strict=True))
     if files.sheet is not None:
@@ -116,40 +123,42 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
     return written | beside
 
 
-def neutral_scene(person: Person) -> Scene:
-    """The person without expression, looking ahead."""
-    best = person.best.result
+def neutral_result(person: Person, shapes: Shapes | None = None) -> FitResult:
+    """The person without expression, looking ahead, before the camera of the most frontal photo."""
+    best = person.best.whole()
     rest = Parameters.zeros(best.model.sizes)
-    own = replace(rest, identity=best.parameters.identity, albedo=best.parameters.albedo, sh=best.parameters.sh)
-    return Scene(best.model, own, best.camera, exact=True)
+    own = {name: getattr(best.parameters, name) for name in ("identity", "albedo", "sh", "rotvec", "translation")}
+    head = replace(best, parameters=replace(rest, **own))
+    if shapes is None:
+        return head
+    carried = torch.from_numpy(shapes(person.model, head.verts)).float()
+    # the person's own already: nothing of them depends on the identity any more
+    return replace(head, model=replace(head.model, expression_basis=carried, correctives=None))
 
 
-def person_json(person: Person, mesh_file: str, texture_size: int) -> dict[str, Any]:
-    """The document of the module's docstring. Numbers that are not finite become null."""
-    head, best = neutral_scene(person), person.best.result
-    model = head.model
+def person_json(person: Person, head: FitResult, mesh: Path, style: FileStyle) -> dict[str, Any]:
+    """The document of the module's docstring. Numbers that are not finite become null.
+
+    Args:
+        head: `neutral_result`.
+    """
+    place = placing(mesh, "model", style.units)
+    document = result_json(head, mesh.name, texture=style.texture_size, place=place)
+    same = ("mesh", "landmarks7", "landmarks7_names", "landmarks7_convention", "model", "config", "versions")
     return finite(
         {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
-            "mesh": {
-                "file": mesh_file, "space": "model", "units": "millimetre", "vertices": model.verts.shape[0],
-                "faces": model.faces.shape[0], "texture_size": texture_size,
-            },
-            "identity": head.parameters.identity[0].double().tolist(),
-            "albedo": head.parameters.albedo[0].double().tolist(),
+            **{name: document[name] for name in same},
+            "identity": document["parameters"]["identity"],
+            "albedo": document["parameters"]["albedo"],
             **_surface_json(person),
-            "landmarks7": head.landmarks7_in("model").tolist(),
-            "landmarks7_names": list(LANDMARK7_NAMES),
             "sharing": asdict(person.sharing),
-            "photos": [_photo_json(member, mesh_file) for member in person.members],
+            "photos": [_photo_json(member, mesh, place) for member in person.members],
             "left_out": [asdict(each) for each in person.left_out],
-            "model": model_block(model),
-            "config": best.config,
-            "versions": dict(best.versions),
             "seconds": dict(person.seconds),
         }
-    )  # fmt: skip
+    )
 
 
 def _surface_json(person: Person) -> dict[str, Any]:
@@ -161,18 +170,18 @@ def _surface_json(person: Person) -> dict[str, Any]:
     return {"displacement": moved, "surface": asdict(surface.trust)}
 
 
-def _photo_json(member: Member, mesh_file: str) -> dict[str, Any]:
+def _photo_json(member: Member, mesh: Path, place: Placing) -> dict[str, Any]:
     """What the JSON of a single fit says of a photo, without what the person's own says."""
-    document = result_json(member.result, mesh_file)
+    document = result_json(member.result, mesh.name, place=place)
     kept = ("status", "landmark_error", "part_iou", "energies", "camera", "window", "photo")
     own = {name: value for name, value in document["parameters"].items() if name not in ("identity", "albedo")}
     return {"name": member.photo.name, **{name: document[name] for name in kept}, "parameters": own}
 
 
-def _sheet(head: Scene, texture: np.ndarray, rows: Sequence[np.ndarray]) -> np.ndarray:
+def _sheet(head: FitResult, texture: np.ndarray, rows: Sequence[np.ndarray]) -> np.ndarray:
     """The head from SIDES above the photos' panels, two photos a line."""
-    verts, width = head.verts_in("model"), 6 * _PANEL
-    views = [textured_view(head.model, verts, texture, yaw, _PANEL) for yaw in SIDES]
+    width = 6 * _PANEL
+    views = [textured_view(head.model, head.verts, texture, yaw, _PANEL) for yaw in SIDES]
     lines = [np.concatenate(views, 1)]
     for place in range(0, len(rows), 2):
         pair = rows[place : place + 2]

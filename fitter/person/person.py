@@ -16,8 +16,9 @@ from ..fit.descent import fit_observed
 from ..fit.instruments import Instruments
 from ..fit.objective import Objective
 from ..fit.optimize import Minimum
-from ..fit.outcome import fit_results
+from ..fit.outcome import fit_results, on_cpu
 from ..fit.result import FitFailure, FitResult
+from ..model.face_model import FaceModel
 from ..observe.faces import select_faces
 from ..observe.lids import lids_by_masks
 from ..observe.observation import Observation
@@ -74,6 +75,7 @@ class Person:
     """One person.
 
     Attributes:
+        model: the face model that was fitted, on the CPU.
         members: the photos, in the order given; what they share is the same in all.
         left_out: the other photos.
         sharing: what is shared.
@@ -82,6 +84,7 @@ class Person:
             the `model` of the members' results already.
     """
 
+    model: FaceModel
     members: tuple[Member, ...]
     left_out: tuple[LeftOut, ...]
     sharing: Sharing
@@ -151,7 +154,7 @@ class PersonFitter:
             seconds["surface"] = time.perf_counter() - began
         order = {photo.name: place for place, photo in enumerate(photos)}
         left_out.sort(key=lambda each: order[each.name])
-        return Person(tuple(members), tuple(left_out), self.sharing, seconds, surface)
+        return Person(on_cpu(self.instruments.model), tuple(members), tuple(left_out), self.sharing, seconds, surface)
 
     def _single_fits(
         self, photos: Sequence[PersonPhoto], progress: Progress | None
@@ -182,7 +185,7 @@ class PersonFitter:
             return members, []  # of two photos nobody knows which one is the person's
         fits = [member.result.parameters for member in members]
         known = [] if self.like is None else [replace(fits[0], identity=self.like.identity, albedo=self.like.albedo)]
-        distance = distances(Parameters.cat([*known, *fits]), self.instruments.model.to("cpu"))
+        distance = distances(Parameters.cat([*known, *fits]), on_cpu(self.instruments.model))
         who = same_person(distance, None if self.like is None else 0)
         first = len(known)
         chosen = [k for k in range(len(members)) if k + first in who]

@@ -35,7 +35,6 @@ from benchmarks.machine import attempt
 from benchmarks.photo_folder import FACEFIT, environment, fill
 from benchmarks.summary import text_table
 from facefit.anatomy.parts import PARTS
-from facefit.batch.travel import stack
 from facefit.energies.prdl.contract import PrdlSelection
 from facefit.energies.prdl.load import fused
 from facefit.energies.prdl.prdl import prdl_energy, prdl_energy_naive
@@ -65,7 +64,7 @@ def observations(count: int, config: FitConfig) -> Observation:
     with tempfile.TemporaryDirectory() as place:
         photos = [read_photo(path) for path in sorted(fill(Path(place), min(count, DISTINCT)).iterdir())]
     faces = [observe(photo, detector.detect(photo.pixels)[0], segmenter, config.window) for photo in photos]
-    return stack([faces[number % len(faces)] for number in range(count)])
+    return Observation.cat([faces[number % len(faces)] for number in range(count)])
 
 
 def wait(device: str) -> None:

@@ -40,7 +40,7 @@ from .options import BatchOptions, Failure
 from .plan import Task, stamp
 from .store import Store, open_store
 from .thumbnails import photo_jpg, thumbnail_jpg
-from .travel import FitParcel, fit_result, parcel, stack
+from .travel import FitParcel, fit_result, parcel
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Stages:
     def fit(self, faces: Sequence[Observation]) -> list[FitParcel | Failure]:
         """Fit faces together, each on its own. Where that is not possible at all, in halves."""
         try:
-            results = fit_observed(stack(faces), self.job.instruments, failures="return")
+            results = fit_observed(Observation.cat(faces), self.job.instruments, failures="return")
             return [failure(r.error) if isinstance(r, FitFailure) else parcel(r) for r in results]
         except Exception as error:  # say, not enough memory for so many
             if len(faces) == 1:

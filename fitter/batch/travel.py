@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -11,7 +10,6 @@ import torch
 from torch import Tensor
 
 from ..fit.result import FitResult
-from ..geometry.camera import Camera, WindowTransform
 from ..model.face_model import FaceModel
 from ..observe.observation import Observation
 from ..photo.photo import Photo
@@ -44,25 +42,6 @@ def fit_result(fit: FitParcel, observation: Observation, photo: Photo, model: Fa
         model=model.to("cpu"), camera=observation.camera, window=observation.window,
         observation=replace(observation, valid=fit.valid), photo=photo.pixels, photo_path=str(photo.path), **fit.values,
     )  # fmt: skip
-
-
-def stack(faces: Sequence[Observation]) -> Observation:
-    """Observations as one batch. Raises ValueError when their windows differ in size."""
-    if len(faces) == 1:
-        return faces[0]
-    sizes = {face.size for face in faces}
-    if len(sizes) > 1:
-        raise ValueError(f"windows of {sorted(sizes)} px in one batch; they must be alike")
-    named = {
-        f.name: torch.cat([getattr(face, f.name) for face in faces])
-        for f in fields(Observation) if f.name not in ("camera", "window")
-    }  # fmt: skip
-    camera = Camera(torch.cat([face.camera.focal for face in faces]), torch.cat([face.camera.centre for face in faces]))
-    window = WindowTransform(
-        torch.cat([face.window.origin for face in faces]), torch.cat([face.window.scale for face in faces]),
-        faces[0].window.size,
-    )  # fmt: skip
-    return Observation(**named, camera=camera, window=window)
 
 
 def pack(face: Observation) -> bytes:

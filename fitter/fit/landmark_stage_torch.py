@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -19,7 +21,13 @@ def solve(problem: LandmarkProblem, rotation: Tensor, translation: Tensor) -> tu
     Raises:
         FitError: a system has no unique solution.
     """
-    solver, model, first = _BatchSolver(problem), problem.model, problem.basis.first_expression
+    return descend(BatchSolver(problem), rotation, translation)
+
+
+def descend(solver: BatchSolver, rotation: Tensor, translation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """All steps of a solver: first the pose alone, then everything. Args, Returns as `solve`."""
+    problem = solver.problem
+    model, first = problem.model, problem.basis.first_expression
     coefficients = problem.known()
     for iteration in range(POSE_ITERATIONS + problem.config.landmark_iterations):
         pose_only = iteration < POSE_ITERATIONS
@@ -33,8 +41,8 @@ def solve(problem: LandmarkProblem, rotation: Tensor, translation: Tensor) -> tu
     return rotation, translation, coefficients
 
 
-class _BatchSolver:
-    """Gauss-Newton steps of one problem."""
+class BatchSolver:
+    """Gauss-Newton steps of one problem, whose faces have nothing to do with each other."""
 
     def __init__(self, problem: LandmarkProblem) -> None:
         self.problem, self.basis = problem, problem.basis
@@ -76,15 +84,19 @@ class _BatchSolver:
         normal = jacobian.transpose(1, 2) @ jacobian
         gradient = (jacobian.transpose(1, 2) @ residual)[..., 0]
         if pose_only:
-            step = _solve(normal, gradient)
+            step = solve_each(normal, gradient)
             return torch.cat([step, step.new_zeros(coefficients.shape)], 1)
         normal.diagonal(dim1=1, dim2=2)[:, POSE:] += self.precision
         gradient[:, POSE:] += self.precision * coefficients + self.slope
-        step = _solve(normal, gradient)
+        step = self.solve(normal, gradient)
         if model.activation:
             first = basis.first_expression
-            step = _keep_box(step, normal, gradient, coefficients[:, first:], POSE + first)
+            step = _keep_box(self.solve, step, normal, gradient, coefficients[:, first:], POSE + first)
         return step
+
+    def solve(self, normal: Tensor, gradient: Tensor) -> Tensor:
+        """(B, U, U) and (B, U), the pose first -> (B, U) the step."""
+        return solve_each(normal, gradient)
 
     def _with_contour(self, rotation: Tensor, translation: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor]:
         """Landmarks (B, L, 3) in model space, the cheek contour marched to the silhouette, and where it now is among
@@ -126,7 +138,8 @@ class _BatchSolver:
         return root, (root @ difference[..., None])[..., 0]
 
 
-def _solve(normal: Tensor, gradient: Tensor) -> Tensor:
+def solve_each(normal: Tensor, gradient: Tensor) -> Tensor:
+    """(B, U, U) and (B, U) -> (B, U): each face's step against its gradient. Raises FitError."""
     damped = normal.double()
     damped.diagonal(dim1=1, dim2=2).mul_(1 + 1e-6).add_(1e-9)
     factor, info = torch.linalg.cholesky_ex(damped)
@@ -135,7 +148,10 @@ def _solve(normal: Tensor, gradient: Tensor) -> Tensor:
     return -torch.cholesky_solve(gradient.double()[..., None], factor)[..., 0].to(gradient.dtype)
 
 
-def _keep_box(step: Tensor, normal: Tensor, gradient: Tensor, activation: Tensor, first: int) -> Tensor:
+def _keep_box(
+    solve: Callable[[Tensor, Tensor], Tensor], step: Tensor, normal: Tensor, gradient: Tensor, activation: Tensor,
+    first: int,
+) -> Tensor:  # fmt: skip
     """Solve again with the activations that would leave [0, 1] held at the bound they reach.
 
     What is held stays held: asking a second time whether it would leave is asking the rounding.
@@ -153,6 +169,6 @@ def _keep_box(step: Tensor, normal: Tensor, gradient: Tensor, activation: Tensor
         free = (~held).to(step.dtype)
         reduced = normal * free[:, :, None] * free[:, None, :] + torch.diag_embed(1 - free)
         right = (gradient + (normal @ bound[..., None])[..., 0]) * free
-        step = torch.where(held, bound, _solve(reduced, right))
+        step = torch.where(held, bound, solve(reduced, right))
     wanted = (activation + step[:, first:]).clamp(0, 1)
     return torch.cat([step[:, :first], wanted - activation], 1)

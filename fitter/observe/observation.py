@@ -79,6 +79,27 @@ class Observation:
         """The same on another device."""
         return Observation(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
+    @classmethod
+    def cat(cls, several: Sequence[Observation]) -> Observation:
+        """The faces of several in one batch. Raises ValueError when their windows differ in size."""
+        if len(several) == 1:
+            return several[0]
+        sizes = {each.size for each in several}
+        if len(sizes) > 1:
+            raise ValueError(f"windows of {sorted(sizes)} px in one batch; they must be alike")
+        named = {
+            f.name: torch.cat([getattr(each, f.name) for each in several])
+            for f in fields(cls) if f.name not in ("camera", "window")
+        }  # fmt: skip
+        camera = Camera(
+            torch.cat([each.camera.focal for each in several]), torch.cat([each.camera.centre for each in several])
+        )
+        window = WindowTransform(
+            torch.cat([each.window.origin for each in several]), torch.cat([each.window.scale for each in several]),
+            several[0].window.size,
+        )  # fmt: skip
+        return cls(**named, camera=camera, window=window)
+
     def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> Observation:
         """Of some of the faces, or of one as a batch of one."""
         if isinstance(index, int):

@@ -19,13 +19,14 @@ from facefit.batch.manifest import Record
 from facefit.batch.options import BatchOptions, Failure, Halt
 from facefit.batch.plan import Task, list_batch, plan_batch
 from facefit.batch.steps import Prepared, Stages, failure, load_stages
-from facefit.batch.travel import fit_result, pack, stack, unpack
+from facefit.batch.travel import fit_result, pack, unpack
 from facefit.bundled import model_path
 from facefit.errors import NoFaceError, OutputError
 from facefit.fit.config import FitConfig, Stage
 from facefit.fit.fit import fit_photo
 from facefit.job.options import JobOptions
 from facefit.metrics.part_iou import mean_iou
+from facefit.observe.observation import Observation
 from facefit.photo.photo import read_photo
 
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
@@ -117,10 +118,10 @@ class TestObservations:
             same(unpack(pack(face)), face)
         soft = replace(alone[0], valid=alone[0].valid * 0.5)
         same(unpack(pack(soft)), soft)
-        same(stack(alone)[1], alone[1])
-        same(stack(alone), photograph(job.instruments.model, together(*people), 96).observation)
+        same(Observation.cat(alone)[1], alone[1])
+        same(Observation.cat(alone), photograph(job.instruments.model, together(*people), 96).observation)
         with pytest.raises(ValueError, match="64, 96"):
-            stack([alone[0], photograph(job.instruments.model, people[0], 64).observation])
+            Observation.cat([alone[0], photograph(job.instruments.model, people[0], 64).observation])
 
     def test_a_face_that_explodes_does_not_harm_its_neighbours(self, stages, faces):
         good, bad = faces[0][0], faces[0][1]

@@ -1,0 +1,106 @@
+"""`facefit person`: one head from several photos of one person."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import check_mesh_suffix, input_files, load, shared_options, start
+
+
+@click.command()
+@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTO...")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="MESH",
+              help="The neutral head: .glb (with its expressions), .obj, .ply, or .html, a page that shows it; "
+                   "a .json beside it.")  # fmt: skip
+@click.option("--overlays", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+              help="Also write a picture for each photo: photo, mesh over photo, geometry, render, parts.")  # fmt: skip
+@click.option("--meshes", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+              help="Also write the mesh of each photo as it is posed there, .glb and .json.")  # fmt: skip
+@click.option("--sheet", type=click.Path(path_type=Path), metavar="PNG",
+              help="Also write one picture of the head from all sides and of all photos.")  # fmt: skip
+@click.option("--static", is_flag=True, help="The person kept still: one expression for all photos.")
+@click.option("--one-lens", is_flag=True, help="One focal length for all photos; found where nothing tells it.")
+@click.option("--like", type=click.Path(path_type=Path), metavar="JSON",
+              help="Who the person is: an earlier fit. Photos of others are left out.")  # fmt: skip
+@click.option("--keep-all", is_flag=True, help="All photos show the person, however different the faces are.")
+@click.option("--no-detail", is_flag=True, help="Leave the surface as the model has it, without what shading tells.")
+@click.option("--every", type=click.IntRange(min=1), metavar="N", help="Take each N-th frame of a video.")
+@shared_options
+def person(
+    photos: tuple[Path, ...], output: Path, overlays: Path | None, meshes: Path | None, sheet: Path | None,
+    static: bool, one_lens: bool, like: Path | None, keep_all: bool, no_detail: bool, every: int | None, **options: Any,
+) -> None:  # fmt: skip
+    """Fit one person to several photos: folders, lists, 'patterns*', photos, videos.
+
+    Identity and albedo are common to all photos; pose, expression, gaze and light are each photo's own. Photos without
+    a face and photos of other people are named and left out.
+
+    \b
+    Examples:
+      facefit person ann_1.jpg ann_2.jpg ann_3.jpg -o ann.glb
+      facefit person photos/ann/ -o ann.glb --sheet ann.png
+      facefit person clip.mp4 -o ann.glb --every 15
+      facefit person photos/ -o ann.glb --like ann_passport.json
+    """
+    check_mesh_suffix(output)
+    if sheet is not None and sheet.suffix.lower() != ".png":
+        raise click.UsageError(f"--sheet {sheet}: expected a name that ends in .png")
+    if options["faces"] == "all":
+        raise click.UsageError(
+            "--faces all: a person has one face in each photo; accepted: largest, or a number from 1"
+        )
+    if options["space"] == "camera":
+        raise click.UsageError("--space camera belongs to one photo; a person's head is written in model space")
+    if options["segmentation"].lower().endswith(".png"):
+        raise click.UsageError("--segmentation with a picture of labels belongs to one photo")
+    start(options)
+    began = time.perf_counter()
+    from ..files.outputs import check_outputs, write_files
+    from ..job.beginnings import one_fit, same_person
+    from ..person.files import PersonFiles, person_contents
+    from ..person.person import PersonFitter
+    from ..person.photos import person_photos
+    from ..person.sharing import Sharing
+    from ..rig.personal import personal_shapes
+    from .progress import FitProgress, shown
+
+    found = person_photos(photos, every)
+    files = PersonFiles(output, overlays, meshes, sheet)
+    known = [] if like is None else one_fit(like).files()
+    read = [*(photo.path for photo in found), *(path for path in photos if path.is_file()), *known,
+            *input_files(options)]  # fmt: skip
+    for folder in (overlays, meshes):
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+    check_outputs(files.all([photo.name for photo in found]), [path for path in read if path.is_file()])
+    job = load(options)
+    fitter = PersonFitter(
+        job.instruments, options["faces"], job.focal, job.fov, Sharing(static, one_lens),
+        None if like is None else same_person(like, job.instruments.model).parameters, keep_all, not no_detail,
+    )  # fmt: skip
+    files = replace(files, style=job.style, shapes=personal_shapes)
+    with FitProgress(output.name, quiet=options["quiet"]) as progress:
+        fitted = fitter.fit(found, lambda stage, step, steps: progress(stage, step, steps, {}))
+    write_files(person_contents(fitted, files), [path for path in read if path.is_file()])
+    for each in fitted.left_out:
+        click.echo(f"left out: {shown(each.name)}: {shown(each.reason)}", err=True)
+    if options["quiet"]:
+        return
+    count = len(fitted.members)
+    seconds = time.perf_counter() - began
+    click.echo(f"{output}: {count} photo{'s' * (count != 1)} of {len(found)}{_surface(fitted)}, {seconds:.1f} s")
+
+
+def _surface(fitted) -> str:
+    surface = fitted.surface
+    if surface is None:
+        return ""
+    if surface.trust.share is None:
+        return ", surface as the model has it: light does not explain the photos"
+    words = "few or similar lights, refined cautiously" if surface.trust.share < 0.5 else "refined by shading"
+    return f", surface {words}"

@@ -1,0 +1,1 @@
+"""The surface beyond the model's components: what shading tells of it."""

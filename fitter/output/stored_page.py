@@ -35,11 +35,11 @@ def stored_page(fit: FitFile, model: FaceModel, name: str, photo: Path | None = 
     if photo is not None:
         fit = replace(fit, document=fit.document | {"photo": fit.document["photo"] | {"path": str(photo)}})
     pixels = load_photo(fit) if fit.photo is not None and (photo is not None or fit.photo.is_file()) else None
-    texture = _texture(fit, scene)
+    texture = stored_texture(fit, scene)
     title = Path(fit.document["photo"]["path"]).name or name
     return face_page(
         scene, morph_targets(scene), texture, name, title=title, figures=stored_figures(fit, model), photo=pixels,
-        albedo=_albedo(scene, texture),
+        albedo=stored_albedo(scene, texture),
     ).html()  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def stored_figures(fit: FitFile, model: FaceModel) -> Summary:
     return Summary(read.status, read.energies, read.part_iou, read.landmark_error, model_block(model))
 
 
-def _texture(fit: FitFile, scene: Scene) -> np.ndarray:
+def stored_texture(fit: FitFile, scene: Scene) -> np.ndarray:
     """(T, T, 3) uint8: the written texture; the fitted face under its light where that is gone."""
     model = scene.model
     colours = painted(fit.mesh, len(model.verts))
@@ -62,7 +62,7 @@ def _texture(fit: FitFile, scene: Scene) -> np.ndarray:
     return picture(_spread(scene, values, face, bary), face)
 
 
-def _albedo(scene: Scene, texture: np.ndarray) -> np.ndarray:
+def stored_albedo(scene: Scene, texture: np.ndarray) -> np.ndarray:
     """(T, T, 3) uint8: a texture without the fitted light, as good as can be told without its photo."""
     face, bary = texels(scene.model, len(texture))
     with torch.no_grad():

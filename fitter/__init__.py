@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .version import VERSION as __version__
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time `__getattr__` imports the same names
+    from .convert.conversion_files import convert_file as convert_file
     from .errors import FaceFitError as FaceFitError
     from .fit.config import FitConfig as FitConfig
     from .fit.config import preset as preset
@@ -20,10 +21,16 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time `__getattr__` im
     from .model.face_model import FaceModel as FaceModel
     from .model.model_file import load_model as load_model
     from .observe.observation import Observation as Observation
+    from .observe.parse import parse_photo as parse_photo
+    from .output.face import Face as Face
+    from .output.face import load as load
+    from .output.pictures import labels as labels
+    from .output.pictures import overlay as overlay
     from .output.write import write_result as write_result
     from .photo.photo import Photo as Photo
     from .photo.photo import read_photo as read_photo
     from .scene.parameters import Parameters as Parameters
+    from .sequence.fit_sequence import fit_sequence as fit_sequence
 
 # Threads that wait should sleep: torch's OpenMP threads otherwise spin against numba's and ours on a small machine, and
 # an iteration takes twice as long. Must be set before torch is imported.
@@ -33,6 +40,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 _PUBLIC = {  # name -> the module below this one that has it
+    "Face": ".output.face",
     "FaceFitError": ".errors",
     "FaceModel": ".model.face_model",
     "FitConfig": ".fit.config",
@@ -42,9 +50,15 @@ _PUBLIC = {  # name -> the module below this one that has it
     "Parameters": ".scene.parameters",
     "Photo": ".photo.photo",
     "WarmStart": ".fit.warm_start",
+    "convert_file": ".convert.conversion_files",
     "fit_batch": ".fit.fit",
     "fit_photo": ".fit.fit",
+    "fit_sequence": ".sequence.fit_sequence",
+    "labels": ".output.pictures",
+    "load": ".output.face",
     "load_model": ".model.model_file",
+    "overlay": ".output.pictures",
+    "parse_photo": ".observe.parse",
     "preset": ".fit.config",
     "read_photo": ".photo.photo",
     "write_result": ".output.write",

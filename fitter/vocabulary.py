@@ -9,6 +9,6 @@ SEGMENTERS = ("auto", "parser", "color", "polygons")  # or a file
 SPACES = ("model", "camera")  # of a written mesh: upright and facing +z, or as the camera sees it
 TEXTURES = ("photo", "albedo")  # of a written mesh: with the light of the photo, or without
 UNITS = ("mm", "m")  # of the numbers in OBJ and PLY, which do not say
-MESH_SUFFIXES = (".obj", ".ply", ".glb", ".html")  # of a mesh; the last is a page that shows it
+MESH_SUFFIXES = (".obj", ".ply", ".glb", ".usdz", ".html")  # of a mesh; the last is a page that shows it
 
 GPU_BATCH = 64  # faces fitted together on a GPU: an iteration of so many takes less than twice that of one

@@ -14,7 +14,7 @@ import click
 
 from ..errors import ExitCode, OutputError
 from ..vocabulary import GPU_BATCH, MESH_SUFFIXES
-from .options import input_files, job_options, shared_options, start
+from .options import check_library, input_files, job_options, shared_options, start
 
 RESULT_OPTIONS = (  # those that decide what is written
     "faces", "focal", "fov", "preset", "energies", "iterations", "max_seconds", "segmentation", "label_map", "space",
@@ -75,6 +75,7 @@ def batch(
     if options["segmentation"].lower().endswith(".png"):
         raise click.UsageError("--segmentation with a picture of labels belongs to one photo; use `facefit fit`")
     start(options)
+    check_library(f".{mesh_format}")
     from ..batch.clashes import check_batch
     from ..batch.options import BatchOptions
     from ..batch.plan import list_batch, plan_batch

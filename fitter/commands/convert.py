@@ -1,10 +1,11 @@
-"""`facefit convert`: the face of a fit in another model's topology."""
+"""`facefit convert`: the face of a fit as another kind of file, or in another model's topology."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,71 +14,88 @@ from .options import check_mesh_suffix, file_options
 
 @click.command("convert")
 @click.argument("result", type=click.Path(path_type=Path))
-@click.option("--to", "target", required=True, metavar="NAME|FILE",
-              help="The model to convert to: one of `facefit models list`, or a model file (.npz).")  # fmt: skip
+@click.option("--to", "target", metavar="NAME|FILE",
+              help="Another head model: one of `facefit models list`, or a model file (.npz). Without it the face "
+                   "stays as it is, in another kind of file.")  # fmt: skip
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="MESH",
-              help="Mesh to write: .obj (with .mtl and texture), .ply, .glb, or .html, a page that shows it; "
+              help="Mesh to write: .obj (with .mtl and texture), .ply, .glb, .usdz, or .html, a page that shows it; "
                    "a .json beside it.")  # fmt: skip
 @click.option("--model", type=click.Path(), metavar="NAME|FILE",
               help="The model that RESULT was fitted with, when it is neither the default one nor installed."
 )  # fmt: skip
 @click.option("--no-residual", is_flag=True,
-              help="The target's parameters and nothing else: no offsets of vertices beyond them.")  # fmt: skip
-@click.option("--texture-size", type=click.IntRange(16, 8192), default=1024, show_default=True, metavar="PX",
-              help="Side of the texture in pixels.")  # fmt: skip
+              help="With --to: the target's parameters and nothing else, no offsets of vertices beyond them."
+)  # fmt: skip
+@click.option("--texture-size", type=click.IntRange(16, 8192), metavar="PX",
+              help="With --to: side of the new texture in pixels.  [default: 1024]")  # fmt: skip
 @file_options
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("--debug", is_flag=True, hidden=True)
 def convert(
-    result: Path, target: str, output: Path, model: str | None, no_residual: bool, texture_size: int, units: str,
-    quantize: bool, jpeg: bool, quiet: bool, debug: bool,
+    result: Path, target: str | None, output: Path, model: str | None, no_residual: bool, texture_size: int | None,
+    units: str, quantize: bool, jpeg: bool, quiet: bool, debug: bool,
 ) -> None:  # fmt: skip
-    """Give the face of a RESULT (its JSON, or the mesh beside it) in another model's topology, and say how near it is.
+    """Write the face of a RESULT (its JSON, or the mesh beside it) as another kind of file, or in another model.
 
-    The new mesh lies over the old one. Its JSON holds the other model's parameters and the distances in millimetres.
+    Without --to nothing is fitted: the same mesh and texture as OBJ, PLY, GLB or USD. With --to the new mesh lies over
+    the old one; its JSON holds the other model's parameters and the distances in millimetres.
 
     \b
     Examples:
+      facefit convert mesh.json -o face.glb --quantize --jpeg
+      facefit convert face.glb -o face.usdz
       facefit convert mesh.json --to ict -o face.obj
       facefit convert mesh.obj --to flame -o flame.glb --no-residual
       facefit convert ict.json --to default -o face.ply
     """
     check_mesh_suffix(output)
-    from ..errors import InputError
-    from ..job.beginnings import one_fit
+    if target is None and (no_residual or texture_size is not None):
+        raise click.UsageError(f"{'--no-residual' if no_residual else '--texture-size'} belongs to --to")
+    style = {"units": units, "quantize": quantize, "jpeg": jpeg}
+    if target is None:
+        _as_file(result, output, model, style, quiet)
+    else:
+        _as_model(result, target, output, model, not no_residual, style | {"texture_size": texture_size or 1024}, quiet)
 
-    fit = one_fit(result)
-    from ..convert.conversion_files import conversion_files, source_files, source_model
-    from ..files.outputs import check_outputs, write_files
-    from ..model.catalogue import BUNDLED, resolve
-    from ..model.model_file import load_model
+
+def _as_file(result: Path, output: Path, model: str | None, style: dict[str, Any], quiet: bool) -> None:
+    """The same face as another kind of file."""
+    from ..files.outputs import check_outputs
+    from ..output.face import load
     from ..output.paths import output_paths
-    from ..output.read_back import load_scene
-    from ..output.write import FileStyle
+    from ..output.read_back import one_fit
 
-    wanted = load_model(target)
-    inputs = [*source_files(fit), *(Path(resolve(name)) for name in (target, model) if name not in (None, BUNDLED))]
-    check_outputs(output_paths(output), inputs)
-    used = source_model(fit, model)
-    if used.checksum == wanted.checksum:
-        raise click.UsageError(f"--to {target}: {fit.path} is in that model already")
+    check_outputs(output_paths(output), one_fit(result).files())
+    face = load(result, model)
+    written = face.save(output, **style)
+    if not quiet:
+        told = "; its texture is gone, the fitted skin takes its place" if face.painted == "skin" else ""
+        click.echo(f"{', '.join(str(path) for path in written)}: {len(face.model.verts)} vertices{told}")
+
+
+def _as_model(
+    result: Path, target: str, output: Path, model: str | None, residual: bool, style: dict[str, Any], quiet: bool
+) -> None:
+    """The face in another model's topology."""
     began = time.perf_counter()
-    from ..convert.convert import convert as run
+    from ..convert.conversion_files import convert_file
+    from ..model.catalogue import BUNDLED, resolve
 
+    inputs = [Path(resolve(name)) for name in (target, model) if name not in (None, BUNDLED)]
     try:
-        conversion = run(load_scene(fit, used), wanted, residual=not no_residual)
+        conversion, written = convert_file(
+            result, target, output, model=model, residual=residual, inputs=inputs, **style
+        )
     except ValueError as error:
-        raise InputError(f"{fit.path}: {error}") from None
-    style = FileStyle(texture_size=texture_size, units=units, quantize=quantize, jpeg=jpeg)
-    files = conversion_files(conversion, fit, output, style)
-    written = write_files(files, inputs)
+        raise click.UsageError(f"--to {target}: {error}") from None
     if quiet:
         return
     click.echo(f"{', '.join(str(path) for path in written)}: {len(conversion.result.model.verts)} vertices")
     for name, text in (("components", "parameters alone"), ("residual", "with offsets")):
         if name in conversion.errors:
             click.echo(f"{text}: {_distances(conversion.errors[name])}")
-    click.echo(f"{fit.path}: {used.name} to {wanted.name} in {time.perf_counter() - began:.1f} s")
+    names = f"{conversion.source.model.name} to {conversion.result.model.name}"
+    click.echo(f"{result}: {names} in {time.perf_counter() - began:.1f} s")
 
 
 def _distances(errors: Mapping[str, Mapping[str, float]]) -> str:

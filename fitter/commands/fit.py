@@ -15,7 +15,7 @@ from .sequence import beginnings, fit_frames, take_warm, warm_job, warm_options
 @click.command()
 @click.argument("photo", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="MESH",
-              help="Mesh to write: .obj (with .mtl and texture), .ply, .glb, or .html, a page that shows it; "
+              help="Mesh to write: .obj (with .mtl and texture), .ply, .glb, .usdz, or .html, a page that shows it; "
                    "a .json beside it.")  # fmt: skip
 @click.option("--overlay", type=click.Path(path_type=Path), metavar="PNG",
               help="Also write a picture: photo, mesh over photo, clay, textured from two sides, parts.")  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+from ..errors import OutputError
 from ..vocabulary import MESH_SUFFIXES, PRESETS, RENDERERS, SEGMENTERS, SPACES, TEXTURES, UNITS
 
 # numba raises RuntimeError with these words where neither the package's folder nor the user's cache can be written
@@ -94,10 +96,17 @@ def start(options: dict) -> None:
 
 
 def check_mesh_suffix(output: Path) -> None:
-    """Raises UsageError for the name of no mesh."""
+    """Raises UsageError for the name of no mesh, OutputError for one that needs a library which is not here."""
     if output.suffix.lower() not in MESH_SUFFIXES:
         accepted = ", ".join(MESH_SUFFIXES)
         raise click.UsageError(f"-o {output}: unknown mesh format {output.suffix!r}; accepted: {accepted}")
+    check_library(output.suffix)
+
+
+def check_library(suffix: str) -> None:
+    """Raises OutputError when files of this suffix need a library which is not here, before anything is fitted."""
+    if suffix.lower() == ".usdz" and importlib.util.find_spec("pxr") is None:
+        raise OutputError("a .usdz is written by usd-core, which is not here: pip install 'facefit[usd]'")
 
 
 def input_files(options: dict) -> tuple[Path, ...]:

@@ -59,7 +59,7 @@ def beginnings(own: dict) -> list[Path]:
     for what is no fit."""
     paths = [own[name] for name in ("init", "like") if own[name] is not None]
     if paths:
-        from ..job.beginnings import one_fit
+        from ..output.read_back import one_fit
 
         paths += [one_fit(path).path for path in paths]
     return paths

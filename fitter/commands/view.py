@@ -56,8 +56,8 @@ def view(
 
 
 def _face(result: Path, page: Path, photo: Path | None, model: str | None, check) -> tuple[bytes, list[Path]]:
-    from ..convert.conversion_files import source_files, source_model
-    from ..job.beginnings import one_fit
+    from ..convert.conversion_files import source_files
+    from ..output.read_back import one_fit, source_model
     from ..output.stored_page import stored_page
 
     fit = one_fit(result)
@@ -67,7 +67,7 @@ def _face(result: Path, page: Path, photo: Path | None, model: str | None, check
 
 
 def _sequence(result: Path, page: Path, photo: Path | None, model: str | None, check) -> tuple[bytes, list[Path]]:
-    from ..convert.conversion_files import source_model
+    from ..output.read_back import source_model
     from ..sequence.stored_page import sequence_fit, stored_sequence_page
 
     if photo is not None:

@@ -18,70 +18,67 @@ lies: in the source's coordinates, so that the two overlay each other.
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..anatomy.landmarks import LANDMARK7_NAMES
-from ..bundled import model_path
 from ..errors import InputError
+from ..files.outputs import check_outputs, write_files
 from ..fit.summary import model_block
-from ..model.catalogue import BUNDLED, installed
-from ..model.face_model import FaceModel
 from ..model.model_file import load_model
 from ..output.document import camera_json, finite
 from ..output.morph_targets import Morphs, morph_targets
 from ..output.paths import output_paths
 from ..output.placing import Placing, placing
-from ..output.read_back import FitFile, check_model
+from ..output.read_back import FitFile, load_scene, one_fit, source_model
 from ..output.read_texture import painted
 from ..output.stored_page import stored_figures
-from ..output.texture import texels
+from ..output.texture_picture import vertex_texture
 from ..output.viewer_face import face_page
 from ..output.write import FileStyle, mesh_contents
 from ..scene.scene import landmarks7_of
 from ..version import VERSION
 from ..vocabulary import SPACES
-from .convert import Conversion
+from .convert import Conversion, convert
 from .regions import regions
-from .texture_transfer import albedo_texture, transfer
+from .texture_transfer import transfer
 
 FORMAT, FORMAT_VERSION = "facefit-conversion", 1
 KEPT = ("identity", "expression", "joints", "gaze", "rotvec", "translation")  # parameters of the target
 
 
-def source_model(fit: FitFile, model: str | None = None) -> FaceModel:
-    """The model that a fit was made with.
+def convert_file(
+    path: Path | str, target: str, output: Path | str, *, model: str | None = None, residual: bool = True,
+    inputs: Iterable[Path] = (), **style: Any,
+) -> tuple[Conversion, list[Path]]:  # fmt: skip
+    """`facefit convert --to`: a fit's files in, the files of the same face in another model out.
 
     Args:
-        model: its name or file; None: the bundled or installed one with the checksum of the fit.
+        path: the JSON of the fit, or the mesh beside it. target: name or file of the other model.
+        output: .obj, .ply, .glb or .usdz. model: of the fit, where it is not known here by its checksum.
+        residual: as `convert`. inputs: more files that are not to be written over.
+        style: as facefit.output.write.FileStyle, but for the space, which is the fit's.
     Raises:
-        InputError: it is another one, or none here has that checksum. ModelError: it cannot be read.
+        ValueError: it is in that model already. InputError: no fit, or damaged. ModelError: a model cannot be read.
+        OutputError: it cannot be written there.
     """
-    if model is None:
-        wanted = fit.document["model"].get("checksum")
-        for name, path in {BUNDLED: model_path(), **installed()}.items():
-            if path.is_file() and _checksum(path) == wanted:
-                model = name
-                break
-        else:
-            used = fit.document["model"]
-            known = ", ".join((BUNDLED, *installed()))
-            raise InputError(
-                f"{fit.path}: fitted with face model {used.get('name')} {used.get('version')} ({str(wanted)[:8]}), "
-                f"which is none of {known}; name its file with --model"
-            )
-    loaded = load_model(model)
-    check_model([fit], loaded)
-    return loaded
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    fit, output = one_fit(Path(path)), Path(output)
+    wanted = load_model(target)
+    read = [*source_files(fit), *inputs]
+    check_outputs(output_paths(output), read)
+    used = source_model(fit, model)
+    if used.checksum == wanted.checksum:
+        raise ValueError(f"{fit.path}: is in that model already: {target}")
+    try:
+        conversion = convert(load_scene(fit, used), wanted, residual=residual)
+    except ValueError as error:
+        raise InputError(f"{fit.path}: {error}") from None
+    return conversion, write_files(conversion_files(conversion, fit, output, FileStyle(**style)), read)
 
 
 def source_files(fit: FitFile) -> list[Path]:
@@ -128,8 +125,7 @@ def _texture(conversion: Conversion, fit: FitFile, size: int) -> tuple[np.ndarra
     source, result = conversion.source, conversion.result
     image = painted(fit.mesh, len(source.model.verts))
     if image is None:
-        flat = albedo_texture(result.model, *texels(result.model, size), fill=True)
-        return (flat * 255 + 0.5).astype(np.uint8), "albedo"
+        return vertex_texture(result.model, result.model.albedo_mean.numpy(), size), "albedo"
     verts = conversion.verts_in("model")
     return transfer(image, source.model, source.verts_in("model"), regions(source.model), result.model, verts,
                     regions(result.model), size), "source"  # fmt: skip

@@ -76,8 +76,8 @@ def _paint_groups(model: FaceModel, where: Regions, all_balls: bool = False) -> 
     return np.where(ball > 0, np.array([NONE, *BALLS])[ball], group) if all_balls else group
 
 
-def albedo_texture(model: FaceModel, texel_face: np.ndarray, texel_bary: np.ndarray, fill: bool = False) -> np.ndarray:
-    """(S, S, 3) float32 in [0, 1]: the model's mean albedo, 0 outside the islands or, with `fill`, painted on.
+def albedo_texture(model: FaceModel, texel_face: np.ndarray, texel_bary: np.ndarray) -> np.ndarray:
+    """(S, S, 3) float32 in [0, 1]: the model's mean albedo, 0 outside the islands.
 
     Args:
         texel_face: (S, S) triangle of each texel or -1; texel_bary: (S, S, 3) where in it.
@@ -85,7 +85,7 @@ def albedo_texture(model: FaceModel, texel_face: np.ndarray, texel_bary: np.ndar
     out = np.zeros((*texel_face.shape, 3), np.float32)
     mean = model.albedo_mean.cpu().numpy().clip(0, 1)
     kernels.over_rows(kernels.spread, len(out), texel_face, texel_bary, model.faces.cpu().numpy(), mean, out)
-    return fill_gutter(out, texel_face >= 0) if fill else out
+    return out
 
 
 def _bilinear(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

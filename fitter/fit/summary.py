@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..files.numbers import finite
 from ..metrics.part_iou import mean_iou
 from ..model.face_model import FaceModel
-from .result import FitResult
+
+if TYPE_CHECKING:
+    from .result import FitResult
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,10 @@ class Summary:
     def part_iou(self) -> float | None:
         """The mean over those of the 8 parts that are seen: one that is merged of them does not count again."""
         return mean_iou(self.parts)
+
+    def __str__(self) -> str:
+        error = "" if self.landmark_error is None else f", landmark error {100 * self.landmark_error:.1f} %"
+        return self.status + error + ("" if self.part_iou is None else f", part IoU {self.part_iou:.2f}")
 
 
 def summary(result: FitResult) -> Summary:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..fit.warm_start import WarmStart
 from ..model.face_model import FaceModel
-from ..output.read_back import FitFile, check_model, find_fits, load_scene
+from ..output.read_back import FitFile, check_model, load_scene, one_fit
 from ..photo.photo import Photo
 from ..scene.scene import Scene
 
@@ -43,14 +43,6 @@ def same_person(path: Path, model: FaceModel) -> WarmStart:
     """
     _, scene = _read(path, model)
     return WarmStart(scene.parameters, fixed=("identity", "albedo"), landmarks=True, light=True)
-
-
-def one_fit(path: Path) -> FitFile:
-    """The fit that a JSON, or the mesh beside it, stands for. Raises InputError: it stands for none, or several."""
-    if path.is_dir():
-        raise InputError(f"{path}: a folder; expected one fit, the JSON that facefit wrote")
-    (fit,) = find_fits([path])
-    return fit
 
 
 def _read(path: Path, model: FaceModel) -> tuple[FitFile, Scene]:

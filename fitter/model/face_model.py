@@ -96,6 +96,10 @@ class FaceModel:
     skeleton: Skeleton | None = None
     correctives: Correctives | None = None
 
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{count} {name}" for name, count in self.sizes.items() if count)
+        return f"FaceModel({self.name} {self.version}, {len(self.verts)} vertices, {sizes}, {self.license})"
+
     @property
     def device(self) -> torch.device:
         """Where all of its tensors are."""

@@ -43,6 +43,9 @@ class Observation:
     window: WindowTransform
     part_confidence: Tensor = cast(Tensor, None)  # never None once __post_init__ has run
 
+    def __repr__(self) -> str:
+        return f"Observation({len(self.image)} of {self.image.shape[2]} x {self.image.shape[1]} pixels)"
+
     def __post_init__(self) -> None:
         batch, size = self.image.shape[0], self.image.shape[1]
         if self.part_confidence is None:

@@ -37,40 +37,51 @@ def result_json(
         texture: its side in pixels. place: of the mesh's numbers; None: that of `mesh_file`, in mm.
     """
     place = place or placing(Path(mesh_file), space)
-    model, value, width, height = result.model, result.parameters, *result.photo_size
-    parameters = {k: v[0].detach().cpu().double().tolist() for k, v in value.tensors().items()}
-    window = result.window
+    window, (width, height) = result.window, result.photo_size
     return finite(
         {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
-            "mesh": {
-                "file": mesh_file, "space": space, "units": place.unit, "up": place.up,
-                "vertices": model.verts.shape[0], "faces": model.faces.shape[0], "texture_size": texture,
-            },
+            **mesh_json(result.scene, mesh_file, result.photo_size, space, place, texture),
             "status": result.status,
             "landmark_error": result.landmark_error,
             "landmark_error_unit": "fraction of the distance between the outer eye corners",
             "part_iou": dict(result.part_iou),
             "energies": dict(result.energies),
             "seconds": dict(result.seconds),
-            "camera": camera_json(result.scene, result.photo_size, space, place),
             "window": {
                 "origin": window.origin[0].detach().cpu().double().tolist(),
                 "scale": float(window.scale[0]), "size": window.size,
             },
-            "landmarks7": place(result.landmarks7_in(space)).tolist(),
-            "landmarks7_names": list(LANDMARK7_NAMES),
-            "landmarks7_convention": "points on the surface of this mesh in its own coordinates; right is the "
-            "person's right; MediaPipe 33, 133, 362, 263, 2, 61, 291",
-            "parameters": parameters,
-            "expression": dict(zip(model.expression_names, parameters["expression"], strict=True)),
             "photo": {"path": result.photo_path, "width": width, "height": height},
-            "model": model_block(model),
             "config": result.config,
             "versions": dict(result.versions),
         }
     )  # fmt: skip
+
+
+def mesh_json(scene: Scene, mesh_file: str, size: tuple[int, int], space: str, place: Placing, texture: int) -> dict:
+    """What a result's JSON says of the face in its mesh: model, parameters, camera, landmarks.
+
+    Args:
+        size: width and height of the photo. space, place: of the mesh. texture: its side in pixels.
+    """
+    model = scene.model
+    parameters = {k: v[0].detach().cpu().double().tolist() for k, v in scene.parameters.tensors().items()}
+    return {
+        "mesh": {
+            "file": mesh_file, "space": space, "units": place.unit, "up": place.up,
+            "vertices": model.verts.shape[0], "faces": model.faces.shape[0], "texture_size": texture,
+        },
+        "camera": camera_json(scene, size, space, place),
+        "landmarks7": place(scene.landmarks7_in(space)).tolist(),
+        "landmarks7_names": list(LANDMARK7_NAMES),
+        "landmarks7_convention": "points on the surface of this mesh in its own coordinates; right is the "
+        "person's right; MediaPipe 33, 133, 362, 263, 2, 61, 291",
+        "parameters": parameters,
+        "expression": dict(zip(model.expression_names, parameters["expression"], strict=True)),
+        "model": model_block(model),
+    }  # fmt: skip
 
 
 def camera_json(scene: Scene, size: tuple[int, int], space: str, place: Placing) -> dict:

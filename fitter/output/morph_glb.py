@@ -43,7 +43,7 @@ _SMALLEST_TURN = 8e-3  # of a unit normal, half a degree; below it a normal coun
 
 
 @dataclass(frozen=True)
-class _Moved:
+class Moved:
     """One morph target of the whole mesh: rows that move and how far, in mm, and rows whose normals turn."""
 
     rows: np.ndarray
@@ -51,9 +51,9 @@ class _Moved:
     turned: np.ndarray
     turn: np.ndarray
 
-    def of(self, vertex: np.ndarray) -> _Moved:
+    def of(self, vertex: np.ndarray) -> Moved:
         """The same for (M,) numbers of vertices, each of which may be there several times."""
-        return _Moved(*_chosen(self.rows, self.move, vertex), *_chosen(self.turned, self.turn, vertex))
+        return Moved(*_chosen(self.rows, self.move, vertex), *_chosen(self.turned, self.turn, vertex))
 
 
 def _chosen(rows: np.ndarray, values: np.ndarray, vertex: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -108,7 +108,7 @@ def morph_glb(
     base, targets = morphs.base, morphs.targets
     buffer, grid = Buffer(), _Grid.fine(base) if quantize else _Grid.metres()
     faces = model.faces.cpu().numpy()
-    normals, moves = _moves(base, faces, targets)
+    normals, moves = mesh_moves(base, faces, targets)
     used: list[str] = []
     primitives: list[dict] = []
     for number, name in enumerate(PIECES):
@@ -158,20 +158,20 @@ def _material(name: str) -> dict:
     }  # fmt: skip
 
 
-def _moves(base: np.ndarray, faces: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, list[_Moved]]:
+def mesh_moves(base: np.ndarray, faces: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, list[Moved]]:
     """(V, 3) normals of the base, and what each target moves and turns."""
     normals, turned = moved_normals(base, faces, targets)
     moves = []
     for target, (rows, turn) in zip(targets, turned, strict=True):
         moved = np.flatnonzero(np.abs(target).max(1) > _SMALLEST_MOVE)
         far = np.abs(turn).max(1, initial=0) > _SMALLEST_TURN
-        moves.append(_Moved(moved, target[moved], rows[far], turn[far]))
+        moves.append(Moved(moved, target[moved], rows[far], turn[far]))
     return normals, moves
 
 
 def _primitive(
     buffer: Buffer, grid: _Grid, model: FaceModel, chosen: np.ndarray, base: np.ndarray, normals: np.ndarray,
-    moves: Sequence[_Moved],
+    moves: Sequence[Moved],
 ) -> dict:  # fmt: skip
     """The triangles `chosen` (F,) bool with their own vertices: attributes, indices and targets."""
     uv = np.clip(model.uv.cpu().double().numpy(), 0, 1)
@@ -184,7 +184,7 @@ def _primitive(
     if grid.whole:
         attributes = {
             "POSITION": buffer.accessor(place, INT16, ARRAY_BUFFER, bounds=True),
-            "NORMAL": buffer.accessor(np.rint(turn * 127), INT8, ARRAY_BUFFER, normalized=True),
+            "NORMAL": buffer.accessor(np.rint(turn * 32767), INT16, ARRAY_BUFFER, normalized=True),
             "TEXCOORD_0": buffer.accessor(np.rint(texcoord * 65535), UINT16, ARRAY_BUFFER, normalized=True),
         }
     else:
@@ -201,7 +201,7 @@ def _primitive(
     }
 
 
-def _targets(buffer: Buffer, grid: _Grid, vertex: np.ndarray, moves: Sequence[_Moved]) -> Iterator[dict]:
+def _targets(buffer: Buffer, grid: _Grid, vertex: np.ndarray, moves: Sequence[Moved]) -> Iterator[dict]:
     count = len(vertex)
     still: dict[str, int] = {}  # accessors of zeros, common to all targets that leave this primitive alone
     for whole in moves:

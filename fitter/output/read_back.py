@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..bundled import model_path
 from ..errors import InputError, OutputError
 from ..geometry.camera import WindowTransform
+from ..model.catalogue import BUNDLED, installed
 from ..model.face_model import FaceModel
+from ..model.model_file import load_model
 from ..photo.photo import read_photo
 from ..scene.parameters import Parameters
 from ..scene.scene import Scene
@@ -87,6 +91,14 @@ def find_fits(paths: Iterable[Path]) -> list[FitFile]:
     return list(fits.values())
 
 
+def one_fit(path: Path) -> FitFile:
+    """The fit that a JSON, or the mesh beside it, stands for. Raises InputError: it stands for none, or several."""
+    if path.is_dir():
+        raise InputError(f"{path}: a folder; expected one fit, the JSON that facefit wrote")
+    (fit,) = find_fits([path])
+    return fit
+
+
 def _read(path: Path, root: Path) -> FitFile | None:
     """None for other people's JSON."""
     found = read_result(path)
@@ -101,6 +113,37 @@ def check_model(fits: Sequence[FitFile], model: FaceModel) -> None:
             theirs = f"{used['name']} {used['version']} ({str(used['checksum'])[:8]})"
             ours = f"{model.name} {model.version} ({model.checksum[:8]})"
             raise InputError(f"{fit.path}: fitted with face model {theirs}, not with {ours}; name it with --model")
+
+
+def source_model(fit: FitFile, model: str | None = None) -> FaceModel:
+    """The model that a fit was made with.
+
+    Args:
+        model: its name or file; None: the bundled or installed one with the checksum of the fit.
+    Raises:
+        InputError: it is another one, or none here has that checksum. ModelError: it cannot be read.
+    """
+    if model is None:
+        wanted = fit.document["model"].get("checksum")
+        for name, path in {BUNDLED: model_path(), **installed()}.items():
+            if path.is_file() and _checksum(path) == wanted:
+                model = name
+                break
+        else:
+            used = fit.document["model"]
+            known = ", ".join((BUNDLED, *installed()))
+            raise InputError(
+                f"{fit.path}: fitted with face model {used.get('name')} {used.get('version')} ({str(wanted)[:8]}), "
+                f"which is none of {known}; name its file with --model"
+            )
+    loaded = load_model(model)
+    check_model([fit], loaded)
+    return loaded
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def load_scene(fit: FitFile, model: FaceModel) -> Scene:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +23,7 @@ def painted(mesh: Path, vertices: int) -> np.ndarray | None:
     Raises:
         InputError: they are damaged.
     """
-    suffix = mesh.suffix.lower()
-    path = mesh.with_name(f"{one_line(mesh.stem)}_texture.png") if suffix == ".obj" else mesh
+    suffix, path = mesh.suffix.lower(), painted_file(mesh)
     if not path.is_file():
         return None
     try:
@@ -33,6 +34,8 @@ def painted(mesh: Path, vertices: int) -> np.ndarray | None:
             data = page_glb(data, str(path))
         if suffix in (".glb", ".html"):
             data = _glb_image(data)
+        if suffix == ".usdz":
+            data = _usdz_image(data)
         with open_picture(data, name=path, what="texture", error=InputError) as picture:
             decode(picture)
             return np.array(picture.convert("RGB"))
@@ -44,10 +47,24 @@ def painted(mesh: Path, vertices: int) -> np.ndarray | None:
         raise InputError(f"{path}: not a mesh or texture that facefit wrote ({error})") from None
 
 
+def painted_file(mesh: Path) -> Path:
+    """The file that holds a mesh's colours."""
+    return mesh.with_name(f"{one_line(mesh.stem)}_texture.png") if mesh.suffix.lower() == ".obj" else mesh
+
+
 def _ply_colours(data: bytes, vertices: int) -> np.ndarray:
     start = data.index(b"end_header\n") + len(b"end_header\n")
     row = np.dtype([("xyz", "<f4", 3), ("normal", "<f4", 3), ("rgb", "u1", 3)])  # as facefit.files.mesh_bytes writes it
     return np.frombuffer(data, row, vertices, start)["rgb"].copy()
+
+
+def _usdz_image(data: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(data)) as package:
+        (name,) = [each for each in package.namelist() if Path(each).name.startswith("texture.")]
+        entry = package.getinfo(name)
+        if entry.compress_type != zipfile.ZIP_STORED:  # as the format asks; so it is no larger than the file
+            raise ValueError("its picture is compressed")
+        return package.read(entry)
 
 
 def _glb_image(data: bytes) -> bytes:

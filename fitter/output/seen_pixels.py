@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..anatomy.parts import MASKS
-from ..fit.result import FitResult
+from ..fit.result import FitResult, Sighting
 from ..geometry.camera import WindowTransform
 
 _FEATURES = ("left_eye", "right_eye", "left_brow", "right_brow", "upper_lip", "lower_lip")
@@ -32,10 +32,10 @@ class SeenPixels:
     features: np.ndarray
 
 
-def seen_pixels(result: FitResult) -> SeenPixels:
+def seen_pixels(sighting: Sighting | FitResult) -> SeenPixels:
     """What a fit was held against."""
-    masks = result.observation.part_masks[0].cpu().numpy()
+    masks = sighting.observation.part_masks[0].cpu().numpy()
     covered = np.maximum(masks[MASKS.index("hair")], masks[MASKS.index("occluder")]) > 0.5
     features = masks[[MASKS.index(name) for name in _FEATURES]].max(0) > 0.5
-    valid = result.observation.valid[0].cpu().numpy() > 0.5
-    return SeenPixels(result.photo, result.window, valid, covered, features)
+    valid = sighting.observation.valid[0].cpu().numpy() > 0.5
+    return SeenPixels(sighting.photo, sighting.window, valid, covered, features)

@@ -39,7 +39,7 @@ def stored_page(fit: FitFile, model: FaceModel, name: str, photo: Path | None = 
     title = Path(fit.document["photo"]["path"]).name or name
     return face_page(
         scene, morph_targets(scene), texture, name, title=title, figures=stored_figures(fit, model),
-        shots=[] if pixels is None else [shot(scene, pixels)], albedo=_albedo(scene, texture),
+        shots=[] if pixels is None else [shot(scene, pixels)], albedo=stored_albedo(scene, texture),
     ).html()  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def stored_texture(fit: FitFile, scene: Scene) -> np.ndarray:
     return picture(_spread(scene, values, face, bary), face)
 
 
-def _albedo(scene: Scene, texture: np.ndarray) -> np.ndarray:
+def stored_albedo(scene: Scene, texture: np.ndarray) -> np.ndarray:
     """(T, T, 3) uint8: a texture without the fitted light, as good as can be told without its photo."""
     face, bary = texels(scene.model, len(texture))
     with torch.no_grad():

@@ -91,8 +91,9 @@ def unwrap(scene: Scene, pixels: SeenPixels, size: int = 1024) -> tuple[np.ndarr
 
 
 def unwrapped(result: FitResult, size: int = 1024) -> Unwrapped:
-    """The layers of a result's own photo, computed once. Raises as `unwrap`."""
-    return derived(result, ("unwrapped", size), lambda own: unwrap_layers(own.scene, seen_pixels(own), size))
+    """The layers of a result's own photo, computed once, also for copies of it with other expressions. Raises as
+    `unwrap`."""
+    return derived(result.sighting, ("unwrapped", size), lambda own: unwrap_layers(own.scene, seen_pixels(own), size))
 
 
 def unwrap_layers(scene: Scene, pixels: SeenPixels, size: int) -> Unwrapped:

@@ -6,9 +6,20 @@ import numpy as np
 
 from ..compute.derived import derived
 from ..fit.result import FitResult
+from ..model.face_model import FaceModel
+from ..scene.part_picture import mesh_faces
 from ..vocabulary import TEXTURES
+from . import texture_kernels as kernels
 from .albedo import albedo_layer
-from .texture import picture, unwrapped
+from .texture import picture, texels, unwrapped
+
+
+def vertex_texture(model: FaceModel, colours: np.ndarray, size: int = 1024) -> np.ndarray:
+    """(V, 3) colours in [0, 1] of a model's vertices -> (size, size, 3) uint8, as `texture_picture`."""
+    face, bary = texels(model, size)
+    out = np.zeros((size, size, 3), np.float32)
+    kernels.over_rows(kernels.spread, size, face, bary, mesh_faces(model), np.clip(colours, 0, 1), out)
+    return picture(out, face)
 
 
 def texture_picture(result: FitResult, size: int = 1024, kind: str = "photo") -> np.ndarray:
@@ -27,6 +38,6 @@ def texture_picture(result: FitResult, size: int = 1024, kind: str = "photo") ->
 
 def _picture(result: FitResult, size: int, kind: str) -> np.ndarray:
     layers = unwrapped(result, size)
-    made = picture(layers.photo if kind == "photo" else albedo_layer(result.scene, layers), layers.face)
+    made = picture(layers.photo if kind == "photo" else albedo_layer(result.sighting.scene, layers), layers.face)
     made.setflags(write=False)
     return made

@@ -35,6 +35,7 @@ from ..vocabulary import SPACES, TEXTURES, UNITS
 from .document import result_json
 from .morph_glb import morph_glb
 from .morph_targets import Morphs, morph_targets
+from .morph_usd import morph_usdz
 from .paths import output_paths
 from .placing import placing
 from .texture_picture import texture_picture
@@ -54,7 +55,7 @@ class FileStyle:
         texture_size: side of the texture in pixels.
         texture: "photo" (with its light) or "albedo" (without).
         units: of OBJ and PLY, "mm" or "m".
-        quantize, jpeg: of GLB: whole numbers, and a JPEG as its picture, for half the bytes.
+        quantize, jpeg: of GLB: whole numbers, for half the bytes; of GLB and USD: a JPEG as the picture.
     """
 
     space: str = "model"
@@ -120,10 +121,14 @@ def mesh_contents(
         paths: `output_paths`; the first one's suffix is the format.
         verts: (V, 3) mm; texture: (S, S, 3) uint8.
         told: what the top of an OBJ or PLY says besides unit and model.
-        morphs: what a GLB has instead of `verts`, and page: what an HTML file is; asked for that format alone.
+        morphs: what GLB and USD have instead of `verts`, and page: what an HTML file is; asked for these formats alone.
+    Raises:
+        OutputError: .usdz without usd-core.
     """
     faces, uv, uv_faces = (value.cpu().numpy() for value in (model.faces, model.uv, model.uv_faces))
     suffix = paths[0].suffix.lower()
+    if suffix == ".usdz":
+        return [morph_usdz(model, morphs(), texture_bytes(texture, style))]
     if suffix == ".glb":
         picture = beside(lambda: texture_bytes(texture, style))
         return [morph_glb(model, morphs(), picture.result(), quantize=style.quantize)]

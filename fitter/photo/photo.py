@@ -65,6 +65,9 @@ class Photo:
         _check_least(path, width, height)
         return cls(np.ascontiguousarray(array), Path(path), None, (width, height))
 
+    def __repr__(self) -> str:
+        return f"Photo({self.path}, {self.width} x {self.height})"
+
     @property
     def width(self) -> int:
         """In pixels, upright."""

@@ -40,6 +40,9 @@ class Parameters:
         if self.joints is None:
             object.__setattr__(self, "joints", self.gaze.new_zeros(len(self.gaze), 0, 3))
 
+    def __repr__(self) -> str:
+        return f"Parameters({', '.join(f'{name} {tuple(value.shape)}' for name, value in self.tensors().items())})"
+
     @classmethod
     def zeros(cls, sizes: dict[str, int], batch: int = 1, device: torch.device | str = "cpu") -> Parameters:
         """The mean face 1 m in front of the camera, under white ambient light.

@@ -18,6 +18,7 @@ from facefit.geometry.similarity import fit_similarity
 from facefit.model.model_file import load_model, save_arrays
 from facefit.output.document import reproject
 from facefit.output.placing import Z_UP
+from facefit.output.read_texture import painted
 from facefit.output.write import write_result
 
 
@@ -180,4 +181,31 @@ def test_where_it_cannot_be_written(folder, tmp_path):
     error_line(facefit(*source, tmp_path / "no" / "out.obj"), 6, "does not exist")
     error_line(facefit(*source, folder / "mesh.obj"), 2, "would overwrite")
     error_line(facefit(*source, folder / "mesh.ply"), 2, "would overwrite")  # its JSON would be the source's
-    error_line(facefit("convert", folder / "mesh.json", "-o", tmp_path / "out.obj"), 2, "--to")
+    error_line(facefit("convert", folder / "mesh.json", "-o", folder / "mesh.glb"), 2, "would overwrite")
+    plain = ("convert", folder / "mesh.json", "-o", tmp_path / "out.glb")
+    error_line(facefit(*plain, "--no-residual"), 2, "--no-residual belongs to --to")
+    error_line(facefit(*plain, "--texture-size", 64), 2, "--texture-size belongs to --to")
+    error_line(facefit(*plain[:-1], tmp_path / "no" / "out.glb"), 6, "does not exist")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_kind_of_file(folder, tmp_path):
+    """Nothing is fitted: the mesh and the texture are those of the source."""
+    done = facefit("convert", folder / "mesh.json", "-o", tmp_path / "out.glb", "--quantize")
+    assert done.exit_code == 0, done.stderr
+    assert "out.glb" in done.output and "vertices" in done.output
+    glb = Glb((tmp_path / "out.glb").read_bytes())
+    assert glb.document["extensionsUsed"] == ["KHR_mesh_quantization"] and glb.pieces() == ["skin", "eyes"]
+    verts = read_mesh(folder / "mesh.obj").verts
+    near = np.linalg.norm(1000 * glb.shown()[:, None] - verts[None], axis=2).min(1)
+    assert near.max() < 0.02
+    np.testing.assert_array_equal(painted(tmp_path / "out.glb", 0), painted(folder / "mesh.obj", 0))
+    (tmp_path / "lost.json").write_bytes((folder / "mesh.json").read_bytes().replace(b"mesh.obj", b"lost.obj"))
+    lost = facefit("convert", tmp_path / "lost.json", "-o", tmp_path / "skin.ply", "--units", "m")
+    assert lost.exit_code == 0 and "its texture is gone" in lost.output
+    assert np.ptp(read_mesh(tmp_path / "skin.ply").verts, 0).max() < 1
+
+
+def test_usd_needs_its_library(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    error_line(facefit("convert", folder / "mesh.json", "-o", tmp_path / "out.usdz"), 6, "pip install 'facefit[usd]'")

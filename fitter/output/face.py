@@ -30,7 +30,7 @@ from .read_texture import painted_file
 from .stored_page import stored_albedo, stored_texture
 from .texture_picture import texture_picture
 from .textured_view import textured_view
-from .viewer_face import face_page
+from .viewer_face import face_page, shot
 from .write import FileStyle, mesh_contents
 
 VIEWS = {"front": 0.0, "three quarters": 35.0, "left": -90.0, "right": 90.0}  # degrees of a turn to the head's left
@@ -144,7 +144,8 @@ class Face:
             photo = None  # another one
         return face_page(
             self.scene, morph_targets(self.scene, space), self.texture, name, title=Path(said["path"]).name or name,
-            figures=self.summary, photo=photo, albedo=stored_albedo(self.scene, self.texture), space=space,
+            figures=self.summary, shots=[] if photo is None else [shot(self.scene, photo, space=space)],
+            albedo=stored_albedo(self.scene, self.texture),
         ).html()  # fmt: skip
 
     def save(self, output: Path | str, **style: Any) -> list[Path]:

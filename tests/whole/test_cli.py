@@ -89,7 +89,8 @@ def fake(monkeypatch):
 
     monkeypatch.setattr(facefit.job.job, "fit_faces", fit_faces)
     monkeypatch.setattr(facefit.job.job, "result_files", result_files)
-    monkeypatch.setattr(facefit.job.job, "overlay_png", lambda *of: b"picture")
+    monkeypatch.setattr(facefit.job.job, "overlay_png", lambda *of, **more: b"picture")
+    monkeypatch.setattr(facefit.job.job, "texture_picture", lambda *of: np.zeros((4, 4, 3), np.uint8))
     monkeypatch.setattr(facefit.job.job, "labels_png", lambda *of: b"picture")
     monkeypatch.setattr(facefit.job.job, "load_model", lambda path, device: f"model {path}")
     monkeypatch.setattr(facefit.job.job, "load_detector", lambda: "detector")

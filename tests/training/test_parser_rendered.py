@@ -7,10 +7,11 @@ from helpers.places import EVAL_DATA
 from facefit.anatomy.landmarks import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
 from facefit.anatomy.parts import LABEL
 from facefit.photo.window import crop_window
+from facefit.synth.heads import SKIN, own_head
+from facefit.synth.painted_skin import Brows, Surface, brow_band, label_surface
+from facefit.synth.photograph import photograph
 from training.parser import rendered_people as module
-from training.parser.heads import SKIN, ict_head, own_head
-from training.parser.painted_skin import Brows, Surface, brow_band, label_surface
-from training.parser.photograph import photograph
+from training.parser.ict_head import ict_head
 
 ICT = EVAL_DATA / "ict_facekit.npz"
 

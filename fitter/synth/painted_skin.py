@@ -1,6 +1,6 @@
 """Paint for rendered heads: colours and exact labels of skin, brows, lips, eyes, teeth and beard in the painting frame.
 
-All tables are millimetres of the painting frame (training.parser.heads). Where the label boundaries of nose, lips and
+All tables are millimetres of the painting frame (facefit.synth.heads). Where the label boundaries of nose, lips and
 brows lie follows the masks that ICT-FaceKit's evaluation renders come with: the nose from the root between the eyes
 over the wings to its base, the brow as a full band (also where its hair is thin), eyes as the eyeball between the lids.
 """
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facefit.anatomy.parts import LABEL
-from facefit.importers.skin import BLOOD_RANGE, MELANIN_RANGE, encode_srgb, skin_reflectance
-from training.parser.backgrounds import noise_texture, random_color, sample_noise
-from training.parser.heads import EYE_LEFT, EYE_RIGHT, MOUTH, SKIN, TEETH
+from ..anatomy.parts import LABEL
+from ..importers.skin import BLOOD_RANGE, MELANIN_RANGE, encode_srgb, skin_reflectance
+from .backgrounds import noise_texture, random_color, sample_noise
+from .heads import EYE_LEFT, EYE_RIGHT, MOUTH, SKIN, TEETH
 
 # half width of the nose by height
 _NOSE_Y = (-13.6, -12.7, -11.5, -10, -6, -4, 0, 4, 8, 12, 16, 20, 24, 28, 32, 35, 38)
@@ -76,6 +76,7 @@ class Brows:
 
 
 def random_brows(hair: np.ndarray, rng: np.random.Generator) -> Brows:
+    """Mostly of the colour (3,) of the hair."""
     color = np.clip(hair * rng.uniform(0.5, 1.1), 0.02, 0.6)
     if rng.random() < 0.3:
         color = hair_color(rng) * 0.7

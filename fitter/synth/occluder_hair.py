@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from facefit.anatomy.parts import LABEL
-from training.parser.backgrounds import image_noise
-from training.parser.brush import blurred, lay, stroke_cover
-from training.parser.occluder_layer import FaceFrame, Layer, bezier, own_hair, soften
-from training.parser.painted_skin import hair_color
+from ..anatomy.parts import LABEL
+from .backgrounds import image_noise
+from .brush import blurred, lay, stroke_cover
+from .occluder_layer import FaceFrame, Layer, bezier, own_hair, soften
+from .painted_skin import hair_color
 
 _SHADES = 8
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from facefit.geometry.polygon import polygon_pixels
+from ..geometry.polygon import polygon_pixels
 
 _FINE = 3  # a pixel's cover is counted on so many points along either side
 # Strokes are wider than they are called, in the pictures that the bundled parser learned from: pixels.

@@ -27,6 +27,7 @@ from .fit import fit
 from .models import models
 from .options import CACHE_FIX, NO_CACHE
 from .parse import parse
+from .synth import synth
 from .view import view
 
 # Objects made between two searches for garbage. With Python's 700, half a second goes into searching what the imports
@@ -134,7 +135,7 @@ def cli(context: click.Context, version: bool) -> None:
         click.echo(context.get_help())
 
 
-for command in (fit, batch, convert, view, evaluate, models, parse, doctor):
+for command in (fit, batch, convert, view, evaluate, models, parse, synth, doctor):
     cli.add_command(command)
 
 

@@ -82,13 +82,18 @@ class Head:
     frame: np.ndarray
     ends_at_neck: bool
 
+    @property
+    def eyes(self) -> list[int]:
+        """1 and 2, as far as the model has these eyeballs."""
+        return [int(eye) for eye in np.unique(self.eyeball) if eye]
+
     def shape(self, identity: np.ndarray, expression: dict[str, float], gaze: np.ndarray) -> np.ndarray:
         """(I,) deviations, named activations and (2, 2) yaw and pitch of right and left eye in radians -> (V, 3) mm."""
         activation = np.array([expression.get(name, 0.0) for name in self.expression_names], np.float32)
         used = np.flatnonzero(activation)
         offset = identity.astype(np.float32) @ self.identity + activation[used] @ self.expression[used]
         verts = self.verts + offset.reshape(-1, 3)
-        for eye in (1, 2):
+        for eye in self.eyes:
             of_eye = self.eyeball == eye
             ball = verts[of_eye]
             centre = (ball.min(0) + ball.max(0)) / 2

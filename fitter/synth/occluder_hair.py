@@ -22,7 +22,7 @@ def draw_hair(image: np.ndarray, labels: np.ndarray, frame: FaceFrame, rng: np.r
     if color is None or rng.random() < 0.25:
         color = hair_color(rng)
     side = frame.side
-    paint = np.empty((side, side, 3), np.float32)
+    paint: np.ndarray = np.empty((side, side, 3), np.float32)
     paint[:] = color
     thin = kind == "strands"
     wide = frame.size * (rng.uniform(0.003, 0.007) if thin else rng.uniform(0.004, 0.013))

@@ -160,7 +160,7 @@ def paint_surface(
     coarse = sample_noise(noise_texture(2.0, 1), around * 1.3 + start[0], along * 1.3 + start[1])
     medium = sample_noise(noise_texture(1.2, 2), around * 1.5 + start[1], along * 1.5 + start[0])
     fine = sample_noise(noise_texture(0.5, 3), around * 2.2 + start[0], along * 2.2)
-    albedo = np.broadcast_to(tone, (*x.shape, 3)).astype(np.float32)
+    albedo: np.ndarray = np.broadcast_to(tone, (*x.shape, 3)).astype(np.float32)
     light = 1 + rng.uniform(0.01, 0.06) * coarse + rng.uniform(0.01, 0.05) * medium + rng.uniform(0, 0.04) * fine
     albedo = albedo * light[..., None]
     # blood: cheeks, tip of the nose, ears, chin

@@ -155,7 +155,7 @@ def _scene(head, verts, rotation, body_rotation, style, light, rng, skin) -> _Sc
     points = (verts - head.centre) @ rotation.T
     count = len(verts)
     eye = np.zeros_like(verts)
-    for ball in (1, 2):
+    for ball in head.eyes:
         of_eye = head.eyeball == ball
         mean = head.verts[of_eye]
         eye[of_eye] = mean - (mean.min(0) + mean.max(0)) / 2
@@ -205,8 +205,8 @@ def _paint(
     layer = np.where(covered, scene.layer[index], _NO_SURFACE)
     kind = np.where(covered, scene.kind[index], _NO_SURFACE).astype(np.uint8)
     paint, ear, openness, lips, eye, shadow, ratio, known, normal = np.split(maps, (3, 4, 5, 8, 11, 12, 15, 16), axis=2)
-    lips = None if head.lips is None else np.where(layer[..., None] == 0, lips, 0)
-    surface = Surface(paint, kind, ear[..., 0], lips, eye, head.lid)
+    shares = None if head.lips is None else np.where(layer[..., None] == 0, lips, 0)
+    surface = Surface(paint, kind, ear[..., 0], shares, eye, head.lid)
     brows = random_brows(natural, wishes.chance(rng, 2))
     band = np.where(layer == 0, brow_band(paint, brows), -1)
     labels = label_surface(surface, band)

@@ -160,7 +160,7 @@ def sample_files(sample: Sample, options: SynthOptions, faces: np.ndarray) -> It
     if options.mesh == "npz":
         arrays["verts"] = sample.shot.verts
     stream = BytesIO()
-    np.savez_compressed(stream, **arrays)
+    np.savez_compressed(stream, allow_pickle=False, **arrays)
     yield ".npz", stream.getvalue()
     if options.mesh == "obj":
         yield ".obj", plain_obj(sample.shot.verts, faces)

@@ -64,9 +64,8 @@ def truth_of(model: FaceModel, verts: np.ndarray, camera: Camera, labels: np.nda
     normals = seen.interpolate(outward, faces)
     normals /= np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-6)
     uv = np.einsum("hwk,hwkc->hwc", seen.bary, model.uv.numpy()[model.uv_faces.numpy()[seen.face]])
-    points = model.landmarks(torch.from_numpy(verts)[None])
-    landmarks = project(points, camera)[0].numpy()
-    points = points[0].numpy()
+    on_surface = model.landmarks(torch.from_numpy(verts)[None])
+    landmarks, points = project(on_surface, camera)[0].numpy(), on_surface[0].numpy()
     column, row = np.floor(landmarks).astype(int).clip(0, size - 1).T
     behind = ndimage.maximum_filter(seen.depth, 3)[row, column] + _SLACK  # at an outline nothing hides it
     visible = ((landmarks >= 0) & (landmarks < size)).all(1) & (-points[:, 2] < behind)

@@ -19,7 +19,10 @@ from numba.core.dispatcher import Dispatcher
 from facefit.bundled import model_path
 from facefit.job import job
 from facefit.model.face_model import FaceModel
-from facefit.model.model_file import from_arrays, load_model
+from facefit.model.model_file import from_arrays, load_model, save_arrays
+from facefit.synth.dataset import Studio, make_dataset
+from facefit.synth.heads import model_head
+from facefit.synth.options import SynthOptions
 
 
 def pytest_configure() -> None:
@@ -71,6 +74,35 @@ def default_model() -> FaceModel:
     if not model_path().is_file():
         pytest.skip("the face model is not built")
     return load_model()
+
+
+@pytest.fixture(scope="session")
+def toy_file(tmp_path_factory) -> Path:
+    """The toy as a model file."""
+    path = tmp_path_factory.mktemp("toy") / "toy.npz"
+    save_arrays(path, toy_arrays())
+    return path
+
+
+@pytest.fixture(scope="session")
+def toy_options(toy_file) -> SynthOptions:
+    """Of `toy_people`."""
+    return SynthOptions(people=2, photos=2, size=96, noise=0.01, mesh="npz", glasses=0.5, model=str(toy_file), seed=4)
+
+
+@pytest.fixture(scope="session")
+def toy_studio(toy_options, default_model) -> Studio:
+    """Makes people of the toy."""
+    model = load_model(toy_options.model)
+    return Studio(toy_options, model, model_head(model, default_model))
+
+
+@pytest.fixture(scope="session")
+def toy_people(toy_options, toy_studio, tmp_path_factory) -> Path:
+    """Four pictures of two people of the toy model, as `facefit synth` writes them. Read only."""
+    data = tmp_path_factory.mktemp("people") / "data"
+    make_dataset(data, toy_options, load=lambda options: toy_studio)
+    return data
 
 
 @pytest.fixture(scope="session")

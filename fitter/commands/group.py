@@ -29,6 +29,7 @@ from .options import CACHE_FIX, NO_CACHE
 from .parse import parse
 from .person import person
 from .retarget import retarget
+from .synth import synth
 from .view import view
 
 # Objects made between two searches for garbage. With Python's 700, half a second goes into searching what the imports
@@ -136,7 +137,7 @@ def cli(context: click.Context, version: bool) -> None:
         click.echo(context.get_help())
 
 
-for command in (fit, batch, person, convert, retarget, view, evaluate, models, parse, doctor):
+for command in (fit, batch, person, convert, retarget, view, synth, evaluate, models, parse, doctor):
     cli.add_command(command)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 FLOORS = (
     ("commands",),
     ("batch",),
-    ("convert", "sequence", "person", "rig", "evaluate"),
+    ("convert", "sequence", "person", "rig", "synth", "evaluate"),
     ("job",),
     ("output",),
     ("detail",),

@@ -6,8 +6,8 @@ import numpy as np
 
 from benchmarks.dataset import cases, read_scan
 from facefit.anatomy.landmarks import LANDMARKS7
-from training.parser.heads import own_head
-from training.parser.photograph import photograph
+from facefit.synth.heads import own_head
+from facefit.synth.photograph import photograph
 from training.parser.population import YAW, oval, people, write
 
 

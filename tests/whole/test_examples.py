@@ -38,7 +38,9 @@ def quickly(module, monkeypatch, iterations):
 
 
 def test_every_example_is_tested_here():
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"fit_from_python", "own_energy", "compare_renderers"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {
+        "fit_from_python", "own_energy", "compare_renderers", "synthetic_dataset",
+    }  # fmt: skip
 
 
 @needs_model
@@ -71,3 +73,11 @@ def test_compare_renderers(toy_model, capsys):
     cosines = example("compare_renderers").main(toy_model)
     assert cosines["translation"] > 0.98 and cosines["albedo"] > 0.98
     assert "pictures differ by" in capsys.readouterr().out
+
+
+def test_synthetic_dataset(toy_people, capsys):
+    module = example("synthetic_dataset")
+    module.main(str(toy_people))
+    assert "(4, 3, 96, 96) (4, 96, 96) (4, 478, 2)" in capsys.readouterr().out
+    image, labels, landmarks = module.SyntheticPeople(str(toy_people))[1]
+    assert 0 <= image.min() and 0.5 < image.max() <= 1 and labels.max() < 16 and landmarks.shape == (478, 2)

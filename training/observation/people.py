@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from training.parser.heads import Head
-from training.parser.people import Person, random_person
+from facefit.synth.heads import Head
+from facefit.synth.people import Person, random_person
 
 WIDTH = (0.7, 2.2)  # standard deviations of one person's coefficients, uniform; real faces need up to 4
 MOST = 4.0  # of one coefficient

@@ -17,7 +17,7 @@ from facefit.geometry.polygon import inside
 from facefit.geometry.triangles import triangle_normals, triangle_weights
 from facefit.model.face_model import FaceModel
 from facefit.render.lighting import vertex_normals
-from training.parser.heads import SKIN, Head
+from facefit.synth.heads import SKIN, Head
 
 COUNT = 520  # at most
 FACING = -0.1  # cosine to the front on the mean face; less is seen from the side alone

@@ -20,12 +20,13 @@ from facefit.observe.face_networks import load_face_networks
 from facefit.observe.regions import region_of_landmarks
 from facefit.observe.segment.face_crops import Crop
 from facefit.render.lighting import vertex_normals
+from facefit.synth.camera_effects import degrade
+from facefit.synth.heads import Head, own_head
+from facefit.synth.photograph import photograph
 from training.observation.crop import dense_crop
 from training.observation.people import varied_person
 from training.observation.places import Places, on_other, on_own, register, skins_on_other
-from training.parser.camera_effects import degrade
-from training.parser.heads import Head, ict_head, own_head
-from training.parser.photograph import photograph
+from training.parser.ict_head import ict_head
 
 logger = logging.getLogger(__name__)
 

@@ -30,9 +30,9 @@ from facefit.observe.segment.face_crops import (
     face_crops,
 )
 from facefit.observe.segment.morphology import pieces
-from training.parser.backgrounds import draw_background
-from training.parser.brush import blurred, jpeg, resized
-from training.parser.occluders import draw_occluder
+from facefit.synth.backgrounds import draw_background
+from facefit.synth.brush import blurred, jpeg, resized
+from facefit.synth.occluders import draw_occluder
 from training.parser.recolour import complexion, dyed
 from training.parser.samples import IGNORE
 

@@ -25,7 +25,7 @@ from facefit.observe.observe import observe
 from facefit.output.seen_pixels import seen_pixels
 from facefit.output.texture import texels, unwrap
 from facefit.photo.photo import read_photo
-from training.parser.occluders import draw_occluder
+from facefit.synth.occluders import draw_occluder
 
 KINDS = ("hair", "hand", "phone", "glasses")
 _CHANGED = 12  # of 255: less is the noise that drawing adds

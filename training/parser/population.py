@@ -20,9 +20,10 @@ from PIL import Image
 from facefit.anatomy.landmarks import FACE_OVAL, LANDMARKS7
 from facefit.geometry.polygon import inside
 from facefit.geometry.triangles import vertex_normals
-from training.parser.heads import SKIN, Head, ict_head
-from training.parser.people import Person, random_person
-from training.parser.photograph import Photograph, photograph
+from facefit.synth.heads import SKIN, Head
+from facefit.synth.people import Person, random_person
+from facefit.synth.photograph import Photograph, photograph
+from training.parser.ict_head import ict_head
 from training.parser.rendered_people import portrait_detector
 
 COUNT = 60

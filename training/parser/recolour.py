@@ -10,7 +10,7 @@ import numpy as np
 from facefit.anatomy.landmarks import FACE_OVAL
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.polygon import polygon_pixels
-from training.parser.brush import blurred
+from facefit.synth.brush import blurred
 from training.parser.samples import IGNORE
 
 # Mean colours of hair and skin as cameras show them, from dark to light; a person's lies between two neighbours.

@@ -10,7 +10,8 @@ import numpy as np
 
 import facefit  # noqa: F401  before torch and numpy: it sets their threads
 from facefit.observe.detector import NetworkDetector
-from training.parser.heads import Head, ict_head, own_head
+from facefit.synth.heads import Head, own_head
+from training.parser.ict_head import ict_head
 from training.parser.rendered_people import RenderedSample, portrait_detector, render_sample
 from training.parser.samples import Samples
 

@@ -20,9 +20,10 @@ from facefit.observe.detector import NetworkDetector
 from facefit.observe.faces import LandmarkDetector
 from facefit.observe.views import View, attempts
 from facefit.photo.window import WINDOW_MARGIN, crop_window, sample_labels, sample_window
-from training.parser.camera_effects import degrade
-from training.parser.heads import Head, ict_head, own_head
-from training.parser.photograph import photograph
+from facefit.synth.camera_effects import degrade
+from facefit.synth.heads import Head, own_head
+from facefit.synth.photograph import photograph
+from training.parser.ict_head import ict_head
 
 SIDE = 384
 # Looser than the fit's window by this factor, so that turning and shifting it later shows no empty corners.
@@ -67,7 +68,7 @@ def rendered_people(
     """Random people without end, the heads in turn; faces that the detector misses are left out.
 
     Args:
-        heads: of training.parser.heads.
+        heads: of facefit.synth.heads.
         seed: sample n depends on the seed and n alone.
         detector: default a portrait_detector().
         looseness: side of the window over the fit's.

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from facefit.anatomy.landmarks import EYE_CORNERS, NOSE_TIP
-from facefit.anatomy.parts import LABEL
-from training.parser.backgrounds import random_color
-from training.parser.brush import blurred
-from training.parser.occluder_layer import FaceFrame, Layer, bright_colors, fill, smooth_outline, strokes
+from ..anatomy.landmarks import EYE_CORNERS, NOSE_TIP
+from ..anatomy.parts import LABEL
+from .backgrounds import random_color
+from .brush import blurred
+from .occluder_layer import FaceFrame, Layer, bright_colors, fill, smooth_outline, strokes
 
 # Half outlines in lens units: x from the nose (-1) to the temple (1), y downwards.
 _SHAPES = {

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facefit.anatomy.parts import LABEL
-from facefit.compute.smoothstep import smoothstep
-from facefit.observe.segment.morphology import shrink
-from training.parser.backgrounds import noise_texture, sample_noise
-from training.parser.brush import blurred, paint_stroke, slopes
-from training.parser.heads import SKIN, Head
+from ..anatomy.parts import LABEL
+from ..compute.smoothstep import smoothstep
+from ..observe.segment.morphology import shrink
+from .backgrounds import noise_texture, sample_noise
+from .brush import blurred, paint_stroke, slopes
+from .heads import SKIN, Head
 
 # Degrees around the head's upright axis, 0 in front; the hairline's height in mm there, by style.
 _ANGLES = (0, 30, 50, 62, 74, 90, 106, 114, 130, 180)

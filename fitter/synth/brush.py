@@ -6,10 +6,11 @@ import io
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from facefit.geometry.polygon import polygon_pixels
+from ..geometry.polygon import polygon_pixels
 
 _FINE = 3  # a pixel's cover is counted on so many points along either side
 # Strokes are wider than they are called, in the pictures that the bundled parser learned from: pixels.
@@ -46,12 +47,12 @@ def _mean(fine: np.ndarray) -> np.ndarray:
     return fine.reshape(height // _FINE, _FINE, width // _FINE, _FINE).mean((1, 3), dtype=np.float32)
 
 
-def lay(picture: np.ndarray, share: np.ndarray, colour: np.ndarray) -> None:
+def lay(picture: np.ndarray, share: np.ndarray, colour: ArrayLike) -> None:
     """Paint `colour` (C,) over `picture` (H, W, C), in place, as far as `share` (H, W) says."""
     picture += share[..., None] * (np.asarray(colour, np.float32) - picture)
 
 
-def paint(picture: np.ndarray, outline: np.ndarray, colour: np.ndarray) -> None:
+def paint(picture: np.ndarray, outline: np.ndarray, colour: ArrayLike) -> None:
     """Paint the polygon `outline` (N, 2) over `picture` (H, W, C), in place."""
     part, corner = _around(picture, outline, 1.0)
     lay(part, cover(part.shape[:2], outline - corner), colour)
@@ -72,18 +73,18 @@ def _around(picture: np.ndarray, points: np.ndarray, margin: float) -> tuple[np.
     return picture[top:bottom, left:right], np.array([left, top])
 
 
-def ellipse(centre: np.ndarray, half: tuple[float, float], degrees: float = 0.0) -> np.ndarray:
+def ellipse(centre: ArrayLike, half: tuple[float, float], degrees: float = 0.0) -> np.ndarray:
     """(48, 2) outline of an ellipse with half axes `half`, the first one turned by `degrees` from x towards y."""
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     return _turned(np.stack([half[0] * np.cos(angle), half[1] * np.sin(angle)], 1), centre, degrees)
 
 
-def box(centre: np.ndarray, size: tuple[float, float], degrees: float = 0.0) -> np.ndarray:
+def box(centre: ArrayLike, size: tuple[float, float], degrees: float = 0.0) -> np.ndarray:
     """(4, 2) corners of a box of width and height `size`, turned by `degrees` from x towards y."""
     return _turned(np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * 0.5 * np.asarray(size), centre, degrees)
 
 
-def _turned(points: np.ndarray, centre: np.ndarray, degrees: float) -> np.ndarray:
+def _turned(points: np.ndarray, centre: ArrayLike, degrees: float) -> np.ndarray:
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.asarray(centre) + points @ np.array([[c, s], [-s, c]])
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.parser.brush import (
+from facefit.synth.brush import (
     blurred,
     box,
     cover,

@@ -1,6 +1,6 @@
 """Paint for rendered heads: colours and exact labels of skin, brows, lips, eyes, teeth and beard in the painting frame.
 
-All tables are millimetres of the painting frame (training.parser.heads). Where the label boundaries of nose, lips and
+All tables are millimetres of the painting frame (facefit.synth.heads). Where the label boundaries of nose, lips and
 brows lie follows the masks that ICT-FaceKit's evaluation renders come with: the nose from the root between the eyes
 over the wings to its base, the brow as a full band (also where its hair is thin), eyes as the eyeball between the lids.
 """
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facefit.anatomy.parts import LABEL
-from facefit.importers.skin import BLOOD_RANGE, MELANIN_RANGE, encode_srgb, skin_reflectance
-from training.parser.backgrounds import noise_texture, random_color, sample_noise
-from training.parser.heads import EYE_LEFT, EYE_RIGHT, MOUTH, SKIN, TEETH
+from ..anatomy.parts import LABEL
+from ..importers.skin import BLOOD_RANGE, MELANIN_RANGE, encode_srgb, skin_reflectance
+from .backgrounds import noise_texture, random_color, sample_noise
+from .heads import EYE_LEFT, EYE_RIGHT, MOUTH, SKIN, TEETH
 
 # half width of the nose by height
 _NOSE_Y = (-13.6, -12.7, -11.5, -10, -6, -4, 0, 4, 8, 12, 16, 20, 24, 28, 32, 35, 38)
@@ -76,6 +76,7 @@ class Brows:
 
 
 def random_brows(hair: np.ndarray, rng: np.random.Generator) -> Brows:
+    """Mostly of the colour (3,) of the hair."""
     color = np.clip(hair * rng.uniform(0.5, 1.1), 0.02, 0.6)
     if rng.random() < 0.3:
         color = hair_color(rng) * 0.7
@@ -159,7 +160,7 @@ def paint_surface(
     coarse = sample_noise(noise_texture(2.0, 1), around * 1.3 + start[0], along * 1.3 + start[1])
     medium = sample_noise(noise_texture(1.2, 2), around * 1.5 + start[1], along * 1.5 + start[0])
     fine = sample_noise(noise_texture(0.5, 3), around * 2.2 + start[0], along * 2.2)
-    albedo = np.broadcast_to(tone, (*x.shape, 3)).astype(np.float32)
+    albedo: np.ndarray = np.broadcast_to(tone, (*x.shape, 3)).astype(np.float32)
     light = 1 + rng.uniform(0.01, 0.06) * coarse + rng.uniform(0.01, 0.05) * medium + rng.uniform(0, 0.04) * fine
     albedo = albedo * light[..., None]
     # blood: cheeks, tip of the nose, ears, chin

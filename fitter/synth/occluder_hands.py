@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from facefit.anatomy.parts import LABEL
-from training.parser.backgrounds import image_noise, random_color
-from training.parser.brush import blurred, cover, ellipse, slopes
-from training.parser.occluder_layer import FaceFrame, Layer, own_skin
+from ..anatomy.parts import LABEL
+from .backgrounds import image_noise, random_color
+from .brush import blurred, cover, ellipse, slopes
+from .occluder_layer import FaceFrame, Layer, own_skin
 
 # Per finger: where it starts on the palm (across, along; in palm widths), length of its three bones, radius.
 _FINGERS = ((-0.42, 1.0, (0.42, 0.26, 0.20), 0.105), (-0.14, 1.06, (0.47, 0.30, 0.21), 0.110),

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facefit.anatomy.landmarks import CHIN, FOREHEAD, IRISES, LEFT_MOUTH_CORNER, OUTER_EYE_CORNERS, RIGHT_MOUTH_CORNER
-from facefit.anatomy.parts import LABEL
-from facefit.photo.resample import warp
-from training.parser.backgrounds import random_color
-from training.parser.brush import blurred, cover, stroke_cover
+from ..anatomy.landmarks import CHIN, FOREHEAD, IRISES, LEFT_MOUTH_CORNER, OUTER_EYE_CORNERS, RIGHT_MOUTH_CORNER
+from ..anatomy.parts import LABEL
+from ..photo.resample import warp
+from .backgrounds import random_color
+from .brush import blurred, cover, stroke_cover
 
 _SKIN = tuple(LABEL[name] for name in ("skin", "nose", "ear", "neck"))
 
@@ -36,6 +36,7 @@ class FaceFrame:
 
     @classmethod
     def of(cls, landmarks: np.ndarray, side: int) -> FaceFrame:
+        """Of landmarks (478, 2) in a picture of `side` pixels."""
         down = landmarks[CHIN] - landmarks[FOREHEAD]
         height = float(np.hypot(*down))
         down = down / max(height, 1e-6)

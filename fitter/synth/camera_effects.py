@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from facefit.geometry.polygon import polygon_pixels
-from training.parser.brush import blurred, jpeg, resized
+from ..geometry.polygon import polygon_pixels
+from .brush import blurred, jpeg, resized
 
 
 def degrade(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from facefit.anatomy.parts import LABEL
-from facefit.geometry.camera import Camera, project, to_clip_space
-from facefit.render import load_renderer
-from facefit.render.harmonics import SH0, sh_basis
-from facefit.render.lighting import vertex_normals
-from training.parser.backgrounds import draw_background, image_noise
-from training.parser.heads import MOUTH, SKIN, TEETH, Head, lit_share, turn
-from training.parser.painted_hair import draw_wisps, hair_shell, paint_hair, random_hairstyle
-from training.parser.painted_skin import (
+from ..anatomy.parts import LABEL
+from ..geometry.camera import Camera, project, to_clip_space
+from ..render import load_renderer
+from ..render.lighting import vertex_normals
+from .backgrounds import draw_background, image_noise
+from .heads import MOUTH, SKIN, TEETH, Head, lit_share, turn
+from .light import Light, light_direction, lit, random_light
+from .painted_hair import Hairstyle, draw_wisps, hair_shell, paint_hair, random_hairstyle
+from .painted_skin import (
     Surface,
     brow_band,
     hair_color,
@@ -24,14 +24,12 @@ from training.parser.painted_skin import (
     random_brows,
     skin_tone,
 )
-from training.parser.people import Person, random_person
-from training.parser.torso import neckline, paint_clothes, torso_mesh
+from .people import Person, random_person
+from .torso import neckline, paint_clothes, torso_mesh
 
 # The photo is this many times as wide as the landmarks' box: the detector wants surroundings, the window fits inside.
 FRAMING = 2.7
 _NO_SURFACE = 255
-_OWN_SCALE = np.array([1.0, 0.925, 1.03], np.float32)
-_OWN_OFFSET = np.array([0.0, 35.3, 75.3], np.float32)
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,8 @@ class Photograph:
         verts: (V, 3) float32 of the head, mm in its model's axes.
         rotation, translation: (3, 3), (3,) mm, model's axes -> camera space. focal: pixels, the same in x and y.
         normals: (S, S, 3) float32 of what is seen, camera space.
+        clothes: (S, S) bool, what is dressed.
+        light: what shone.
     """
 
     image: np.ndarray
@@ -53,6 +53,28 @@ class Photograph:
     translation: np.ndarray
     focal: float
     normals: np.ndarray
+    clothes: np.ndarray
+    light: Light
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked of a photograph that is otherwise left to chance.
+
+    Attributes:
+        look: numbers that decide skin, hair, brows, beard and irises, so that they are the same in all photographs of
+            one person; None: chance, like all else.
+        hair: with hair, or bald; None: chance.
+        light: "soft", "lamp", "back", or "any".
+    """
+
+    look: tuple[int, ...] | None = None
+    hair: bool | None = None
+    light: str = "any"
+
+    def chance(self, rng: np.random.Generator, step: int) -> np.random.Generator:
+        """What the look's step is drawn from."""
+        return rng if self.look is None else np.random.default_rng((*self.look, step))
 
 
 @dataclass(frozen=True)
@@ -66,27 +88,34 @@ class _Scene:
     attributes: np.ndarray  # (N, 16) paint 3, ear, openness, lips 3, eye 3, shadow, skin's ratio 3, where it is known
 
 
+CHANCE = Wishes()
+
+
 @torch.no_grad()
 def photograph(
     head: Head, rng: np.random.Generator, size: int = 512, person: Person | None = None,
-    skin: np.ndarray | None = None, framing: float = FRAMING,
+    skin: np.ndarray | None = None, framing: float = FRAMING, verts: np.ndarray | None = None,
+    wishes: Wishes = CHANCE,
 ) -> Photograph:  # fmt: skip
     """One random person.
 
     Args:
-        head: of training.parser.heads.
+        head: of facefit.synth.heads.
         rng: of everything random.
         size: side of the photo in pixels.
         person: who; None: anyone.
         skin: (V, 4) somebody's ratio of colour to complexion, and where it is known: it takes the place of the paint.
         framing: side of the photo over the longer side of the landmarks' box.
+        verts: (V, 3) float32 mm, the person's surface; None: the head's linear shape.
+        wishes: what is not left to chance.
     """
     person = random_person(head, rng) if person is None else person
-    verts = head.shape(person.identity, person.expression, person.gaze)
-    natural = hair_color(rng)
-    style = random_hairstyle(natural, rng)
+    if verts is None:
+        verts = head.shape(person.identity, person.expression, person.gaze)
+    natural = hair_color(wishes.chance(rng, 0))
+    style = hairstyle(natural, wishes, rng)
     rotation = turn(*person.pose)
-    light = turn(rng.uniform(-1.7, 1.7), rng.uniform(-0.5, 1.1), 0.0)  # camera space -> the light looks along -z
+    light = light_direction(rng, wishes.light)
     scene = _scene(head, verts, rotation, turn(*(0.7 * np.array(person.pose))), style, light, rng, skin)
 
     focal = person.focal * size
@@ -106,16 +135,27 @@ def photograph(
     maps = renderer.interpolate(values, rast, faces)[0].numpy()
     index = rast[0, ..., 3].long().numpy() - 1
     seen = maps[..., -3:] / np.maximum(np.linalg.norm(maps[..., -3:], axis=2, keepdims=True), 1e-6)
-    image, labels = _paint(scene, maps, index, natural, style, head, light, rng)
+    image, labels, clothes, shone = _paint(scene, maps, index, natural, style, head, light, wishes, rng)
     landmarks, translation = project(of_head, camera)[0].numpy(), -(rotation @ head.centre) - shift.numpy()
-    return Photograph(image, labels, landmarks, verts, rotation, translation, focal, seen)
+    return Photograph(image, labels, landmarks, verts, rotation, translation, focal, seen, clothes, shone)
+
+
+def hairstyle(natural: np.ndarray, wishes: Wishes, rng: np.random.Generator) -> Hairstyle | None:
+    """Of a colour; None for the bald."""
+    chance = wishes.chance(rng, 1)
+    style = random_hairstyle(natural, chance)
+    if wishes.hair is False:
+        return None
+    while wishes.hair and style is None:
+        style = random_hairstyle(natural, chance)
+    return style
 
 
 def _scene(head, verts, rotation, body_rotation, style, light, rng, skin) -> _Scene:
     points = (verts - head.centre) @ rotation.T
     count = len(verts)
     eye = np.zeros_like(verts)
-    for ball in (1, 2):
+    for ball in head.eyes:
         of_eye = head.eyeball == ball
         mean = head.verts[of_eye]
         eye[of_eye] = mean - (mean.min(0) + mean.max(0)) / 2
@@ -138,11 +178,10 @@ def _scene(head, verts, rotation, body_rotation, style, light, rng, skin) -> _Sc
         grown[:, 4] = np.maximum(grown[:, 4], 0.7)
         grown[:, 12:] = 0
         rows.append(grown)
-    if head.name == "facefit" or rng.random() < 0.3:
+    if head.ends_at_neck or rng.random() < 0.3:
         body, body_faces = torso_mesh()
         paint = body.copy()
-        if head.name == "facefit":
-            body = (body - _OWN_OFFSET) / _OWN_SCALE
+        body = (body - head.frame[1]) / head.frame[0]
         face_stack.append(body_faces + sum(len(s) for s in stack))
         stack.append((body - head.centre) @ body_rotation.T)
         kinds.append(np.full(len(body_faces), SKIN, np.uint8))
@@ -158,29 +197,31 @@ def _scene(head, verts, rotation, body_rotation, style, light, rng, skin) -> _Sc
     return _Scene(points, faces, np.concatenate(layers), np.concatenate(kinds), values)
 
 
-def _paint(scene, maps, index, natural, style, head, light, rng) -> tuple[np.ndarray, np.ndarray]:
+def _paint(
+    scene, maps, index, natural, style, head, light, wishes, rng
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Light]:
     size = index.shape[0]
     covered = index >= 0
     layer = np.where(covered, scene.layer[index], _NO_SURFACE)
     kind = np.where(covered, scene.kind[index], _NO_SURFACE).astype(np.uint8)
     paint, ear, openness, lips, eye, shadow, ratio, known, normal = np.split(maps, (3, 4, 5, 8, 11, 12, 15, 16), axis=2)
-    lips = None if head.lips is None else np.where(layer[..., None] == 0, lips, 0)
-    surface = Surface(paint, kind, ear[..., 0], lips, eye, head.lid)
-    brows = random_brows(natural, rng)
+    shares = None if head.lips is None else np.where(layer[..., None] == 0, lips, 0)
+    surface = Surface(paint, kind, ear[..., 0], shares, eye, head.lid)
+    brows = random_brows(natural, wishes.chance(rng, 2))
     band = np.where(layer == 0, brow_band(paint, brows), -1)
     labels = label_surface(surface, band)
     labels[layer == 2] = LABEL["neck"]
     if layer.max(initial=0, where=covered) >= 1:
         labels[(layer == 1) & (labels != LABEL["neck"])] = LABEL["skin"]
-    tone = skin_tone(rng)
-    albedo, gloss = paint_surface(surface, labels, band, tone, natural, brows, rng)
+    tone = skin_tone(wishes.chance(rng, 3))
+    albedo, gloss = paint_surface(surface, labels, band, tone, natural, brows, wishes.chance(rng, 4))
     real = np.where(((kind == SKIN) & (layer == 0))[..., None], known, 0)
     if real.any():
         complexion = tone * ratio / np.maximum(known, 1e-3)  # the ratio is weighted with where it is known
         albedo = albedo * (1 - real) + real * np.clip(complexion, 0.01, 1)
 
     if style is not None:
-        strands, height = paint_hair(paint, style, rng)
+        strands, height = paint_hair(paint, style, wishes.chance(rng, 5))
         hair = (height > 0) & (kind == SKIN) & (layer < 2)
         if not style.covers_ears:
             hair &= ~((ear[..., 0] > 0.3) & (layer == 0))
@@ -202,34 +243,12 @@ def _paint(scene, maps, index, natural, style, head, light, rng) -> tuple[np.nda
     shadow = np.where(mouth, np.maximum(shadow, rng.uniform(0, 0.8)), shadow)
     normal[..., :2] += bump
     normal /= np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-6)
-    shaded = _light(albedo, normal, gloss, openness[..., 0], shadow[..., 0], light, rng)
+    shone = random_light(light, rng, wishes.light)
+    shaded = lit(albedo, normal, gloss, openness[..., 0], shadow[..., 0], shone)
     exposed = float(shaded[covered].mean())  # a photographer sees to it that the face is neither black nor white
     shaded = shaded * (np.clip(exposed, 0.15, 0.7) / max(exposed, 1e-3))
     background = draw_background(size, rng)
     image = np.where(covered[..., None], shaded, background).astype(np.float32)
     if rng.random() < 0.5:
         image = draw_wisps(image, labels, rng)
-    return np.clip(image, 0, 1).astype(np.float32), labels
-
-
-def _light(albedo, normal, gloss, openness, shadow, light, rng) -> np.ndarray:
-    """Key light with cast shadow, a sky of spherical harmonics, and gloss. `light`: camera space -> the light's."""
-    to_light = light[2]
-    cosine = np.clip(normal @ to_light, 0, 1) * shadow
-    hard = rng.random() < 0.25
-    key = rng.uniform(0.6, 1.1) if hard else rng.uniform(0, 0.6)
-    warmth = 1 + rng.normal(0, 0.08) * np.array([1, 0, -1], np.float32)
-    sky = rng.uniform(0.12, 0.35) if hard else rng.uniform(0.45, 0.9)
-    sh = np.zeros((9, 3), np.float32)
-    sh[0] = 1 / SH0
-    sh[1:4] = rng.normal(0, 0.35, (3, 1)) + rng.normal(0, 0.05, (3, 3))
-    sh[1] += 0.3
-    sh[4:] = rng.normal(0, 0.12, (5, 1))
-    basis = sh_basis(torch.from_numpy(np.ascontiguousarray(normal))).numpy()
-    ambient = np.clip(basis @ sh, 0.1, None) * sky * (0.3 + 0.7 * openness[..., None])
-    half = to_light + np.array([0, 0, 1], np.float32)
-    half /= np.linalg.norm(half)
-    power = rng.uniform(8, 60)
-    shine = np.clip(normal @ half, 0, 1) ** power * gloss * shadow * rng.uniform(0, 0.25)
-    color = albedo * (ambient + key * warmth * cosine[..., None]) + (shine * (0.3 + key))[..., None] * warmth
-    return color ** rng.uniform(0.85, 1.1)
+    return np.clip(image, 0, 1).astype(np.float32), labels, dressed, shone

@@ -6,8 +6,8 @@ import pytest
 from facefit.anatomy.landmarks import LANDMARKS
 from facefit.anatomy.parts import LABEL
 from facefit.model.model_file import load_model
-from training.parser.occluder_layer import FaceFrame, Layer, fill, lay_over
-from training.parser.occluders import SHARES, draw_occluder
+from facefit.synth.occluder_layer import FaceFrame, Layer, fill, lay_over
+from facefit.synth.occluders import SHARES, draw_occluder
 
 SIDE = 192
 EXPECTED = {

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.parser.occluder_glasses import draw_glasses
-from training.parser.occluder_hair import draw_hair
-from training.parser.occluder_hands import draw_hand
-from training.parser.occluder_layer import FaceFrame, Layer, lay_over
-from training.parser.occluder_things import (
+from .occluder_glasses import draw_glasses
+from .occluder_hair import draw_hair
+from .occluder_hands import draw_hand
+from .occluder_layer import FaceFrame, Layer, lay_over
+from .occluder_things import (
     draw_clutter,
     draw_cup,
     draw_hat,

@@ -1,38 +1,42 @@
-"""Heads to photograph: facefit's own model and ICT-FaceKit's, in one painting frame.
+"""Heads to photograph: every head model in one painting frame.
 
 The painting frame is the mean face of ICT-FaceKit in millimetres (x to the subject's left, y up, z to the viewer); the
-other model's mean is scaled into it axis by axis. Skin, brows, lips, beard and hairline are painted by that position,
-which a vertex keeps under every identity and expression, so one painter serves both meshes and its labels are exact.
+default model's mean is scaled into it axis by axis, any other one is bent into it by its landmarks. Skin, brows, lips,
+beard and hairline are painted by that position, which a vertex keeps under every identity and expression, so one
+painter serves all meshes and its labels are exact.
 """
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from scipy import ndimage
+from scipy.interpolate import RBFInterpolator
 
-from facefit.anatomy.landmarks import LEFT_UPPER_LID, RIGHT_UPPER_LID
-from facefit.anatomy.parts import LABEL
-from facefit.geometry.polygon import inside
-from facefit.model.face_model import FaceModel
-from facefit.model.model_file import load_model
-from facefit.render import load_renderer
-from facefit.render.lighting import vertex_normals
+from ..anatomy.landmarks import IRISES, LEFT_UPPER_LID, RIGHT_UPPER_LID
+from ..anatomy.parts import LABEL
+from ..geometry.polygon import inside
+from ..model.face_model import FaceModel
+from ..model.model_file import load_model
+from ..render import load_renderer
+from ..render.lighting import vertex_normals
 
 # Kinds of surface.
 SKIN, EYE_RIGHT, EYE_LEFT, MOUTH, TEETH = range(5)
 
 # Outlines of the ear seen from the side: (z, y) in mm of each mean face.
-_EAR_ICT = ((9, 28), (8, 33), (3, 36.5), (-3, 36.5), (-10, 34), (-16, 26), (-18.5, 16), (-16, 4), (-11, -6), (-4, -14),
+EAR_SIDE = ((9, 28), (8, 33), (3, 36.5), (-3, 36.5), (-10, 34), (-16, 26), (-18.5, 16), (-16, 4), (-11, -6), (-4, -14),
             (4, -20), (11, -22), (18, -21), (17, -10), (14, 0), (13, 10), (9, 18))  # fmt: skip
 _EAR_OWN = ((-64, 0), (-68, 2.5), (-75, 5), (-82, 3.5), (-89, -4), (-93.5, -17), (-91, -27), (-86, -38), (-81, -45),
             (-76, -52), (-70, -55.5), (-61, -54), (-61, -45), (-64, -35), (-64, -25), (-66, -12))  # fmt: skip
 # Own model -> painting frame, from the corners of eyes and mouth, the nose and the chin of both mean faces.
 _OWN_TO_PAINT = ((1.0, 0.0), (0.925, 35.3), (1.03, 75.3))
+_OWN_CENTRE = (0.0, -20.0, -70.0)  # mm in the default model's axes, what its head turns about
+_GIVE = 1.0  # how far landmarks may be missed when a model is bent into the painting frame
+_LONG_NECK = 200.0  # mm below the eyes, in the painting frame: a model that reaches farther has shoulders
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Head:
         landmark_faces, landmark_bary: (478,), (478, 3): MediaPipe's points on the surface.
         centre: (3,) mm the head turns about.
         lid: (9, 2) margin of the upper lid in the painting frame: distance from the middle, increasing, and height.
+        frame: (2, 3) factor and offset of each axis that take the model's axes to the painting frame, about.
+        ends_at_neck: it always needs shoulders.
     """
 
     name: str
@@ -73,6 +79,13 @@ class Head:
     landmark_bary: np.ndarray
     centre: np.ndarray
     lid: np.ndarray
+    frame: np.ndarray
+    ends_at_neck: bool
+
+    @property
+    def eyes(self) -> list[int]:
+        """1 and 2, as far as the model has these eyeballs."""
+        return [int(eye) for eye in np.unique(self.eyeball) if eye]
 
     def shape(self, identity: np.ndarray, expression: dict[str, float], gaze: np.ndarray) -> np.ndarray:
         """(I,) deviations, named activations and (2, 2) yaw and pitch of right and left eye in radians -> (V, 3) mm."""
@@ -80,7 +93,7 @@ class Head:
         used = np.flatnonzero(activation)
         offset = identity.astype(np.float32) @ self.identity + activation[used] @ self.expression[used]
         verts = self.verts + offset.reshape(-1, 3)
-        for eye in (1, 2):
+        for eye in self.eyes:
             of_eye = self.eyeball == eye
             ball = verts[of_eye]
             centre = (ball.min(0) + ball.max(0)) / 2
@@ -104,7 +117,37 @@ def turn(yaw: float, pitch: float, roll: float) -> np.ndarray:
 @functools.lru_cache(maxsize=1)
 def own_head() -> Head:
     """The bundled model (CC0)."""
-    model: FaceModel = load_model()
+    return replace(default_head(load_model()), name="facefit")
+
+
+def default_head(model: FaceModel) -> Head:
+    """The default model, whose place in the painting frame is known."""
+    verts = model.verts.numpy()
+    paint = np.stack([verts[:, k] * s + o for k, (s, o) in enumerate(_OWN_TO_PAINT)], 1).astype(np.float32)
+    ear = share_inside(_EAR_OWN, verts) * (np.abs(verts[:, 0]) > 58)
+    return _made_ready(model, paint, ear, np.array(_OWN_TO_PAINT, np.float32).T, np.array(_OWN_CENTRE, np.float32))
+
+
+def model_head(model: FaceModel, reference: FaceModel) -> Head:
+    """Any model, bent into the painting frame by its landmarks; `reference`: the default model."""
+    if model.checksum == reference.checksum and model.name == reference.name:
+        return default_head(model)
+    skin = slice(IRISES.start)
+    theirs, ours = (each.landmarks(each.verts[None])[0, skin].double().numpy() for each in (model, reference))
+    aim = ours * [s for s, _ in _OWN_TO_PAINT] + [o for _, o in _OWN_TO_PAINT]
+    verts = model.verts.double().numpy()
+    bent = RBFInterpolator(theirs, aim, kernel="linear", degree=1, smoothing=_GIVE)(verts).astype(np.float32)
+    factor = aim.std(0) / np.maximum(theirs.std(0), 1e-3)
+    frame = np.stack([factor, aim.mean(0) - factor * theirs.mean(0)]).astype(np.float32)
+    ends = float(bent[:, 1].min()) > -_LONG_NECK
+    ear = share_inside(EAR_SIDE, bent) * (np.abs(bent[:, 0]) > 60)
+    place = np.array([o + s * c for (s, o), c in zip(_OWN_TO_PAINT, _OWN_CENTRE, strict=True)], np.float32)
+    return _made_ready(model, bent, ear, frame, (place - frame[1]) / frame[0], ends)
+
+
+def _made_ready(
+    model: FaceModel, paint: np.ndarray, ear: np.ndarray, frame: np.ndarray, centre: np.ndarray, ends: bool = True
+) -> Head:
     verts = model.verts.numpy()
     faces = model.faces.numpy()
     label = model.part_weight.argmax(1).numpy()
@@ -117,10 +160,9 @@ def own_head() -> Head:
     light = model.albedo_mean.numpy().mean(1)
     inside = kind == MOUTH
     kind[inside & (light[faces].mean(1) > 0.6)] = TEETH
-    paint = np.stack([verts[:, k] * s + o for k, (s, o) in enumerate(_OWN_TO_PAINT)], 1).astype(np.float32)
     part = model.part_weight.numpy()
     return Head(
-        name="facefit",
+        name=model.name,
         verts=verts,
         identity=model.identity_basis.flatten(1).numpy(),
         expression=model.expression_basis.flatten(1).numpy(),
@@ -129,73 +171,19 @@ def own_head() -> Head:
         kind=kind,
         paint=paint,
         eyeball=eyeball,
-        ear=_inside(_EAR_OWN, verts) * (np.abs(verts[:, 0]) > 58),
+        ear=ear,
         lips=part[:, [LABEL["upper_lip"], LABEL["lower_lip"], LABEL["mouth_inside"]]],
-        openness=_openness(verts, faces),
+        openness=sky_share(verts, faces),
         landmark_faces=model.landmark_faces.numpy(),
         landmark_bary=model.landmark_bary.numpy(),
-        centre=np.array([0.0, -20.0, -70.0], np.float32),
-        lid=_lid(paint[faces[model.landmark_faces.numpy()]], model.landmark_bary.numpy()),
+        centre=centre,
+        lid=lid_margin(paint[faces[model.landmark_faces.numpy()]], model.landmark_bary.numpy()),
+        frame=frame,
+        ends_at_neck=ends,
     )
 
 
-@functools.lru_cache(maxsize=1)
-def ict_head(path: str) -> Head:
-    """ICT-FaceKit's light model (MIT) from the npz of the evaluation data.
-
-    Raises:
-        ValueError: the file does not exist.
-    """
-    if not Path(path).is_file():
-        raise ValueError(f"{path}: no such file; expected ict_facekit.npz of the evaluation data")
-    with np.load(path, allow_pickle=False) as file:
-        scale = float(file["mm_per_unit"])
-        ranges = {str(n): slice(*r) for n, r in zip(file["part_names"], file["part_ranges"], strict=True)}
-        verts = file["verts"].astype(np.float32) * scale
-        identity = file["identity"].astype(np.float32).reshape(100, -1) * scale
-        expression = file["expression"].astype(np.float32).reshape(len(file["expression_names"]), -1) * scale
-        names = tuple(str(n).replace("_L", "Left").replace("_R", "Right") for n in file["expression_names"])
-        faces = file["faces"].astype(np.int64)
-    part = np.zeros(len(verts), np.uint8)
-    for number, name in enumerate(ranges):
-        part[ranges[name]] = number
-    order = list(ranges)
-    # the sclera balls are closed; the irises within them are painted on
-    faces = faces[~np.isin(part[faces[:, 0]], [order.index("iris_left"), order.index("iris_right")])]
-    of_face = part[faces[:, 0]]
-    kind = np.full(len(faces), SKIN, np.uint8)
-    dark = [order.index(n) for n in ("mouth_socket", "eye_socket_left", "eye_socket_right", "gums_and_tongue")]
-    kind[np.isin(of_face, dark)] = MOUTH
-    kind[of_face == order.index("teeth")] = TEETH
-    eyeball = np.zeros(len(verts), np.uint8)
-    for eye, name in ((1, "sclera_right"), (2, "sclera_left")):
-        eyeball[ranges[name]] = eye
-        kind[of_face == order.index(name)] = EYE_RIGHT if eye == 1 else EYE_LEFT
-    for index, name in enumerate(names):
-        if name.startswith("eyeLook"):
-            expression[index].reshape(-1, 3)[eyeball > 0] = 0.0
-    landmark_faces, landmark_bary = _detected_landmarks(verts, faces, kind)
-    return Head(
-        name="ict",
-        verts=verts,
-        identity=identity,
-        expression=expression,
-        expression_names=names,
-        faces=faces,
-        kind=kind,
-        paint=verts.copy(),
-        eyeball=eyeball,
-        ear=_inside(_EAR_ICT, verts) * (np.abs(verts[:, 0]) > 60),
-        lips=None,
-        openness=_openness(verts, faces),
-        landmark_faces=landmark_faces,
-        landmark_bary=landmark_bary,
-        centre=np.array([0.0, 15.0, 5.0], np.float32),
-        lid=_lid(verts[faces[landmark_faces]], landmark_bary),
-    )
-
-
-def _lid(corners: np.ndarray, bary: np.ndarray) -> np.ndarray:
+def lid_margin(corners: np.ndarray, bary: np.ndarray) -> np.ndarray:
     """(478, 3, 3) corners of the landmarks' faces in the painting frame, and their weights -> (9, 2), see Head.lid."""
     points = np.einsum("lc,lcd->ld", bary, corners)
     both = [np.abs(points[list(loop), :2]) for loop in (RIGHT_UPPER_LID, LEFT_UPPER_LID)]
@@ -203,7 +191,7 @@ def _lid(corners: np.ndarray, bary: np.ndarray) -> np.ndarray:
     return mean[np.argsort(mean[:, 0])]
 
 
-def _inside(outline: tuple, verts: np.ndarray) -> np.ndarray:
+def share_inside(outline: tuple, verts: np.ndarray) -> np.ndarray:
     """(V,) float32: 1 where (z, y) lies within the outline, falling to 0 a millimetre and a half outside."""
     corner, points = np.array(outline, np.float64), verts[:, [2, 1]].astype(np.float64)
     edge = np.roll(corner, -1, 0) - corner
@@ -212,7 +200,7 @@ def _inside(outline: tuple, verts: np.ndarray) -> np.ndarray:
     return np.where(inside(points, corner), 1, np.clip(1 - distance / 1.5, 0, 1)).astype(np.float32)
 
 
-def _orthographic(verts: np.ndarray, rotation: np.ndarray, size: int) -> tuple[torch.Tensor, np.ndarray]:
+def orthographic(verts: np.ndarray, rotation: np.ndarray, size: int) -> tuple[torch.Tensor, np.ndarray]:
     """Clip space of a parallel projection along -z after `rotation`, and the millimetre depth along it."""
     turned = (verts - verts.mean(0)) @ rotation.T
     reach = float(np.linalg.norm(turned, axis=1).max()) * 1.02
@@ -223,7 +211,7 @@ def _orthographic(verts: np.ndarray, rotation: np.ndarray, size: int) -> tuple[t
 
 def lit_share(verts: np.ndarray, faces: np.ndarray, rotation: np.ndarray, size: int, slack: float = 2.5) -> np.ndarray:
     """(V,) bool: vertices that a far light sees which shines along -z after `rotation`. slack: mm of tolerance."""
-    clip, values = _orthographic(verts, rotation, size)
+    clip, values = orthographic(verts, rotation, size)
     rast = load_renderer("cpu").rasterize(clip, torch.from_numpy(faces), size)[0].numpy()
     reach = float(np.linalg.norm(verts - verts.mean(0), axis=1).max()) * 1.02
     column = np.clip(((values[:, 0] + 1) * size / 2).astype(int), 0, size - 1)
@@ -234,7 +222,7 @@ def lit_share(verts: np.ndarray, faces: np.ndarray, rotation: np.ndarray, size: 
     return values[:, 2] <= front[row, column] + slack / reach
 
 
-def _openness(verts: np.ndarray, faces: np.ndarray, directions: int = 60) -> np.ndarray:
+def sky_share(verts: np.ndarray, faces: np.ndarray, directions: int = 60) -> np.ndarray:
     """(V,) float32 share of the half sphere above each vertex that no part of the head hides."""
     rng = np.random.default_rng(5)
     normal = vertex_normals(torch.from_numpy(verts)[None], torch.from_numpy(faces))[0].numpy()
@@ -245,31 +233,3 @@ def _openness(verts: np.ndarray, faces: np.ndarray, directions: int = 60) -> np.
         seen += cosine * lit_share(verts, faces, rotation, 256)
         total += cosine
     return seen / total
-
-
-def _detected_landmarks(verts: np.ndarray, faces: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """MediaPipe's 478 points on a mesh: found on a picture of its mean face and taken back to the surface."""
-    from facefit.observe.detector import load_detector
-
-    size = 640
-    rotation = np.eye(3, dtype=np.float32)
-    clip, _ = _orthographic(verts, rotation, size)
-    clip[..., :2] *= 1.4
-    renderer = load_renderer("cpu")
-    rast = renderer.rasterize(clip, torch.from_numpy(faces), size)
-    normal = vertex_normals(torch.from_numpy(verts)[None], torch.from_numpy(faces))
-    shade = renderer.interpolate(normal, rast, torch.from_numpy(faces))[0].numpy()[..., 2].clip(0.15, 1)
-    index = rast[0, ..., 3].long().numpy()
-    color = np.array([[0.8, 0.6, 0.5], [0.9, 0.9, 0.9], [0.9, 0.9, 0.9], [0.3, 0.1, 0.1], [0.9, 0.9, 0.85]])
-    image = np.where(index[..., None] > 0, color[kind[index - 1]] * shade[..., None], 0.35)
-    found = load_detector().detect((image * 255).astype(np.uint8))
-    if not found:
-        raise ValueError("no face was found on the mean face of ICT-FaceKit; its vertices may have another unit")
-    column, row = np.clip(found[0].landmarks.astype(int).T, 0, size - 1)
-    seen = index[row, column] > 0
-    rows, columns = np.nonzero(index)
-    for k in np.flatnonzero(~seen):  # just beyond the outline: the nearest point of it
-        nearest = np.argmin((rows - row[k]) ** 2 + (columns - column[k]) ** 2)
-        row[k], column[k] = rows[nearest], columns[nearest]
-    u, v = rast[0, row, column, 0].numpy(), rast[0, row, column, 1].numpy()
-    return index[row, column] - 1, np.stack([u, v, 1 - u - v], 1).astype(np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.parser.backgrounds import noise_texture, random_color, sample_noise
+from .backgrounds import noise_texture, random_color, sample_noise
 
 # Rings of the body in the painting frame: height, half width, half depth, depth of the middle; mm.
 _RINGS = ((-88, 52, 50, -4), (-108, 58, 54, -8), (-122, 78, 60, -12), (-136, 118, 68, -16), (-150, 158, 76, -18),

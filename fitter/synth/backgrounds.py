@@ -8,8 +8,8 @@ import math
 import numpy as np
 from numba import njit
 
-from facefit.geometry.convex_hull import convex_hull
-from training.parser.brush import blurred, box, ellipse, paint, paint_stroke
+from ..geometry.convex_hull import convex_hull
+from .brush import blurred, box, ellipse, paint, paint_stroke
 
 NOISE_SIDE = 512
 

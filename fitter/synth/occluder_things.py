@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from facefit.anatomy.landmarks import CHIN, FACE_OVAL, NOSE_TIP
-from facefit.anatomy.parts import LABEL
-from training.parser.backgrounds import image_noise, noise_texture, random_color
-from training.parser.brush import box, ellipse, paint
-from training.parser.occluder_layer import FaceFrame, Layer, bezier, bright_colors, fill, smooth_outline, strokes
+from ..anatomy.landmarks import CHIN, FACE_OVAL, NOSE_TIP
+from ..anatomy.parts import LABEL
+from .backgrounds import image_noise, noise_texture, random_color
+from .brush import box, ellipse, paint
+from .occluder_layer import FaceFrame, Layer, bezier, bright_colors, fill, smooth_outline, strokes
 
 _OCCLUDER = LABEL["occluder"]
 # The oval's lower part from the viewer's right ear over the chin to the left one.

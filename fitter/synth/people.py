@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.parser.heads import Head
+from .heads import Head
 
 
 @dataclass(frozen=True)

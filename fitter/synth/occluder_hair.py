@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from facefit.anatomy.parts import LABEL
-from training.parser.backgrounds import image_noise
-from training.parser.brush import blurred, lay, stroke_cover
-from training.parser.occluder_layer import FaceFrame, Layer, bezier, own_hair, soften
-from training.parser.painted_skin import hair_color
+from ..anatomy.parts import LABEL
+from .backgrounds import image_noise
+from .brush import blurred, lay, stroke_cover
+from .occluder_layer import FaceFrame, Layer, bezier, own_hair, soften
+from .painted_skin import hair_color
 
 _SHADES = 8
 
@@ -22,7 +22,7 @@ def draw_hair(image: np.ndarray, labels: np.ndarray, frame: FaceFrame, rng: np.r
     if color is None or rng.random() < 0.25:
         color = hair_color(rng)
     side = frame.side
-    paint = np.empty((side, side, 3), np.float32)
+    paint: np.ndarray = np.empty((side, side, 3), np.float32)
     paint[:] = color
     thin = kind == "strands"
     wide = frame.size * (rng.uniform(0.003, 0.007) if thin else rng.uniform(0.004, 0.013))

@@ -13,6 +13,7 @@ from PIL import Image
 import facefit.fit.fit
 from facefit.bundled import model_path
 from facefit.fit.config import override, preset
+from facefit.output import texture_picture
 
 EXAMPLES = ROOT / "examples"
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
@@ -59,6 +60,8 @@ def test_the_notebook_and_what_edits_its_result(astronaut, tmp_path, monkeypatch
     monkeypatch.setattr("skimage.data.astronaut", lambda: astronaut[:200, 130:330])
     real, config = facefit.fit.fit.fit_photo, replace(override(preset(), iterations=2), window=96)
     monkeypatch.setattr(facefit.fit.fit, "fit_photo", lambda photo: real(photo, config))
+    taken = texture_picture.unwrapped
+    monkeypatch.setattr(texture_picture, "unwrapped", lambda result, size: taken(result, 64))
     notebook = json.loads((EXAMPLES / "first_face.ipynb").read_text())
     names = {}
     for cell in notebook["cells"]:

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,9 @@ from helpers.toy_model import toy_arrays, with_pieces
 from facefit.model.model_file import from_arrays
 from facefit.model.pieces import PIECES
 from facefit.output.placing import Z_UP
+from facefit.output.write import FileStyle
+from facefit.sequence.animation import sequence_files
+from facefit.sequence.sequence import FittedFrame, FittedSequence
 
 VALIDATE = """
 const { readFileSync } = require("fs");
@@ -69,9 +73,21 @@ def folder(result, tmp_path_factory):
         "face.obj": {}, "metres.obj": {"units": "m"}, "metres.ply": {"units": "m"}, "face.ply": {},
     }.items():  # fmt: skip
         result.save(folder / name, texture_size=64, **style)
+    for name, quantize in {"clip.glb": False, "small_clip.glb": True}.items():
+        contents = sequence_files(film(result), folder / name, FileStyle(texture_size=64, quantize=quantize))
+        (folder / name).write_bytes(contents[folder / name])
     if importlib.util.find_spec("pxr"):
         result.save(folder / "face.usdz", texture_size=64)
     return folder
+
+
+def film(result) -> FittedSequence:
+    """Three frames in which the head turns."""
+    frames = []
+    for number in range(3):
+        parameters = replace(result.parameters, rotvec=result.parameters.rotvec + 0.1 * number)
+        frames.append(FittedFrame(number, number / 10, f"{number}.png", "converged", "", parameters, result.summary))
+    return FittedSequence(tuple(frames), result, 10.0)
 
 
 def fitted_weights(result) -> dict[str, float]:
@@ -102,8 +118,13 @@ def test_blender(result, folder):
 def test_three(result, folder):
     """Metres, a material a piece with a texture, targets by name under the fitted weights, and normals that move."""
     modules = node_modules("three")
-    lines = run("node", TESTS / "helpers" / "three_look.mjs", modules, folder / "face.glb", folder / "small.glb")
-    for seen in map(json.loads, lines):
+    names = ("face.glb", "small.glb", "clip.glb", "small_clip.glb")
+    looks = run("node", TESTS / "helpers" / "three_look.mjs", modules, *(folder / name for name in names))
+    *looks, clip, small = map(json.loads, looks)
+    assert clip["clips"] == small["clips"] == 1
+    np.testing.assert_allclose(clip["low"] + clip["high"], small["low"] + small["high"], atol=1e-5)
+    assert len(looks) == 2
+    for seen in looks:
         wanted = result.verts / 1000
         np.testing.assert_allclose((seen["low"], seen["high"]), (wanted.min(0), wanted.max(0)), atol=2e-5)
         assert [mesh["material"] for mesh in seen["meshes"]] == list(PIECES) and "head" in seen["names"]
@@ -111,7 +132,6 @@ def test_three(result, folder):
             assert mesh["textured"] and mesh["normals"] == len(mesh["targets"])
             weights = dict(zip(mesh["targets"], mesh["weights"], strict=True))
             assert weights == pytest.approx(fitted_weights(result), abs=1e-6)
-    assert len(lines) == 2
 
 
 @needs("gltf-validator")
@@ -119,5 +139,5 @@ def test_the_validator_finds_nothing_to_say(folder):
     modules = node_modules("gltf-validator")
     files = sorted(folder.glob("*.glb"))
     reports = [json.loads(line) for line in run("node", "-e", VALIDATE, modules, *files)]
-    assert len(reports) == len(files) == 3
-    assert [report[5] for report in reports] == [[]] * 3 and all(report[1:5] == [0] * 4 for report in reports)
+    assert len(reports) == len(files) == 5
+    assert [report[5] for report in reports] == [[]] * 5 and all(report[1:5] == [0] * 4 for report in reports)

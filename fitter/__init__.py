@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time `__getattr__` im
     from .output.pictures import labels as labels
     from .output.pictures import overlay as overlay
     from .output.write import write_result as write_result
+    from .person.fit_person import fit_person as fit_person
     from .photo.photo import Photo as Photo
     from .photo.photo import read_photo as read_photo
     from .scene.parameters import Parameters as Parameters
@@ -52,6 +53,7 @@ _PUBLIC = {  # name -> the module below this one that has it
     "WarmStart": ".fit.warm_start",
     "convert_file": ".convert.conversion_files",
     "fit_batch": ".fit.fit",
+    "fit_person": ".person.fit_person",
     "fit_photo": ".fit.fit",
     "fit_sequence": ".sequence.fit_sequence",
     "labels": ".output.pictures",

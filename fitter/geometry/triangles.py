@@ -30,15 +30,18 @@ def moved_normals(
     for move in moves:
         touched = np.flatnonzero((move != 0).any(axis=1)[faces].any(axis=1))
         near = faces[touched]
-        change = _on_corners(_crosses((verts + move)[near]) - area[touched], near, len(verts))
-        rows = np.unique(near)
-        turned.append((rows, _unit(total[rows] + change[rows]) - normals[rows]))
+        mask = np.zeros(len(verts), bool)
+        mask[near] = True
+        rows, number = np.flatnonzero(mask), np.cumsum(mask) - 1
+        change = _on_corners(_crosses((verts + move)[near]) - area[touched], number[near], len(rows))
+        turned.append((rows, _unit(total[rows] + change) - normals[rows]))
     return normals, turned
 
 
 def _crosses(corners: np.ndarray) -> np.ndarray:
     """(N, 3, 3) corners -> (N, 3) normals of twice the triangles' area."""
-    return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    (ax, ay, az), (bx, by, bz) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], -1)  # np.cross takes twice as long
 
 
 def _on_corners(values: np.ndarray, faces: np.ndarray, count: int) -> np.ndarray:

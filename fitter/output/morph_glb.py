@@ -160,12 +160,14 @@ def _material(name: str) -> dict:
 
 def mesh_moves(base: np.ndarray, faces: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, list[Moved]]:
     """(V, 3) normals of the base, and what each target moves and turns."""
+    far = np.abs(targets).max(2, initial=0) > _SMALLEST_MOVE
+    targets = np.where(far[..., None], targets, 0.0)
     normals, turned = moved_normals(base, faces, targets)
     moves = []
     for target, (rows, turn) in zip(targets, turned, strict=True):
-        moved = np.flatnonzero(np.abs(target).max(1) > _SMALLEST_MOVE)
-        far = np.abs(turn).max(1, initial=0) > _SMALLEST_TURN
-        moves.append(Moved(moved, target[moved], rows[far], turn[far]))
+        moved = np.flatnonzero(target.any(1))
+        turns = np.abs(turn).max(1, initial=0) > _SMALLEST_TURN
+        moves.append(Moved(moved, target[moved], rows[turns], turn[turns]))
     return normals, moves
 
 

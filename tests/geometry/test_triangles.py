@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from facefit.geometry.triangles import (
+    moved_normals,
     sample_surface,
     sample_triangles,
     triangle_areas,
@@ -56,3 +57,21 @@ def test_samples_follow_the_area():
     assert np.array_equal(points, (verts[faces[chosen]] * weights[..., None]).sum(1))
     with pytest.raises(ValueError, match="no area"):
         sample_surface(verts, faces[2:], 5)
+
+
+def test_normals_under_displacements_are_those_of_the_moved_mesh():
+    rng = np.random.default_rng(2)
+    grid = np.stack([*np.meshgrid(np.arange(6.0), np.arange(5.0)), rng.normal(0, 0.2, (5, 6))], -1).reshape(-1, 3)
+    at = np.arange(30).reshape(5, 6)
+    a, b, c, d = at[:-1, :-1], at[:-1, 1:], at[1:, 1:], at[1:, :-1]
+    faces = np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)])
+    local, nothing = np.zeros((2, 30, 3))
+    local[8] = 0.1, 0.2, 0.7
+    normals, turned = moved_normals(grid, faces, [local, nothing])
+    np.testing.assert_allclose(normals, vertex_normals(grid, faces), atol=1e-12)
+    rows, turn = turned[0]
+    assert len(rows) == 7  # the vertex and those around it
+    moved = normals.copy()
+    moved[rows] += turn
+    np.testing.assert_allclose(moved, vertex_normals(grid + local, faces), atol=1e-12)
+    assert len(turned[1][0]) == 0

@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.gltf_reader import Glb
 from helpers.synthetic_result import synthetic_result
 from helpers.toy_model import toy_arrays
+from PIL import Image
 
 from facefit.errors import ClashError, InputError
 from facefit.model.model_file import load_model, save_arrays
@@ -15,6 +17,7 @@ from facefit.output.document import reproject
 from facefit.output.face import load
 from facefit.output.read_texture import painted
 from facefit.output.texture_picture import texture_picture
+from facefit.output.viewer import page_glb
 from facefit.output.write import write_result
 
 
@@ -81,6 +84,20 @@ def test_a_face_whose_texture_is_gone_has_its_skin(result, model_file, tmp_path)
     face = load(tmp_path / "a.json", str(model_file))
     lit = result.scene.colours()[0].clamp(0, 1).mean(0).numpy()
     assert face.painted == "skin" and np.abs(face.texture.mean((0, 1)) / 255 - lit).max() < 0.1
+
+
+def test_a_page_of_a_face(result, model_file, tmp_path):
+    """With the photo under its camera where that still is, without it where another one lies there."""
+    photo = tmp_path / "photo.png"
+    Image.fromarray(result.photo).save(photo)
+    write_result(replace(result, photo_path=str(photo)), tmp_path / "a.obj", texture_size=32)
+    face = load(tmp_path / "a.json", str(model_file)).with_expression(unit1=1.0)
+    (page, document) = face.save(tmp_path / "face.html")
+    assert Glb(page_glb(page.read_bytes(), "a page")).document["meshes"][0]["weights"][1] == 1
+    assert json.loads(document.read_text())["mesh"]["file"] == "face.html"
+    Image.fromarray(result.photo[:-1]).save(photo)
+    face.save(tmp_path / "alone.html")
+    assert len((tmp_path / "alone.html").read_bytes()) < len(page.read_bytes())
 
 
 def test_what_is_read_is_not_written_over(result, model_file, tmp_path):

@@ -1,15 +1,19 @@
 """The programs in examples/, run as a user would, on a real portrait with few iterations."""
 
 import importlib.util
+import json
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 from helpers.places import ROOT
 from PIL import Image
 
+import facefit.fit.fit
 from facefit.bundled import model_path
 from facefit.fit.config import override, preset
+from facefit.output import texture_picture
 
 EXAMPLES = ROOT / "examples"
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
@@ -38,8 +42,9 @@ def quickly(module, monkeypatch, iterations):
 
 
 def test_every_example_is_tested_here():
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {
-        "fit_from_python", "own_energy", "compare_renderers", "synthetic_dataset",
+    assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == {
+        "fit_from_python.py", "own_energy.py", "compare_renderers.py", "edit_expression.py", "first_face.ipynb",
+        "synthetic_dataset.py",
     }  # fmt: skip
 
 
@@ -47,6 +52,32 @@ def test_every_example_is_tested_here():
 def test_fit_from_python(portrait, tmp_path, monkeypatch, capsys):
     quickly(example("fit_from_python"), monkeypatch, 2).main(str(portrait), str(tmp_path / "mesh.obj"))
     assert (tmp_path / "mesh_texture.png").is_file() and "landmark error" in capsys.readouterr().out
+
+
+@needs_model
+def test_the_notebook_and_what_edits_its_result(astronaut, tmp_path, monkeypatch, capsys):
+    """Its cells one after the other, as a notebook runs them, on a smaller photo with two iterations."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("skimage.data.astronaut", lambda: astronaut[:200, 130:330])
+    real, config = facefit.fit.fit.fit_photo, replace(override(preset(), iterations=2), window=96)
+    monkeypatch.setattr(facefit.fit.fit, "fit_photo", lambda photo: real(photo, config))
+    taken = texture_picture.unwrapped
+    monkeypatch.setattr(texture_picture, "unwrapped", lambda result, size: taken(result, 64))
+    notebook = json.loads((EXAMPLES / "first_face.ipynb").read_text())
+    names = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []  # as it is kept
+            exec("".join(cell["source"]), names)
+    wink = json.loads((tmp_path / "wink.json").read_text())
+    assert wink["status"] == "edited" and wink["expression"]["eyeBlinkLeft"] == 1
+    assert names["wink"].parameters.identity is names["result"].parameters.identity
+    smile = json.loads((tmp_path / "smile.json").read_text())
+    assert smile["expression"]["eyeBlinkLeft"] == 0 and smile["mesh"]["units"] == "metre"
+    example("edit_expression").main("wink.json", "open.ply", "faces.png", 64)
+    with Image.open("faces.png") as picture:
+        faces = np.asarray(picture).reshape(64, 3, 64, 3).astype(int)
+    assert np.abs(faces[:, 0] - faces[:, 1]).max() > 30 and "open.ply" in capsys.readouterr().out
 
 
 @needs_model

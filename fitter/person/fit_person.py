@@ -1,0 +1,56 @@
+"""Several photos to one person in one call, for who works in Python; what is not given is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..fit.config import FitConfig
+from ..fit.instruments import Instruments
+from ..model.face_model import FaceModel
+from ..model.model_file import load_model
+from ..observe.detector import load_detector
+from ..observe.segment.load import load_segmenter
+from ..render import load_renderer
+from ..scene.parameters import Parameters
+from .person import Person, PersonFitter, Progress
+from .photos import person_photos
+from .sharing import Sharing
+
+
+def fit_person(
+    photos: Sequence[Path | str],
+    config: FitConfig | None = None,
+    *,
+    model: FaceModel | None = None,
+    focal: float | None = None,
+    sharing: Sharing | None = None,
+    like: Parameters | None = None,
+    keep_all: bool = False,
+    detail: bool = True,
+    every: int | None = None,
+    progress: Progress | None = None,
+) -> Person:
+    """Fit one person to several photos.
+
+    Args:
+        photos: files, folders, lists, patterns, videos.
+        config, model: None: the default ones.
+        focal: pixels of every photo. sharing: what the photos have in common besides identity and albedo.
+        like: of the person, to tell others by. keep_all: nobody is left out as another person.
+        detail: refine the surface by shading. every: take each N-th frame of a video.
+        progress: called with the stage, the step and the number of steps.
+    Returns:
+        The person; `facefit.person.files.person_contents` makes the files, `neutral_result` the head as a result.
+    Raises:
+        ImageError: there is nothing of that name. NoFaceError: no photo shows a face.
+    """
+    instruments = Instruments(
+        model=model or load_model(), detector=load_detector(), segmenter=load_segmenter("auto"),
+        renderer=load_renderer("auto"), config=config or FitConfig(),
+    )  # fmt: skip
+    found = person_photos([Path(path) for path in photos], every)
+    fitter = PersonFitter(
+        instruments, focal=focal, sharing=sharing or Sharing(), like=like, keep_all=keep_all, detail=detail
+    )
+    return fitter.fit(found, progress)

@@ -40,9 +40,9 @@ def textured_view(
     seen = view(placed, mesh_faces(model), camera, make_window((0.0, 0.0), pixels, pixels))
     picture = np.full((pixels, pixels, 3), BACKGROUND, np.float32)
     if texture.ndim == 2:
-        colours = seen.interpolate(texture, mesh_faces(model))[seen.seen]
+        colours = seen.interpolate_seen(texture, mesh_faces(model))
     else:
-        uv = seen.interpolate(model.uv.cpu().numpy(), model.uv_faces.cpu().numpy())[seen.seen]
+        uv = seen.interpolate_seen(model.uv.cpu().numpy(), model.uv_faces.cpu().numpy())
         colours = np.zeros((len(uv), 3), np.float32)
         kernels.pick(texture, uv[:, 0] * len(texture), (1 - uv[:, 1]) * len(texture), colours)
     picture[seen.seen] = colours * 255

@@ -34,8 +34,14 @@ class View:
 
     def interpolate(self, attributes: np.ndarray, faces: np.ndarray) -> np.ndarray:
         """(V, C) per-vertex values -> (S, S, C) float32, 0 where no face is seen."""
-        values = attributes.astype(np.float32)[faces[self.face]]  # face -1 reads some face with weights 0
-        return np.einsum("hwk,hwkc->hwc", self.bary, values)
+        out = np.zeros((*self.face.shape, attributes.shape[1]), np.float32)
+        out[self.seen] = self.interpolate_seen(attributes, faces)
+        return out
+
+    def interpolate_seen(self, attributes: np.ndarray, faces: np.ndarray) -> np.ndarray:
+        """(V, C) per-vertex values -> (N, C) float32 at the N pixels that are `seen`, row by row."""
+        values = attributes.astype(np.float32)[faces[self.face[self.seen]]]
+        return np.einsum("nk,nkc->nc", self.bary[self.seen], values)
 
 
 def make_window(origin: tuple[float, float], side: float, size: int) -> WindowTransform:

@@ -12,13 +12,10 @@ import { Stage, boxOf } from "./stage.js";
 async function open() {
   const about = json("about");
   theme();
-  const T=[["start",performance.now()]]; window.T=T;
+  const unpacking = bytes(taken("glb")); // beside the start of the graphics card
   const stage = new Stage(find("canvas"));
-  T.push(["stage",performance.now()]);
-  const glb = await bytes(taken("glb"));
-  T.push(["bytes",performance.now()]);
+  const glb = await unpacking;
   const gltf = await new GLTFLoader().parseAsync(glb, "");
-  T.push(["gltf",performance.now()]);
   const head = new Head(gltf, about.maps);
   stage.root.add(head.object);
   const app = { about, stage, head, film: gltf.animations.length ? new Film(gltf) : null };
@@ -26,17 +23,14 @@ async function open() {
   stage.resize();
   stage.frame(boxOf(head.object));
   stage.controls.addEventListener("start", () => (stage.touched = true));
-  T.push(["frame",performance.now()]);
   stage.frameNow(performance.now());
-  T.push(["render",performance.now()]);
+  stage.renderer.getContext().finish();
   find("wait").hidden = true;
   app.firstPicture = performance.now(); // ms since the page was asked for
   app.marks = await marks(app);
-  T.push(["marks",performance.now()]);
   controls(app, glb);
   if (app.film) film(app);
   stage.draw();
-  T.push(["controls",performance.now()]);
   document.body.dataset.ready = "true";
   return app;
 }

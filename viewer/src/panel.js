@@ -47,7 +47,7 @@ export class Shapes {
         changed(name, Number(slider.value));
         number.textContent = Number(slider.value).toFixed(2);
       });
-      const row = element("label", { class: "shape" }, element("span", {}, name), slider, number);
+      const row = element("label", { class: "shape" }, element("span", { title: name }, name), slider, number);
       this.rows.set(name, { row, slider, number });
       list.append(row);
     }

@@ -12,6 +12,8 @@ from pathlib import Path
 from facefit.errors import FaceFitError
 from facefit.files.read_mesh import read_mesh
 from facefit.importers.read import read_published
+from facefit.output.stored_head import read_glb
+from facefit.output.viewer import Page
 
 from . import originals
 from .kit import Kit, facefit
@@ -93,13 +95,17 @@ def results(dice: random.Random, kit: Kit, folder: Path) -> Attack:
         result.write_bytes(mutated_json(result.read_bytes(), dice))
     else:
         result.write_bytes(mutated(result.read_bytes(), dice))
-    what = dice.choice(("--init", "--like", "convert", "landmarks", "compare"))
+    what = dice.choice(("--init", "--like", "convert", "view", "landmarks", "compare"))
     if what.startswith("--"):
         return _fit(kit, folder, photo, *kit.options, what, result)
     if what == "convert":
         out = _results(folder)
         arguments = ("--to", kit / "other.npz", "--model", kit / "toy.npz", "--texture-size", "16", "-q")
         return Attack(lambda: facefit("convert", result, *arguments, "-o", out[0]), outputs=out)
+    if what == "view":
+        (folder / "out").mkdir()
+        page = (folder / "out" / "m.html",)
+        return Attack(lambda: facefit("view", result, "--model", kit / "toy.npz", "-o", page[0], "-q"), outputs=page)
     out = (folder / "out" / "numbers.json",)
     out[0].parent.mkdir()
     others = (kit / "a/m.json",) if what == "compare" else ()
@@ -161,11 +167,20 @@ def clips(dice: random.Random, kit: Kit, folder: Path) -> Attack:
     return Attack(lambda: facefit("retarget", path, "-o", out[0], "-q"), outputs=out)
 
 
+def pages(dice: random.Random, kit: Kit, folder: Path) -> Attack:
+    """A page, or the GLB that becomes one, read back."""
+    glb = originals.meshes()[".glb"]
+    suffix, data = dice.choice(((".glb", glb), (".html", Page("a head", glb).html())))
+    path = folder / f"head{suffix}"
+    path.write_bytes(mutated(data, dice))
+    return Attack(lambda: _read(lambda: read_glb(path)), frozenset({0, 4}))
+
+
 # name -> what is attacked, and how many of 2,000 inputs it gets
 INPUTS: dict[str, tuple[Callable[[random.Random, Kit, Path], Attack], int]] = {
     "pictures": (pictures, 500), "label pictures": (labels, 150), "lists": (lists, 200), "manifests": (manifests, 200),
     "results": (results, 250), "models": (models, 200), "points": (points, 150), "published models": (published, 200),
-    "networks": (networks, 100), "meshes": (meshes, 150), "clips": (clips, 100),
+    "networks": (networks, 100), "meshes": (meshes, 150), "clips": (clips, 100), "pages": (pages, 50),
 }  # fmt: skip
 
 

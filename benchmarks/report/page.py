@@ -113,7 +113,8 @@ def page(report: Report, shown: dict[str, str]) -> str:
         "## Closed eyes and winks\n\n`area`: visible eye pixels of the mesh by those of the truth; more than 1 means "
         "the mesh's lids are too far open. Eyes of which the truth shows nothing have no IoU and count in `area` "
         "alone.\n\n" + eyes_table(runs) + _image(shown, "eyes", "Closing eyes, landmarks only and all energies"),
-        "## Best, median, worst\n\nPhoto, mesh over photo, geometry, render, parts. Shown are renders of the scans "
+        "## Best, median, worst\n\nPhoto, mesh over photo, clay, the fitted colours from two sides, parts. "
+        "Shown are renders of the scans "
         '"Infinite, 3D Head Scan" by Lee Perry-Smith (CC BY 3.0) and of menpo3d\'s example (BSD-3-Clause) and of '
         "made-up people of ICT-FaceKit (MIT). Photos of people are not ours to show; their sheets are written to the "
         "output folder.\n" + "".join(_image(shown, name, f"{name}: best, median, worst") for name in PUBLIC),

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..fit.result import FitResult
 from . import overlay as drawing
+from .texture_picture import texture_picture
 
 
 def overlay(result: FitResult, panel: int = drawing.PANEL) -> np.ndarray:
@@ -14,7 +15,7 @@ def overlay(result: FitResult, panel: int = drawing.PANEL) -> np.ndarray:
     Args:
         panel: side of one in pixels.
     """
-    return drawing.overlay(result.scene, result.photo, panel)
+    return drawing.overlay(result.scene, result.photo, panel, texture_picture(result))
 
 
 def labels(result: FitResult) -> np.ndarray:

@@ -30,16 +30,20 @@ MAP_SIZE = 1024  # texels of the albedo
 _PARTS_SIZE, _QUALITY, _TEXTURE_QUALITY = 512, 88, 92
 
 
-def result_page(result: FitResult, texture: np.ndarray, name: str, space: str = "model") -> bytes:
+def result_page(
+    result: FitResult, texture: np.ndarray, name: str, space: str = "model", shots: Sequence[Shot] | None = None
+) -> bytes:
     """The page of a fit.
 
     Args:
         texture: (T, T, 3) uint8. name: of the result, without a suffix. space: "model" or "camera", where the head
             stands.
+        shots: photos of it; None: the fit's own.
     """
     albedo = texture_picture(result, len(texture), "albedo")
     title = Path(result.photo_path).name or name
-    shots = [shot(result.scene, result.photo, space=space)]
+    if shots is None:
+        shots = [shot(result.scene, result.photo, space=space)]
     return face_page(
         result.scene, morph_targets(result.scene, space), texture, name, title=title, figures=summary(result),
         shots=shots, albedo=albedo,

@@ -208,6 +208,9 @@ def check_models(place: Place) -> None:
     listed = json.loads(place.facefit("models", "list", "--json"))["installed"]
     same("components of tiny", [listed["tiny"]["counts"][name] for name in ("identity", "expression")], [2, 2])
     true("models/tiny.png shows something", np.asarray(Image.open(place.folder / "models" / "tiny.png")).std() > 10)
+    place.facefit("view", "mesh.json")
+    page = (place.folder / "mesh.html").read_text()
+    true("the page of the fit has head, photo and script", all(part in page for part in ("H4sI", "jpeg;base64", "MIT")))
     place.facefit("convert", "mesh.json", "--to", "tiny", "-o", "tiny.obj")
     same("model of tiny.json", read_json(place.folder / "tiny.json")["model"]["name"], "tiny")
     there, back = vertices(place.folder / "mesh.obj"), vertices(place.folder / "tiny.obj")

@@ -37,7 +37,7 @@ def browser():
 def pixels(page) -> np.ndarray:
     """(H, W, 3) of the stage, left of the panel."""
     with Image.open(io.BytesIO(page.picture())) as image:
-        return np.asarray(image.convert("RGB")).astype(int)[:, :600]
+        return np.asarray(image.convert("RGB")).astype(int)[:, :460]
 
 
 def set_slider(page, selector, value):
@@ -49,7 +49,7 @@ def set_slider(page, selector, value):
 def test_a_face(result, browser, tmp_path):
     """Everything of the page works, nothing is asked of a network, and no word of complaint."""
     write_result(result, tmp_path / "face.html", texture_size=256)
-    browser.open(tmp_path / "face.html", 920, 620)
+    browser.open(tmp_path / "face.html", 780, 440)
     browser.run("facefit.setWeights(new Map(facefit.head.fitted))")
     seen = {"textured": pixels(browser)}
     for look in ("clay", "albedo", "normals", "parts"):
@@ -73,7 +73,7 @@ def test_a_face(result, browser, tmp_path):
     right = pixels(browser)
     browser.run("facefit.stage.setLight(-0.9, 0)")
     brighter = (right - pixels(browser)).sum(-1)
-    assert brighter[:, 320:][~background[:, 320:]].mean() > 20 > -20 > brighter[:, :280][~background[:, :280]].mean()
+    assert brighter[:, 245:][~background[:, 245:]].mean() > 20 > -20 > brighter[:, :215][~background[:, :215]].mean()
 
     browser.click("#wireframe")
     browser.click("#landmarks")
@@ -96,7 +96,7 @@ def test_a_face(result, browser, tmp_path):
 def test_the_mesh_lies_on_the_photo_under_its_camera(result, browser, tmp_path):
     """The photo was made of the texture: where both are shown they agree; beside the mesh the photo is seen."""
     write_result(result, tmp_path / "face.html", texture_size=512)
-    browser.open(tmp_path / "face.html", 920, 620)
+    browser.open(tmp_path / "face.html", 780, 440)
     browser.click("[data-name=photo]")
     browser.wait("document.getElementById('photo').complete")
     set_slider(browser, "#fade", 0)

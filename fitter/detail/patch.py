@@ -88,14 +88,20 @@ def skin_patch(model: FaceModel, verts: np.ndarray) -> Patch:
     keep &= np.linalg.norm(verts - middle, axis=1) < _REACH
     seen = _openness(verts, faces)
     keep = largest_piece(keep & (seen >= _OPEN), faces)
+    return surface_patch(verts, faces, keep, np.isin(label, [LABEL["skin"], LABEL["nose"]]))
+
+
+def surface_patch(verts: np.ndarray, faces: np.ndarray, keep: np.ndarray, skin: np.ndarray) -> Patch:
+    """Some vertices of a mesh with the triangles between them.
+
+    Args:
+        verts: (V, 3) mm; faces: (F, 3). keep: (V,) bool; one without a triangle is left out. skin: (V,) bool.
+    """
     local = np.full(len(verts), -1)
     triangles = faces[keep[faces].all(1)]
-    used = np.unique(triangles)  # no vertex without a triangle: it would have no area
+    used = np.unique(triangles)
     local[used] = np.arange(len(used))
-    return _patch(verts, used, local[triangles], faces, label)
-
-
-def _patch(verts: np.ndarray, used: np.ndarray, triangles: np.ndarray, faces: np.ndarray, label: np.ndarray) -> Patch:
+    triangles = local[triangles]
     points, count = verts[used], len(used)
     corners = points[triangles]
     cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -118,7 +124,7 @@ def _patch(verts: np.ndarray, used: np.ndarray, triangles: np.ndarray, faces: np
         normals=vertex_normals(verts, faces)[used],
         faces=triangles,
         fade=smoothstep(_border_distance(edges, length, uses, count) / FADE),
-        skin=np.isin(label[used], [LABEL["skin"], LABEL["nose"]]),
+        skin=skin[used],
         gradient=(x, y, z),
         mass=around / 6,
         stiffness=sparse.csr_matrix((energy, (row, column)), (count, count)),

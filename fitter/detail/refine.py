@@ -55,7 +55,7 @@ def refine_surface(results: Iterable[FitResult]) -> RefinedSurface:
     if believed.weights is not None:
         found = solve_surface(patch, samples, albedo, believed.weights)
         displacement[patch.vertices] = found.displacement
-        displacement = _unfolded(displacement, verts, faces)
+        displacement = unfolded(displacement, verts, faces)
     return RefinedSurface(displacement, believed)
 
 
@@ -83,7 +83,7 @@ def displaced_model(model: FaceModel, verts: np.ndarray, displacement: np.ndarra
     return replace(model, verts=model.verts + torch.from_numpy(offset).float())
 
 
-def _unfolded(displacement: np.ndarray, verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def unfolded(displacement: np.ndarray, verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """The displacement, less of it around triangles that it would turn over."""
     normals, before = vertex_normals(verts, faces), triangle_normals(verts[faces])
     for _ in range(_MENDING):

@@ -23,8 +23,12 @@ from .shared_surface import SurfaceWeights, fit_light, tilted
 # Diversity up to which photos get the safe weights, and from which they get the full ones. Measured on renders of two
 # scans, 8 and 4 photos: light from elsewhere in each .129 to .186 (one set of four .061); a room in which the head
 # turns 0 to .038; light fixed to the head 0 to .017. There the full weights made the surface worse by up to .11 mm and
-# .3 degrees, the safe ones by at most .011 mm and by no angle.
+# .3 degrees, the safe ones by at most .010 mm and by no angle.
 _SAME, _DIVERSE = 0.045, 0.10
+
+# Photos up to which the weights are the safe ones, and from which they may be the full ones: two lights leave one
+# direction of the normals to the priors (of eight pairs one got worse by .05 mm with the full weights).
+_FEW, _ENOUGH = 2, 4
 
 # Residual of a light for each photo (log luminance) from which on nothing is believed: the photos are not of this
 # surface, or not of skin. The same renders, with highlights and a tone curve among them, have .08 to .22.
@@ -35,7 +39,7 @@ _CHANCE = 0.3  # photos' worth of belief in the fitted albedo, when a vertex tak
 _ROUNDS = 2
 
 FULL = SurfaceWeights()
-SAFE = replace(FULL, displacement=0.25, albedo=0.2, noise=0.2)
+SAFE = replace(FULL, displacement=0.15, albedo=0.2, noise=0.2)
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ def trust(patch: Patch, samples: Sequence[PatchSample], albedo: np.ndarray) -> T
     one = min(_residual(patch, used, albedo, normals, common=True) for normals in (in_camera, in_head))
     diversity = float(np.sqrt(max(one**2 - each**2, 0.0)))
     share = float(smoothstep((diversity - _SAME) / (_DIVERSE - _SAME)))
+    share *= float(smoothstep((len(used) - _FEW) / (_ENOUGH - _FEW)))
     return Trust(len(used), each, diversity, None if each > _UNEXPLAINED else share)
 
 

@@ -1,0 +1,156 @@
+"""A person from made photos: what is shared, who is left out, and the files."""
+
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers.gltf_reader import Glb
+from helpers.rendered_face import person, photograph, together
+from PIL import Image
+
+from facefit.errors import FitError, NoFaceError
+from facefit.fit.config import FitConfig, override
+from facefit.fit.descent import fit_observed
+from facefit.fit.instruments import Instruments
+from facefit.observe.faces import DetectedFace
+from facefit.observe.observe import observe
+from facefit.observe.segment.load import load_segmenter
+from facefit.output.write import FileStyle
+from facefit.person.descent import descend_together
+from facefit.person.files import PersonFiles, person_contents, stems
+from facefit.person.person import PersonFitter
+from facefit.person.photos import PersonPhoto
+from facefit.person.sharing import Sharing
+from facefit.render import load_renderer
+
+SIDE, COUNT = 96, 3
+
+
+class Detector:
+    """Knows the landmarks of each picture."""
+
+    def __init__(self, pictures, landmarks):
+        self.known = {picture.tobytes(): points for picture, points in zip(pictures, landmarks, strict=True)}
+
+    def detect(self, pixels):
+        points = self.known.get(pixels.tobytes())
+        return [] if points is None else [DetectedFace(points.astype(np.float32), np.zeros(478, np.float32), 0.9)]
+
+
+@pytest.fixture(scope="module")
+def album(default_model):
+    """Three photos of one person, each in another light."""
+    truth = together(*(person(default_model, seed=3, yaw=20.0 * (k - 1), jawOpen=0.2 * k) for k in range(COUNT)))
+    sh = truth.sh.clone()
+    sh[:, 3] = torch.tensor([-0.5, 0.1, 0.5])[:, None]  # from the right, the front and the left
+    return photograph(default_model, replace(truth, sh=sh), SIDE).observation
+
+
+@pytest.fixture(scope="module")
+def photos(album):
+    pictures = (album.image.numpy() * 255).astype(np.uint8)
+    found = [PersonPhoto(f"{k}.png", f"{k}.png", picture) for k, picture in enumerate(pictures)]
+    return [found[0], PersonPhoto("dark.png", "dark.png", np.zeros((SIDE, SIDE, 3), np.uint8)), *found[1:]]
+
+
+@pytest.fixture(scope="module")
+def fitter(default_model, photos, album):
+    pictures = [photo.frame for photo in photos if photo.name != "dark.png"]
+    instruments = Instruments(
+        model=default_model, detector=Detector(pictures, album.landmarks.numpy()), renderer=load_renderer("cpu"),
+        segmenter=load_segmenter("polygons"), config=override(replace(FitConfig(), window=SIDE), iterations=3),
+    )  # fmt: skip
+    return PersonFitter(instruments, focal=1015.0 / 224 * SIDE)
+
+
+@pytest.fixture(scope="module")
+def fitted(fitter, photos):
+    return fitter.fit(photos)
+
+
+def test_identity_and_albedo_are_common_and_the_rest_is_each_photos_own(fitted):
+    value = fitted.parameters
+    assert [member.photo.name for member in fitted.members] == ["0.png", "1.png", "2.png"]
+    for name in ("identity", "albedo"):
+        assert torch.equal(getattr(value, name)[0], getattr(value, name)[2]), name
+    assert value.rotvec[0, 1] < value.rotvec[1, 1] < value.rotvec[2, 1]
+    assert not torch.equal(value.sh[0], value.sh[1])
+    assert fitted.best.photo.name == "1.png"
+    assert all(member.result.landmark_error < 0.05 for member in fitted.members)
+
+
+def test_a_photo_without_a_face_is_named_and_left_out(fitted, fitter, photos):
+    (left,) = fitted.left_out
+    assert left.name == "dark.png" and "face" in left.reason
+    with pytest.raises(NoFaceError, match=r"none of 1 photos.*dark\.png"):
+        fitter.fit(photos[1:2])
+
+
+def test_one_photo_is_what_a_single_fit_is(fitter, photos):
+    alone = fitter.fit(photos[:1])
+    picture = photos[0].read()
+    (face,) = fitter.instruments.detector.detect(picture.pixels)
+    seen = observe(picture, face, fitter.instruments.segmenter, SIDE, fitter.focal)
+    (single,) = fit_observed(seen, fitter.instruments, photo=picture)
+    for name, value in single.parameters.tensors().items():
+        assert torch.equal(getattr(alone.members[0].result.parameters, name), value), name
+    assert alone.surface is None and alone.members[0].result.model is single.model
+    whole = alone.members[0].whole()
+    assert np.array_equal(whole.photo, single.photo) and torch.equal(whole.observation.valid, single.observation.valid)
+
+
+def test_the_surface_is_in_the_model_of_every_photo(fitted, default_model):
+    surface = fitted.surface
+    assert surface.trust.photos == 3 and np.abs(surface.displacement).max() > 0
+    own = fitted.members[0].result.model
+    assert all(member.result.model is own for member in fitted.members)
+    moved = (own.verts - default_model.verts).norm(dim=1).numpy()
+    np.testing.assert_allclose(moved, np.abs(surface.displacement), atol=1e-4)
+
+
+def test_the_energy_falls_and_one_lens_is_one_factor(default_model, fitter, fitted, album):
+    start = Sharing().shared(fitted.parameters)
+    sums, sharing = [], Sharing(one_lens=True)
+    found = descend_together(
+        album, start, default_model, fitter.instruments.renderer, override(fitter.instruments.config, iterations=2),
+        sharing, torch.tensor([True, True, False]), lambda step, steps, terms: sums.append(sum(terms.values())),
+    )  # fmt: skip
+    assert len(sums) == 3 and sum(float(value.sum()) for value in found.energies.values()) == pytest.approx(min(sums))
+    factor = found.camera.focal / album.camera.focal
+    assert torch.equal(factor[0], factor[1]) and factor[0, 0] != 1 and (factor[2] == 1).all()
+
+
+def test_the_files_hold_the_head_its_expressions_and_every_photo(fitted, tmp_path):
+    files = PersonFiles(
+        tmp_path / "ann.glb", tmp_path, tmp_path, tmp_path / "sheet.png", FileStyle(texture_size=64),
+        shapes=lambda model, neutral: 2 * model.expression_basis.double().numpy(),
+    )  # fmt: skip
+    contents = person_contents(fitted, files)
+    assert set(contents) == set(files.all(["0.png", "1.png", "2.png"]))
+    glb = Glb(contents[tmp_path / "ann.glb"])
+    model = fitted.model
+    assert glb.target_names == list(model.expression_names)
+    document = json.loads(contents[tmp_path / "ann.json"])
+    assert document["format"] == "facefit-person" and document["model"]["license"] == model.license
+    assert len(document["displacement"]) == len(model.verts) and document["identity"][:1] != [0.0]
+    assert [photo["name"] for photo in document["photos"]] == ["0.png", "1.png", "2.png"]
+    assert document["left_out"] == [{"name": "dark.png", "reason": "no face found"}]
+    posed = json.loads(contents[tmp_path / "02_1.json"])
+    assert posed["parameters"]["identity"] == document["identity"]
+    assert posed["parameters"]["rotvec"] == document["photos"][1]["parameters"]["rotvec"]
+    sheet = Image.open(io.BytesIO(contents[tmp_path / "sheet.png"]))
+    assert sheet.size == (6 * 192, 3 * 192)
+
+
+def test_names_of_files_tell_photos_of_one_name_apart():
+    assert stems(["a/front.jpg", "b/front.jpg", "clip.mp4#12"]) == ["01_front", "02_front", "03_clip"]
+
+
+def test_a_photo_that_changes_meanwhile_is_noticed(fitted):
+    member = fitted.members[0]
+    other = replace(member, photo=replace(member.photo, frame=member.photo.frame[:50]))
+    with pytest.raises(FitError, match="changed"):
+        other.whole()

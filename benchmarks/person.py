@@ -51,6 +51,7 @@ SUBSETS = {
     "8": tuple(range(8)), "4a": (0, 3, 6, 7), "4b": (1, 2, 4, 5),
     "2a": (0, 3), "2b": (1, 6), "2c": (2, 5), "2d": (4, 7),
 }  # fmt: skip
+CASES = (*SUBSETS, "8 static")
 LIGHTS = ("lamp, highlights, tone", "room 0", "room 3", "room 6", "head 0", "head 3", "head 6")
 SAMPLES = 5000  # on the scan
 _GAMMA = 2.2  # of the renders
@@ -208,14 +209,14 @@ def _near(faces: np.ndarray, verts: np.ndarray, marks: np.ndarray) -> np.ndarray
     return faces[near[faces].all(1)]
 
 
-def measure(folder: Path, name: str, scan: Scan, fitter: PersonFitter) -> dict[str, dict]:
-    """Every case of one scan: its figures without and with the shared surface."""
+def measure(folder: Path, name: str, scan: Scan, fitter: PersonFitter, cases: Sequence[str]) -> dict[str, dict]:
+    """Some of CASES of one scan: their figures without and with the shared surface."""
     names = [f"{name}_{place:02d}" for place in SUBSETS["8"]]
     photos = [PersonPhoto(f"{each}.png", folder / f"{each}.png") for each in names]
     renders = [read_render(folder, each, scan) for each in names]
     out: dict[str, dict] = {}
-    for case, places in {**SUBSETS, "8 static": SUBSETS["8"]}.items():
-        static = case.endswith("static")
+    for case in cases:
+        static, places = case.endswith("static"), SUBSETS[case.removesuffix(" static")]
         own = replace(fitter, sharing=Sharing(static=static))
         began = time.process_time()
         person = own.fit([photos[place] for place in places])
@@ -259,6 +260,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("data", type=Path, nargs="?", default=os.environ.get(DATA_VARIABLE), metavar="DATA_DIR")
     parser.add_argument("--scans", default="james,lps", metavar="LIST")
+    parser.add_argument("--cases", default=",".join(CASES), metavar="LIST", help=f"of {', '.join(CASES)}")
     parser.add_argument("--out", type=Path, metavar="FILE", help="all figures as JSON")
     options = parser.parse_args(arguments)
     if options.data is None or not Path(options.data).is_dir():
@@ -267,7 +269,7 @@ def main(arguments: list[str] | None = None) -> int:
     data, found = Path(options.data), {}
     for name in options.scans.split(","):
         scan = read_scan(data / "scans" / f"{name}.npz")
-        found[name] = measure(data / "synthetic", name, scan, fitter)
+        found[name] = measure(data / "synthetic", name, scan, fitter, options.cases.split(","))
     if options.out is not None:
         options.out.write_text(json.dumps(found, indent=1) + "\n")
     return 0

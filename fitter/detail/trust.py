@@ -60,11 +60,12 @@ class Trust:
     @property
     def weights(self) -> SurfaceWeights | None:
         """The weights to solve with, between the safe and the full ones; None: not at all."""
-        if self.share is None:
+        share = self.share
+        if share is None:
             return None
 
         def between(name: str) -> float:
-            return float(getattr(SAFE, name) ** (1 - self.share) * getattr(FULL, name) ** self.share)
+            return float(getattr(SAFE, name) ** (1 - share) * getattr(FULL, name) ** share)
 
         return replace(FULL, **{name: between(name) for name in ("displacement", "albedo", "noise")})
 
@@ -106,7 +107,10 @@ def _residual(
         if common:
             shade = _one_light(seen, weight, albedo, normals, basis)
         else:
-            lights = [fit_light(*photo, albedo, normal) for *photo, normal in zip(seen, weight, normals, strict=True)]
+            lights = [
+                fit_light(row, counted, albedo, normal)
+                for row, counted, normal in zip(seen, weight, normals, strict=True)
+            ]
             shade = np.stack([_log(b @ light) for b, light in zip(basis, lights, strict=True)])
         left = seen - shade - albedo
         if not last:  # each vertex its own paint

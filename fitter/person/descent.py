@@ -143,13 +143,14 @@ class _Problem:
             slope.zero_()
         found: list[dict[str, Tensor]] = []
         for places, energy in zip(self.places, self.energies, strict=True):
-            shared, own, lens = self.shared.clone(), self.own[places], self._lens(self.lens)[places]
-            leaves = [value.detach().requires_grad_(True) for value in (shared, own, lens)]
-            parameters, camera = self._of(*leaves, places)
+            values = self.shared.clone(), self.own[places], self._lens(self.lens)[places]
+            shared, own, lens = (value.detach().requires_grad_(True) for value in values)
+            parameters, camera = self._of(shared, own, lens, places)
             energy.camera = window_camera(camera, self.observation[places].window)
             terms = energy(parameters, iteration)
-            terms["lens"] = (leaves[2][:, 0] / LENS_DEVIATION) ** 2 * self._lens_share()
-            slopes = torch.autograd.grad(sum(value.sum() for value in terms.values()), leaves)
+            terms["lens"] = (lens[:, 0] / LENS_DEVIATION) ** 2 * self._lens_share()
+            total = torch.stack([value.sum() for value in terms.values()]).sum()
+            slopes = torch.autograd.grad(total, (shared, own, lens))
             self.slopes[0] += slopes[0]
             self.slopes[1][places] = slopes[1]
             if self.sharing.one_lens:

@@ -156,6 +156,19 @@ def test_the_files_hold_the_head_its_expressions_and_every_photo(fitted, tmp_pat
     assert sheet.size == (6 * 192, 2 * 192)
 
 
+def test_one_lens_is_one_focal_length_whatever_single_fits_took(fitter, photos):
+    large = np.pad(photos[-1].frame, ((0, SIDE), (0, SIDE), (0, 0)), mode="edge")
+    detector = replace(fitter.instruments).detector
+    detector.known[large.tobytes()] = detector.known[photos[-1].frame.tobytes()]
+    album = [photos[0], replace(photos[-1], frame=large)]
+    sharing = Sharing(one_lens=True)
+    found = replace(fitter, focal=None, sharing=sharing, detail=False).fit(album)
+    first, second = (float(member.result.camera.focal[0, 0]) for member in found.members)
+    assert second == pytest.approx(2 * first, rel=1e-4)  # twice the diagonal
+    given = replace(fitter, focal=300.0, sharing=sharing, detail=False).fit(album[:1] * 2)
+    assert [float(member.result.camera.focal[0, 0]) for member in given.members] == [300.0, 300.0]
+
+
 def test_names_of_files_tell_photos_of_one_name_apart():
     assert stems(["a/front.jpg", "b/front.jpg", "clip.mp4#12"]) == ["01_front", "02_front", "03_clip"]
 

@@ -109,7 +109,7 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
             beside |= result_files(whole, files.meshes / f"{stem}.glb", style)
     if texture is None:
         texture = blend.picture(person.best.result.scene)
-    moves = paths[0].suffix.lower() in (".glb", ".html")
+    moves = paths[0].suffix.lower() not in (".obj", ".ply")
     head = neutral_result(person, files.shapes if moves else None)
     scene = head.scene
     contents = mesh_contents(

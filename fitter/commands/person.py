@@ -15,7 +15,8 @@ from .options import check_mesh_suffix, input_files, load, shared_options, start
 @click.command()
 @click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTO...")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="MESH",
-              help="The neutral head: .glb (with its expressions), .obj, .ply, or .html, a page that shows it; "
+              help="The neutral head: .glb or .usdz (with its expressions), .obj, .ply, or .html, a page "
+                   "that shows it; "
                    "a .json beside it.")  # fmt: skip
 @click.option("--overlays", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
               help="Also write a picture for each photo: photo, mesh over photo, geometry, render, parts.")  # fmt: skip

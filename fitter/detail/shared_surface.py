@@ -142,7 +142,7 @@ def _prior(patch: Patch, stiffness: sparse.csr_matrix, deviation: float, length:
 
 def mean_chromaticity(samples: Sequence[PatchSample]) -> np.ndarray:
     """(N, 3) of the photos that show a vertex, each photo's own cast taken off."""
-    total, weight = np.zeros((1, 3)), np.zeros((1, 1))
+    total, weight = np.zeros_like(samples[0].colour), np.zeros((len(samples[0].weight), 1))
     for sample in samples:
         sure = sample.weight > 0.5
         cast = np.median(sample.chromaticity[sure], 0) if sure.any() else np.zeros(3)

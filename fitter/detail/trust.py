@@ -107,8 +107,10 @@ def _residual(
         if common:
             shade = _one_light(seen, weight, albedo, normals, basis)
         else:
-            each = zip(seen, weight, normals, strict=True)
-            lights = [fit_light(photo, sure, albedo, normal) for photo, sure, normal in each]
+            lights = [
+                fit_light(row, counted, albedo, normal)
+                for row, counted, normal in zip(seen, weight, normals, strict=True)
+            ]
             shade = np.stack([_log(b @ light) for b, light in zip(basis, lights, strict=True)])
         left = seen - shade - albedo
         if not last:  # each vertex its own paint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -61,8 +62,9 @@ def descend_together(
 ) -> Together:
     """Descend the sum of the photos' energies.
 
-    Photos go through the energy one after another on a CPU, a batch at a time on a GPU, so the memory that is used
-    beside the observations does not grow with their number.
+    It ends at the settings' number of iterations (ITERATIONS at most), without progress, or after their seconds for
+    each photo. Photos go through the energy one after another on a CPU, a batch at a time on a GPU, so the memory that
+    is used beside the observations does not grow with their number.
 
     Args:
         observation: of B photos, on the model's device. start: of them, what is shared being equal.
@@ -73,7 +75,7 @@ def descend_together(
     """
     problem = _Problem(observation, start, model, renderer, sharing.weighted(config, observation.batch), sharing,
                        free_lens)  # fmt: skip
-    steps = min(config.stage.iterations, ITERATIONS)
+    began, steps = time.perf_counter(), min(config.stage.iterations, ITERATIONS)
     best, best_total, record, waited = problem.values(), math.inf, math.inf, 0
     best_terms: dict[str, Tensor] = {}
     for iteration in range(steps + 1):
@@ -90,7 +92,8 @@ def descend_together(
             waited += 1
         if report is not None:
             report(iteration, steps, {name: float(value.sum()) for name, value in terms.items()})
-        if iteration == steps or waited >= config.stage.patience:
+        late = time.perf_counter() - began > config.max_seconds * observation.batch
+        if iteration == steps or waited >= config.stage.patience or late:
             break
         problem.step(_decay(config, iteration, steps))
     return Together(*problem.photos(best), best_terms)
@@ -143,14 +146,14 @@ class _Problem:
             slope.zero_()
         found: list[dict[str, Tensor]] = []
         for places, energy in zip(self.places, self.energies, strict=True):
-            shared, own, lens = self.shared.clone(), self.own[places], self._lens(self.lens)[places]
-            leaves = tuple(value.detach().requires_grad_(True) for value in (shared, own, lens))
-            shared, own, lens = leaves
+            values = self.shared.clone(), self.own[places], self._lens(self.lens)[places]
+            shared, own, lens = (value.detach().requires_grad_(True) for value in values)
             parameters, camera = self._of(shared, own, lens, places)
             energy.camera = window_camera(camera, self.observation[places].window)
             terms = energy(parameters, iteration)
             terms["lens"] = (lens[:, 0] / LENS_DEVIATION) ** 2 * self._lens_share()
-            slopes = torch.autograd.grad(torch.cat(list(terms.values())).sum(), leaves)
+            total = torch.stack([value.sum() for value in terms.values()]).sum()
+            slopes = torch.autograd.grad(total, (shared, own, lens))
             self.slopes[0] += slopes[0]
             self.slopes[1][places] = slopes[1]
             if self.sharing.one_lens:

@@ -34,8 +34,7 @@ from ..output.paths import output_paths
 from ..output.placing import Placing, placing
 from ..output.texture_picture import texture_picture
 from ..output.textured_view import BACKGROUND, textured_view
-from ..output.viewer import Shot
-from ..output.viewer_face import result_page, shot
+from ..output.viewer_face import result_page
 from ..output.write import FileStyle, mesh_contents, result_files
 from ..scene.parameters import Parameters
 from .person import Member, Person
@@ -44,7 +43,6 @@ from .texture import Blend
 FORMAT, FORMAT_VERSION = "facefit-person", 1
 
 SIDES = (0.0, 40.0, -40.0, 80.0, -80.0, 20.0)  # degrees from which the sheet shows the head
-MOST_SHOTS = 12  # photos that a page of the head holds
 _PANEL = 192  # pixels of a panel of the sheet
 
 
@@ -96,7 +94,6 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
     blend = Blend(style.texture_size, style.texture)
     beside: dict[Path, bytes] = {}
     rows: list[np.ndarray] = []
-    shots: list[Shot] = []
     texture = None
     for stem, member in zip(stems([member.photo.name for member in person.members]), person.members, strict=True):
         whole = member.whole()
@@ -105,23 +102,19 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
         else:
             blend.add(whole)
         if files.pictures is not None:
-            painted = texture_picture(whole, style.texture_size, style.texture)
-            beside[files.pictures / f"{stem}_overlay.png"] = overlay_png(whole.scene, whole.photo, texture=painted)
+            beside[files.pictures / f"{stem}_overlay.png"] = overlay_png(whole.scene, whole.photo)
         if files.sheet is not None:
             rows.append(overlay(whole.scene, whole.photo, _PANEL)[:, : 3 * _PANEL])
         if files.meshes is not None:
             beside |= result_files(whole, files.meshes / f"{stem}.glb", style)
-        if files.mesh.suffix.lower() == ".html" and len(shots) < MOST_SHOTS:
-            weights = dict(zip(whole.model.expression_names, whole.parameters.expression[0].tolist(), strict=True))
-            shots.append(shot(whole.scene, whole.photo, member.photo.name, weights=weights))
     if texture is None:
         texture = blend.picture(person.best.result.scene)
-    moves = paths[0].suffix.lower() in (".glb", ".html")
+    moves = paths[0].suffix.lower() not in (".obj", ".ply")
     head = neutral_result(person, files.shapes if moves else None)
     scene = head.scene
     contents = mesh_contents(
         paths, head.model, scene.verts_in("model"), texture, "model space", lambda: morph_targets(scene), style,
-        page=lambda: result_page(head, texture, files.mesh.stem, shots=shots),
+        page=lambda: result_page(head, texture, files.mesh.stem, "model"),
     )  # fmt: skip
     document = person_json(person, head, paths[0], style)
     contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())

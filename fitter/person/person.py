@@ -212,8 +212,11 @@ class PersonFitter:
         if "prdl" in config.energies:
             observation = lids_by_masks(observation)
         start = Parameters.cat([member.result.parameters for member in members]).to(device)
+        free = torch.zeros(len(members), dtype=torch.bool)
+        if self.sharing.one_lens:
+            observation, start = _one_lens(observation, start, members)
+            free[:] = not any(member.known_lens for member in members)
         start = solve_together(observation, start, model, config, self.sharing)
-        free = torch.tensor([self.sharing.one_lens and not member.known_lens for member in members])
         found = descend_together(
             observation, start, model, instruments.renderer, config, self.sharing, free,
             None if progress is None else lambda step, steps, _: progress("together", step, steps),
@@ -248,6 +251,20 @@ class PersonFitter:
             blank = Photo(member.result.photo, member.photo.path)
             results += fit_results(minimum, objective, [blank], [dict(member.result.seconds)])
         return results
+
+
+def _one_lens(observation: Observation, start: Parameters, members: Sequence[Member]) -> tuple[Observation, Parameters]:
+    """The photos under one focal length relative to their diagonals: the middle of those that are known, or of all.
+    Faces go as much further away as the lens is longer, and keep their size in the picture."""
+    diagonal = torch.tensor([float(np.hypot(*member.result.photo_size)) for member in members])
+    focal = observation.camera.focal
+    relative = focal.mean(1).cpu() / diagonal
+    known = torch.tensor([member.known_lens for member in members])
+    common = relative[known if known.any() else slice(None)].median()
+    factor = (common / relative).to(focal)[:, None]
+    camera = replace(observation.camera, focal=focal * factor)
+    away = torch.cat([torch.ones_like(factor).expand(-1, 2), factor], 1)
+    return replace(observation, camera=camera), replace(start, translation=start.translation * away)
 
 
 def _blank(photo: Photo) -> Photo:

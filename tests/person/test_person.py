@@ -3,6 +3,7 @@
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,7 +136,7 @@ def test_the_energy_falls_and_one_lens_is_one_factor(default_model, fitter, fitt
 
 def test_the_files_hold_the_head_its_expressions_and_every_photo(fitted, tmp_path):
     files = PersonFiles(
-        tmp_path / "ann.glb", tmp_path, tmp_path, tmp_path / "sheet.png", FileStyle(texture_size=64),
+        tmp_path / "ann.glb", sheet=tmp_path / "sheet.png", style=FileStyle(texture_size=64),
         shapes=lambda model, neutral: 2 * model.expression_basis.double().numpy(),
     )  # fmt: skip
     two = replace(fitted, members=fitted.members[:2])
@@ -148,15 +149,28 @@ def test_the_files_hold_the_head_its_expressions_and_every_photo(fitted, tmp_pat
     assert document["format"] == "facefit-person" and document["model"]["license"] == model.license
     assert document["displacement"] == [] and document["surface"]["photos"] == 0
     assert [photo["name"] for photo in document["photos"]] == ["0.png", "1.png"]
-    assert document["left_out"] == [{"name": "dark.png", "reason": "no face found"}]
-    posed = json.loads(contents[tmp_path / "02_1.json"])
-    assert posed["parameters"]["identity"] == document["identity"]
-    assert posed["parameters"]["rotvec"] == document["photos"][1]["parameters"]["rotvec"]
+    (left,) = document["left_out"]
+    assert left["name"] == "dark.png" and left["reason"].startswith("no face found")
     sheet = Image.open(io.BytesIO(contents[tmp_path / "sheet.png"]))
     assert sheet.size == (6 * 192, 2 * 192)
 
 
+def test_one_lens_is_one_focal_length_whatever_single_fits_took(fitter, photos):
+    large = np.pad(photos[-1].frame, ((0, SIDE), (0, SIDE), (0, 0)), mode="edge")
+    detector = replace(fitter.instruments).detector
+    detector.known[large.tobytes()] = detector.known[photos[-1].frame.tobytes()]
+    album = [photos[0], replace(photos[-1], frame=large)]
+    sharing = Sharing(one_lens=True)
+    found = replace(fitter, focal=None, sharing=sharing, detail=False).fit(album)
+    first, second = (float(member.result.camera.focal[0, 0]) for member in found.members)
+    assert second == pytest.approx(2 * first, rel=1e-4)  # twice the diagonal
+    given = replace(fitter, focal=300.0, sharing=sharing, detail=False).fit(album[:1] * 2)
+    assert [float(member.result.camera.focal[0, 0]) for member in given.members] == [300.0, 300.0]
+
+
 def test_names_of_files_tell_photos_of_one_name_apart():
+    several = PersonFiles(Path("o.obj"), Path("p"), Path("m")).all(["front.jpg"])
+    assert [str(path) for path in several[-3:]] == ["p/01_front_overlay.png", "m/01_front.glb", "m/01_front.json"]
     assert stems(["a/front.jpg", "b/front.jpg", "clip.mp4#12"]) == ["01_front", "02_front", "03_clip"]
 
 

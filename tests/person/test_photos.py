@@ -7,6 +7,8 @@ from PIL import Image
 from facefit.errors import ImageError
 from facefit.person import photos as module
 from facefit.person.photos import PersonPhoto, person_photos
+from facefit.photo.frames import Frame
+from facefit.photo.photo import Photo
 
 
 @pytest.fixture
@@ -39,6 +41,22 @@ def test_too_many_are_refused(folder, monkeypatch):
     monkeypatch.setattr(module, "MOST", 1)
     with pytest.raises(ImageError, match="more than 1 photos.*--every"):
         person_photos([folder])
+
+
+def test_of_a_video_every_nth_frame_is_taken_and_a_broken_one_says_so(tmp_path, monkeypatch):
+    (tmp_path / "clip.mp4").write_bytes(b"")
+    asked = []
+
+    def frames(path, every):
+        asked.append((path.name, every))
+        picture = Photo.from_array(np.full((40, 50, 3), 9, np.uint8))
+        return [Frame(0, 0.0, "clip.mp4#0", picture), Frame(5, 0.2, "clip.mp4#5", None, "frame 5: damaged")]
+
+    monkeypatch.setattr(module, "open_frames", frames)
+    whole, broken = person_photos([tmp_path / "clip.mp4"], every=5)
+    assert asked == [("clip.mp4", 5)] and whole.read().pixels[0, 0, 0] == 9
+    with pytest.raises(ImageError, match="damaged"):
+        broken.read()
 
 
 def test_a_frame_keeps_its_pixels(tmp_path):

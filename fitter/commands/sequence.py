@@ -11,8 +11,8 @@ import click
 
 from .options import input_files, load, start
 
-OPTIONS = ("init", "like", "sequence", "fps", "every", "frames", "share_after")
-OF_SEQUENCES = ("fps", "every", "frames", "share_after")
+OPTIONS = ("init", "like", "sequence", "fps", "every", "frames", "share_after", "smooth")
+OF_SEQUENCES = ("fps", "every", "frames", "share_after", "smooth")
 
 
 def warm_options(command: Callable) -> Callable:
@@ -30,6 +30,8 @@ def warm_options(command: Callable) -> Callable:
         click.option("--frames", type=click.IntRange(min=1), metavar="N", help="Take at most N frames of a sequence."),
         click.option("--share-after", type=click.IntRange(min=1), metavar="N",
                      help="Frames after which identity and albedo are common to all of a sequence (8)."),
+        click.option("--smooth", is_flag=True, default=None,
+                     help="Still what trembles from frame to frame of a sequence; what moves is left as it is."),
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -107,6 +109,10 @@ def fit_frames(source: Path, output: Path, own: dict, options: dict[str, Any]) -
     )  # fmt: skip
     report = None if options["quiet"] else _reporter(frames.count())
     sequence = fitter.fit(frames, frames.fps, report)
+    if own["smooth"]:
+        from ..sequence.smooth import smoothed
+
+        sequence = smoothed(sequence)
     write_files(sequence_files(sequence, output, job.style), inputs)
     if not options["quiet"]:
         fitted = sequence.fitted

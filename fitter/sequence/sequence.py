@@ -73,11 +73,13 @@ class FittedSequence:
         frames: every frame, fitted or not, in order.
         best: the result of the most frontal of the first frames, for the texture; its identity is the common one.
         fps: frames a second of the source.
+        smooth: whether the parameters are no longer those of the fits (facefit.sequence.smooth).
     """
 
     frames: tuple[FittedFrame, ...]
     best: FitResult
     fps: float
+    smooth: bool = False
 
     @property
     def fitted(self) -> tuple[FittedFrame, ...]:

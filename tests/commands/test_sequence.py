@@ -33,6 +33,7 @@ def photo(tmp_path):
         (("--sequence", "--overlay", "o.png"), "--overlay"),
         (("--fps", "10"), "--fps belongs to --sequence"),
         (("--share-after", "3"), "--share-after belongs to --sequence"),
+        (("--smooth",), "--smooth belongs to --sequence"),
         (("--every", "0"), "--every"),
     ],
 )

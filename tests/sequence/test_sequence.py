@@ -30,6 +30,7 @@ from facefit.sequence.animation import (
     sequence_paths,
 )
 from facefit.sequence.sequence import SHARED, SequenceFitter
+from facefit.sequence.smooth import smoothed
 from facefit.sequence.targets import GAZE_STEP
 
 SIDE, COUNT = 96, 4
@@ -194,6 +195,18 @@ def test_eyes_that_look_aside_are_animated(sequence, model):
         "gazeRightYaw+", "gazeRightYaw-", "gazeLeftYaw+", "gazeLeftYaw-",
     ]  # fmt: skip
     assert not np.allclose(glb.posed(0), glb.posed(2), atol=1e-4)
+
+
+def test_a_smoothed_sequence_is_the_same_frames_and_says_so(sequence):
+    from_fits, still = sequence_json(sequence, "clip.glb"), smoothed(sequence)
+    document = sequence_json(still, "clip.glb")
+    assert (from_fits["smooth"], document["smooth"]) == (False, True)
+    assert [frame.name for frame in still.frames] == [frame.name for frame in sequence.frames]
+    assert [frame.parameters is None for frame in still.frames] == [f.parameters is None for f in sequence.frames]
+    jaw = sequence.best.model.expression_names.index("jawOpen")
+    for before, after in zip(sequence.fitted, still.fitted, strict=True):
+        assert torch.equal(before.parameters.identity, after.parameters.identity)
+        assert float((before.parameters.expression - after.parameters.expression)[0, jaw].abs()) < 0.1
 
 
 def test_quaternions_take_the_short_way():

@@ -152,11 +152,20 @@ def meshes(dice: random.Random, kit: Kit, folder: Path) -> Attack:
     return Attack(lambda: _read(lambda: read_mesh(path)), frozenset({0, 4}))
 
 
+def clips(dice: random.Random, kit: Kit, folder: Path) -> Attack:
+    """A CSV of weights, counted from rest."""
+    path, out = folder / "take.csv", (folder / "out" / "again.csv",)
+    out[0].parent.mkdir()
+    given = originals.clip()
+    path.write_bytes(mutated_text(given, dice) if dice.random() < 0.5 else mutated(given, dice))
+    return Attack(lambda: facefit("retarget", path, "-o", out[0], "-q"), outputs=out)
+
+
 # name -> what is attacked, and how many of 2,000 inputs it gets
 INPUTS: dict[str, tuple[Callable[[random.Random, Kit, Path], Attack], int]] = {
     "pictures": (pictures, 500), "label pictures": (labels, 150), "lists": (lists, 200), "manifests": (manifests, 200),
     "results": (results, 250), "models": (models, 200), "points": (points, 150), "published models": (published, 200),
-    "networks": (networks, 100), "meshes": (meshes, 150),
+    "networks": (networks, 100), "meshes": (meshes, 150), "clips": (clips, 100),
 }  # fmt: skip
 
 

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from facefit.rig.clip import Clip
+from facefit.rig.live_link import NAMES, live_link_csv
+
 WIDTH, HEIGHT = 80, 64
 
 
@@ -137,6 +140,12 @@ def points() -> dict[str, bytes]:
         ".pts": f"version: 1\nn_points: 68\n{{\n{rows}\n}}\n".encode(),
         ".pp": f"<PickedPoints>{marks}</PickedPoints>".encode(),
     }
+
+
+def clip() -> bytes:
+    """Weights of three frames, as Live Link Face writes them."""
+    still = np.tile(np.eye(3), (3, 1, 1))
+    return live_link_csv(Clip(NAMES, np.arange(3) / 30, np.full((3, len(NAMES)), 0.25), still, np.zeros((3, 3))))
 
 
 def _flame(count: int = 12) -> dict[str, np.ndarray]:

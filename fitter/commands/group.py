@@ -28,6 +28,7 @@ from .models import models
 from .options import CACHE_FIX, NO_CACHE
 from .parse import parse
 from .person import person
+from .retarget import retarget
 from .view import view
 
 # Objects made between two searches for garbage. With Python's 700, half a second goes into searching what the imports
@@ -135,7 +136,7 @@ def cli(context: click.Context, version: bool) -> None:
         click.echo(context.get_help())
 
 
-for command in (fit, person, batch, convert, view, evaluate, models, parse, doctor):
+for command in (fit, person, batch, convert, retarget, view, evaluate, models, parse, doctor):
     cli.add_command(command)
 
 

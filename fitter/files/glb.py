@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
 
@@ -177,3 +179,19 @@ class Buffer:
 
 def _bounds(rows: np.ndarray) -> dict[str, list]:
     return {"min": rows.min(0).tolist(), "max": rows.max(0).tolist()}
+
+
+def perspective(width: int, height: int, focal: float) -> dict:
+    """glTF's camera of a photo with a focal length in pixels. It has no principal point: the middle of the picture."""
+    view = {"aspectRatio": width / height, "yfov": 2 * math.atan(height / 2 / focal), "znear": 0.01, "zfar": 100.0}
+    return {"name": "camera", "type": "perspective", "perspective": view}
+
+
+def quaternions(rotations: np.ndarray) -> np.ndarray:
+    """Rotations (F, 3, 3) -> (F, 4) x, y, z, w; of the two that mean a rotation the one nearer to the frame before, so
+    that a viewer turns the short way."""
+    found = Rotation.from_matrix(rotations).as_quat()
+    for before, now in zip(found[:-1], found[1:], strict=True):
+        if before @ now < 0:
+            now *= -1
+    return found

@@ -24,13 +24,18 @@ class Socket:
     second: np.ndarray
 
 
+def ball_centre(verts: np.ndarray, ball: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(3,) the point that an eyeball of vertices `ball` (N,) with weights (N,) turns about."""
+    return weight @ verts[ball]
+
+
 def socket(first: np.ndarray, second: np.ndarray, ball: np.ndarray, weight: np.ndarray, skin: np.ndarray) -> Socket:
     """Around the eyeball whose vertices are `ball`, with the weights (N,) that give its centre.
 
     Args:
         first, second: (V, 3) mm; skin: vertices among which to look.
     """
-    centres = weight @ first[ball], weight @ second[ball]
+    centres = ball_centre(first, ball, weight), ball_centre(second, ball, weight)
     radius = np.median(np.linalg.norm(first[ball] - centres[0], axis=1))
     beyond = np.linalg.norm(first[skin] - centres[0], axis=1) - radius
     share = np.clip((FREE - np.abs(beyond)) / (FREE - HELD), 0, 1)

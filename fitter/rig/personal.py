@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import sparse
+from scipy.spatial.transform import Rotation
 
 from ..anatomy.landmarks import INNER_LIP_PAIRS, LID_PAIRS
 from ..geometry.mesh_graph import connected_pieces, mesh_edges
 from ..model.face_model import FaceModel
 from .carry import Carrier
 from .contacts import CLOSED, Contacts
-from .lids import Socket, held, socket
+from .lids import held, socket
+from .looks import balls
 from .pieces import carried_piece
 
 OVER = {"mouthClose": "jawOpen"}  # a shape that is made to lie over another one
@@ -68,7 +70,9 @@ class _TwoFaces:
         self.carrier = Carrier(mean[self.skin], neutral[self.skin], triangles, moved)
         upper, lower = (_points(model, local, side) for side in np.array(LID_PAIRS + INNER_LIP_PAIRS).T)
         self.contacts = Contacts(neutral[self.skin], triangles, upper, lower)
-        self.sockets = list(_sockets(model, mean, neutral, self.skin))
+        rest, own = (self.contacts.apart(verts[self.skin])[: len(LID_PAIRS)] for verts in (mean, neutral))
+        self.wider = taken(rest, own)
+        self.sockets = [socket(mean, neutral, ball, weight, self.skin) for _, ball, weight in balls(model)]
 
     def carried(self, shape: np.ndarray, under: np.ndarray | None, carried_under: np.ndarray | None) -> np.ndarray:
         """(V, 3) mm. Args: `under` and `carried_under` are what both faces do beneath the shape, or None."""
@@ -79,24 +83,24 @@ class _TwoFaces:
         out[skin] = self.carrier(shape[skin])
         first = shape if under is None else shape + under
         for _ in range(ROUNDS):
-            second = out if carried_under is None else out + carried_under
-            out[skin] += self.contacts.correction(*self._missing(first, second))
             for place in self.sockets:
                 out[place.skin] += held(place, self.mean, self.neutral, shape, out)
+            second = out if carried_under is None else out + carried_under
+            out[skin] += self.contacts.correction(*self._missing(first, second))
         for piece in self.loose:
             out[piece] = carried_piece(self.mean, self.neutral, piece, shape, out, skin)
         return out
 
     def _missing(self, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What pairs lack to lie on the person as on the mean face in (V, 3) displacements of the two, and which."""
-        apart, skin = self.contacts.apart, self.skin
-        rest, closed = apart(self.mean[skin]), apart((self.mean + first)[skin])
-        own, lids = apart(self.neutral[skin]), np.arange(len(rest)) < len(LID_PAIRS)
-        meets = lids & (np.linalg.norm(rest, axis=1) > CLOSED) & (np.linalg.norm(closed, axis=1) <= CLOSED)
+        apart, skin, lids = self.contacts.apart, self.skin, len(LID_PAIRS)
+        rest, way = apart(self.mean[skin]), apart(first[skin])
         # lips lie on each other at rest already, one before the other: what counts is that none rises from there
-        stays = ~lids & (np.abs(rest[:, UP]) <= 2 * CLOSED) & ((closed - rest)[:, UP] <= CLOSED)
-        wanted = np.where(meets[:, None], closed - own, closed - rest) - apart(second[skin])
-        chosen = np.flatnonzero(meets | stays)
+        stays = (np.abs(rest[:, UP]) <= 2 * CLOSED) & (way[:, UP] <= CLOSED)
+        # eyes open and close by shares of what they are open at rest, so that whatever shapes close them together close
+        # these
+        wanted = np.concatenate([(self.wider @ way[:lids, :, None])[..., 0], way[lids:]]) - apart(second[skin])
+        chosen = np.concatenate([np.arange(lids), lids + np.flatnonzero(stays[lids:])])
         return wanted[chosen], chosen
 
 
@@ -108,13 +112,13 @@ def _points(model: FaceModel, local: np.ndarray, landmarks: np.ndarray) -> spars
     return sparse.csr_matrix((weight.ravel(), (row, corners.clip(0).ravel())), (len(landmarks), local.max() + 1))
 
 
-def _sockets(model: FaceModel, mean: np.ndarray, neutral: np.ndarray, skin: np.ndarray) -> list[Socket]:
-    found = []
-    for eye in (1, 2):
-        ball = np.flatnonzero(model.eyeball.numpy() == eye)
-        if len(ball):
-            weight = np.full(len(ball), 1 / len(ball))
-            if model.eyeball_weight is not None:
-                weight = model.eyeball_weight[ball].double().numpy()
-            found.append(socket(mean, neutral, ball, weight, skin))
-    return found
+def taken(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(N, 3, 3) the shortest turns, and scales, that take vectors (N, 3) to others; of what is too short, no change."""
+    long = np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1)
+    known = np.minimum(*long) > CLOSED
+    scale = np.where(known, long[1] / np.maximum(long[0], CLOSED), 1.0)
+    axis = np.cross(first, second)
+    sine = np.linalg.norm(axis, axis=1)
+    angle = np.where(known, np.arctan2(sine, (first * second).sum(1)), 0.0)
+    turn = Rotation.from_rotvec(axis * (angle / np.maximum(sine, 1e-12))[:, None])
+    return scale[:, None, None] * turn.as_matrix()

@@ -14,16 +14,14 @@ Part IoU and landmark error.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.spatial.transform import Rotation
 
 from ..errors import InputError, OutputError
-from ..files.glb import Animation
+from ..files.glb import Animation, perspective, quaternions
 from ..files.schema import build, parse, read_text
 from ..fit.summary import model_block
 from ..geometry.rotation import rotation_matrix
@@ -92,22 +90,9 @@ def _weights(parameters: Parameters, turns: list[Turn]) -> np.ndarray:
     return np.concatenate([expression, [turn.weight(parameters) for turn in turns]])
 
 
-def quaternions(rotations: np.ndarray) -> np.ndarray:
-    """Rotations (F, 3, 3) -> (F, 4) x, y, z, w; of the two that mean a rotation the one nearer to the frame before, so
-    that a viewer turns the short way."""
-    found = Rotation.from_matrix(rotations).as_quat()
-    for before, now in zip(found[:-1], found[1:], strict=True):
-        if before @ now < 0:
-            now *= -1
-    return found
-
-
 def _camera(sequence: FittedSequence) -> dict:
-    """glTF has no principal point; ours is the middle of the picture."""
     width, height = sequence.best.photo_size
-    focal = float(sequence.best.camera.focal[0, 1])
-    view = {"aspectRatio": width / height, "yfov": 2 * math.atan(height / 2 / focal), "znear": 0.01, "zfar": 100.0}
-    return {"name": "camera", "type": "perspective", "perspective": view}
+    return perspective(width, height, float(sequence.best.camera.focal[0, 1]))
 
 
 def sequence_json(sequence: FittedSequence, mesh_file: str) -> dict:
@@ -121,6 +106,7 @@ def sequence_json(sequence: FittedSequence, mesh_file: str) -> dict:
         "mesh": {"file": mesh_file, "space": "camera", "units": "metre, of an animated node"},
         "source": best.photo_path,
         "fps": sequence.fps,
+        "smooth": sequence.smooth,
         "camera": {"fx": fx, "fy": fy, "cx": cx, "cy": cy, "width": width, "height": height},
         **{name: getattr(best.parameters, name)[0].tolist() for name in SHARED},
         "expression_names": list(model.expression_names),
@@ -162,6 +148,16 @@ class FrameBlock:
 
     number: int
     parameters: FrameParameters | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class LensBlock:
+    """Of all frames, in pixels."""
+
+    fy: float
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -174,6 +170,7 @@ class SequenceDocument:
     albedo: list[float]
     frames: list[FrameBlock]
     source: str = ""
+    camera: LensBlock | None = None
 
 
 def read_sequence(path: Path) -> tuple[dict, SequenceDocument]:
@@ -185,23 +182,52 @@ def read_sequence(path: Path) -> tuple[dict, SequenceDocument]:
     return document, build(SequenceDocument, document, f"{path}: damaged sequence")
 
 
+@dataclass(frozen=True)
+class ReadFrames:
+    """What is read back of a sequence.
+
+    Attributes:
+        document: its JSON. numbers, seconds: (F,) of the fitted frames. parameters: theirs, as one batch.
+        camera: glTF's, or None where the file does not say.
+    """
+
+    document: dict
+    numbers: list[int]
+    seconds: list[float]
+    parameters: Parameters
+    camera: dict | None
+
+
 def load_frames(path: Path) -> tuple[list[int], Parameters]:
     """The numbers of the fitted frames of a sequence's JSON, and their parameters as one batch.
 
     Raises:
         InputError: not a file that facefit wrote for a sequence.
     """
-    _, read = read_sequence(path)
-    frames = [(frame.number, frame.parameters) for frame in read.frames if frame.parameters is not None]
+    found = read_frames(path)
+    return found.numbers, found.parameters
+
+
+def read_frames(path: Path) -> ReadFrames:
+    """The fitted frames of a sequence's JSON. Raises InputError as `load_frames`."""
+    document, read = read_sequence(path)
+    frames = [frame for frame in read.frames if frame.parameters is not None]
     if not frames:
         raise InputError(f"{path}: damaged sequence: frames: none of them has parameters")
     faces = []
-    for number, own in frames:
-        values = {name: getattr(read, name) for name in SHARED} | vars(own)
+    for frame in frames:
+        values = {name: getattr(read, name) for name in SHARED} | vars(frame.parameters)
         tensors = {name: torch.tensor(value, dtype=torch.float32)[None] for name, value in values.items()}
         tensors["joints"] = tensors["joints"].reshape(1, -1, 3)  # a model without joints: lists do not say J x 3
         faces.append(Parameters(**tensors))
         for name, value in tensors.items():
             if value.shape != getattr(faces[0], name).shape or not value.isfinite().all():
-                raise InputError(f"{path}: damaged sequence: frame {number}: {name} is not like that of other frames")
-    return [number for number, _ in frames], Parameters.cat(faces)
+                raise InputError(
+                    f"{path}: damaged sequence: frame {frame.number}: {name} is not like that of other frames"
+                )
+    lens = read.camera
+    camera = None
+    if lens is not None and min(lens.fy, lens.width, lens.height) > 0:
+        camera = perspective(lens.width, lens.height, lens.fy)
+    numbers, seconds = [frame.number for frame in frames], [frame.seconds for frame in frames]
+    return ReadFrames(document, numbers, seconds, Parameters.cat(faces), camera)

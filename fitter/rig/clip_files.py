@@ -1,0 +1,30 @@
+"""A clip on a rig as one animated GLB."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..files.glb import Animation, quaternions
+from ..files.picture_bytes import png_bytes
+from ..output.morph_glb import morph_glb
+from ..output.morph_targets import Morphs
+from .clip import Clip
+from .retarget import Rig
+
+
+def animated_rig(clip: Clip, rig: Rig, texture: np.ndarray) -> bytes:
+    """The rig's head with its expressions as morph targets, moved by a clip that was put on it (`retarget`).
+
+    Args:
+        texture: (H, W, 3) uint8, row 0 at v = 1.
+    """
+    model = rig.model
+    animation = Animation(
+        seconds=clip.seconds - clip.seconds[0],
+        translation=clip.translation / 1000,
+        rotation=quaternions(clip.rotation),
+        weights=clip.weights,
+        camera=clip.camera,
+    )
+    morphs = Morphs(rig.neutral, rig.targets, tuple(model.expression_names), clip.weights[0])
+    return morph_glb(model, morphs, png_bytes(texture), animation)

@@ -18,7 +18,7 @@ from ..output.read_texture import painted
 from ..vocabulary import MESH_SUFFIXES
 
 FORMATS = {"facefit-result": 1, "facefit-sequence": 1, "facefit-person": 1}  # and their versions
-PAINTED = (".glb", ".obj")  # meshes with a texture
+PAINTED = (".glb", ".html", ".obj")  # meshes with a texture
 PLAIN = 200  # grey of a rig whose texture is gone
 
 

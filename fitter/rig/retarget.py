@@ -76,7 +76,7 @@ def retarget(clip: Clip, rig: Rig, rest: np.ndarray | None = None) -> Clip:
     fitted, still = (_of(source, clip, values) for values in (clip.weights, rest[None]))
     wanted = rig.openings.wanted(source.at(fitted), source, source.at(still)[0])
     opened = rig.openings.opened(weights, wanted)
-    return replace(clip, names=tuple(names), weights=opened, gaze=None, openings=rig.openings)
+    return replace(clip, names=tuple(names), weights=opened, openings=rig.openings)
 
 
 def _of(source: Openings, clip: Clip, weights: np.ndarray) -> np.ndarray:

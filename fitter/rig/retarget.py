@@ -20,7 +20,7 @@ class Rig:
     Attributes:
         model: whose triangles and names these are.
         neutral: (V, 3) mm in model space. targets: (E, V, 3) mm at weight 1, in the order of the model's expressions.
-        openings: of its lids and lips. average: of the model's mean face, for whom nothing is known of.
+        openings: of its lids and lips. average: those of the model's mean face, for clips of nobody known.
     """
 
     model: FaceModel

@@ -21,6 +21,16 @@ def file_options(command: Callable) -> Callable:
     options = [
         click.option("--units", type=click.Choice(UNITS), default="mm", show_default=True,
                      help="Of the numbers in .obj and .ply; .glb is always in metres."),
+    ]  # fmt: skip
+    command = glb_options(command)
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def glb_options(command: Callable) -> Callable:
+    """How a GLB is written, common to all commands that write one."""
+    options = [
         click.option("--quantize", is_flag=True,
                      help="GLB with whole numbers (KHR_mesh_quantization): half the bytes, 2 micrometres off."),
         click.option("--jpeg", is_flag=True, help="GLB with its texture as JPEG."),

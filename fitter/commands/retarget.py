@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .options import glb_options
+
 if TYPE_CHECKING:
     from ..rig.clip import Clip
 
@@ -52,11 +54,12 @@ SUFFIXES = (".glb", ".csv")
     metavar="NAME|FILE",
     help="The face model of CLIP and RESULT, when it is neither the default one nor installed.",
 )
+@glb_options
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("--debug", is_flag=True, hidden=True)
 def retarget(
     clip: Path, rig: Path | None, output: Path, table: Path | None, neutral: str, fps: float | None,
-    model: str | None, quiet: bool, debug: bool,
+    model: str | None, quantize: bool, jpeg: bool, quiet: bool, debug: bool,
 ) -> None:  # fmt: skip
     """Put the expression, gaze and head motion of a CLIP on another person's face.
 
@@ -110,6 +113,7 @@ def retarget(
     else:
         from ..convert.conversion_files import source_model
         from ..errors import InputError
+        from ..output.write import FileStyle
         from ..rig.clip_files import animated_rig
         from ..rig.retarget import rig_of
 
@@ -121,7 +125,8 @@ def retarget(
         shown = put(moved, target, rest)
         missing = [name for name in moved.names if name not in target.model.expression_names]
         if kind == ".glb":
-            contents[output] = animated_rig(shown, target, head.texture())
+            style = FileStyle(quantize=quantize, jpeg=jpeg)
+            contents[output] = animated_rig(shown, target, head.texture(), style)
     where = output if kind == ".csv" else table
     if where is not None:
         contents[where] = live_link_csv(shown)
@@ -142,47 +147,27 @@ def _clip(path: Path, fps: float | None, model: str | None) -> tuple[Clip, list[
         return read_live_link(path, fps), [path]
     from ..convert.conversion_files import source_model
     from ..errors import InputError
-    from ..output.read_back import FitFile, check_model, find_fits, load_scene
-    from ..rig.clip import clip_of_fits
-    from ..rig.heads import check_model_block
+    from ..output.read_back import FitFile, find_fits
     from ..vocabulary import MESH_SUFFIXES
 
     beside = path.with_suffix(".json") if path.suffix.lower() in MESH_SUFFIXES else path
-    if not path.is_dir() and beside.is_file() and _is_sequence(beside):
-        from ..sequence.animation import read_frames
+    try:
+        if not path.is_dir() and beside.is_file() and _is_sequence(beside):
+            from ..rig.clip import clip_of_fits
+            from ..sequence.animation import read_frames
 
-        read = read_frames(beside)
-        check_model_block(read.document, f"{beside}: damaged sequence")
-        used = source_model(FitFile(beside, read.document, beside.stem), model)
-        sizes = {name: value.shape[1] for name, value in read.parameters.tensors().items() if name in used.sizes}
-        if sizes != {name: used.sizes[name] for name in sizes}:
-            raise InputError(f"{beside}: damaged sequence: parameters are not those of its model, {used.sizes}")
-        parameters, seconds, camera = read.parameters, read.seconds, read.camera
-        files = [beside]
-        if any(later <= earlier for earlier, later in zip(seconds[:-1], seconds[1:], strict=True)):
-            raise InputError(f"{beside}: damaged sequence: frames are not in order of their seconds")
-    else:
-        import torch
-
-        from ..files.glb import perspective
-        from ..scene.parameters import Parameters
+            if fps is not None:
+                raise click.UsageError(f"--fps {fps:g}: {beside} says when its frames were")
+            read = read_frames(beside)
+            used = source_model(FitFile(beside, read.document, beside.stem), model)
+            return clip_of_fits(used, read.parameters, read.seconds, read.camera), [beside]
+        from ..rig.fits import clip_of_files
 
         fits = sorted(find_fits([path]), key=lambda fit: fit.name)
-        used = source_model(fits[0], model)
-        check_model(fits, used)
-        scenes = [load_scene(fit, used) for fit in fits]
-        parameters = Parameters.cat([scene.parameters for scene in scenes])
-        common = parameters.identity.mean(0, keepdim=True)  # fits of one person, each with its own guess
-        from dataclasses import replace
-
-        parameters = replace(parameters, identity=torch.broadcast_to(common, parameters.identity.shape))
-        seconds = [k / (fps or 25.0) for k in range(len(fits))]
-        camera = perspective(*fits[0].photo_size, float(scenes[0].camera.focal[0, 1]))
-        files = [file for fit in fits for file in fit.files()]
-    try:
-        return clip_of_fits(used, parameters, seconds, camera), files
+        clip = clip_of_files(fits, source_model(fits[0], model), fps)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None
+    return clip, [file for fit in fits for file in fit.files()]
 
 
 def _is_sequence(path: Path) -> bool:

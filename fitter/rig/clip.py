@@ -66,9 +66,16 @@ def clip_of_fits(
     Args:
         parameters: of F frames; the identity is the first one's. camera: glTF's.
     Raises:
-        ValueError: the model's expressions are no activations with ARKit's names.
+        ValueError: the model's expressions are no activations with ARKit's names, parameters that are not the model's,
+            or frames that are not in order.
     """
     check_names(model)
+    for name in ("identity", "expression"):
+        count = getattr(parameters, name).shape[1]
+        if count != model.sizes[name]:
+            raise ValueError(f"{name} has {count} numbers; the model has {model.sizes[name]}")
+    if (np.diff(seconds) <= 0).any():
+        raise ValueError("frames are not in the order of their seconds")
     shapes = model.expressions(parameters.identity[0]).double().numpy()
     neutral = model.shape(parameters.identity[:1], parameters.expression[:1] * 0)[0].double().numpy()
     return Clip(

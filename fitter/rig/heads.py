@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from ..geometry.triangles import vertex_normals
 from ..model.face_model import FaceModel
 from ..output.read_back import FitFile
 from ..output.read_texture import painted
+from ..output.result_format import ModelBlock
 from ..vocabulary import MESH_SUFFIXES
 
 FORMATS = {"facefit-result": 1, "facefit-sequence": 1, "facefit-person": 1}  # and their versions
@@ -35,12 +35,14 @@ class _Identity:
 @dataclass(frozen=True)
 class _Result:
     mesh: _Mesh
+    model: ModelBlock
     parameters: _Identity
 
 
 @dataclass(frozen=True)
 class _Head:
     mesh: _Mesh
+    model: ModelBlock
     identity: list[float]
     displacement: list[float] = field(default_factory=list)
 
@@ -108,26 +110,7 @@ def read_head(path: Path) -> HeadFile:
     else:
         head = build(_Head, document, where)
         identity, displacement = head.identity, head.displacement
-    check_model_block(document, where)
     name = document["mesh"]["file"]
     if not name or Path(name).name != name or "\0" in name:
         raise InputError(f"{where}: mesh.file: expected the name of a file beside it")
     return HeadFile(FitFile(beside, document, beside.stem), np.array(identity), np.array(displacement))
-
-
-def check_model_block(document: dict[str, Any], where: str) -> None:
-    """Raises InputError: a document does not say which face model it is of."""
-    build(_Document, document, where)
-
-
-@dataclass(frozen=True)
-class _Model:
-    name: str
-    version: str
-    checksum: str
-    sizes: dict[str, int]
-
-
-@dataclass(frozen=True)
-class _Document:
-    model: _Model

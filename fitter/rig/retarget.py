@@ -20,7 +20,7 @@ class Rig:
     Attributes:
         model: whose triangles and names these are.
         neutral: (V, 3) mm in model space. targets: (E, V, 3) mm at weight 1, in the order of the model's expressions.
-        openings: of its lids and lips. average: of the model's mean face, for whom nothing is known of.
+        openings: of its lids and lips. average: those of the model's mean face, for clips of nobody known.
     """
 
     model: FaceModel
@@ -76,7 +76,7 @@ def retarget(clip: Clip, rig: Rig, rest: np.ndarray | None = None) -> Clip:
     fitted, still = (_of(source, clip, values) for values in (clip.weights, rest[None]))
     wanted = rig.openings.wanted(source.at(fitted), source, source.at(still)[0])
     opened = rig.openings.opened(weights, wanted)
-    return replace(clip, names=tuple(names), weights=opened, gaze=None, openings=rig.openings)
+    return replace(clip, names=tuple(names), weights=opened, openings=rig.openings)
 
 
 def _of(source: Openings, clip: Clip, weights: np.ndarray) -> np.ndarray:

@@ -75,14 +75,13 @@ class _Motion:
 
     def __init__(self, parameters: Parameters, model: FaceModel) -> None:
         self.parameters = parameters
-        covariance = pose_and_expression(model, parameters).numpy()
+        of_pose, of_expression = (found.numpy() for found in pose_and_expression(model, parameters))
         metric = np.array([HEAD] * 3 + [1.0] * 3)
-        spread, self.axes = np.linalg.eigh(metric[:, None] * covariance[:, :POSE, :POSE] * metric)
+        spread, self.axes = np.linalg.eigh(metric[:, None] * of_pose * metric)
         self.metric = metric
         self.turn = Rotation.from_rotvec(parameters.rotvec.double().numpy())
         flat = [getattr(parameters, name).double().flatten(1).numpy() for name in ("expression", "gaze", "joints")]
         self.shift, self.values = parameters.translation.double().numpy(), np.concatenate(flat, 1)
-        of_expression = np.diagonal(covariance, axis1=1, axis2=2)[:, POSE:]
         rest = np.tile([GAZE] * flat[1].shape[1] + [JOINT] * flat[2].shape[1], (len(spread), 1))
         self.deviation = np.sqrt(np.concatenate([spread.clip(1e-12), of_expression, rest], 1))
 

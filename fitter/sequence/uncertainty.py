@@ -13,19 +13,33 @@ from ..scene.landmarks import head_yaw
 from ..scene.parameters import Parameters
 
 POSE = 6  # turn and shift
+AT_ONCE = 64  # frames, of which each takes half a megabyte
 FLOOR = 1.0  # mm; what photos add to the calibrated deviations of the landmarks
 
 
 @torch.no_grad()
-def pose_and_expression(model: FaceModel, parameters: Parameters, config: FitConfig | None = None) -> Tensor:
-    """The posterior covariance of each of F frames, identity given.
+def pose_and_expression(
+    model: FaceModel, parameters: Parameters, config: FitConfig | None = None
+) -> tuple[Tensor, Tensor]:
+    """What landmarks leave open of each of F frames, identity given.
 
     Args:
         parameters: of the frames, one identity.
     Returns:
-        (F, 6 + E, 6 + E) float64: turn of the head about the axes of the camera, radians, shift, mm, and expression.
+        (F, 6, 6) float64, the posterior covariance of the head's turn about the axes of the camera, radians, and shift,
+        mm; (F, E) that of each expression alone.
     """
-    config = config or FitConfig()
+    found = [
+        torch.linalg.inv(information(model, parameters[slice(start, start + AT_ONCE)], config or FitConfig()))
+        for start in range(0, parameters.batch, AT_ONCE)
+    ]
+    pose = [covariance[:, :POSE, :POSE] for covariance in found]
+    own = [covariance.diagonal(dim1=1, dim2=2)[:, POSE:] for covariance in found]
+    return torch.cat(pose), torch.cat(own)
+
+
+def information(model: FaceModel, parameters: Parameters, config: FitConfig) -> Tensor:
+    """(F, 6 + E, 6 + E) float64: the inverse of the whole covariance, by the landmarks' Jacobian and the prior."""
     basis = model.landmarks(model.expressions(parameters.identity[0])).double()  # (E, L, 3)
     neutral = model.shape(parameters.identity[:1], parameters.expression[:1] * 0)
     points = model.landmarks(neutral)[0].double() + torch.einsum("fe,elx->flx", parameters.expression.double(), basis)
@@ -51,4 +65,4 @@ def pose_and_expression(model: FaceModel, parameters: Parameters, config: FitCon
     whole = torch.einsum("flia,flij,fljb->fab", jacobian, weight * precision.double(), jacobian)
     own = config.weights.expression / (config.activation_scale**2 if model.activation else 1.0)
     whole.diagonal(dim1=1, dim2=2)[:, POSE:] += own
-    return torch.linalg.inv(whole)
+    return whole

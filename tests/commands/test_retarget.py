@@ -47,6 +47,8 @@ def models(folder, monkeypatch):
 def test_a_folder_of_fits_moves_another_head(folder, tmp_path):
     result = facefit("retarget", folder / "clip", "--rig", folder / "other.glb", "-o", tmp_path / "o.glb",
                      "--csv", tmp_path / "o.csv", "--fps", "10")  # fmt: skip
+    small = facefit("retarget", folder / "clip", "--rig", folder / "other.glb", "-o", tmp_path / "s.glb", "--quantize")
+    assert small.exit_code == 0 and (tmp_path / "s.glb").stat().st_size < (tmp_path / "o.glb").stat().st_size
     assert result.exit_code == 0, result.stderr
     assert "3 frames, 0.2 s" in result.output
     glb = Glb((tmp_path / "o.glb").read_bytes())

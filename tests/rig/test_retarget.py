@@ -74,6 +74,21 @@ def test_closed_stays_closed_and_open_opens(default_model, moved):
     assert 0.4 < half < 0.65
 
 
+def test_eyes_that_close_with_less_close_others_with_what_they_need(clip, moved):
+    """Of a source whose lids meet at a blink of .8 already, and who never shows more."""
+    narrow = replace(clip.openings, slope=clip.openings.slope / 0.8)
+    half = 0.8 * clip.weights[0]
+    whole = half.copy()
+    for side in ("Left", "Right"):
+        whole[clip.names.index(f"eyeBlink{side}")] = 0.8
+    weights = np.stack([half, half, whole])
+    short = replace(clip, weights=weights, seconds=np.arange(3.0), gaze=clip.gaze[:3], openings=narrow)
+    rig = moved[0]
+    found = retarget(short, rig, rest=half)
+    assert rig.openings.at(found.weights)[2, :14].max() < 0.5
+    assert found.weights[2, clip.names.index("eyeBlinkLeft")] > 0.95
+
+
 def test_a_gaze_turns_the_eyes_about_their_middle(default_model, moved):
     rig, names = moved[0], default_model.expression_names
     ball = np.flatnonzero(default_model.eyeball.numpy() == 2)

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 from helpers.toy_faces import toy_face
+from helpers.toy_model import jointed_arrays
 
+from facefit.fit.config import FitConfig
 from facefit.geometry.rotation import rotation_matrix
 from facefit.model.model_file import from_arrays
 from facefit.scene.parameters import Parameters
 from facefit.sequence.smooth import smoothed_parameters
-from facefit.sequence.uncertainty import POSE, pose_and_expression
+from facefit.sequence.uncertainty import POSE, information, pose_and_expression
 
 FRAMES = 60
 NOISE = {"rotvec": 0.002, "translation": (0.1, 0.1, 1.5), "expression": 0.02, "gaze": 0.008}
@@ -82,8 +84,22 @@ def test_one_frame_and_two(model):
 
 def test_the_depth_is_what_landmarks_know_least(model):
     value = film(model)[slice(0, 2)]
-    deviation = pose_and_expression(model, value).diagonal(dim1=1, dim2=2).sqrt()
-    assert (deviation[:, 5] > 5 * deviation[:, 3]).all() and (deviation[:, POSE:] < 0.35).all()
+    pose, expression = pose_and_expression(model, value)
+    deviation = pose.diagonal(dim1=1, dim2=2).sqrt()
+    assert (deviation[:, 5] > 5 * deviation[:, 3]).all() and (expression.sqrt() < 0.35).all()
+
+
+def test_a_long_film_and_joints(model):
+    """More frames than are looked at together; a model with a neck and a jaw."""
+    value = film(model)
+    long = Parameters.cat([value, value[slice(0, 20)]])
+    apart = [pose_and_expression(model, long[k]) for k in (0, 70)]
+    for whole, first, last in zip(pose_and_expression(model, long), *apart, strict=True):
+        assert torch.allclose(whole[[0, 70]], torch.cat([first, last]))
+    jointed = from_arrays(jointed_arrays())
+    rng, zeros = np.random.default_rng(4), Parameters.zeros(jointed.sizes, FRAMES)
+    before = replace(zeros, joints=zeros.joints + torch.from_numpy(rng.normal(0, 0.02, zeros.joints.shape)).float())
+    assert (still(jointed, before).joints.flatten(1).std(0) < 0.55 * before.joints.flatten(1).std(0)).all()
 
 
 def test_the_covariance_is_that_of_differences(model):
@@ -109,5 +125,8 @@ def test_the_covariance_is_that_of_differences(model):
     jacobian = torch.stack(columns, 1)
     normal = 400.0 / 478 * jacobian.T @ jacobian
     normal.diagonal()[POSE:] += 3.0 / 0.35**2
-    found = torch.linalg.inv(pose_and_expression(own, value)[0])
+    found = information(own, value, FitConfig())[0]
+    pose, expression = pose_and_expression(own, value)
+    whole = torch.linalg.inv(found)
+    assert torch.allclose(pose[0], whole[:POSE, :POSE]) and torch.allclose(expression[0], whole.diagonal()[POSE:])
     assert torch.allclose(found, normal, rtol=2e-2, atol=2e-2 * float(normal.diagonal().min()))

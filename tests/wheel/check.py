@@ -215,6 +215,8 @@ def check_models(place: Place) -> None:
     same("model of tiny.json", read_json(place.folder / "tiny.json")["model"]["name"], "tiny")
     there, back = vertices(place.folder / "mesh.obj"), vertices(place.folder / "tiny.obj")
     true("the converted face lies over the fitted one", float(np.abs(there.mean(0) - back.mean(0)).max()) < 10)
+    place.facefit("retarget", "mesh.json", "--rig", "mesh.obj", "-o", "moved.glb", "--csv", "moved.csv")
+    same("lines of moved.csv", len((place.folder / "moved.csv").read_text().splitlines()), 2)
 
 
 def check_measures(place: Place) -> None:

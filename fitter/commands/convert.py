@@ -60,12 +60,8 @@ def convert(
 
 def _as_file(result: Path, output: Path, model: str | None, style: dict[str, Any], quiet: bool) -> None:
     """The same face as another kind of file."""
-    from ..files.outputs import check_outputs
     from ..output.face import load
-    from ..output.paths import output_paths
-    from ..output.read_back import one_fit
 
-    check_outputs(output_paths(output), one_fit(result).files())
     face = load(result, model)
     written = face.save(output, **style)
     if not quiet:

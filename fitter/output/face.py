@@ -151,6 +151,8 @@ class Face:
     def save(self, output: Path | str, **style: Any) -> list[Path]:
         """Write it: `face.save("face.glb")`. All files appear together, or none does.
 
+        Beside the mesh that it was read from, the JSON stays as it is, if it holds for the new one too.
+
         Args:
             style: space, units, quantize and jpeg of facefit.output.write.FileStyle.
         Returns:
@@ -158,7 +160,17 @@ class Face:
         Raises:
             OutputError: it cannot be written there, or would be written over what it was read from.
         """
-        return write_files(self.files(Path(output), FileStyle(**{"space": self.space, **style})), self.inputs)
+        files = self.files(Path(output), FileStyle(**{"space": self.space, **style}))
+        *_, document = files
+        read = any(document.resolve() == path.resolve() for path in self.inputs)
+        if read and self._told(json.loads(files[document])):
+            del files[document]
+        return write_files(files, self.inputs)
+
+    def _told(self, document: dict[str, Any]) -> bool:
+        """Whether the JSON that it was read from says the same of the face, and of where the mesh lies."""
+        where = [[each["mesh"].get(name) for name in ("space", "units", "up")] for each in (self.document, document)]
+        return where[0] == where[1] and self.document["parameters"] == document["parameters"]
 
 
 def textured(result: FitResult, texture_size: int = 1024, texture: str = "photo") -> Face:

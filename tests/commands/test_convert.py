@@ -181,7 +181,7 @@ def test_where_it_cannot_be_written(folder, tmp_path):
     error_line(facefit(*source, tmp_path / "no" / "out.obj"), 6, "does not exist")
     error_line(facefit(*source, folder / "mesh.obj"), 2, "would overwrite")
     error_line(facefit(*source, folder / "mesh.ply"), 2, "would overwrite")  # its JSON would be the source's
-    error_line(facefit("convert", folder / "mesh.json", "-o", folder / "mesh.glb"), 2, "would overwrite")
+    error_line(facefit("convert", folder / "mesh.json", "-o", folder / "mesh.ply"), 2, "would overwrite")
     plain = ("convert", folder / "mesh.json", "-o", tmp_path / "out.glb")
     error_line(facefit(*plain, "--no-residual"), 2, "--no-residual belongs to --to")
     error_line(facefit(*plain, "--texture-size", 64), 2, "--texture-size belongs to --to")
@@ -200,6 +200,8 @@ def test_another_kind_of_file(folder, tmp_path):
     near = np.linalg.norm(1000 * glb.shown()[:, None] - verts[None], axis=2).min(1)
     assert near.max() < 0.02
     np.testing.assert_array_equal(painted(tmp_path / "out.glb", 0), painted(folder / "mesh.obj", 0))
+    beside = facefit("convert", tmp_path / "out.json", "-o", tmp_path / "out.obj")  # its JSON holds for both
+    assert beside.exit_code == 0 and "out.json" not in beside.output and (tmp_path / "out_texture.png").is_file()
     (tmp_path / "lost.json").write_bytes((folder / "mesh.json").read_bytes().replace(b"mesh.obj", b"lost.obj"))
     lost = facefit("convert", tmp_path / "lost.json", "-o", tmp_path / "skin.ply", "--units", "m")
     assert lost.exit_code == 0 and "its texture is gone" in lost.output

@@ -103,8 +103,15 @@ def test_a_page_of_a_face(result, model_file, tmp_path):
 def test_what_is_read_is_not_written_over(result, model_file, tmp_path):
     write_result(result, tmp_path / "a.obj", texture_size=32)
     face = load(tmp_path / "a.json", str(model_file))
-    with pytest.raises(ClashError, match="would overwrite the input"):
-        face.save(tmp_path / "a.glb")  # its JSON is the one that was read
+    said = (tmp_path / "a.json").read_bytes()
+    assert face.save(tmp_path / "a.glb") == [tmp_path / "a.glb"]  # what the JSON says holds for it as well
+    for other, name, style in (
+        (face, "a.ply", {}), (face, "a.glb", {"space": "camera"}), (face.with_expression(unit0=1.0), "a.glb", {}),
+        (face, "a.obj", {}),
+    ):  # fmt: skip
+        with pytest.raises(ClashError, match="would overwrite the input"):
+            other.save(tmp_path / name, **style)
+    assert (tmp_path / "a.json").read_bytes() == said
     with pytest.raises(InputError, match="a folder"):
         load(tmp_path, str(model_file))
     document = json.loads((tmp_path / "a.json").read_text())

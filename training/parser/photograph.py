@@ -30,8 +30,8 @@ from training.parser.torso import neckline, paint_clothes, torso_mesh
 # The photo is this many times as wide as the landmarks' box: the detector wants surroundings, the window fits inside.
 FRAMING = 2.7
 _NO_SURFACE = 255
-_OWN_SCALE = np.array([1.0, 0.925, 1.03], np.float32)
-_OWN_OFFSET = np.array([0.0, 35.3, 75.3], np.float32)
+_OWN_SCALE = np.array([1.0, 0.97, 1.07], np.float32)
+_OWN_OFFSET = np.array([0.0, 35.4, 75.5], np.float32)
 
 
 @dataclass(frozen=True)

@@ -95,12 +95,13 @@ def results(dice: random.Random, kit: Kit, folder: Path) -> Attack:
         result.write_bytes(mutated_json(result.read_bytes(), dice))
     else:
         result.write_bytes(mutated(result.read_bytes(), dice))
-    what = dice.choice(("--init", "--like", "convert", "view", "landmarks", "compare"))
+    what = dice.choice(("--init", "--like", "convert", "again", "view", "landmarks", "compare"))
     if what.startswith("--"):
         return _fit(kit, folder, photo, *kit.options, what, result)
-    if what == "convert":
+    if what in ("convert", "again"):  # in another model, or as another kind of file
         out = _results(folder)
-        arguments = ("--to", kit / "other.npz", "--model", kit / "toy.npz", "--texture-size", "16", "-q")
+        to = ("--to", kit / "other.npz", "--texture-size", "16") if what == "convert" else ()
+        arguments = (*to, "--model", kit / "toy.npz", "-q")
         return Attack(lambda: facefit("convert", result, *arguments, "-o", out[0]), outputs=out)
     if what == "view":
         (folder / "out").mkdir()

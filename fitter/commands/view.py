@@ -16,12 +16,14 @@ import click
 @click.option("--model", type=click.Path(), metavar="NAME|FILE",
               help="The model that RESULT was fitted with, when it is neither the default one nor installed."
 )  # fmt: skip
+@click.option("--pages", is_flag=True, help="Of a batch: also write NAME.html for each face that has none.")
 @click.option("--open", "show", is_flag=True, help="Show it in the browser.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("--debug", is_flag=True, hidden=True)
 def view(
-    result: Path, output: Path | None, photo: Path | None, model: str | None, show: bool, quiet: bool, debug: bool
-) -> None:
+    result: Path, output: Path | None, photo: Path | None, model: str | None, pages: bool, show: bool, quiet: bool,
+    debug: bool,
+) -> None:  # fmt: skip
     """Write one HTML page that shows a RESULT: a JSON that facefit wrote (of a photo, a sequence, a conversion, a
     person) or the mesh beside it, or the folder of a batch, whose page is its contact sheet.
 
@@ -32,15 +34,17 @@ def view(
     Examples:
       facefit view mesh.json
       facefit view clip.glb -o clip.html --open
-      facefit view meshes/ -o meshes/sheet.html
+      facefit view meshes/ --pages
     """
     if output is not None and output.suffix.lower() != ".html":
         raise click.UsageError(f"-o {output}: expected a name that ends in .html")
     from ..files.outputs import check_outputs, write_files
 
     if result.is_dir():
-        output = _sheet(result, output or result / "sheet.html")
+        output = _sheet(result, output or result / "sheet.html", pages, model)
     else:
+        if pages:
+            raise click.UsageError("--pages belongs to the folder of a batch")
         from ..output.stored_head import find_head
         from ..sequence.stored_page import is_sequence
 
@@ -91,7 +95,7 @@ def _head(result: Path, page: Path, photo: Path | None, model: str | None, check
     return head_page(head, page.stem), inputs
 
 
-def _sheet(folder: Path, page: Path) -> Path:
+def _sheet(folder: Path, page: Path, pages: bool, model: str | None) -> Path:
     from ..batch.folder_store import FolderStore
     from ..batch.manifest import MANIFEST
     from ..batch.sheet import check_sheet, write_sheet
@@ -101,5 +105,28 @@ def _sheet(folder: Path, page: Path) -> Path:
         raise InputError(f"{folder}: no {MANIFEST}; expected the output folder of `facefit batch`")
     store = FolderStore(folder)
     check_sheet(store, page)
+    if pages:
+        _pages(folder, model)
     write_sheet(store.records().values(), store, page)
     return page
+
+
+def _pages(folder: Path, model: str | None) -> None:
+    """The pages of the faces of a batch that have none; a result that cannot be shown is told and left out."""
+    from ..convert.conversion_files import source_files, source_model
+    from ..errors import FaceFitError
+    from ..files.outputs import write_files
+    from ..output.read_back import find_fits
+    from ..output.stored_page import stored_page
+
+    used = None
+    for fit in find_fits([folder]):
+        page = fit.path.with_suffix(".html")
+        if page.exists():
+            continue
+        try:
+            if used is None or used.checksum != fit.document["model"]["checksum"]:
+                used = source_model(fit, model)
+            write_files({page: stored_page(fit, used, page.stem)}, source_files(fit))
+        except FaceFitError as error:
+            click.echo(f"left out: {error}", err=True)

@@ -38,10 +38,10 @@ def result_page(
     Args:
         texture: (T, T, 3) uint8. name: of the result, without a suffix. space: "model" or "camera", where the head
             stands.
-        shots: photos of it; None: the fit's own.
+        shots: photos of it, if it is no more of the one than of the others; None: the fit's own.
     """
     albedo = texture_picture(result, len(texture), "albedo")
-    title = Path(result.photo_path).name or name
+    title = name if shots is not None else Path(result.photo_path).name or name
     if shots is None:
         shots = [shot(result.scene, result.photo, space=space)]
     return face_page(

@@ -16,6 +16,7 @@ from helpers.viewer_page import about
 from PIL import Image
 
 from facefit.anatomy.measures import MEASURES, measured
+from facefit.batch.manifest import Record
 from facefit.errors import InputError
 from facefit.geometry.camera import Camera, project
 from facefit.model.model_file import load_model, save_arrays
@@ -144,4 +145,25 @@ def test_the_command(result, tmp_path):
     error_line(facefit("view", tmp_path / "own.json", *toy), 2, "own.html")
     error_line(facefit("view", tmp_path / "face.obj", "-o", tmp_path / "face.png"), 2, ".html")
     error_line(facefit("view", tmp_path), 4, "manifest.jsonl")
+    error_line(facefit("view", tmp_path / "face.obj", *toy, "--pages"), 2, "--pages")
     error_line(facefit("view", tmp_path / "none.json"), 4, "none.json")
+
+
+def test_a_batch_gets_its_pages(result, tmp_path):
+    """Those that are missing; a damaged result is named and the rest goes on."""
+    save_arrays(tmp_path / "toy.npz", toy_arrays())
+    result = replace(result, model=load_model(tmp_path / "toy.npz"), photo_path="")
+    out = tmp_path / "out"
+    out.mkdir()
+    faces = []
+    for name in ("ann", "bob", "eve"):
+        write_result(result, out / f"{name}.glb", texture_size=16)
+        faces.append(Record(f"{name}.jpg", 1, 1.0, "done", faces=[{"face": 1, "mesh": f"{name}.glb"}]).line())
+    (out / "manifest.jsonl").write_text("".join(faces))
+    (out / "bob.html").write_text("as it was")
+    (out / "eve.glb").write_bytes(b"damaged")
+    ran = facefit("view", out, "--pages", "--model", tmp_path / "toy.npz")
+    assert ran.exit_code == 0 and ran.output.count("left out") == 1 and "eve.glb" in ran.output
+    assert (out / "bob.html").read_text() == "as it was" and about((out / "ann.html").read_bytes())["file"] == "ann.glb"
+    sheet = (out / "sheet.html").read_text()
+    assert '"ann.html"' in sheet and '"bob.html"' in sheet and "eve.html" not in sheet

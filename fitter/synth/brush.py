@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from ..files.read_picture import open_picture
 from ..geometry.polygon import polygon_pixels
 
 _FINE = 3  # a pixel's cover is counted on so many points along either side
@@ -100,4 +101,5 @@ def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
     """(H, W, 3) float32 in [0, 1] as a JPEG file of this quality shows it."""
     stream = io.BytesIO()
     Image.fromarray((image * 255).astype(np.uint8)).save(stream, "JPEG", quality=quality)
-    return np.asarray(Image.open(stream, formats=["JPEG"]), np.float32) / 255
+    with open_picture(stream.getvalue(), name="a JPEG in memory") as picture:
+        return np.asarray(picture, np.float32) / 255

@@ -32,7 +32,7 @@ def model(default_model):
 
 @pytest.fixture(scope="module")
 def smile(model):
-    return photograph(model, person(model, yaw=15.0, jawOpen=0.3, mouthSmileLeft=0.5, mouthSmileRight=0.5), 128)
+    return photograph(model, person(model, yaw=15.0, jawOpen=0.3, mouthSmileLeft=0.5, mouthSmileRight=0.5))
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +182,7 @@ def test_no_landmark_at_all_is_a_clear_error_or_a_finite_fit(toy_model, small):
 
 
 def test_a_budget_of_seconds(toy_model, small):
-    result = fit_batch(small.observation, toy_model, short(100_000, max_seconds=0.3))[0]
+    result = fit_batch(small.observation, toy_model, short(100_000, max_seconds=0.02))[0]
     assert result.status == "seconds"
     assert len(result.trace) < 1000
 

@@ -5,8 +5,8 @@
     python -m benchmarks.anatomy --sheet docs/images/head_expressions.jpg
 
 The bars are anatomy's: the upper incisors end 1 to 4 mm below the edge of the upper lip and 2 to 8 mm behind it,
-eyeballs of 24 mm, irises of 11.7 mm, lids that meet. `--poke` renders all expressions of some people from three sides
-and counts what is seen of teeth, tongue and eyeballs where skin should be.
+eyeballs of 24 mm, irises of 11.7 mm, lids that meet. `--poke` renders all expressions of some people from in front,
+both sides and below, and counts what is seen of the mouth's inside and of eyeballs where skin should be.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ CORNERS = (61, 291)
 MIDDLE = 3.0  # mm from the midline: the two middle incisors
 BLINK = {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}
 SMILE = {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0}
-SIDE, FOCAL, YAWS = 320, 2.1, (-40.0, 0.0, 40.0)
+PRESSED = SMILE | {"mouthPressLeft": 0.5, "mouthPressRight": 0.5, "mouthShrugLower": 0.5}
+TOGETHER = {"smile": SMILE, "smile, lips pressed": PRESSED}
+SIDE, FOCAL, VIEWS = 320, 2.1, ((-40.0, 0.0), (0.0, 0.0), (40.0, 0.0), (0.0, -35.0))  # yaw, pitch: the last from below
 PLACES = ("", "right eye", "left eye", "mouth")
 BESIDE = 3  # pixels of such a render, about a millimetre each: nearer to the opening, nothing is said
 BARS = {
@@ -149,20 +151,30 @@ def table(found: dict[str, np.ndarray]) -> str:
     return "\n".join(lines)
 
 
-def poked(model: FaceModel, people: People) -> list[tuple[int, str, int, str]]:
-    """Views in which teeth, tongue or an eyeball are seen outside of mouth and lids: person, expression, pixels, and
-    where."""
+def states(model: FaceModel) -> dict[str, dict[str, float]]:
+    """What is looked through: rest, each expression at 1, and what people do together."""
+    return {"rest": {}} | {name: {name: 1.0} for name in model.expression_names} | TOGETHER
+
+
+def poked(
+    model: FaceModel, people: People, shown: Mapping[str, Mapping[str, float]] | None = None
+) -> list[tuple[int, str, int, str]]:
+    """Views in which an eyeball or what lies in the mouth (lining, gums, teeth, tongue) is seen outside of lids and
+    lips: person, state, pixels, and where.
+
+    Args:
+        shown: states by name; None: all of `states`.
+    """
     faces, eyeball = model.faces.numpy(), model.eyeball.numpy()
-    piece = connected_pieces(mesh_edges(faces), len(model.verts))
-    mouth = (model.vertex_label == LABEL["mouth_inside"]).numpy() & (piece != np.bincount(piece).argmax())
-    kind = np.where(eyeball > 0, eyeball, np.where(mouth & (eyeball == 0), 3, 0))[faces[:, 0]]
+    mouth = ((model.vertex_label == LABEL["mouth_inside"]).numpy() & (eyeball == 0))[faces].all(1)
+    kind = np.where(mouth, 3, eyeball[faces[:, 0]])
     corners = faces[model.landmark_faces.numpy()]
     colours, found = np.full((len(model.verts), 3), 0.7), []
-    for name in ("", *model.expression_names):
-        many = people.verts({name: 1.0} if name else {})
+    for name, activations in (states(model) if shown is None else shown).items():
+        many = people.verts(activations)
         for person, verts in enumerate(many.double().numpy()):
-            for yaw in YAWS:
-                picture = photograph(Subject(verts, colours), faces, yaw, size=SIDE, focal=FOCAL)
+            for yaw, pitch in VIEWS:
+                picture = photograph(Subject(verts, colours), faces, yaw, pitch, size=SIDE, focal=FOCAL)
                 seen = picture.rast[..., 3].astype(int) - 1
                 what = np.where(seen >= 0, kind[np.maximum(seen, 0)], 0)
                 pixels = (picture.pixels[corners] * model.landmark_bary.numpy()[:, :, None]).sum(1)
@@ -170,7 +182,7 @@ def poked(model: FaceModel, people: People) -> list[tuple[int, str, int, str]]:
                     allowed = _grown(polygon_pixels(seen.shape, pixels[list(loop)]), BESIDE)
                     outside = int(((what == number) & ~allowed).sum())
                     if outside > 2:
-                        found.append((person, name or "rest", outside, f"yaw {yaw:.0f}, {PLACES[number]}"))
+                        found.append((person, name, outside, f"yaw {yaw:.0f}, pitch {pitch:.0f}, {PLACES[number]}"))
     return found
 
 
@@ -212,7 +224,7 @@ def main() -> None:
         print(table(measures(model, People(model, given.people))))
         if given.poke:
             found = poked(model, People(model, given.poke))
-            views = len(YAWS) * given.poke * (len(model.expression_names) + 1)
+            views = len(VIEWS) * given.poke * len(states(model))
             print(f"\nviews in which something pokes through, of {views}: {len(found)}")
             for person, name, pixels, where in found:
                 print(f"  person {person}, {name}: {pixels:.0f} pixels, {where}")

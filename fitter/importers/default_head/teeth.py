@@ -1,7 +1,7 @@
 """Rows of teeth of an adult's size: where maxilla and jaw have them, not where the lips go; tongue and cheeks around.
 
 Widths and heights of crowns: Wheeler's Dental Anatomy, Physiology and Occlusion (Nelson and Ash 2010), rounded. How the
-edges lie to the lips: 1 to 4 mm of the upper incisors reach below the upper lip at rest, overjet and overbite are 2 mm.
+edges lie to the lips: 1 to 4 mm of the upper incisors reach below the upper lip at rest, overbite is 2 mm, overjet 3.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from .motion import jaw_motion, jaw_share
 COLUMNS, ROWS = 43, 5  # of a row's control mesh: three steps a tooth, and two rows of gum, crown, edge and inner side
 GUM_TOP, GUM, CROWN, EDGE, INSIDE = range(ROWS)
 
-BELOW, BEHIND = 2.6, 4.5  # mm of the upper incisors' edge to the edge of the upper lip on the mean face
-OVERBITE, OVERJET = 2.0, 2.2  # mm of the upper incisors' edge to the lower ones'
+BELOW, BEHIND = 2.6, 5.2  # mm of the upper incisors' edge to the edge of the upper lip on the mean face
+OVERBITE, OVERJET = 2.0, 3.0  # mm of the upper incisors' edge to the lower ones'
 NOTCH, GAP, PAPILLA = 0.7, 0.6, 1.3  # mm between two teeth: of the edge, in depth, of the gum
 OUT, RISE = 30.0, 9.0  # mm that the tongue's tip comes out, and up, over the lower teeth
 STILL = 0.5  # mm; a jaw that moves less leaves the lips on both rows
@@ -35,7 +35,8 @@ class Arch:
     Attributes:
         width, depth: half axes of the ellipse on which the outer sides lie.
         teeth, crown: of each tooth its width along the row and the height of its crown; thick: from outside to inside.
-        gum: its height and how far it leans in. up: 1 where gums are above the teeth.
+        gum: its height, how far its end leans in, and how far the necks of the teeth do, so that a chin that is pressed
+            onto the lower row does not meet it. up: 1 where gums are above the teeth.
     """
 
     width: float
@@ -43,17 +44,17 @@ class Arch:
     teeth: tuple[float, ...]
     crown: tuple[float, ...]
     thick: tuple[float, ...]
-    gum: tuple[float, float]
+    gum: tuple[float, float, float]
     up: int
 
 
 UPPER = Arch(
     width=29.0, depth=44.0, teeth=(8.5, 6.6, 7.6, 7.0, 6.8, 10.0, 9.5), crown=(10.8, 10.4, 11.6, 11.0, 10.5, 9.5, 9.0),
-    thick=(5, 5, 6, 8.5, 9, 10, 10), gum=(6.0, 1.0), up=1,
+    thick=(5, 5, 6, 8.5, 9, 10, 10), gum=(6.0, 1.0, 0.0), up=1,
 )  # fmt: skip
 LOWER = Arch(
     width=27.0, depth=41.5, teeth=(5.3, 5.8, 6.8, 7.0, 7.1, 11.0, 10.5), crown=(9.0, 9.2, 10.0, 8.6, 8.0, 7.4, 7.0),
-    thick=(5, 5, 6, 7.5, 8, 10, 10), gum=(3.5, 2.2), up=-1,
+    thick=(5, 5, 6, 7.5, 8, 10, 10), gum=(3.5, 7.5, 2.5), up=-1,
 )  # fmt: skip
 ARCHES = {"upper_teeth": UPPER, "lower_teeth": LOWER}
 
@@ -80,7 +81,7 @@ def arch_points(arch: Arch) -> np.ndarray:
         lift + NOTCH * between, front * 0.75 * crown + (1 - front) * 1.0,
     ])  # fmt: skip
     out = np.stack([
-        np.full(len(t), -arch.gum[1]), np.full(len(t), 0.1), -GAP * between, -0.5 - GAP * between, -thick,
+        np.full(len(t), -arch.gum[1]), np.full(len(t), 0.1 - arch.gum[2]), -GAP * between, -0.5 - GAP * between, -thick,
     ])  # fmt: skip
     half = np.stack([x + out * outward[:, 0], arch.up * height, z + out * outward[:, 1]], -1)
     # the two halves share the column in the middle

@@ -114,10 +114,10 @@ def annotate_landmarks(
         lost = np.flatnonzero(np.isnan(points).any(1)).tolist()
         raise ValueError(f"landmarks {lost} were seen in none of {views} views")
     face, bary = _nearest_on_surface(points, voted, reference, faces)
-    return (face, bary) if symmetry is None else _mirrored(face, bary, faces, symmetry)
+    return (face, bary) if symmetry is None else on_both_sides(face, bary, faces, symmetry)
 
 
-def _mirrored(
+def on_both_sides(
     face: np.ndarray, bary: np.ndarray, faces: np.ndarray, symmetry: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The left landmarks where the right ones are: at a crease, such as where the lobe of the ear hangs, two mirrored

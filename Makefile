@@ -96,9 +96,12 @@ bench-person: $(INSTALLED)
 
 model: $(INSTALLED_MODEL)
 ifneq ($(ICT),)
-	$(BIN)/python -m training.head_motion --ict "$(ICT)" --out build/head_motion.npz
+	$(BIN)/python -m facefit.importers.default_head.build -o build/sliders.npz
+	$(BIN)/python -m training.head_motion --ict "$(ICT)" --head build/sliders.npz --out build/head_motion.npz
+	$(BIN)/python -m training.people --ict "$(ICT)" --head build/sliders.npz --out build/people.npz
 endif
-	$(BIN)/python -m facefit.importers.default_head.build $(if $(ICT),--motion build/head_motion.npz)
+	$(BIN)/python -m facefit.importers.default_head.build \
+	    $(if $(ICT),--motion build/head_motion.npz --people build/people.npz)
 	$(BIN)/facefit doctor
 
 networks: $(INSTALLED)

@@ -50,8 +50,10 @@ def identity_prior(model: FaceModel, people: FaceModel) -> IdentityPrior:
     marks = people.landmarks(people.verts[None])[0].double().numpy()
     # both are at rest: an expression would only take the identity's part
     still = replace(model, expression_basis=torch.zeros_like(model.expression_basis))
-    fit = fit_surface(still, Samples(sample_surface(theirs, surface, POINTS, seed=1)), marks, size=False)
-    used = np.unique(_face(model, near_face(model)))
+    face = _face(model, near_face(model))  # and nothing of the mouth's inside, which lies close under the skin
+    points = Samples(sample_surface(theirs, surface, POINTS, seed=1))
+    fit = fit_surface(still, points, marks, size=False, faces=face)
+    used = np.unique(face)
     distance, place, triangle = ClosestPoint(theirs, surface)(fit.motion(fit.verts)[used])
     used, place, triangle = (value[distance < REACH] for value in (used, place, surface[triangle]))
     weight = triangle_weights(place, theirs[triangle])

@@ -21,7 +21,9 @@ class Weights:
         prdl: 1/pixel^2 of a 224 px window, on PRDL (sum over parts, mean over anchors).
         photometric: on the mean RGB difference of visible skin pixels.
         closure: on the squared lid and lip openings' errors, in parts of the eye distance.
-        identity, expression, albedo, gaze, joints: on the priors. sparsity: on the sum of activations.
+        identity, expression, albedo, gaze, joints: on the priors. sparsity: on the sum of activations. The identity's
+            is above 1 because the data terms are surer than right: landmarks and outlines err together, the same way
+            for everybody (docs/likeness.md).
         symmetry: on the mean absolute difference of mirrored albedos.
 
     How the defaults were chosen, on development photos, by median scan error (mm, similarity, two scans, 16 renders)
@@ -41,7 +43,7 @@ class Weights:
     prdl: float = 6.0
     photometric: float = 2500.0
     closure: float = 2000.0
-    identity: float = 1.0
+    identity: float = 3.0
     expression: float = 3.0
     sparsity: float = 0.3
     albedo: float = 1.0

@@ -30,10 +30,11 @@ SKIN, EYE_RIGHT, EYE_LEFT, MOUTH, TEETH = range(5)
 # Outlines of the ear seen from the side: (z, y) in mm of each mean face.
 EAR_SIDE = ((9, 28), (8, 33), (3, 36.5), (-3, 36.5), (-10, 34), (-16, 26), (-18.5, 16), (-16, 4), (-11, -6), (-4, -14),
             (4, -20), (11, -22), (18, -21), (17, -10), (14, 0), (13, 10), (9, 18))  # fmt: skip
-_EAR_OWN = ((-64, 0), (-68, 2.5), (-75, 5), (-82, 3.5), (-89, -4), (-93.5, -17), (-91, -27), (-86, -38), (-81, -45),
-            (-76, -52), (-70, -55.5), (-61, -54), (-61, -45), (-64, -35), (-64, -25), (-66, -12))  # fmt: skip
+_EAR_OWN = ((-73, 10.5), (-77, 12), (-83, 13), (-89, 10.5), (-94, 2.5), (-95, -10), (-91.5, -17.5), (-85, -26),
+            (-80, -30.5), (-75.5, -35.5), (-70, -38.5), (-62, -38), (-63.5, -27.5), (-68.5, -17), (-70.5, -8.5),
+            (-74.5, 1.5))  # fmt: skip
 # Own model -> painting frame, from the corners of eyes and mouth, the nose and the chin of both mean faces.
-_OWN_TO_PAINT = ((1.0, 0.0), (0.925, 35.3), (1.03, 75.3))
+_OWN_TO_PAINT = ((1.0, 0.0), (0.97, 35.4), (1.07, 75.5))
 _OWN_CENTRE = (0.0, -20.0, -70.0)  # mm in the default model's axes, what its head turns about
 _GIVE = 1.0  # how far landmarks may be missed when a model is bent into the painting frame
 _LONG_NECK = 200.0  # mm below the eyes, in the painting frame: a model that reaches farther has shoulders

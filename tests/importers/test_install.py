@@ -91,7 +91,7 @@ def test_parts_are_found_again(arrays, donor):
     for name in PARTS:
         a, b = mine == LABEL[name], theirs == LABEL[name]
         # those are thin, or curl inwards, and seen in few views here
-        least = {"brow": 0.3, "lip": 0.45}.get(name.split("_")[-1], 0.7)
+        least = {"brow": 0.2, "lip": 0.35}.get(name.split("_")[-1], 0.7)
         assert weight[a & b].sum() / weight[a | b].sum() > least, name
 
 

@@ -9,8 +9,8 @@ from helpers.toy_model import toy_arrays
 
 from facefit.errors import ModelError
 from facefit.geometry.similarity import Similarity
-from facefit.importers.default_head.head import Head
-from facefit.importers.default_head.people import STRIDE, IdentityPrior, with_people
+from facefit.importers.default_head.head import Head, reach_of_face
+from facefit.importers.default_head.people import STRIDE, IdentityPrior, smooth_behind, with_people
 from facefit.model.model_file import from_arrays
 from training.people import BREADTH, identity_prior
 
@@ -66,10 +66,27 @@ def test_people_of_other_components_are_refused(tmp_path):
     head = Head(base, rng.normal(size=(120, 3)), basis, np.zeros((1, 120, 3)), ("jawOpen",))
     prior = IdentityPrior(np.array([1.0, 0, -1]), 2 * np.eye(3), {"name": "them"}, basis[:, ::STRIDE])
     prior.save(tmp_path / "people.npz")
-    mirror = np.arange(120)
-    found = with_people(head, IdentityPrior.load(tmp_path / "people.npz"), mirror)
+    mirror, landmarks = np.arange(120), np.zeros((478, 3))  # the face is everywhere
+    found = with_people(head, IdentityPrior.load(tmp_path / "people.npz"), mirror, landmarks)
     np.testing.assert_allclose(found.identity, 2 * basis)
     np.testing.assert_allclose(found.mean[:, 1:], (head.mean + basis[0] - basis[2])[:, 1:])
     turned = replace(head, identity=basis * np.array([1, -1, 1])[:, None, None])  # the sign of one component
     with pytest.raises(ModelError, match="other components"):
-        with_people(turned, prior, mirror)
+        with_people(turned, prior, mirror, landmarks)
+
+
+def test_behind_the_face_displacements_are_smooth():
+    along, across = np.meshgrid(np.arange(0, 200, 5.0), np.arange(0, 30, 5.0), indexing="ij")
+    verts = np.stack([along, across, 0 * along], -1).reshape(-1, 3)
+    number = np.arange(len(verts)).reshape(along.shape)
+    quads = np.stack([number[:-1, :-1], number[1:, :-1], number[1:, 1:], number[:-1, 1:]], -1).reshape(-1, 4)
+    base = SimpleNamespace(quads=quads, group=np.array(["skin"] * len(quads)))
+    head = Head(base, verts, np.zeros((1, *verts.shape)), np.zeros((1, *verts.shape)), ("jawOpen",))
+    rough = np.random.default_rng(0).normal(size=verts.shape) + 0.05 * verts[:, :1]
+    face = reach_of_face(verts, np.zeros((478, 3))) <= 1
+    rough[face] = 0.05 * verts[face, :1]
+    (smooth,) = smooth_behind(head, rough[None], np.zeros((478, 3)))
+    np.testing.assert_array_equal(smooth[face], rough[face])
+    bent = [np.abs(np.diff(field.reshape(*along.shape, 3)[14:], 2, 0)).max() for field in (rough, smooth)]
+    assert bent[0] > 2 and bent[1] < 0.2
+    assert np.abs(smooth[~face].mean() - rough[~face].mean()) < 0.7  # but it still goes with the face

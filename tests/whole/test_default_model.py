@@ -1,14 +1,13 @@
 """The bundled model, data/face_model.npz: what it promises, measured on the file itself."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from helpers.rendered_face import person, photograph
 
-from benchmarks.anatomy import People, measures, poked
+from benchmarks.anatomy import TOGETHER, People, measures, poked
 from facefit.anatomy.landmarks import (
     FACE_OVAL,
     LANDMARKS,
@@ -21,6 +20,7 @@ from facefit.anatomy.landmarks import (
 )
 from facefit.anatomy.parts import LABEL
 from facefit.bundled import model_path
+from facefit.importers.default_head.seen import held_landmarks
 
 ARKIT = """browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft
 cheekSquintRight eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight eyeLookInLeft eyeLookInRight eyeLookOutLeft
@@ -69,7 +69,11 @@ def distance(points, a, b):
 
 def test_the_file_is_small_and_free(model):
     assert model_path().stat().st_size <= 15e6
-    assert model.license == "CC0-1.0; expressions MIT, Copyright (c) 2020 USC Institute for Creative Technologies"
+    assert (
+        model.license
+        == "CC0-1.0; expressions and people MIT, Copyright (c) 2020 USC Institute for Creative Technologies"
+    )
+    assert "USC Institute" in json.dumps(model.provenance["people"])
     assert (
         "ICT-FaceKit" in model.provenance["expression"] and "Copyright (c) 2020 USC" in model.provenance["expression"]
     )
@@ -203,9 +207,10 @@ def test_the_mouth_opens_closes_and_narrows(found):
     assert np.abs(shut).max() < 1
 
 
-def test_nothing_pokes_through_at_rest(model):
-    alone = replace(model, expression_names=())
-    assert poked(alone, People(model, 3)) == []
+def test_nothing_comes_through_the_skin(model):
+    """The mouth's lining is a bag of its own under the skin of chin and cheeks."""
+    shown = {"rest": {}, "jaw": {"jawOpen": 0.5}, "kiss": {"mouthPucker": 1.0}} | TOGETHER
+    assert poked(model, People(model, 3), shown) == []
 
 
 # ---------------------------------------------------------------- texture coordinates
@@ -317,6 +322,9 @@ def test_the_calibration_is_a_covariance_and_symmetric(model):
     flip = np.array([-1, 1])
     assert np.allclose(covariance[::-1][:, MIRROR] * np.outer(flip, flip), covariance, atol=1e-3)
     assert np.allclose(bias[::-1][:, MIRROR] * flip, bias, atol=1e-3)
+    # landmarks lie where people have them, but for those on edges of lids and lips and on the contour, which marches
+    front = np.setdiff1d(np.arange(LANDMARKS), [*held_landmarks(), *FACE_OVAL])
+    assert np.sqrt((bias[len(yaw) // 2, front] ** 2).sum(1).mean()) < 0.45  # mm
     # what is sharp in a picture is known better than a hidden contour
     spread = np.sqrt(values.sum(2) / 2)
     middle = len(yaw) // 2
@@ -335,13 +343,13 @@ def test_a_blink_closes_the_lids_of_its_eye(model, landmarks, side, upper, lower
 
 
 def test_nothing_of_the_eyeball_is_seen_behind_closed_lids(model):
-    """In a picture and not by landmarks: at most a few pixels in the corners are left."""
+    """In a picture and not by landmarks: a line is left, the lids' margins, which are labelled with the eye."""
     open_eyes, closed = (
         photograph(model, person(model, eyeBlinkLeft=amount, eyeBlinkRight=amount)).labels[0] for amount in (0.0, 1.0)
     )
     for name in ("right_eye", "left_eye"):
         before, after = ((labels == LABEL[name]).sum() for labels in (open_eyes, closed))
-        assert before > 80 and after < 0.1 * before
+        assert before > 80 and after < 0.15 * before
 
 
 def test_the_jaw_opens_the_mouth_and_shows_its_inside(model, landmarks):

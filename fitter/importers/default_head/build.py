@@ -19,27 +19,28 @@ from ...anatomy.parts import LABEL
 from ...bundled import model_path
 from ...geometry.mirror import centre_weights
 from ...geometry.subdivide import padded
-from ...model.model_file import FORMAT, from_arrays, save_arrays
+from ...model.model_file import FORMAT, save_arrays
 from ...observe.detector import load_detector
 from ...observe.faces import LandmarkDetector
 from ...observe.segment.contract import PartSegmenter
 from ...observe.segment.load import load_segmenter
 from .. import skin
 from ..annotate import annotate_landmarks, neutral_looks, part_weights
-from ..calibrate import calibrate_detector
-from ..contour import contour_rows, ears
+from ..contour import ears
 from .anthropometry import POINTS, SURVEYS, Ruler
 from .edges import on_edges
 from .eyes import EDGE, both_lids, with_eyeballs, with_lids_on_eyeballs
 from .geometry import Geometry, build_geometry
-from .head import Head
+from .head import Head, reach_of_face
 from .identity import align_rigidly, principal_components, sample_people
 from .lids import with_closing_lids
+from .lining import with_lining_behind_skin
 from .lips import find_lips, with_closed_lips
 from .makehuman import BaseMesh, Macros, data_folder, read_face_units, read_head, read_sliders
 from .motion import with_motion, with_ranges
 from .paint import EYE_GROUPS, eye_angles, paint_masks, plain_colours
 from .people import IdentityPrior, with_people
+from .seen import with_landmarks
 from .teeth import with_teeth, with_teeth_in_place
 
 logger = logging.getLogger(__name__)
@@ -52,11 +53,11 @@ IDENTITY = 100
 
 SMOOTH_MODES = 20
 
-VERSION = "2.0.0"
+VERSION = "2.1.0"
 
 JAW = 0.55  # activation of jawOpen in the renders of an open mouth
 
-MOTION_LICENCE = "CC0-1.0; expressions MIT, Copyright (c) 2020 USC Institute for Creative Technologies"
+ICT_LICENCE = "MIT, Copyright (c) 2020 USC Institute for Creative Technologies"
 
 MOTION_SOURCE = (
     "skin and jaw of 49 face units from ICT-FaceKit (Li et al. 2020), github.com/ICT-VGL/ICT-FaceKit, registered and "
@@ -105,7 +106,7 @@ def build(
     head, figures = identity_model(geometry, sampled, accuracy, units)
     if people is not None:
         prior = IdentityPrior.load(people)
-        head = with_people(head, prior, geometry.control_symmetry)
+        head = with_people(head, prior, geometry.control_symmetry, weights @ head.mean)
         figures["people"] = {
             "what": "mean and covariance of another model's identities in those components",
             **prior.about,
@@ -138,7 +139,6 @@ def build(
     label = weight.argmax(1)
     logger.info("annotation done: %s", {k: int((label == k).sum()) for k in np.unique(label)})
     skin_front = np.isin(geometry.vertex_group, ("skin", "neck")) & ~ears(verts, points)
-    rows, marching = contour_rows(verts, faces, points, skin_front)
     eyeball, _ = eye_angles(geometry, verts, head.eye_centre)
 
     provenance = figures | {
@@ -150,7 +150,7 @@ def build(
         "seed": SEED,
     }
     arrays = head_arrays(head) | {
-        "license": np.str_("CC0-1.0" if motion is None else MOTION_LICENCE),
+        "license": np.str_(licence(motion, people)),
         "albedo_mean": _to_control(matrix, albedo_mean[None])[0].astype(np.float32),
         "albedo_basis": _to_control(matrix, albedo_basis).astype(np.float16),
         **mesh_arrays(geometry),
@@ -158,23 +158,17 @@ def build(
         "part_weight": np.round(255 * weight).astype(np.uint8),
         "eyeball": eyeball,
         "eyeball_weight": eyeball_weights(verts, eyeball, head.eye_centre),
-        "landmark_faces": face.astype(np.int32),
-        "landmark_bary": bary.astype(np.float32),
-        "contour_rows": rows.astype(np.int32),
-        "contour_landmarks": marching.astype(np.int32),
-        "landmark_yaw": np.zeros(1, np.float32),
-        "landmark_bias": np.zeros((1, len(face), 2), np.float32),
-        "landmark_covariance": np.tile(np.eye(2, dtype=np.float32), (1, len(face), 1, 1)),
         "provenance": np.str_(json.dumps(provenance)),
     }
 
-    if people is not None:
-        arrays["license"] = np.str_(f"{arrays['license']}; people {prior.about['license']}")
+    # 6. landmarks where the detector sees them on people of this very model, and how far off it is there
+    return with_landmarks(arrays, face, bary, geometry, verts, skin_front, detector, SEED), table
 
-    # 6. how far off the detector is on people of this very model
-    yaw, bias, covariance = calibrate_detector(from_arrays(arrays), detector, seed=SEED)
-    arrays["landmark_yaw"], arrays["landmark_bias"], arrays["landmark_covariance"] = yaw, bias, covariance
-    return arrays, table
+
+def licence(motion: Path | None, people: Path | None) -> str:
+    """Of a model with these parts of ICT-FaceKit, as of `build`."""
+    taken = [name for name, given in (("expressions", motion), ("people", people)) if given is not None]
+    return "; ".join(["CC0-1.0"] + [f"{' and '.join(taken)} {ICT_LICENCE}"] * bool(taken))
 
 
 def surveyed_people(base: BaseMesh, control: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, str, np.ndarray]:
@@ -218,7 +212,7 @@ def identity_model(
 
 
 def with_anatomy(head: Head, geometry: Geometry, face: np.ndarray, bary: np.ndarray, motion: Path | None) -> Head:
-    """Expressions, eyeballs, lids, lips and teeth, for whatever mean and components the head has.
+    """Expressions, eyeballs, lids, lips, teeth and the mouth's lining, for whatever mean and components the head has.
 
     Args:
         face, bary: (478,), (478, 3) landmarks on the fine mesh; motion: as of `build`.
@@ -230,7 +224,8 @@ def with_anatomy(head: Head, geometry: Geometry, face: np.ndarray, bary: np.ndar
     verts = geometry.matrix @ head.mean
     closed = geometry.matrix @ (head.mean + head.unit("eyeBlinkLeft") + head.unit("eyeBlinkRight"))
     placed = on_edges(face, bary, geometry, verts, closed, both_lids(head), find_lips(head))
-    return with_teeth_in_place(head, control_weights(geometry, *placed))
+    head = with_teeth_in_place(head, control_weights(geometry, *placed))
+    return with_lining_behind_skin(head, geometry.control_symmetry)
 
 
 def centred(head: Head) -> Head:
@@ -321,9 +316,7 @@ def face_weight(base: BaseMesh, control: np.ndarray, weights: np.ndarray) -> np.
     Args:
         control: (C, 3) mm; weights: (478, C) of the landmarks.
     """
-    points = weights @ control
-    centre = points[[1, 168, 0]].mean(0)
-    reach = np.linalg.norm((control - centre) / [75, 95, 80], axis=1)
+    reach = reach_of_face(control, weights @ control)
     weight = 0.08 + 0.92 / (1 + np.exp((reach - 1.1) / 0.1))
     shell = np.zeros(len(control), bool)
     shell[np.unique(base.quads[np.isin(base.group, ("skin", "neck"))])] = True
@@ -380,6 +373,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     data_folder()
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arrays, table = build(motion=arguments.motion, people=arguments.people)
     save_arrays(arguments.output, arrays)
     print(table)

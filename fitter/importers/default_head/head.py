@@ -47,3 +47,8 @@ class Head:
     def unit(self, name: str) -> np.ndarray:
         """(C, 3) mm of an expression at 1."""
         return self.expression[self.names.index(name)]
+
+
+def reach_of_face(verts: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """(V,) how far vertices (V, 3) lie from the middle of the face; it ends at about 1. landmarks: (478, 3) mm."""
+    return np.linalg.norm((verts - landmarks[[1, 168, 0]].mean(0)) / [75, 95, 80], axis=1)

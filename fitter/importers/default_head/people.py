@@ -8,11 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import splu
 
 from ...errors import ModelError
-from .head import Head
+from ...geometry.mesh_graph import edge_matrix, polygon_sides
+from .head import Head, reach_of_face
 
 STRIDE = 50  # of the control vertices that are compared
+
+LOOSE = 1e-3  # how much a displacement behind the face counts against its second differences there: ears keep their
+# form, the skull still goes with the face
 
 SAME = 0.3  # mm, of a component: anatomy changes a little at lids and lips, a turned sign some millimetres
 
@@ -53,11 +59,11 @@ class IdentityPrior:
             return cls(file["mean"], file["root"], json.loads(str(file["about"])), file["probe"])
 
 
-def with_people(head: Head, prior: IdentityPrior, mirror: np.ndarray) -> Head:
-    """The head with those people's mean, made symmetric, and components.
+def with_people(head: Head, prior: IdentityPrior, mirror: np.ndarray, landmarks: np.ndarray) -> Head:
+    """The head with those people's mean, made symmetric, and components; behind the face both smooth.
 
     Args:
-        mirror: (C,) each control vertex's mirror image.
+        mirror: (C,) each control vertex's mirror image. landmarks: (478, 3) mm, on the head's mean.
     Raises:
         ModelError: the prior was made for other components.
     """
@@ -66,4 +72,32 @@ def with_people(head: Head, prior: IdentityPrior, mirror: np.ndarray) -> Head:
     if away.max() > SAME:
         raise ModelError(f"people of other components, which differ by {away.max():.1f} mm; see training.people")
     mean, identity = prior.applied(head.mean, head.identity)
-    return replace(head, mean=(mean + mean[mirror] * [-1, 1, 1]) / 2, identity=identity)
+    smooth = smooth_behind(head, np.concatenate([(mean - head.mean)[None], identity]), landmarks)
+    mean = head.mean + smooth[0]
+    return replace(head, mean=(mean + mean[mirror] * [-1, 1, 1]) / 2, identity=smooth[1:])
+
+
+def smooth_behind(head: Head, fields: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Displacements (N, C, 3) mm that are left on the face, and smooth on skull, ears and neck.
+
+    Only the face was told how people differ. What the sliders' components do elsewhere to follow it is made up: a
+    crease at the temple, folds under the jaw, ears of three quarters of their height.
+    """
+    groups = np.isin(head.base.group, ("skin", "neck"))
+    shell = np.unique(head.base.quads[groups])
+    number = np.full(len(head.mean), -1)
+    number[shell] = np.arange(len(shell))
+    sides = np.unique(np.sort(polygon_sides(number[head.base.quads[groups]]), 1), axis=0)
+    length = np.linalg.norm(head.mean[shell[sides[:, 0]]] - head.mean[shell[sides[:, 1]]], axis=1)
+    graph = edge_matrix(sides, 1 / np.maximum(length, 0.3), len(shell))
+    laplacian = sparse.eye(len(shell)) - sparse.diags(1 / np.asarray(graph.sum(1)).ravel()) @ graph
+    bending = sparse.csr_matrix(laplacian.T @ laplacian)
+    free = reach_of_face(head.mean[shell], landmarks) > 1
+    if not free.any():
+        return fields
+    solver = splu(sparse.csc_matrix(bending[free][:, free] + LOOSE * sparse.eye(int(free.sum()))))
+    pull = bending[free][:, ~free]
+    out = fields.copy()
+    for rough, smooth in zip(fields, out, strict=True):
+        smooth[shell[free]] = solver.solve(LOOSE * rough[shell[free]] - pull @ rough[shell[~free]])
+    return out

@@ -10,7 +10,7 @@ from helpers.toy_model import toy_arrays
 from facefit.errors import ModelError
 from facefit.geometry.similarity import Similarity
 from facefit.importers.default_head.head import Head, reach_of_face
-from facefit.importers.default_head.people import STRIDE, IdentityPrior, smooth_behind, with_people
+from facefit.importers.default_head.people import STRIDE, TOLD, IdentityPrior, smooth_behind, with_people
 from facefit.model.model_file import from_arrays
 from training.people import BREADTH, identity_prior
 
@@ -83,7 +83,7 @@ def test_behind_the_face_displacements_are_smooth():
     base = SimpleNamespace(quads=quads, group=np.array(["skin"] * len(quads)))
     head = Head(base, verts, np.zeros((1, *verts.shape)), np.zeros((1, *verts.shape)), ("jawOpen",))
     rough = np.random.default_rng(0).normal(size=verts.shape) + 0.05 * verts[:, :1]
-    face = reach_of_face(verts, np.zeros((478, 3))) <= 1
+    face = reach_of_face(verts, np.zeros((478, 3))) <= TOLD
     rough[face] = 0.05 * verts[face, :1]
     (smooth,) = smooth_behind(head, rough[None], np.zeros((478, 3)))
     np.testing.assert_array_equal(smooth[face], rough[face])

@@ -17,6 +17,8 @@ from .head import Head, reach_of_face
 
 STRIDE = 50  # of the control vertices that are compared
 
+TOLD = 1.15  # of the face's reach; at 1 a part of cheeks and jaw is smoothed too: AUC of photos .908 instead of .916
+
 LOOSE = 1e-3  # how much a displacement behind the face counts against its second differences there: ears keep their
 # form, the skull still goes with the face
 
@@ -92,7 +94,7 @@ def smooth_behind(head: Head, fields: np.ndarray, landmarks: np.ndarray) -> np.n
     graph = edge_matrix(sides, 1 / np.maximum(length, 0.3), len(shell))
     laplacian = sparse.eye(len(shell)) - sparse.diags(1 / np.asarray(graph.sum(1)).ravel()) @ graph
     bending = sparse.csr_matrix(laplacian.T @ laplacian)
-    free = reach_of_face(head.mean[shell], landmarks) > 1
+    free = reach_of_face(head.mean[shell], landmarks) > TOLD
     if not free.any():
         return fields
     solver = splu(sparse.csc_matrix(bending[free][:, free] + LOOSE * sparse.eye(int(free.sum()))))

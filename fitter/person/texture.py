@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 from scipy import ndimage
 
+from ..anatomy.parts import LABEL
 from ..fit.result import FitResult
 from ..output import texture_kernels as kernels
 from ..output.albedo import albedo_layer
@@ -53,16 +54,20 @@ class Blend:
         colour = albedo_layer(result.scene, layers)
         inside = layers.face >= 0
         broad = _smoothed(colour, inside, _BROAD * self.size)
-        fine = np.where(inside[..., None], colour - broad, 0)
+        share = _smoothed(layers.confidence[..., None], inside, _BROAD * self.size)[..., 0]
+        share = 1 - _bare(result.scene, layers) * (1 - share)  # an eye is all border, and has none of these
+        # halfway between what a photo shows and what is filled lie shadows of hair and the fit's last errors; far from
+        # both, on the back of the head or under a lid, the filled colour has its own fine parts
+        fine = np.where(inside[..., None], colour - broad, 0) * (2 * share - 1)[..., None] ** 2
         sure = layers.confidence > 0.5
         seen = sure if sure.any() else inside
         tone = colour[seen].mean(0)  # white balance and exposure that the light did not take
-        weight = layers.confidence + _FAINT
         sharp = max(float(np.abs(fine[seen]).mean()) * _resolution(result), 1e-9)
         self.sharp = self.sharp or sharp
-        choice = (weight * (sharp / self.sharp)) ** _CHOICE
+        choice = ((layers.confidence * share + _FAINT) * (sharp / self.sharp)) ** _CHOICE
         self.fine += choice[..., None] * (fine / np.maximum(tone, 0.02))
         self.fine_weight += choice
+        weight = layers.confidence * share**2 + _FAINT
         self.broad += weight[..., None] * (broad / np.maximum(tone, 0.02))
         self.broad_weight += weight
         self.tone += tone
@@ -91,16 +96,23 @@ def blended_texture(results: Iterable[FitResult], light: Scene, size: int, kind:
     return blend.picture(light)
 
 
+def _bare(scene: Scene, layers: Unwrapped) -> np.ndarray:
+    """(T, T) in [0, 1]: skin without eyes, brows, nose and lips."""
+    label = scene.model.vertex_label.cpu().numpy()
+    bare = np.isin(label, [LABEL["skin"], LABEL["head"]]).astype(np.float32)
+    return _on_texels(scene, np.repeat(bare[:, None], 3, 1), layers)[..., 0]
+
+
 def _resolution(result: FitResult) -> float:
     """Pixels of the photo a millimetre of the face."""
     return float(result.camera.focal.mean()) / max(-float(result.parameters.translation[0, 2]), 1.0)
 
 
 def _smoothed(colour: np.ndarray, inside: np.ndarray, deviation: float) -> np.ndarray:
-    """(T, T, 3) the mean around each texel over those that lie on the mesh."""
+    """(T, T, C) the mean around each texel over those that lie on the mesh."""
     share = ndimage.gaussian_filter(inside.astype(np.float32), deviation, truncate=2.5)
     out = np.empty_like(colour)
-    for channel in range(3):
+    for channel in range(colour.shape[2]):
         values = np.where(inside, colour[..., channel], 0)
         out[..., channel] = ndimage.gaussian_filter(values, deviation, truncate=2.5) / np.maximum(share, 1e-3)
     return out

@@ -1,16 +1,23 @@
 """A photo with another expression, where the answer is known: a painted mesh, photographed before and after."""
 
+import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from helpers.command_line import error_line, facefit
 from helpers.synthetic_result import paint, synthetic_result
 from helpers.toy_model import toy_arrays
+from PIL import Image
 
 from facefit.anatomy.parts import LABEL
+from facefit.job import job
 from facefit.model.model_file import from_arrays
+from facefit.observe.faces import DetectedFace
 from facefit.render.view import make_window, view
+from facefit.synth import edit_photo
 from facefit.synth import edited as module
 from facefit.synth.edit_photo import check_edits, edit_names, edited_arrays
 
@@ -85,6 +92,34 @@ def test_arrays_are_of_the_photos_size(made):
     assert (
         arrays["landmarks"].shape == (478, 2) and arrays["expression"].shape == (5,) and arrays["focal"].shape == (2,)
     )
+
+
+def test_a_photo_becomes_three_files_of_each_expression(made, tmp_path, monkeypatch):
+    """The command, with a fit that is known."""
+    result, labels, *_ = made
+    Image.fromarray(result.photo).save(tmp_path / "me.png")
+    face = DetectedFace(result.scene.landmarks()[0].numpy(), np.zeros(478, np.float32), 0.9)
+    tools = SimpleNamespace(
+        model=result.model, segmenter=None, config=SimpleNamespace(window=96),
+        detector=SimpleNamespace(detect=lambda pixels: [face]),
+    )  # fmt: skip
+    monkeypatch.setattr(job, "load_instruments", lambda options: tools)
+    monkeypatch.setattr(edit_photo, "observe", lambda *given: None)
+    monkeypatch.setattr(edit_photo, "fit_observed", lambda *given, **more: [result])
+    monkeypatch.setattr(edit_photo, "parse_photo", lambda *given: SimpleNamespace(labels=labels))
+    monkeypatch.setattr(module, "TEXTURE", 64)
+    out = tmp_path / "out"
+    done = facefit("synth", "-o", out, "--from", tmp_path / "me.png", "--expressions", "open-mouth,smile")
+    assert done.exit_code == 0, done.output
+    names = [f"me_{name}{suffix}" for name in ("open-mouth", "smile") for suffix in (".json", ".npz", ".png")]
+    assert sorted(path.name for path in out.iterdir()) == sorted(names)
+    about = json.loads((out / "me_open-mouth.json").read_text())
+    assert about["expression"] == "open-mouth" and about["activations"]["jawOpen"] >= 0.4
+    with np.load(out / "me_smile.npz") as truth, Image.open(out / "me_smile.png") as picture:
+        assert truth["labels"].shape == picture.size[::-1] == (260, 300)
+    error_line(facefit("synth", "-o", out, "--from", tmp_path / "me.png"), 2, "'any'; accepted with --from")
+    error_line(facefit("synth", "-o", out, "--from", tmp_path / "me.png", "--size", 64), 2, "--size says nothing")
+    error_line(facefit("synth", "-o", out, "--from", tmp_path / "you.png", "--expressions", "wink"), 4, "you.png")
 
 
 def test_what_cannot_be_put_on_a_face_is_refused(made, toy_model, tmp_path):

@@ -19,6 +19,7 @@ from scipy import ndimage
 from ..anatomy.parts import LABEL
 from ..compute.smoothstep import smoothstep
 from ..fit.result import FitResult
+from ..model.face_model import FaceModel
 from ..output.lids import closed_lids
 from ..output.texture import picture, unwrapped
 from ..render.harmonics import sh_basis
@@ -91,14 +92,17 @@ def edited(
     shown = np.stack(
         [ndimage.map_coordinates(photo[..., k], (row, column), order=1, mode="nearest") for k in range(3)], -1
     )
-    known = _known(was, now, depth, row, column, own, _folded(before, faces))
-    colour = known[..., None] * shown + (1 - known[..., None]) * _textured(result, now, faces)
-    colour = colour * _relit(before, verts_before, verts_after, now, faces)
-    share = _share(now, known, shift, own)[..., None]
+    kind = _kind(result.model)
+    known = _known(was, now, depth, row, column, own, _folded(before, faces), kind)[..., None]
+    # the texture has the light that lids and teeth have when they are seen
+    colour = known * shown * _relit(before, verts_before, verts_after, now, faces)
+    colour = colour + (1 - known) * _textured(result, now, faces)
+    parts = part_labels(now, faces, result.model.vertex_label.numpy())
+    known = known[..., 0]
+    came = own[np.rint(row).clip(0, side - 1).astype(int), np.rint(column).clip(0, side - 1).astype(int)]
+    share = _share(now, shift, own, came, parts)[..., None]
     mixed = photo + share * (np.clip(colour, 0, 1) - photo)
 
-    parts = part_labels(now, faces, result.model.vertex_label.numpy())
-    came = own[np.rint(row).clip(0, side - 1).astype(int), np.rint(column).clip(0, side - 1).astype(int)]
     inner = (parts > 0) & (parts < _PARTS)
     of_mesh = np.where(inner, parts, np.where(own == LABEL["background"], LABEL["skin"], own))
     fresh = np.where((known > 0.5) & ~np.isin(came, (*_BEFORE, LABEL["background"])), came, of_mesh)
@@ -128,8 +132,9 @@ def _folded(scene: Scene, faces: np.ndarray) -> np.ndarray:
 
 
 def _known(
-    was: View, now: View, depth: np.ndarray, row: np.ndarray, column: np.ndarray, own: np.ndarray, folded: np.ndarray
-) -> np.ndarray:
+    was: View, now: View, depth: np.ndarray, row: np.ndarray, column: np.ndarray, own: np.ndarray, folded: np.ndarray,
+    kind: np.ndarray,
+) -> np.ndarray:  # fmt: skip
     """(S, S) float32: how far the photo shows what is seen now: 0 what was hidden, folded or behind something."""
     side = len(own)
     i, j = np.rint(row).astype(int), np.rint(column).astype(int)
@@ -137,7 +142,15 @@ def _known(
     i, j = i.clip(0, side - 1), j.clip(0, side - 1)
     free = now.seen & inside & (depth < was.depth[i, j] + _HIDDEN) & ~np.isin(own[i, j], _BEFORE)
     free &= folded[now.face] < 0.5
+    free &= kind[now.face] == kind[was.face[i, j]]  # depth alone cannot tell teeth from the lips that lie on them
     return smoothstep((ndimage.distance_transform_edt(free) - 0.5) / 2).astype(np.float32)
+
+
+def _kind(model: FaceModel) -> np.ndarray:
+    """(F,) 0 skin, 1 and 2 eyeballs, 3 inside of the mouth: what lies behind or before what."""
+    corner = model.faces.numpy()[:, 0]
+    inside = (model.vertex_label.numpy()[corner] == LABEL["mouth_inside"]) * 3
+    return np.maximum(model.eyeball.numpy()[corner], inside)
 
 
 def _textured(result: FitResult, now: View, faces: np.ndarray) -> np.ndarray:
@@ -159,12 +172,15 @@ def _relit(scene: Scene, before: np.ndarray, after: np.ndarray, now: View, faces
     return np.where(now.seen[..., None], now.interpolate(ratio.clip(*_RELIT), faces), 1)
 
 
-def _share(now: View, known: np.ndarray, shift: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """(S, S) float32: how far the new face takes the place of the photo."""
+def _share(now: View, shift: np.ndarray, own: np.ndarray, came: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """(S, S) float32: how far the new face takes the place of the photo. A chin may come to lie over a collar; the
+    rest of the head, of which the mesh knows little, stays within the person. What came out from under hair is left
+    to the photo, too: what it looks like is not known, and a made-up seam along a fringe shows."""
     moving = now.seen & (shift > _STAYS)
     near = ndimage.gaussian_filter(moving.astype(np.float32), 1.0)
-    outline = smoothstep(ndimage.distance_transform_edt(now.seen) / _EDGE)
-    free = 1 - ndimage.gaussian_filter(np.isin(own, _BEFORE).astype(np.float32), 0.7)
+    head = now.seen & ((parts < _PARTS) | (own != LABEL["background"]))
+    outline = smoothstep(ndimage.distance_transform_edt(head) / _EDGE)
+    free = 1 - ndimage.gaussian_filter((np.isin(own, _BEFORE) | (came == LABEL["hair"])).astype(np.float32), 0.7)
     return (smoothstep(near / 0.6) * outline * free.clip(0, 1)).astype(np.float32)
 
 

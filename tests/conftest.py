@@ -8,6 +8,7 @@ import os
 import signal
 import tempfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,8 @@ from facefit.bundled import model_path
 from facefit.job import job
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import from_arrays, load_model, save_arrays
+from facefit.synth import heads
 from facefit.synth.dataset import Studio, make_dataset
-from facefit.synth.heads import model_head
 from facefit.synth.options import SynthOptions
 
 
@@ -94,7 +95,21 @@ def toy_options(toy_file) -> SynthOptions:
 def toy_studio(toy_options, default_model) -> Studio:
     """Makes people of the toy."""
     model = load_model(toy_options.model)
-    return Studio(toy_options, model, model_head(model, default_model))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heads, "sky_share", _open_sky)
+        return Studio(toy_options, model, heads.model_head(model, default_model))
+
+
+@pytest.fixture(scope="session")
+def open_head(default_model) -> heads.Head:
+    """The bundled head ready for painting, under an open sky: what hides what takes seconds to find out."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heads, "sky_share", _open_sky)
+        return replace(heads.default_head(default_model), name="facefit")
+
+
+def _open_sky(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    return np.ones(len(verts), np.float32)
 
 
 @pytest.fixture(scope="session")

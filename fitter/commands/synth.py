@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 _SHARE = click.FloatRange(0, 1)
 
@@ -25,6 +26,9 @@ def _span(context: click.Context, option: click.Parameter, value: str | None) ->
 @click.command("synth")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DATA",
               help="Folder of the data set. What is in it from an earlier run stays.")  # fmt: skip
+@click.option("--from", "photo", type=click.Path(path_type=Path), metavar="PHOTO",
+              help="Give the face of this photo other expressions instead: --expressions closed-eyes,open-mouth. "
+                   "Of the other options --model and --seed count.")  # fmt: skip
 @click.option("--people", type=click.IntRange(1, 1_000_000), default=100, show_default=True, metavar="N")
 @click.option("--photos-per-person", "photos", type=click.IntRange(1, 100), default=1, show_default=True, metavar="N")
 @click.option("--expressions", default="any", show_default=True, metavar="LIST",
@@ -55,8 +59,9 @@ def _span(context: click.Context, option: click.Parameter, value: str | None) ->
               help="Also write tars of N pictures each, as WebDataset reads them.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("--debug", is_flag=True, hidden=True)
-def synth(output: Path, expressions: str, focal, jpeg, workers: int, shards: int | None, quiet: bool, debug: bool,
-          **options) -> None:  # fmt: skip
+@click.pass_context
+def synth(context: click.Context, output: Path, photo: Path | None, expressions: str, focal, jpeg, workers: int,
+          shards: int | None, quiet: bool, debug: bool, **options) -> None:  # fmt: skip
     """Draw pictures of people who do not exist, with their parts, landmarks, depth, normals, texture coordinates and
     parameters (docs/synthetic.md).
 
@@ -68,12 +73,17 @@ def synth(output: Path, expressions: str, focal, jpeg, workers: int, shards: int
       facefit synth -o data --people 1000 --workers 4
       facefit synth -o winks --people 200 --expressions wink,closed-eyes
       facefit synth -o tars --people 500 --jpeg 60-95 --shards 250
+      facefit synth -o edited --from photo.jpg --expressions closed-eyes,open-mouth,frown
     """
+    named = tuple(name.strip() for name in expressions.split(",") if name.strip())
+    if photo is not None:
+        _check_alone(context)
+        _edit(photo, output, tuple(dict.fromkeys(named)), options["model"], options["seed"], quiet)
+        return
     from ..synth.dataset import make_dataset
     from ..synth.options import SynthOptions
 
     whole = None if jpeg is None else (round(jpeg[0]), round(jpeg[1]))
-    named = tuple(name.strip() for name in expressions.split(",") if name.strip())
     try:
         wanted = SynthOptions(expressions=named, focal=focal, jpeg=whole, **options)
     except ValueError as error:
@@ -84,6 +94,42 @@ def synth(output: Path, expressions: str, focal, jpeg, workers: int, shards: int
         there = wanted.count - made
         new = f"{made} made, {there} were there" if there else f"{made} made"
         click.echo(f"{output}: {wanted.count} pictures of {wanted.people} people ({new}); see its README.md")
+
+
+def _check_alone(context: click.Context) -> None:
+    """Raises UsageError: an option beside --from that says nothing about it."""
+    for option in context.command.params:
+        given = context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+        if given and option.name not in ("output", "photo", "expressions", "model", "seed", "quiet", "debug"):
+            raise click.UsageError(f"{option.opts[0]} says nothing about --from")
+
+
+def _edit(path: Path, output: Path, named: tuple[str, ...], model: str | None, seed: int, quiet: bool) -> None:
+    from ..errors import OutputError
+    from ..files.outputs import check_outputs, write_files
+    from ..job.job import load_instruments
+    from ..job.options import JobOptions
+    from ..photo.photo import read_photo
+    from ..synth.edit_photo import check_edits, edit_names, edit_photo
+
+    options = JobOptions(model=model)
+    photo = read_photo(path)
+    instruments = load_instruments(options)
+    try:
+        check_edits(named, instruments.model)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{output}: {error.strerror or error}") from None
+    names = edit_names(path, output, named)
+    inputs = [path, *options.inputs()]
+    check_outputs(names, inputs)
+    contents = edit_photo(photo, named, instruments, seed)
+    for name in write_files(dict(zip(names, contents, strict=True)), inputs):
+        if not quiet and name.suffix == ".png":
+            click.echo(name)
 
 
 class _Count(AbstractContextManager):

@@ -76,6 +76,20 @@ def drawn_expression(
     return np.array([anything.get(name, 0.0) for name in names], np.float32)
 
 
+def with_expression(
+    wanted: str, names: tuple[str, ...], expression: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """(E,) activations with the region of one of NAMED (but any and neutral) given over to it, the rest as it was."""
+    units = _named(wanted, names, rng)
+    return np.array(
+        [
+            units.get(name, 0.0 if name.startswith(_REGION[wanted]) else value)
+            for name, value in zip(names, expression, strict=True)
+        ],
+        np.float32,
+    )
+
+
 def _named(wanted: str, names: tuple[str, ...], rng: np.random.Generator) -> dict[str, float]:
     if wanted == "wink":
         side = str(rng.choice(["Left", "Right"]))

@@ -146,7 +146,7 @@ def sample_arrays(sample: Sample) -> dict[str, np.ndarray]:
         "gaze": sample.person.gaze,
         "rotvec": rotation_vector(torch.from_numpy(shot.rotation).double()[None])[0].numpy().astype(np.float32),
         "translation": shot.translation.astype(np.float32),
-        "focal": np.float32(shot.focal),
+        "focal": np.full(2, shot.focal, np.float32),
         "centre": np.full(2, len(sample.labels) / 2, np.float32),
         "sh": shot.light.sh,
     }

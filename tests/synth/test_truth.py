@@ -26,7 +26,7 @@ def known(request, toy_people, toy_model):
     given = {name: torch.from_numpy(value)[None] for name, value in arrays.items()}
     shape = toy_model.shape(given["identity"], given["expression"], given["gaze"])
     verts = to_camera_space(shape, given["rotvec"], given["translation"])
-    camera = Camera(given["focal"].expand(2)[None], given["centre"])
+    camera = Camera(given["focal"], given["centre"])
     np.testing.assert_allclose(arrays["verts"], shape[0], atol=1e-4)
     return arrays, verts, camera
 
@@ -44,7 +44,7 @@ def test_depth_normals_and_texture_coordinates_are_of_the_surface_at_each_pixel(
     arrays, verts, _ = known
     row, column = np.nonzero(arrays["depth"])
     assert len(row) > 200
-    depth, focal, centre = arrays["depth"][row, column], float(arrays["focal"]), arrays["centre"]
+    depth, focal, centre = arrays["depth"][row, column], float(arrays["focal"][0]), arrays["centre"]
     ray = np.stack([column + 0.5 - centre[0], centre[1] - row - 0.5, np.full(len(row), -focal)], 1) / focal
     points, faces = verts[0].double().numpy(), toy_model.faces.numpy()
     distance, place, triangle = ClosestPoint(points, faces)(ray * depth[:, None])

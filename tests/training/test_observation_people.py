@@ -8,7 +8,6 @@ from facefit.anatomy.parts import LABEL
 from facefit.geometry.camera import Camera
 from facefit.observe.face_networks import load_face_networks
 from facefit.observe.segment.face_crops import Crop
-from facefit.synth import heads
 from facefit.synth.photograph import photograph
 from training.observation import rendered, scans
 from training.observation.crop import dense_crop, guess_maps, landmark_surface
@@ -19,11 +18,8 @@ from training.observation.skins import skin_ratio
 
 
 @pytest.fixture(scope="module")
-def own():
-    """The bundled head, under an open sky: what hides what takes seconds to find out."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(heads, "sky_share", lambda verts, faces: np.ones(len(verts), np.float32))
-        return heads.own_head.__wrapped__()
+def own(open_head):
+    return open_head
 
 
 @pytest.fixture(scope="module")

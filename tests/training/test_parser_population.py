@@ -6,24 +6,23 @@ import numpy as np
 
 from benchmarks.dataset import cases, read_scan
 from facefit.anatomy.landmarks import LANDMARKS7
-from facefit.synth.heads import own_head
 from facefit.synth.photograph import photograph
 from training.parser.population import YAW, oval, people, write
 
 
-def test_people_are_drawn_as_the_model_says():
-    drawn = [people(own_head(), 3, number)[0] for number in range(60)]
+def test_people_are_drawn_as_the_model_says(open_head):
+    drawn = [people(open_head, 3, number)[0] for number in range(60)]
     identity = np.stack([person.identity for person in drawn])
     assert abs(identity.std() - 1) < 0.03 and np.abs(identity).max() > 3  # neither shrunk nor cut off
     assert max(abs(person.pose[0]) for person in drawn) <= YAW * np.radians(70) + 1e-9
     assert max(max(person.expression.values(), default=0) for person in drawn) < 0.61
-    again, rng = people(own_head(), 3, 5)
+    again, rng = people(open_head, 3, 5)
     np.testing.assert_array_equal(again.identity, drawn[5].identity)
-    assert rng.random() == people(own_head(), 3, 5)[1].random()
+    assert rng.random() == people(open_head, 3, 5)[1].random()
 
 
-def test_the_files_of_a_person_agree(tmp_path):
-    head = own_head()
+def test_the_files_of_a_person_agree(open_head, tmp_path):
+    head = open_head
     person, rng = people(head, 3, 0)
     shot = photograph(head, rng, 160, person)
     region = oval(head)

@@ -6,7 +6,6 @@ from helpers.places import EVAL_DATA
 
 from facefit.anatomy.parts import LABEL
 from facefit.photo.window import crop_window
-from facefit.synth.heads import own_head
 from facefit.synth.photograph import photograph
 from training.parser import rendered_people as module
 from training.parser.ict_head import ict_head
@@ -26,9 +25,9 @@ class _TrueDetector:
         return [DetectedFace(self.landmarks.astype(np.float32), np.zeros(478, np.float32), 0.9)]
 
 
-def test_a_sample_is_the_loose_window_of_its_landmarks():
-    shot = photograph(own_head(), np.random.default_rng((7, 0)))
-    sample = module.render_sample(own_head(), np.random.default_rng((7, 0)), _TrueDetector(shot.landmarks))
+def test_a_sample_is_the_loose_window_of_its_landmarks(open_head):
+    shot = photograph(open_head, np.random.default_rng((7, 0)))
+    sample = module.render_sample(open_head, np.random.default_rng((7, 0)), _TrueDetector(shot.landmarks))
     assert sample.image.shape == (module.SIDE, module.SIDE, 3) and sample.image.dtype == np.uint8
     assert sample.labels.shape == (module.SIDE, module.SIDE) and sample.source == "facefit"
     np.testing.assert_allclose(sample.landmarks, sample.true_landmarks, atol=1e-2)
@@ -37,9 +36,9 @@ def test_a_sample_is_the_loose_window_of_its_landmarks():
     assert float(again.scale) == pytest.approx(1, abs=1e-3)
 
 
-def test_a_face_found_elsewhere_is_left_out():
-    shot = photograph(own_head(), np.random.default_rng((7, 0)))
-    assert module.render_sample(own_head(), np.random.default_rng((7, 0)), _TrueDetector(shot.landmarks + 90)) is None
+def test_a_face_found_elsewhere_is_left_out(open_head):
+    shot = photograph(open_head, np.random.default_rng((7, 0)))
+    assert module.render_sample(open_head, np.random.default_rng((7, 0)), _TrueDetector(shot.landmarks + 90)) is None
 
 
 def test_the_cache_is_read_back_without_pickle(tmp_path):

@@ -31,6 +31,7 @@ from .expressions import with_expression
 
 TEXTURE = 1024  # pixels a side, of what the photo does not show
 _BEFORE = [LABEL[name] for name in ("hair", "glasses", "occluder")]
+_OVER = [LABEL[name] for name in ("hair", "occluder")]  # where these were is left to the photo
 _STAYS = 0.4  # pixels: what moves less is left as it is in the photo
 _HIDDEN = 2.0  # mm behind what is seen: another surface
 _EDGE = 2.5  # pixels over which the new face fades into the photo at its outline
@@ -140,7 +141,7 @@ def _known(
     i, j = np.rint(row).astype(int), np.rint(column).astype(int)
     inside = (i >= 0) & (j >= 0) & (i < side) & (j < side)
     i, j = i.clip(0, side - 1), j.clip(0, side - 1)
-    free = now.seen & inside & (depth < was.depth[i, j] + _HIDDEN) & ~np.isin(own[i, j], _BEFORE)
+    free = now.seen & inside & (depth < was.depth[i, j] + _HIDDEN) & (own[i, j] != LABEL["glasses"])
     free &= folded[now.face] < 0.5
     free &= kind[now.face] == kind[was.face[i, j]]  # depth alone cannot tell teeth from the lips that lie on them
     return smoothstep((ndimage.distance_transform_edt(free) - 0.5) / 2).astype(np.float32)
@@ -174,13 +175,13 @@ def _relit(scene: Scene, before: np.ndarray, after: np.ndarray, now: View, faces
 
 def _share(now: View, shift: np.ndarray, own: np.ndarray, came: np.ndarray, parts: np.ndarray) -> np.ndarray:
     """(S, S) float32: how far the new face takes the place of the photo. A chin may come to lie over a collar; the
-    rest of the head, of which the mesh knows little, stays within the person. What came out from under hair is left
-    to the photo, too: what it looks like is not known, and a made-up seam along a fringe shows."""
+    rest of the head, of which the mesh knows little, stays within the person. What comes out from under hair or a cap
+    is left to the photo, too: what it looks like is not known, and a made-up seam along a fringe shows."""
     moving = now.seen & (shift > _STAYS)
     near = ndimage.gaussian_filter(moving.astype(np.float32), 1.0)
     head = now.seen & ((parts < _PARTS) | (own != LABEL["background"]))
     outline = smoothstep(ndimage.distance_transform_edt(head) / _EDGE)
-    free = 1 - ndimage.gaussian_filter((np.isin(own, _BEFORE) | (came == LABEL["hair"])).astype(np.float32), 0.7)
+    free = 1 - ndimage.gaussian_filter((np.isin(own, _BEFORE) | np.isin(came, _OVER)).astype(np.float32), 0.7)
     return (smoothstep(near / 0.6) * outline * free.clip(0, 1)).astype(np.float32)
 
 

@@ -266,7 +266,7 @@ def test_ending_early_changes_nothing_that_matters(model, monkeypatch):
     identity, expression = person(model, seed=5)
     landmarks = seen(model, identity, expression, torch.tensor([[0.1, 0.2, 0.0]]), torch.tensor([[0.0, 0.0, -900.0]]))
     # with a stronger prior a vertex of this toy's coarse contour is chosen to and fro: it never ends early
-    weights = dataclasses.replace(FitConfig().weights, identity=1.0)
+    weights = dataclasses.replace(FitConfig().weights, identity=0.3)
     config = dataclasses.replace(FitConfig(), landmark_iterations=20, weights=weights)
     early = solve_landmarks(model, landmarks, torch.ones(1, 478), CAMERA, config)
     monkeypatch.setattr("facefit.fit.landmark_stage_cpu.STILL_COEFFICIENT", 0.0)

@@ -1,5 +1,7 @@
 """The coupled landmark stage: its step is that of the whole system, and several photos know more than one."""
 
+import dataclasses
+
 import pytest
 import torch
 from helpers.rendered_face import person, photograph, together
@@ -45,7 +47,9 @@ def album(default_model):
 
 def test_photos_together_are_nearer_to_the_person_than_the_mean_of_them(default_model, album):
     truth, observation = album
-    config, camera = FitConfig(), window_camera(observation.camera, observation.window)
+    # these landmarks are exact: under the weight for a detector's the prior would decide in both
+    config = dataclasses.replace(FitConfig(), weights=dataclasses.replace(FitConfig().weights, identity=0.3))
+    camera = window_camera(observation.camera, observation.window)
     single = Parameters.cat(
         [
             solve_landmarks(

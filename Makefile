@@ -126,8 +126,9 @@ observation: $(INSTALLED)
 	@test -f "$(DATA)/ict_facekit.npz" || { echo "DATA=folder is needed: the evaluation sets"; exit 2; }
 	$(BIN)/python -m training.observation "$(DATA)" --workers 2
 
+# by python -m: a script of that name in bin/ would hide the package from what reads its docstrings
 docs: $(INSTALLED_DOCS)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file publish/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --config-file publish/mkdocs.yml
 	@echo "build/site/index.html"
 
 # where the files of the repository can be read, for the links of README on the page of an index

@@ -128,7 +128,7 @@ def test_promises_of_a_header_take_no_memory(tmp_path, name):
     (tmp_path / name).write_bytes(promising(name))
     tracemalloc.start()
     try:
-        with pytest.raises(InputError, match=f"{name}: not a readable"):
+        with pytest.raises(InputError, match=f"{name}: (not a readable|holds no triangle)"):
             read_mesh(tmp_path / name)
         assert tracemalloc.get_traced_memory()[1] < 50e6
     finally:

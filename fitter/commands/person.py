@@ -71,6 +71,8 @@ def person(
     from .progress import FitProgress, shown
 
     found = person_photos(photos, every)
+    if every is not None and not any(photo.frame is not None for photo in found):
+        raise click.UsageError("--every belongs to a video; none is among the PHOTOS")
     files = PersonFiles(output, overlays, meshes, sheet)
     known = [] if like is None else one_fit(like).files()
     read = [*(photo.path for photo in found), *(path for path in photos if path.is_file()), *known,

@@ -47,6 +47,7 @@ def test_photos_become_one_head(folder, loaded_once):
         (("-o", "ann.glb", "--faces", "all"), ("--faces all", "largest")),
         (("-o", "ann.glb", "--space", "camera"), ("--space camera",)),
         (("-o", "ann.glb", "--segmentation", "x.png"), ("--segmentation",)),
+        (("-o", "ann.glb", "--every", 5), ("--every", "video")),
     ],
 )
 def test_what_does_not_fit_together_is_refused(folder, arguments, words):

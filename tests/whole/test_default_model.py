@@ -8,16 +8,8 @@ import torch
 from helpers.rendered_face import person, photograph
 
 from benchmarks.anatomy import TOGETHER, People, measures, poked
-from facefit.anatomy.landmarks import (
-    FACE_OVAL,
-    LANDMARKS,
-    LANDMARKS7,
-    LEFT_EYE,
-    LIPS_INNER,
-    LIPS_OUTER,
-    MIRROR,
-    RIGHT_EYE,
-)
+from facefit.anatomy import landmarks as points
+from facefit.anatomy.landmarks import LANDMARKS, LIPS_INNER
 from facefit.anatomy.parts import LABEL
 from facefit.bundled import model_path
 from facefit.importers.default_head.seen import held_landmarks
@@ -286,10 +278,11 @@ def test_parts_lie_where_they_belong(model, verts, landmarks):
 
 def test_landmarks_mirror_and_lie_on_their_parts(model, landmarks):
     assert np.allclose(model.landmark_bary.sum(1), 1, atol=1e-5) and (model.landmark_bary >= 0).all()
-    assert np.linalg.norm(landmarks - landmarks[MIRROR] * MIRROR_X, axis=1).max() < 0.5
-    for loop, width in ((RIGHT_EYE, 32), (LEFT_EYE, 32), (LIPS_OUTER, 50), (FACE_OVAL, 150)):
+    assert np.linalg.norm(landmarks - landmarks[points.MIRROR] * MIRROR_X, axis=1).max() < 0.5
+    loops = points.RIGHT_EYE, points.LEFT_EYE, points.LIPS_OUTER, points.FACE_OVAL
+    for loop, width in zip(loops, (32, 32, 50, 150), strict=True):
         assert 0.7 * width < np.ptp(landmarks[list(loop), 0]) < 1.3 * width
-    assert 55 < landmarks[LANDMARKS7[3], 0] - landmarks[LANDMARKS7[0], 0] < 110
+    assert 55 < landmarks[points.LANDMARKS7[3], 0] - landmarks[points.LANDMARKS7[0], 0] < 110
     nearest = model.vertex_label.numpy()[model.faces.numpy()[model.landmark_faces.numpy()]]
     nose = (nearest[[1, 4, 5, 195, 197]] == LABEL["nose"]).any(1)
     lips = np.isin(nearest[[0, 17, 37, 267]], (LABEL["upper_lip"], LABEL["lower_lip"])).any(1)
@@ -306,7 +299,7 @@ def test_inner_lips_lie_on_the_lips_and_not_in_the_mouth(landmarks):
 def test_contour_rows(model, verts):
     rows = model.contour_rows.numpy()
     assert len(rows) >= 20 and ((rows >= 0).sum(1) >= 3).all()
-    assert set(model.contour_landmarks.tolist()) <= set(FACE_OVAL)
+    assert set(model.contour_landmarks.tolist()) <= set(points.FACE_OVAL)
     for row in rows:
         used = row[row >= 0]
         assert len(np.unique(used)) == len(used)
@@ -320,15 +313,15 @@ def test_the_calibration_is_a_covariance_and_symmetric(model):
     values = np.linalg.eigvalsh(covariance)
     assert values.min() > 0.01 and values.max() < 900  # mm^2
     flip = np.array([-1, 1])
-    assert np.allclose(covariance[::-1][:, MIRROR] * np.outer(flip, flip), covariance, atol=1e-3)
-    assert np.allclose(bias[::-1][:, MIRROR] * flip, bias, atol=1e-3)
+    assert np.allclose(covariance[::-1][:, points.MIRROR] * np.outer(flip, flip), covariance, atol=1e-3)
+    assert np.allclose(bias[::-1][:, points.MIRROR] * flip, bias, atol=1e-3)
     # landmarks lie where people have them, but for those on edges of lids and lips and on the contour, which marches
-    front = np.setdiff1d(np.arange(LANDMARKS), [*held_landmarks(), *FACE_OVAL])
+    front = np.setdiff1d(np.arange(LANDMARKS), [*held_landmarks(), *points.FACE_OVAL])
     assert np.sqrt((bias[len(yaw) // 2, front] ** 2).sum(1).mean()) < 0.45  # mm
     # what is sharp in a picture is known better than a hidden contour
     spread = np.sqrt(values.sum(2) / 2)
     middle = len(yaw) // 2
-    assert np.median(spread[middle, list(RIGHT_EYE)]) < 0.7 * np.median(spread[middle, list(FACE_OVAL)])
+    assert np.median(spread[middle, list(points.RIGHT_EYE)]) < 0.7 * np.median(spread[middle, list(points.FACE_OVAL)])
 
 
 # ---------------------------------------------------------------- expressions

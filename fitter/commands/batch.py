@@ -18,10 +18,11 @@ from .options import check_library, input_files, job_options, shared_options, st
 
 RESULT_OPTIONS = (  # those that decide what is written
     "faces", "focal", "fov", "preset", "energies", "iterations", "max_seconds", "segmentation", "label_map", "space",
-    "texture_size", "texture", "units", "quantize", "jpeg", "model",
+    "texture_size", "texture", "units", "quantize", "bones", "jpeg", "model",
 )  # fmt: skip
 # Options that older versions did not have, and their defaults, which are left out: what those did counts as done.
-YOUNGER = {"texture": "photo", "albedo": False, "viewer": False, "units": "mm", "quantize": False, "jpeg": False}
+YOUNGER = {"texture": "photo", "albedo": False, "viewer": False, "units": "mm", "quantize": False, "bones": False,
+           "jpeg": False}  # fmt: skip
 
 
 @click.command()

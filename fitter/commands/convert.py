@@ -33,7 +33,7 @@ from .options import check_mesh_suffix, file_options
 @click.option("--debug", is_flag=True, hidden=True)
 def convert(
     result: Path, target: str | None, output: Path, model: str | None, no_residual: bool, texture_size: int | None,
-    units: str, quantize: bool, jpeg: bool, quiet: bool, debug: bool,
+    units: str, quantize: bool, bones: bool, jpeg: bool, quiet: bool, debug: bool,
 ) -> None:  # fmt: skip
     """Write the face of a RESULT (its JSON, or the mesh beside it) as another kind of file, or in another model.
 
@@ -51,7 +51,7 @@ def convert(
     check_mesh_suffix(output)
     if target is None and (no_residual or texture_size is not None):
         raise click.UsageError(f"{'--no-residual' if no_residual else '--texture-size'} belongs to --to")
-    style = {"units": units, "quantize": quantize, "jpeg": jpeg}
+    style = {"units": units, "quantize": quantize, "bones": bones, "jpeg": jpeg}
     if target is None:
         _as_file(result, output, model, style, quiet)
     else:

@@ -28,11 +28,20 @@ def file_options(command: Callable) -> Callable:
     return command
 
 
+def _numbers_or_bones(context: click.Context, option: click.Parameter, value: bool) -> bool:
+    """Whichever of the two is read last sees the other."""
+    if value and any(context.params.get(name) for name in ("quantize", "bones")):
+        raise click.UsageError("--quantize and --bones do not go together: a GLB has whole numbers or bones")
+    return value
+
+
 def glb_options(command: Callable) -> Callable:
     """How a GLB is written, common to all commands that write one."""
     options = [
-        click.option("--quantize", is_flag=True,
+        click.option("--quantize", is_flag=True, callback=_numbers_or_bones,
                      help="GLB with whole numbers (KHR_mesh_quantization): half the bytes, 2 micrometres off."),
+        click.option("--bones", is_flag=True, callback=_numbers_or_bones,
+                     help="GLB with a skin: bones Head, RightEye and LeftEye, for a rig."),
         click.option("--jpeg", is_flag=True, help="GLB with its texture as JPEG."),
     ]  # fmt: skip
     for option in reversed(options):

@@ -59,7 +59,7 @@ SUFFIXES = (".glb", ".csv")
 @click.option("--debug", is_flag=True, hidden=True)
 def retarget(
     clip: Path, rig: Path | None, output: Path, table: Path | None, neutral: str, fps: float | None,
-    model: str | None, quantize: bool, jpeg: bool, quiet: bool, debug: bool,
+    model: str | None, quantize: bool, bones: bool, jpeg: bool, quiet: bool, debug: bool,
 ) -> None:  # fmt: skip
     """Put the expression, gaze and head motion of a CLIP on another person's face.
 
@@ -125,7 +125,7 @@ def retarget(
         shown = put(moved, target, rest)
         missing = [name for name in moved.names if name not in target.model.expression_names]
         if kind == ".glb":
-            style = FileStyle(quantize=quantize, jpeg=jpeg)
+            style = FileStyle(quantize=quantize, bones=bones, jpeg=jpeg)
             contents[output] = animated_rig(shown, target, head.texture(), style)
     where = output if kind == ".csv" else table
     if where is not None:

@@ -12,9 +12,9 @@ from scipy.spatial.transform import Rotation
 
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
 
-INT8, INT16, UINT16, UINT32, FLOAT = 5120, 5122, 5123, 5125, 5126
-_TYPES = {INT8: "<i1", INT16: "<i2", UINT16: "<u2", UINT32: "<u4", FLOAT: "<f4"}
-_WIDTHS = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
+INT8, UINT8, INT16, UINT16, UINT32, FLOAT = 5120, 5121, 5122, 5123, 5125, 5126
+_TYPES = {INT8: "<i1", UINT8: "<u1", INT16: "<i2", UINT16: "<u2", UINT32: "<u4", FLOAT: "<f4"}
+_WIDTHS = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ def animated(document: dict, animation: Animation, buffer: Buffer, morphs: bool)
     }
     if animation.camera is not None:
         changed["nodes"].append({"name": "camera", "camera": 0})
-        changed |= {"cameras": [animation.camera], "scenes": [{"nodes": [0, len(changed["nodes"]) - 1]}]}
+        roots = [*document["scenes"][0]["nodes"], len(changed["nodes"]) - 1]
+        changed |= {"cameras": [animation.camera], "scenes": [{"nodes": roots}]}
     return changed
 
 
@@ -120,8 +121,9 @@ class Buffer:
         """An array put at the end of the chunk, with a view of its own.
 
         Args:
-            value: (N,) or (N, 1 to 4); one row is one element; whole numbers already where `component` is one.
-            component: INT8, INT16, UINT16, UINT32 or FLOAT.
+            value: (N,), (N, 1 to 4) or (N, 16), matrices column by column; one row is one element; whole numbers
+                already where `component` is one.
+            component: INT8, UINT8, INT16, UINT16, UINT32 or FLOAT.
             target: of the view, as in `view`.
             bounds: whether least and greatest value are written too; positions and times of keys must have them.
             normalized: whole numbers that stand for [-1, 1], or [0, 1] without a sign.

@@ -30,6 +30,7 @@ class JobOptions:
     texture: str = "photo"
     units: str = "mm"
     quantize: bool = False
+    bones: bool = False
     jpeg: bool = False
 
     def config(self) -> FitConfig:

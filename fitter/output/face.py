@@ -154,7 +154,7 @@ class Face:
         Beside the mesh that it was read from, the JSON stays as it is, if it holds for the new one too.
 
         Args:
-            style: space, units, quantize and jpeg of facefit.output.write.FileStyle.
+            style: space, units, quantize, bones and jpeg of facefit.output.write.FileStyle.
         Returns:
             the paths written, the mesh first, the JSON last.
         Raises:

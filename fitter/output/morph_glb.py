@@ -6,6 +6,8 @@ sparse accessors: only the vertices that an expression moves are stored.
 
 Quantized (KHR_mesh_quantization), positions are whole numbers of some micrometres under a second node that scales
 them; half the bytes.
+
+With bones the mesh has a skin: a rig moves the node `Head`, and `RightEye` and `LeftEye` below it turn the eyeballs.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from ..files.glb import (
     FLOAT,
     INT8,
     INT16,
+    UINT8,
     UINT16,
     UINT32,
     Animation,
@@ -32,6 +35,7 @@ from ..files.picture_bytes import media_type
 from ..geometry.triangles import moved_normals
 from ..model.face_model import FaceModel
 from ..model.pieces import PIECES, face_pieces
+from .bones import Bones, head_bones
 from .morph_targets import Morphs
 
 MM_PER_METRE = 1000.0
@@ -97,17 +101,23 @@ class _Grid:
 
 
 def morph_glb(
-    model: FaceModel, morphs: Morphs, texture: bytes, animation: Animation | None = None, *, quantize: bool = False
-) -> bytes:
+    model: FaceModel, morphs: Morphs, texture: bytes, animation: Animation | None = None, *, quantize: bool = False,
+    bones: bool = False,
+) -> bytes:  # fmt: skip
     """A model's mesh with morph targets as GLB; the weights are what is set when the file is opened.
 
     Args:
         texture: PNG or JPEG, row 0 at v = 1. animation: how node and weights move.
-        quantize: whole numbers in place of floating ones.
+        quantize: whole numbers in place of floating ones. bones: a skin with a bone for the head and each eyeball.
+    Raises:
+        ValueError: both. What reads a mesh and no skin would see whole numbers at a size of their own.
     """
+    if quantize and bones:
+        raise ValueError("a GLB has whole numbers or bones, not both")
     base, targets = morphs.base, morphs.targets
     buffer, grid = Buffer(), _Grid.fine(base) if quantize else _Grid.metres()
     faces = model.faces.cpu().numpy()
+    skin = head_bones(model, base) if bones else None
     normals, moves = mesh_moves(base, faces, targets)
     used: list[str] = []
     primitives: list[dict] = []
@@ -115,7 +125,11 @@ def morph_glb(
         chosen = face_pieces(model) == number
         if chosen.any():
             primitives.append(
-                {"material": len(used), **_primitive(buffer, grid, model, chosen, base, normals, moves), "mode": 4}
+                {
+                    "material": len(used),
+                    **_primitive(buffer, grid, model, chosen, base, normals, moves, skin),
+                    "mode": 4,
+                }
             )
             used.append(name)
     mesh = {
@@ -138,6 +152,8 @@ def morph_glb(
         "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
         "images": [{"bufferView": image, "mimeType": media_type(texture), "name": "texture"}],
     }  # fmt: skip
+    if skin is not None:
+        document |= _skinned(buffer, skin)
     if quantize:  # the numbers of the file to metres; the node above stays free for a rig or an animation
         document["nodes"] = [{"name": NODE, "children": [1]}, {"name": f"{NODE}_mesh", "mesh": 0, **grid.node()}]
         document |= {name: ["KHR_mesh_quantization"] for name in ("extensionsUsed", "extensionsRequired")}
@@ -147,6 +163,22 @@ def morph_glb(
         "accessors": buffer.accessors, "bufferViews": buffer.views, "buffers": [{"byteLength": len(buffer.data)}],
     }  # fmt: skip
     return packed(document, bytes(buffer.data))
+
+
+def _skinned(buffer: Buffer, skin: Bones) -> dict:
+    """Nodes and skin; what a file with bones has otherwise. A skin overrides where its mesh's own node stands."""
+    eyes, mesh = list(range(1, len(skin.names))), len(skin.names)
+    head = {"name": skin.names[0]} | ({"children": eyes} if eyes else {})
+    place = skin.position / MM_PER_METRE
+    balls = [{"name": skin.names[eye], "translation": place[eye].tolist()} for eye in eyes]
+    bind = np.tile(np.eye(4), (len(place), 1, 1))
+    bind[:, 3, :3] = -place  # matrices lie column by column
+    inverse = buffer.accessor(bind.reshape(-1, 16), FLOAT, None)
+    return {
+        "scenes": [{"nodes": [0, mesh]}],
+        "nodes": [head, *balls, {"name": NODE, "mesh": 0, "skin": 0}],
+        "skins": [{"name": NODE, "skeleton": 0, "joints": [0, *eyes], "inverseBindMatrices": inverse}],
+    }
 
 
 def _material(name: str) -> dict:
@@ -173,7 +205,7 @@ def mesh_moves(base: np.ndarray, faces: np.ndarray, targets: np.ndarray) -> tupl
 
 def _primitive(
     buffer: Buffer, grid: _Grid, model: FaceModel, chosen: np.ndarray, base: np.ndarray, normals: np.ndarray,
-    moves: Sequence[Moved],
+    moves: Sequence[Moved], skin: Bones | None,
 ) -> dict:  # fmt: skip
     """The triangles `chosen` (F,) bool with their own vertices: attributes, indices and targets."""
     uv = np.clip(model.uv.cpu().double().numpy(), 0, 1)
@@ -195,6 +227,14 @@ def _primitive(
             "NORMAL": buffer.accessor(turn, FLOAT, ARRAY_BUFFER),
             "TEXCOORD_0": buffer.accessor(texcoord, FLOAT, ARRAY_BUFFER),
         }
+    if skin is not None:
+        first = np.array([1, 0, 0, 0])  # of four bones a vertex the first one has it all
+        attributes |= {
+            "JOINTS_0": buffer.accessor(skin.vertex[vertex][:, None] * first, UINT8, ARRAY_BUFFER),
+            "WEIGHTS_0": buffer.accessor(
+                np.tile(255 * first, (count, 1)), UINT8, ARRAY_BUFFER, normalized=True
+            ),
+        }  # fmt: skip
     kind = UINT16 if count < 65535 else UINT32
     return {
         "attributes": attributes,

@@ -55,7 +55,8 @@ class FileStyle:
         texture_size: side of the texture in pixels.
         texture: "photo" (with its light) or "albedo" (without).
         units: of OBJ and PLY, "mm" or "m".
-        quantize, jpeg: of GLB: whole numbers, for half the bytes; of GLB and USD: a JPEG as the picture.
+        quantize, bones: of GLB: whole numbers, for half the bytes; a skin with bones for head and eyes.
+        jpeg: of GLB and USD: a JPEG as the picture.
     """
 
     space: str = "model"
@@ -63,6 +64,7 @@ class FileStyle:
     texture: str = "photo"
     units: str = "mm"
     quantize: bool = False
+    bones: bool = False
     jpeg: bool = False
 
     def __post_init__(self) -> None:
@@ -131,7 +133,7 @@ def mesh_contents(
         return [morph_usdz(model, morphs(), texture_bytes(texture, style))]
     if suffix == ".glb":
         picture = beside(lambda: texture_bytes(texture, style))
-        return [morph_glb(model, morphs(), picture.result(), quantize=style.quantize)]
+        return [morph_glb(model, morphs(), picture.result(), quantize=style.quantize, bones=style.bones)]
     if suffix == ".html":
         return [page()]
     place = placing(paths[0], style.space, style.units)

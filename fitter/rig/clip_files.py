@@ -16,7 +16,7 @@ def animated_rig(clip: Clip, rig: Rig, texture: np.ndarray, style: FileStyle | N
     """The rig's head with its expressions as morph targets, moved by a clip that was put on it (`retarget`).
 
     Args:
-        texture: (H, W, 3) uint8, row 0 at v = 1. style: `quantize` and `jpeg` are read of it.
+        texture: (H, W, 3) uint8, row 0 at v = 1. style: `quantize`, `bones` and `jpeg` are read of it.
     """
     style = style or FileStyle()
     model = rig.model
@@ -28,4 +28,6 @@ def animated_rig(clip: Clip, rig: Rig, texture: np.ndarray, style: FileStyle | N
         camera=clip.camera,
     )
     morphs = Morphs(rig.neutral, rig.targets, tuple(model.expression_names), clip.weights[0])
-    return morph_glb(model, morphs, texture_bytes(texture, style), animation, quantize=style.quantize)
+    return morph_glb(
+        model, morphs, texture_bytes(texture, style), animation, quantize=style.quantize, bones=style.bones
+    )

@@ -52,16 +52,16 @@ def sequence_files(sequence: FittedSequence, output: Path, style: FileStyle | No
     style = style or FileStyle()
     text = json.dumps(sequence_json(sequence, mesh.name), indent=1, allow_nan=False) + "\n"
     page, best = mesh.suffix.lower() == ".html", sequence.best
-    style = replace(style, quantize=True, jpeg=True) if page else style
+    style = replace(style, quantize=True, bones=False, jpeg=True) if page else style
     image = texture_bytes(texture_picture(best, style.texture_size, style.texture), style)
-    glb = animated_glb(sequence, image, style.quantize)
+    glb = animated_glb(sequence, image, quantize=style.quantize, bones=style.bones)
     if page:
         title = Path(best.photo_path).name or mesh.stem
         glb = sequence_page(glb, best.parameters.identity, best.model, mesh.stem, title, len(sequence.fitted))
     return {mesh: glb, document: text.encode()}
 
 
-def animated_glb(sequence: FittedSequence, texture: bytes, quantize: bool = False) -> bytes:
+def animated_glb(sequence: FittedSequence, texture: bytes, *, quantize: bool = False, bones: bool = False) -> bytes:
     """The sequence as one animated GLB; see the module."""
     best, frames = sequence.best, sequence.fitted
     model, turns = best.model, turns_of(best.model)
@@ -81,7 +81,12 @@ def animated_glb(sequence: FittedSequence, texture: bytes, quantize: bool = Fals
     )
     named = tuple(name for name, needed in zip(names, used, strict=True) if needed)
     return morph_glb(
-        model, Morphs(neutral, targets[used], named, weights[0, used]), texture, animation, quantize=quantize
+        model,
+        Morphs(neutral, targets[used], named, weights[0, used]),
+        texture,
+        animation,
+        quantize=quantize,
+        bones=bones,
     )
 
 

@@ -48,6 +48,7 @@ def test_photos_become_one_head(folder, loaded_once):
         (("-o", "ann.glb", "--space", "camera"), ("--space camera",)),
         (("-o", "ann.glb", "--segmentation", "x.png"), ("--segmentation",)),
         (("-o", "ann.glb", "--every", 5), ("--every", "video")),
+        (("-o", "ann.glb", "--bones", "--quantize"), ("--bones", "--quantize", "not go together")),
     ],
 )
 def test_what_does_not_fit_together_is_refused(folder, arguments, words):

@@ -21,7 +21,8 @@ def look(path, scale):
     IMPORTERS[path.rpartition(".")[2]](path, scale)
     bpy.context.scene.frame_set(1)
     graph = bpy.context.evaluated_depsgraph_get()
-    shown = [thing for thing in bpy.context.scene.objects if thing.type == "MESH"]
+    shapes = {bone.custom_shape for thing in bpy.context.scene.objects if thing.pose for bone in thing.pose.bones}
+    shown = [thing for thing in bpy.context.scene.objects if thing.type == "MESH" and thing not in shapes]
     (thing,) = shown
     mesh, keys = thing.data, thing.data.shape_keys
     evaluated = thing.evaluated_get(graph)  # under the shape keys
@@ -31,6 +32,7 @@ def look(path, scale):
         "low": [min(point[axis] for point in points) for axis in range(3)],
         "high": [max(point[axis] for point in points) for axis in range(3)],
         "names": [thing.name for thing in bpy.context.scene.objects],
+        "bones": sorted(bone.name for other in bpy.context.scene.objects if other.pose for bone in other.pose.bones),
         "materials": [material.name for material in mesh.materials],
         "pictures": [tuple(node.image.size) for node in used if node.type == "TEX_IMAGE" and node.image],
         "keys": {} if keys is None else {key.name: key.value for key in keys.key_blocks[1:]},

@@ -135,9 +135,30 @@ class Glb:
         """(N, 3) metres: the vertices below the head's own node, on which another one may undo a quantization."""
         (node,) = [node for node in self.document["nodes"] if "mesh" in node]
         points = self.attribute("POSITION", weights)
+        if "skin" in node:
+            return self.skinned(points)
         if node is not self.document["nodes"][0]:
             points = points * node["scale"] + node["translation"]
         return points
+
+    def skinned(self, points: np.ndarray, turns: dict[str, np.ndarray] | None = None) -> np.ndarray:
+        """Points (N, 3) of the buffers under the skin; some bones turned by (3, 3) more than at rest."""
+        (skin,), nodes = self.document["skins"], self.document["nodes"]
+        world = {}
+        for bone in skin["joints"]:  # a parent before its children
+            parent = [node for node in skin["joints"] if bone in nodes[node].get("children", ())]
+            here = np.eye(4)
+            here[:3, 3] = (
+                nodes[bone].get("translation", (0, 0, 0)) if bone else (0, 0, 0)
+            )  # the animation's, in `posed`
+            here[:3, :3] = (turns or {}).get(nodes[bone]["name"], np.eye(3))
+            world[bone] = (world[parent[0]] if parent else np.eye(4)) @ here
+        bind = self.arrays[skin["inverseBindMatrices"]].reshape(-1, 4, 4).transpose(0, 2, 1)  # stored by columns
+        moves = np.stack([world[bone] for bone in skin["joints"]]) @ bind
+        joints, weights = self.attribute("JOINTS_0").astype(int), self.attribute("WEIGHTS_0")
+        np.testing.assert_allclose(weights.sum(1), 1)
+        whole = np.c_[points, np.ones(len(points))]
+        return np.einsum("nk,nkij,nj->ni", weights, moves[joints], whole)[:, :3]
 
     def triangles(self) -> np.ndarray:
         """(F, 3) into the vertices of `attribute`."""

@@ -70,11 +70,16 @@ def folder(result, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tools")
     for name, style in {
         "face.glb": {}, "small.glb": {"quantize": True, "jpeg": True}, "camera.glb": {"space": "camera"},
+        "bones.glb": {"bones": True},
         "face.obj": {}, "metres.obj": {"units": "m"}, "metres.ply": {"units": "m"}, "face.ply": {},
     }.items():  # fmt: skip
         result.save(folder / name, texture_size=64, **style)
-    for name, quantize in {"clip.glb": False, "small_clip.glb": True}.items():
-        contents = sequence_files(film(result), folder / name, FileStyle(texture_size=64, quantize=quantize))
+    for name, style in {
+        "clip.glb": {},
+        "small_clip.glb": {"quantize": True},
+        "rigged_clip.glb": {"bones": True},
+    }.items():
+        contents = sequence_files(film(result), folder / name, FileStyle(texture_size=64, **style))
         (folder / name).write_bytes(contents[folder / name])
     if importlib.util.find_spec("pxr"):
         result.save(folder / "face.usdz", texture_size=64)
@@ -97,7 +102,7 @@ def fitted_weights(result) -> dict[str, float]:
 @pytest.mark.skipif(blender() is None, reason="no bpy here")
 def test_blender(result, folder):
     """Right size, upright, textured, smooth, with the fitted weights on named shape keys."""
-    words = ["face.glb", "small.glb", "face.obj@0.001", "metres.obj", "face.ply@0.001", "metres.ply"]
+    words = ["face.glb", "small.glb", "bones.glb", "face.obj@0.001", "metres.obj", "face.ply@0.001", "metres.ply"]
     words += ["face.usdz"] if (folder / "face.usdz").is_file() else []
     lines = run(blender(), TESTS / "helpers" / "blender_look.py", *(folder / word for word in words))
     looks = [json.loads(line[5:]) for line in lines if line.startswith("LOOK ")]
@@ -105,6 +110,7 @@ def test_blender(result, folder):
     for word, seen in zip(words, looks, strict=True):
         np.testing.assert_allclose((seen["low"], seen["high"]), (standing.min(0), standing.max(0)), atol=2e-5)
         assert seen["smooth"], word
+        assert seen["bones"] == {"bones.glb": ["Head", "LeftEye", "RightEye"], "face.usdz": ["head"]}.get(word, [])
         kind = word.partition("@")[0].rpartition(".")[2]
         if kind == "ply":
             assert seen["colours"] is not None
@@ -118,12 +124,12 @@ def test_blender(result, folder):
 def test_three(result, folder):
     """Metres, a material a piece with a texture, targets by name under the fitted weights, and normals that move."""
     modules = node_modules("three")
-    names = ("face.glb", "small.glb", "clip.glb", "small_clip.glb")
+    names = ("face.glb", "small.glb", "bones.glb", "clip.glb", "small_clip.glb")
     looks = run("node", TESTS / "helpers" / "three_look.mjs", modules, *(folder / name for name in names))
     *looks, clip, small = map(json.loads, looks)
     assert clip["clips"] == small["clips"] == 1
     np.testing.assert_allclose(clip["low"] + clip["high"], small["low"] + small["high"], atol=1e-5)
-    assert len(looks) == 2
+    assert len(looks) == 3 and {"Head", "RightEye", "LeftEye"} <= set(looks[2]["names"])
     for seen in looks:
         wanted = result.verts / 1000
         np.testing.assert_allclose((seen["low"], seen["high"]), (wanted.min(0), wanted.max(0)), atol=2e-5)
@@ -139,5 +145,5 @@ def test_the_validator_finds_nothing_to_say(folder):
     modules = node_modules("gltf-validator")
     files = sorted(folder.glob("*.glb"))
     reports = [json.loads(line) for line in run("node", "-e", VALIDATE, modules, *files)]
-    assert len(reports) == len(files) == 5
-    assert [report[5] for report in reports] == [[]] * 5 and all(report[1:5] == [0] * 4 for report in reports)
+    assert len(reports) == len(files) == 7
+    assert [report[5] for report in reports] == [[]] * len(files) and all(report[1:5] == [0] * 4 for report in reports)

@@ -1,8 +1,8 @@
 // The head of a GLB: its meshes, how they are painted, and the shapes that move them.
 
 import {
-  DoubleSide, Mesh, MeshBasicMaterial, MeshNormalMaterial, MeshPhongMaterial, NearestFilter, SRGBColorSpace,
-  TextureLoader,
+  DoubleSide, Mesh, MeshBasicMaterial, MeshNormalMaterial, MeshPhongMaterial, NearestFilter, SkinnedMesh,
+  SRGBColorSpace, TextureLoader,
 } from "three";
 
 const CLAY = 0xb9b2aa;
@@ -114,7 +114,8 @@ export class Head {
       material.polygonOffset = true;
       material.polygonOffsetFactor = -1;
       for (const mesh of this.meshes) {
-        const wire = new Mesh(mesh.geometry, material);
+        const wire = mesh.isSkinnedMesh ? new SkinnedMesh(mesh.geometry, material) : new Mesh(mesh.geometry, material);
+        if (mesh.isSkinnedMesh) wire.bind(mesh.skeleton, mesh.bindMatrix); // it follows the same bones
         wire.morphTargetDictionary = mesh.morphTargetDictionary;
         wire.morphTargetInfluences = mesh.morphTargetInfluences; // the same array: they move together
         wire.frustumCulled = false;

@@ -21,7 +21,7 @@ from ..photo.photo import read_photo
 from .document import reproject
 from .result_format import LARGEST_FILE, CameraBlock, MeshBlock, ModelBlock, PhotoBlock, Vector
 from .viewer import LARGEST_GLB, Page, Shot, page_glb
-from .viewer_face import cropped_shot
+from .viewer_face import album, cropped_shot
 
 KINDS = {"facefit-conversion": "converted", "facefit-person": "fitted to several photos"}
 SHOWN = (".glb", ".html")
@@ -111,10 +111,12 @@ def head_page(head: StoredHead, name: str) -> bytes:
     glb, gltf = read_glb(head.mesh)
     shapes = shape_names(gltf)
     model = head.document.model
-    shots = [made for photo in head.photos() if (made := _shot(photo, head.document.landmarks7, shapes)) is not None]
+    photos, landmarks = head.photos(), head.document.landmarks7
+    shots = [_shot(photos[place], landmarks, shapes) for place in album(len(photos))]
     return Page(
         title=head.path.stem, glb=glb, file=f"{name}.glb", status=KINDS[head.document.format], shapes=shapes,
-        shots=shots, credit=f"Made by facefit with the face model {model.name} {model.version}.",
+        shots=[shot for shot in shots if shot is not None],
+        credit=f"Made by facefit with the face model {model.name} {model.version}.",
     ).html()  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from .viewer import Landmarks, Page, Shot, address
 LARGEST_PHOTO = 1200  # pixels of the longer side
 AROUND = 1.7  # times the projected head: what of the photo is shown
 MAP_SIZE = 1024  # texels of the albedo
+LARGEST_ALBUM = 12  # photos of one page; each is some 0.1 MB
 _PARTS_SIZE, _QUALITY, _TEXTURE_QUALITY = 512, 88, 92
 
 
@@ -104,6 +105,11 @@ def numbers(figures: Summary) -> list[tuple[str, str]]:
     if figures.part_iou is not None:
         rows.append(("part IoU", f"{figures.part_iou:.2f}"))
     return [*rows, ("stopped by", figures.status)] if light(figures.status) == "good" else rows
+
+
+def album(count: int) -> list[int]:
+    """Which of so many photos of one head its page has: all, or LARGEST_ALBUM from the first to the last."""
+    return np.unique(np.linspace(0, count - 1, min(count, LARGEST_ALBUM)).round().astype(int)).tolist()
 
 
 def shot(

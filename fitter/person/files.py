@@ -34,7 +34,8 @@ from ..output.paths import output_paths
 from ..output.placing import Placing, placing
 from ..output.texture_picture import texture_picture
 from ..output.textured_view import BACKGROUND, textured_view
-from ..output.viewer_face import result_page
+from ..output.viewer import Shot
+from ..output.viewer_face import album, result_page, shot
 from ..output.write import FileStyle, mesh_contents, result_files
 from ..scene.parameters import Parameters
 from .person import Member, Person
@@ -94,9 +95,14 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
     blend = Blend(style.texture_size, style.texture)
     beside: dict[Path, bytes] = {}
     rows: list[np.ndarray] = []
+    shots: list[Shot] = []
+    shown = album(len(person.members)) if paths[0].suffix.lower() == ".html" else []
     texture = None
-    for stem, member in zip(stems([member.photo.name for member in person.members]), person.members, strict=True):
+    names = stems([member.photo.name for member in person.members])
+    for place, (stem, member) in enumerate(zip(names, person.members, strict=True)):
         whole = member.whole()
+        if place in shown:
+            shots.append(shot(whole.scene, whole.photo, stem, weights=_weights(whole)))
         if len(person.members) == 1:
             texture = texture_picture(whole, style.texture_size, style.texture)
         else:
@@ -114,7 +120,7 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
     scene = head.scene
     contents = mesh_contents(
         paths, head.model, scene.verts_in("model"), texture, "model space", lambda: morph_targets(scene), style,
-        page=lambda: result_page(head, texture, files.mesh.stem, "model"),
+        page=lambda: result_page(head, texture, files.mesh.stem, shots=shots),
     )  # fmt: skip
     document = person_json(person, head, paths[0], style)
     contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
@@ -122,6 +128,11 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
     if files.sheet is not None:
         written[files.sheet] = png_bytes(_sheet(head, texture, rows))
     return written | beside
+
+
+def _weights(result: FitResult) -> dict[str, float]:
+    """The expression of a photo by its shapes' names."""
+    return dict(zip(result.model.expression_names, result.parameters.expression[0].tolist(), strict=True))
 
 
 def neutral_result(person: Person, shapes: Shapes | None = None) -> FitResult:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from helpers.gltf_reader import Glb
 from helpers.rendered_face import person, photograph, together
+from helpers.viewer_page import about
 from PIL import Image
 
 from facefit.detail.refine import displaced_model, neutral_verts, refine_surface
@@ -155,6 +156,15 @@ def test_the_files_hold_the_head_its_expressions_and_every_photo(fitted, tmp_pat
     assert left["name"] == "dark.png" and left["reason"].startswith("no face found")
     sheet = Image.open(io.BytesIO(contents[tmp_path / "sheet.png"]))
     assert sheet.size == (6 * 192, 2 * 192)
+
+
+def test_a_page_has_every_photo_with_its_expression_under_its_camera(fitted, tmp_path):
+    contents = person_contents(fitted, PersonFiles(tmp_path / "ann.html", style=FileStyle(texture_size=64)))
+    shots = about(contents[tmp_path / "ann.html"])["photos"]
+    assert [shot["name"] for shot in shots] == ["01_0", "02_1", "03_2"]
+    for shot, member in zip(shots, fitted.members, strict=True):
+        assert list(shot["weights"].values()) == member.result.parameters.expression[0].tolist()
+        np.testing.assert_allclose(shot["camera"]["t"], member.result.scene.pose()[1])
 
 
 def test_one_lens_is_one_focal_length_whatever_single_fits_took(fitter, photos):

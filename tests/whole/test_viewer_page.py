@@ -15,6 +15,7 @@ from facefit.files.glb import Animation
 from facefit.output.morph_glb import morph_glb
 from facefit.output.morph_targets import morph_targets
 from facefit.output.viewer import Page
+from facefit.output.viewer_face import shot
 from facefit.output.write import write_result
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium here")
@@ -110,6 +111,22 @@ def test_the_mesh_lies_on_the_photo_under_its_camera(result, browser, tmp_path):
     assert here < 6 and elsewhere > 2 * here and np.abs(photo - mesh)[green].mean() < 3
     browser.click("[data-name=orbit]")
     assert browser.run("document.getElementById('photo').hidden")
+    assert browser.problems == []
+
+
+def test_a_person_takes_the_expression_of_each_photo(result, browser, tmp_path):
+    first = shot(result.scene, result.photo, "front.jpg", weights={"jawOpen": 0.0})
+    second = replace(first, name="open.jpg", weights={"jawOpen": 0.75}, focal=tuple(2 * f for f in first.focal))
+    glb = morph_glb(result.model, morph_targets(result.scene), _png(), quantize=True)
+    (tmp_path / "ann.html").write_bytes(Page("ann", glb, shapes=NAMES, shots=(first, second)).html())
+    browser.open(tmp_path / "ann.html", 780, 440)
+    for made in (second, first):
+        browser.click(f"[data-name='{made.name}']")
+        browser.wait("document.getElementById('photo').complete")
+        assert browser.run("facefit.head.weight('jawOpen')") == pytest.approx(made.weights["jawOpen"], abs=1e-6)
+        assert (
+            browser.run(f"document.querySelector('[data-name=\"{made.name}\"]').getAttribute('aria-pressed')") == "true"
+        )
     assert browser.problems == []
 
 

@@ -24,7 +24,7 @@ from ..errors import FaceFitError, ImageError
 from ..files.outputs import numbered
 from ..fit.descent import fit_observed
 from ..fit.result import FitFailure
-from ..fit.summary import model_block, summary
+from ..fit.summary import model_block
 from ..job.job import Files, Job, load_job
 from ..observe.faces import select_faces
 from ..observe.observation import Observation
@@ -180,7 +180,7 @@ class Stages:
         if self.options.thumbnails:
             thumbnail = _thumbnail_name(mesh)
             contents[thumbnail] = thumbnail_jpg(result.scene, result.photo, self.job.painted(result))
-        figures = summary(result)
+        figures = result.summary
         return {
             "status": figures.status,
             "error": None,

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..compute.derived import derived
 from ..errors import FitError
+from ..files.numbers import finite
 from ..geometry.camera import Camera, WindowTransform
 from ..model.face_model import FaceModel
 from ..observe.observation import Observation
@@ -18,7 +19,7 @@ from ..scene.expressions import with_expression
 from ..scene.parameters import Parameters
 from ..scene.scene import Scene
 from .doors import load_above
-from .summary import Summary, summary
+from .summary import Summary, model_block
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,13 @@ class FitResult:
     @property
     def summary(self) -> Summary:
         """What the fit comes to in a few numbers."""
-        return summary(self)
+        return Summary(
+            status=self.status,
+            energies={name: finite(value) for name, value in self.energies.items()},
+            parts=dict(self.part_iou),
+            landmark_error=finite(self.landmark_error),
+            model=model_block(self.model),
+        )
 
     def pose(self) -> tuple[np.ndarray, np.ndarray]:
         """R (3, 3) and t (3,) float64 with X_camera = R X_model + t, mm."""

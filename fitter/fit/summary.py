@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from ..files.numbers import finite
 from ..metrics.part_iou import mean_iou
 from ..model.face_model import FaceModel
-
-if TYPE_CHECKING:
-    from .result import FitResult
 
 
 @dataclass(frozen=True)
@@ -39,17 +34,6 @@ class Summary:
     def __str__(self) -> str:
         error = "" if self.landmark_error is None else f", landmark error {100 * self.landmark_error:.1f} %"
         return self.status + error + ("" if self.part_iou is None else f", part IoU {self.part_iou:.2f}")
-
-
-def summary(result: FitResult) -> Summary:
-    """The summary of a fit."""
-    return Summary(
-        status=result.status,
-        energies={name: finite(value) for name, value in result.energies.items()},
-        parts=dict(result.part_iou),
-        landmark_error=finite(result.landmark_error),
-        model=model_block(result.model),
-    )
 
 
 def model_block(model: FaceModel) -> dict:

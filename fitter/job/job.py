@@ -17,7 +17,7 @@ from ..fit.descent import fit_faces
 from ..fit.instruments import Instruments
 from ..fit.progress import Progress
 from ..fit.result import FitResult
-from ..fit.summary import Summary, summary
+from ..fit.summary import Summary
 from ..fit.warm_start import WarmStart
 from ..model.model_file import load_model
 from ..observe.detector import load_detector
@@ -112,7 +112,7 @@ class Job:
         for number, result in enumerate(results, start=1):
             own = self.contents(result, files.numbered(number) if self.faces == "all" else files)
             contents |= own
-            written.append(WrittenFace(list(own), result.model.verts.shape[0], summary(result)))
+            written.append(WrittenFace(list(own), result.model.verts.shape[0], result.summary))
         write_files(contents, [path for path in (photo.path, *self.inputs) if path.exists()])
         return written
 

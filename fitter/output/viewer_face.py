@@ -14,7 +14,7 @@ from ..anatomy.measures import measured
 from ..anatomy.parts import COLOURS, LABEL, PART_LABELS
 from ..files.picture_bytes import jpg_bytes
 from ..fit.result import FitResult
-from ..fit.summary import Summary, summary
+from ..fit.summary import Summary
 from ..fit.verdict import DOUBTFUL
 from ..model.face_model import FaceModel
 from ..scene.scene import Scene
@@ -46,7 +46,7 @@ def result_page(
     if shots is None:
         shots = [shot(result.scene, result.photo, space=space)]
     return face_page(
-        result.scene, morph_targets(result.scene, space), texture, name, title=title, figures=summary(result),
+        result.scene, morph_targets(result.scene, space), texture, name, title=title, figures=result.summary,
         shots=shots, albedo=albedo,
     ).html()  # fmt: skip
 

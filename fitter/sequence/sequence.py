@@ -21,7 +21,7 @@ from ..errors import FaceFitError, NoFaceError
 from ..fit.descent import fit_observed
 from ..fit.instruments import Instruments
 from ..fit.result import FitResult
-from ..fit.summary import Summary, summary
+from ..fit.summary import Summary
 from ..fit.warm_start import WarmStart
 from ..observe.faces import DetectedFace, select_faces
 from ..observe.observation import Observation
@@ -223,4 +223,4 @@ def _turned(result: FitResult) -> float:
 
 
 def _fitted(frame: Frame, result: FitResult) -> FittedFrame:
-    return FittedFrame(frame.number, frame.seconds, frame.name, result.status, "", result.parameters, summary(result))
+    return FittedFrame(frame.number, frame.seconds, frame.name, result.status, "", result.parameters, result.summary)

@@ -220,10 +220,13 @@ def _names(body: Iterable[ast.AST]) -> set[str]:
 
 
 def _circles(imports: Iterable[Import]) -> list[list[str]]:
-    """Files of the package that import each other in a ring, late imports included; each ring once, by its files."""
+    """Files of the package that import each other in a ring, each ring once, by its files.
+
+    Late imports count, and those of type checkers: who has to know the other's types knows the other.
+    """
     arrows: dict[str, set[str]] = {}
     for each in imports:
-        if room_of(each.file) not in (None, *DOORS) and each.target and each.target != each.file and not each.typing:
+        if room_of(each.file) not in (None, *DOORS) and each.target and each.target != each.file:
             arrows.setdefault(each.file, set()).add(each.target)
     number: dict[str, int] = {}
     lowest: dict[str, int] = {}

@@ -48,18 +48,24 @@ class WindowBlock:
     size: int
 
 
-@dataclass(frozen=True)
-class ParameterBlock:
-    """What was fitted; see facefit.scene.parameters."""
+@dataclass(frozen=True, kw_only=True)
+class MomentBlock:
+    """What was fitted of a moment, a frame's own; see facefit.scene.parameters."""
 
-    identity: list[float]
     expression: list[float]
-    albedo: list[float]
     rotvec: Vector
     translation: Vector
     sh: list[Vector]
     gaze: list[tuple[float, float]]
     joints: list[Vector] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterBlock(MomentBlock):
+    """What was fitted of a photo: the moment, and who it is."""
+
+    identity: list[float]
+    albedo: list[float]
 
 
 @dataclass(frozen=True)

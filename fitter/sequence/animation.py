@@ -14,7 +14,7 @@ Part IoU and landmark error.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from ..fit.summary import model_block
 from ..geometry.rotation import rotation_matrix
 from ..output.morph_glb import morph_glb
 from ..output.morph_targets import Morphs
-from ..output.result_format import MeshBlock, ModelBlock, Vector
+from ..output.result_format import MeshBlock, ModelBlock, MomentBlock
 from ..output.texture_picture import texture_picture
 from ..output.write import FileStyle, texture_bytes
 from ..scene.parameters import Parameters
@@ -136,23 +136,11 @@ def _frame_json(frame: FittedFrame) -> dict:
 
 
 @dataclass(frozen=True)
-class FrameParameters:
-    """What is a frame's own; see facefit.scene.parameters."""
-
-    expression: list[float]
-    rotvec: Vector
-    translation: Vector
-    sh: list[Vector]
-    gaze: list[tuple[float, float]]
-    joints: list[Vector] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
 class FrameBlock:
     """A frame; one that could not be fitted has no parameters."""
 
     number: int
-    parameters: FrameParameters | None = None
+    parameters: MomentBlock | None = None
     seconds: float = 0.0
 
 

@@ -35,6 +35,7 @@ def pytest_configure() -> None:
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ.setdefault(name, "1")
         _compile_in_turn()
+    os.fsync = lambda file: None  # some thousand of them; no test cuts the power, programs that tests start do them
 
 
 def _compile_in_turn() -> None:

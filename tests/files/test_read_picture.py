@@ -136,8 +136,15 @@ def tiff_header(tags: dict[int, int]) -> bytes:
 @pytest.mark.parametrize("begin", ("", "import logging; logging.basicConfig(); "))
 def test_pillow_logs_nothing_beside_the_error(tmp_path, begin):
     (tmp_path / "a.tif").write_bytes(tiff_header({256: 64, 257: 64, 258: 8, 259: 1, 262: 1, 277: 7939}))
-    code = f"{begin}import sys; from facefit.photo.photo import read_photo; read_photo(sys.argv[1])"
-    program = [sys.executable, "-c", f"try:\n    {code}\nexcept Exception as error: print(error)", tmp_path / "a.tif"]
+    code = f"""{begin}import sys
+from pathlib import Path
+from facefit.files.read_picture import decode, open_picture
+try:
+    with open_picture(Path(sys.argv[1])) as image:
+        decode(image)
+except Exception as error:
+    print(error)"""
+    program = [sys.executable, "-c", code, tmp_path / "a.tif"]
     out = subprocess.run(program, capture_output=True, text=True, check=True)
     assert out.stderr == "" and out.stdout.startswith(f"{tmp_path / 'a.tif'}: ")
 

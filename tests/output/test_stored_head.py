@@ -13,6 +13,7 @@ from facefit.errors import InputError
 from facefit.output.document import reproject
 from facefit.output.stored_head import find_head, head_page, read_glb
 from facefit.output.viewer import page_glb
+from facefit.output.viewer_face import album
 from facefit.output.write import write_result
 
 
@@ -74,3 +75,9 @@ def test_what_cannot_be_shown(written):
         (folder / "ann.glb").write_bytes(data)
         with pytest.raises(InputError, match=f"ann.glb: {words}"):
             read_glb(folder / "ann.glb")
+
+
+def test_an_album_has_twelve_from_the_first_to_the_last():
+    assert album(3) == [0, 1, 2] and album(0) == []
+    many = album(200)
+    assert len(many) == 12 and many[0] == 0 and many[-1] == 199 and np.ptp(np.diff(many)) <= 1

@@ -158,11 +158,12 @@ def test_the_files_hold_the_head_its_expressions_and_every_photo(fitted, tmp_pat
     assert sheet.size == (6 * 192, 2 * 192)
 
 
-def test_a_page_has_every_photo_with_its_expression_under_its_camera(fitted, tmp_path):
-    contents = person_contents(fitted, PersonFiles(tmp_path / "ann.html", style=FileStyle(texture_size=64)))
+def test_a_page_has_its_photo_with_its_expression_under_its_camera(fitted, tmp_path):
+    second = replace(fitted, members=fitted.members[1:2])  # one is enough, and its texture is no blend
+    contents = person_contents(second, PersonFiles(tmp_path / "ann.html", style=FileStyle(texture_size=64)))
     shots = about(contents[tmp_path / "ann.html"])["photos"]
-    assert [shot["name"] for shot in shots] == ["01_0", "02_1", "03_2"]
-    for shot, member in zip(shots, fitted.members, strict=True):
+    assert [shot["name"] for shot in shots] == ["01_1"]
+    for shot, member in zip(shots, second.members, strict=True):
         assert list(shot["weights"].values()) == member.result.parameters.expression[0].tolist()
         np.testing.assert_allclose(shot["camera"]["t"], member.result.scene.pose()[1])
 

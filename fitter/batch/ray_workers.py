@@ -86,7 +86,7 @@ class RayWorkers:
         may be more than the cluster has room for after a machine is lost, must not keep it out."""
         actor = self._ray.remote(_Actor).options(
             num_cpus=int(not device), num_gpus=int(loader.on_gpu), scheduling_strategy="SPREAD", max_restarts=0,
-            runtime_env={"env_vars": {"PYTHONPATH": _python_path()}},
+            runtime_env={"env_vars": {"PYTHONPATH": python_path()}},
         ).remote()  # fmt: skip
         worker, self._next = self._next, self._next + 1
         self._actors[worker] = actor
@@ -160,8 +160,8 @@ def _reason(error: Exception) -> str:
     return lines[-1] if "Traceback" in str(error) or "ray::" in lines[0] else lines[0]
 
 
-def _python_path() -> str:
-    """The folder in which `facefit` stands, in front of what is known: where it is on the path, but not installed."""
+def python_path() -> str:
+    """PYTHONPATH of an actor, with the folder in which `facefit` stands in front where it is not installed."""
     package = Path(__file__).absolute().parents[1]
     place = str(package.parent) if package.name == __name__.partition(".")[0] else ""
     return os.pathsep.join(filter(None, [place, os.environ.get("PYTHONPATH")]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -53,15 +54,19 @@ def _span(context: click.Context, option: click.Parameter, value: str | None) ->
 @click.option("--model", type=click.Path(), metavar="NAME|FILE",
               help="Another head model: one of `facefit models list`, or a model file (.npz).")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N")
-@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N",
-              help="Processes. The pictures are the same whatever their number.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(1, 256), metavar="N",
+              help="Processes. The pictures are the same whatever their number.  [default: 1; with --ray, as many as "
+                   "the cluster has cores]")  # fmt: skip
+@click.option("--ray", is_flag=False, flag_value="auto", metavar="[ADDRESS]",
+              help="Work on a Ray cluster, as `facefit batch` does; all its machines see OUT under the same "
+                   "path.")  # fmt: skip
 @click.option("--shards", type=click.IntRange(1, 2000), metavar="N",
               help="Also write tars of N pictures each, as WebDataset reads them.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("--debug", is_flag=True, hidden=True)
 @click.pass_context
-def synth(context: click.Context, output: Path, photo: Path | None, expressions: str, focal, jpeg, workers: int,
-          shards: int | None, quiet: bool, debug: bool, **options) -> None:  # fmt: skip
+def synth(context: click.Context, output: Path, photo: Path | None, expressions: str, focal, jpeg, workers: int | None,
+          ray: str | None, shards: int | None, quiet: bool, debug: bool, **options) -> None:  # fmt: skip
     """Draw pictures of people who do not exist, with their parts, landmarks, depth, normals, texture coordinates and
     parameters (docs/synthetic.md).
 
@@ -88,8 +93,15 @@ def synth(context: click.Context, output: Path, photo: Path | None, expressions:
         wanted = SynthOptions(expressions=named, focal=focal, jpeg=whole, **options)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    cores, pools = 1, None
+    if ray is not None:
+        from ..batch.ray_workers import connect, python_path, resources
+        from ..synth.pools import RayPool
+
+        cores, _ = resources(ray)
+        pools = partial(RayPool, connect(ray), path=python_path())
     with _Count(quiet) as count:
-        made = make_dataset(output, wanted, workers, shards, count.made)
+        made = make_dataset(output, wanted, workers or cores, shards, count.made, pools=pools)
     if not quiet:
         there = wanted.count - made
         new = f"{made} made, {there} were there" if there else f"{made} made"

@@ -1,4 +1,4 @@
-"""A folder of synthetic people: made by any number of processes, gone on with after a kill, always the same.
+"""A folder of synthetic people: made by any number of workers, gone on with after a kill, always the same.
 
     DATA/synth.json                        what was asked for
     DATA/pictures/0000/000012_00.png ...   a picture and what is known of it, see facefit.synth.sample
@@ -14,14 +14,12 @@ import contextlib
 import io
 import itertools
 import json
-import multiprocessing
 import os
-import signal
 import tarfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from concurrent.futures import as_completed
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ..compute.threads import only_kernels
@@ -35,6 +33,7 @@ from .card import data_card
 from .expressions import check_expressions
 from .heads import Head, model_head
 from .options import SynthOptions
+from .pools import Make, Pool, ProcessPool, Ready
 from .sample import make_sample, sample_files, sample_name, sample_suffixes
 from .sheet import contact_sheet
 
@@ -93,14 +92,16 @@ def make_dataset(
     shard: int | None = None,
     made: Callable[[int, int], None] = lambda done, count: None,
     load: Callable[[SynthOptions], Studio] = load_studio,
+    pools: Callable[[Ready, int], Pool] | None = None,
 ) -> int:
     """Make what is missing in the folder; the number of pictures that were made.
 
     Args:
         data: the folder; it may hold what an earlier run with the same options made.
-        workers: processes; the result is the same. shard: pictures in a tar, or None for no tars.
+        workers: how many make them; the result is the same. shard: pictures in a tar, or None for no tars.
         made: is told how many pictures there are now, and how many there will be.
-        load: makes the studio, once in each process.
+        load: makes the studio, once in each worker.
+        pools: makes the workers, see facefit.synth.pools; None: this process, or several of this machine.
     Raises:
         ModelError: no such model, or it has no such expressions.
         InputError: the folder was made with other options, or holds something else.
@@ -116,7 +117,7 @@ def make_dataset(
         missing = [each for each in every if not _is_there(picture_path(data, *each), suffixes)]
         done = len(every) - len(missing)
         made(done, len(every))
-        for _ in _all_made(data, options, missing, workers, load):
+        for _ in _all_made(data, options, missing, workers, load, pools):
             done += 1
             made(done, len(every))
         _finish(data, options, every, shard, load)
@@ -164,51 +165,41 @@ def _is_there(path: Path, suffixes: list[str]) -> bool:
 
 def _all_made(
     data: Path, options: SynthOptions, missing: list[tuple[int, int]], workers: int,
-    load: Callable[[SynthOptions], Studio],
+    load: Callable[[SynthOptions], Studio], pools: Callable[[Ready, int], Pool] | None,
 ) -> Iterator[None]:  # fmt: skip
     """Yields after each picture."""
     if not missing:
         return
-    if workers == 1:
-        studio = load(options)
+    away = options  # as a worker with another working folder reads them
+    if options.model is not None and Path(options.model).is_file():
+        away = replace(options, model=str(Path(options.model).absolute()))
+    ready = partial(_ready, data.absolute(), away, load)
+    if pools is None and workers == 1:
+        make = ready()
         for each in missing:
-            studio.make(data, *each)
+            make(*each)
             yield
         return
-    # not forked: this process may have threads
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(missing)), context, _begin, (data, options, load))
+    pool = (pools or ProcessPool)(ready, min(workers, len(missing)))
     try:
         waiting = iter(missing)
-        jobs = {pool.submit(_make, *each) for each in itertools.islice(waiting, _AHEAD * workers)}
+        jobs = {pool.submit(each) for each in itertools.islice(waiting, _AHEAD * pool.workers)}
         while jobs:
             done = next(as_completed(jobs))
             jobs.remove(done)
             done.result()
-            jobs |= {pool.submit(_make, *each) for each in itertools.islice(waiting, 1)}
+            jobs |= {pool.submit(each) for each in itertools.islice(waiting, 1)}
             yield
-    except BrokenProcessPool:
+    except pool.died:
         raise FaceFitError(
-            f"{data}: a worker process died (out of memory?); the same command goes on, --workers takes fewer"
+            f"{data}: a worker died (out of memory?); the same command goes on, --workers takes fewer"
         ) from None
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.close()
 
 
-_STUDIO: list[tuple[Path, Studio]] = []  # of a worker process
-
-
-def _begin(data: Path, options: SynthOptions, load: Callable[[SynthOptions], Studio]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the leading process is told, and lets its workers end
-    import torch
-
-    torch.set_num_threads(1)
-    _STUDIO[:] = [(data, load(options))]
-
-
-def _make(person: int, photo: int) -> None:
-    data, studio = _STUDIO[0]
-    studio.make(data, person, photo)
+def _ready(data: Path, options: SynthOptions, load: Callable[[SynthOptions], Studio]) -> Make:
+    return partial(load(options).make, data)
 
 
 def _finish(

@@ -9,7 +9,7 @@ import numpy as np
 from helpers.command_line import error_line, facefit
 from PIL import Image
 
-from facefit.synth import dataset as module
+from facefit.synth import dataset, pools
 from facefit.synth.dataset import make_dataset, picture_path
 from facefit.synth.heads import model_head
 
@@ -51,9 +51,9 @@ def test_killed_and_gone_on_with_by_others_it_is_the_same(toy_people, toy_option
         (data / "pictures/0000" / name).unlink()
     (data / "sheet.jpg").unlink()
     pool = lambda workers, context, begin, given: ThreadPoolExecutor(workers, "w", begin, given)  # noqa: E731
-    monkeypatch.setattr(module, "ProcessPoolExecutor", pool)
-    monkeypatch.setattr(module, "_AHEAD", 1)
-    monkeypatch.setattr(module.signal, "signal", lambda *given: None)
+    monkeypatch.setattr(pools, "ProcessPoolExecutor", pool)
+    monkeypatch.setattr(dataset, "_AHEAD", 1)
+    monkeypatch.setattr(pools.signal, "signal", lambda *given: None)
     told = []
     made = make_dataset(data, toy_options, 2, None, lambda *now: told.append(now), lambda options: toy_studio)
     assert made == 3 and told == [(done, 4) for done in (1, 2, 3, 4)]

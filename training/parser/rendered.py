@@ -44,13 +44,18 @@ def build(ict: Path, count: int, seed: int = 0, workers: int = 2) -> Samples:
             found = pool.map(_render, [seed] * missing, range(number, number + missing), chunksize=8)
             samples += [sample for sample in found if sample is not None]
             number += missing
-    none = np.array([""] * count)
+    return samples_of(samples)
+
+
+def samples_of(samples: list[RenderedSample]) -> Samples:
+    """Rendered people as they are trained on."""
+    count = len(samples)
     return Samples(
         images=np.stack([sample.image for sample in samples]),
         labels=np.stack([sample.labels for sample in samples]),
         landmarks=np.stack([sample.landmarks for sample in samples]),
         sources=np.array(["rendered"] * count),
-        people=none,
+        people=np.array([""] * count),
         names=np.array([f"{sample.source}_{number:05d}" for number, sample in enumerate(samples)]),
         yaw=np.zeros(count, np.float32),
     )  # fmt: skip

@@ -22,6 +22,7 @@ from facefit.observe.views import View, attempts
 from facefit.photo.window import WINDOW_MARGIN, crop_window, sample_labels, sample_window
 from facefit.synth.camera_effects import degrade
 from facefit.synth.heads import Head, own_head
+from facefit.synth.people import Person
 from facefit.synth.photograph import photograph
 from training.parser.ict_head import ict_head
 
@@ -84,10 +85,11 @@ def rendered_people(
 
 
 def render_sample(
-    head: Head, rng: np.random.Generator, detector: LandmarkDetector, looseness: float = LOOSENESS
-) -> RenderedSample | None:
-    """One random person, or None when the detector does not see the face where it is."""
-    shot = photograph(head, rng)
+    head: Head, rng: np.random.Generator, detector: LandmarkDetector, looseness: float = LOOSENESS,
+    person: Person | None = None,
+) -> RenderedSample | None:  # fmt: skip
+    """One person, anyone where none is given, or None when the detector does not see the face where it is."""
+    shot = photograph(head, rng, person=person)
     photo = (degrade(shot.image, rng) * 255).astype(np.uint8)
     faces = detector.detect(photo)
     if not faces:

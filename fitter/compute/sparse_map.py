@@ -39,6 +39,11 @@ class SparseMap:
         start = np.concatenate([[0], np.cumsum(used.sum(1))]).astype(np.int32)
         return cls(start, index[used].astype(np.int32), weight[used].astype(np.float32), inputs)
 
+    @classmethod
+    def identity(cls, points: int) -> SparseMap:
+        """Every point as it is."""
+        return cls.from_rows(np.arange(points)[:, None], np.ones((points, 1)), points)
+
     @property
     def outputs(self) -> int:
         """M, the number of points that come out."""
@@ -57,6 +62,14 @@ class SparseMap:
         turned = SparseMap(start, self.row[order], self.weight[order], self.outputs)
         turned.__dict__["transpose"] = weakref.proxy(self)
         return turned
+
+    def after(self, first: SparseMap) -> SparseMap:
+        """The map that does `first` and then this one, in one step."""
+        terms = np.diff(first.start)[self.index]  # of each of this map's terms
+        which = np.repeat(np.arange(len(self.index)), terms)
+        place = first.start[self.index][which] + np.arange(len(which)) - (np.cumsum(terms) - terms)[which]
+        start = np.concatenate([[0], np.cumsum(np.bincount(self.row[which], minlength=self.outputs))]).astype(np.int32)
+        return SparseMap(start, first.index[place], self.weight[which] * first.weight[place], first.inputs)
 
     def __call__(self, values: Tensor) -> Tensor:
         """(B, N, C) -> (B, M, C), differentiable. Raises ValueError for another N."""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..anatomy.landmarks import LANDMARKS7
+from ..compute.sparse_map import SparseMap
 from ..geometry.closest_point import ClosestPoint
 from ..geometry.similarity import Similarity, fit_similarity
 from ..geometry.triangles import triangle_normals, triangle_weights
@@ -30,6 +31,8 @@ EXPRESSION_SCALE = 0.35  # activation that counts as one standard deviation
 LANDMARK_NOISE = 1.5  # mm between what two models call the same landmark; it holds what may slide along the surface
 
 BESIDE = 1.5  # mm that a closest point may lie sideways of its point: more, and it is the rim of its region
+
+BENT = 0.1  # of a decoder's code: farther from where its directions were measured, they are measured anew
 
 FACING = 0.5  # cosine of the normals' largest angle, 60 degrees
 
@@ -211,6 +214,7 @@ class _Unknowns:
         # vertices first: points look up few of them
         bases = torch.cat([model.identity_basis, model.expression_basis]).permute(1, 2, 0)
         self.basis = bases.contiguous().numpy()  # (V, 3, I + E)
+        self.near = np.zeros(count)  # where it holds, of a decoder
 
     def parameters(self, value: np.ndarray) -> Parameters:
         """At rest but for these."""
@@ -230,6 +234,8 @@ class _Unknowns:
 
     def moves(self, value: np.ndarray, triangle: np.ndarray, share: np.ndarray, normal: np.ndarray) -> np.ndarray:
         """(M, N) mm along the normals that the points (corners and their shares) move per unit of each unknown."""
+        if self.model.decoder is not None and np.abs(value - self.near).max() > BENT:
+            self._linearise(value)
         along = (share[:, :, None] * normal[:, None, :]).astype(np.float32).reshape(len(share), 1, 9)
         moves = (along @ self.basis[triangle].reshape(len(share), 9, -1))[:, 0].astype(np.float64)
         if not self.turned:
@@ -237,6 +243,15 @@ class _Unknowns:
         joints = joint_basis(self.model, at=self.parameters(value)).numpy().transpose(1, 2, 0)
         turns = (along @ joints[triangle].reshape(len(share), 9, -1))[:, 0]
         return np.concatenate([moves[:, : self.first_joint], turns, moves[:, self.first_joint :]], 1)
+
+    def _linearise(self, value: np.ndarray) -> None:
+        """The directions of a decoder's shapes anew, near these unknowns."""
+        at, decoder = self.parameters(value), self.model.decoder
+        assert decoder is not None
+        whole = SparseMap.identity(len(self.model.verts))
+        found = decoder.linearised(at.identity[0], at.expression[0], decoder.at(whole), self.model.activation)[1:]
+        self.basis[:, :, : len(found)] = found.permute(1, 2, 0).numpy()
+        self.near = value.copy()
 
 
 def _solve_boxed(matrix: np.ndarray, right: np.ndarray, boxed: slice, value: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""What both forms of the landmark stage start from: the model's linear directions at its landmarks, and one problem."""
+"""What both forms of the landmark stage start from: the model's directions at its landmarks, and one problem."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..compute.derived import derived
+from ..compute.sparse_map import SparseMap
 from ..geometry.camera import Camera
 from ..model.face_model import FaceModel
 from ..scene.joint_basis import joint_basis
@@ -26,7 +28,7 @@ POSE_ITERATIONS = 3  # of the pose alone, before anything else moves
 
 class LandmarkBasis:
     """What the landmark stage needs of a model whatever the photo: landmarks and contour as affine functions of the
-    coefficients.
+    coefficients. Those of a decoder are affine only near one code: `at` makes the basis of another one.
 
     The coefficients are identity, joints (three a turned joint, what they do to the surface linearised at rest) and
     expression, side by side: N = I + 3 T + E.
@@ -38,6 +40,7 @@ class LandmarkBasis:
         landmark_corrective: (L, 3, K), row_corrective: (K', 3, K) mm of the model's correctives, K = 0 without; their
             coefficients are products of two others (`corrective`), which the Jacobian leaves out.
         local_rows: (R, C) the contour's rows as places among those K, -1 pads.
+        Of several faces with bases of their own, means and bases have a batch in front (`at_each`).
     """
 
     def __init__(self, model: FaceModel) -> None:
@@ -61,11 +64,72 @@ class LandmarkBasis:
         more = model.verts.new_zeros(0, *model.verts.shape) if model.correctives is None else model.correctives.basis
         self.landmark_corrective = model.landmarks(more).permute(1, 2, 0).contiguous()
         self.row_corrective = more[:, row_vertices].permute(1, 2, 0).contiguous()
+        self._decoder, self._activation = model.decoder, model.activation
+        if model.decoder is not None:
+            corners = torch.cat([model.faces[model.landmark_faces], row_vertices[:, None].expand(-1, 3)])
+            whole = model.landmark_bary.new_tensor([1.0, 0.0, 0.0]).expand(len(row_vertices), -1)
+            bary = torch.cat([model.landmark_bary, whole])
+            points = SparseMap.from_rows(corners.cpu().numpy(), bary.cpu().numpy(), len(model.verts))
+            self._points = model.decoder.at(points)
+            decoded = [*range(self._identity)]
+            if model.decoder.moves_face:
+                decoded += range(self.first_expression, self.count)
+            self._decoded = torch.tensor(decoded, device=model.device)  # the coefficients that the decoder is given
+
+    def at(self, coefficients: Tensor) -> LandmarkBasis:
+        """The basis near a code (N,): the same for a linear model. At code 0 it is the one of the model file."""
+        if self._decoder is None or not coefficients.any():
+            return self
+        of_model = coefficients.to(self.landmark_mean)
+        code = of_model[: self._identity], of_model[self.first_expression :]
+        offsets, *slopes = self._decoder.linearised(*code, self._points, self._activation)
+        slope = torch.stack(slopes, -1)  # (P, 3, n)
+        shift = offsets - slope @ of_model[self._decoded]
+        marks, made = len(self.landmark_mean), copy(self)
+        made.landmark_mean, made.row_mean = self.landmark_mean + shift[:marks], self.row_mean + shift[marks:]
+        made.landmark_basis = self.landmark_basis.index_copy(2, self._decoded, slope[:marks])
+        made.row_basis = self.row_basis.index_copy(2, self._decoded, slope[marks:])
+        return made
+
+    def at_each(self, coefficients: Tensor) -> LandmarkBasis:
+        """The bases near codes (B, N), one a face; this one for a linear model."""
+        if self.everywhere:
+            return self
+        each, made = [self.at(code) for code in coefficients], copy(self)
+        for name in ("landmark_mean", "row_mean", "landmark_basis", "row_basis"):
+            setattr(made, name, torch.stack([getattr(one, name) for one in each]))
+        return made
+
+    def points(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, N) -> landmarks (B, L, 3) and the contour rows' vertices (B, K, 3), mm."""
+        more = self.corrective(coefficients)
+
+        def moved(mean: Tensor, moves: Tensor, correctives: Tensor) -> Tensor:
+            if moves.ndim == 4:
+                return mean + (moves @ coefficients[:, None, :, None])[..., 0]
+            by = coefficients @ moves.flatten(0, 1).T + more @ correctives.flatten(0, 1).T
+            return (mean.reshape(-1) + by).reshape(len(coefficients), -1, 3)
+
+        return (
+            moved(self.landmark_mean, self.landmark_basis, self.landmark_corrective),
+            moved(self.row_mean, self.row_basis, self.row_corrective),
+        )
+
+    def rows(self, chosen: Tensor) -> Tensor:
+        """(B, R) places among the K -> (B, R, 3, N) their bases."""
+        if self.row_basis.ndim == 3:
+            return self.row_basis[chosen]
+        return self.row_basis[torch.arange(len(chosen), device=chosen.device)[:, None], chosen]
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it is the same at every code: a linear model's."""
+        return self._decoder is None
 
     @property
     def count(self) -> int:
         """N."""
-        return self.landmark_basis.shape[2]
+        return self.landmark_basis.shape[-1]
 
     def corrective(self, coefficients: Tensor) -> Tensor:
         """(B, N) -> (B, K) coefficients of the correctives."""

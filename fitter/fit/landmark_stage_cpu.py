@@ -59,8 +59,11 @@ class _FaceSolver:
     def solve(self, rotation: np.ndarray, translation: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """From a first pose (3, 3), (3,) to rotation, translation and coefficients (N,)."""
         coefficients = self.known.copy()
+        everywhere = self.basis
         for iteration in range(POSE_ITERATIONS + self.config.landmark_iterations):
             pose_only = iteration < POSE_ITERATIONS
+            if iteration == 0 or iteration > POSE_ITERATIONS:  # the coefficients have moved
+                self.basis = everywhere.at(torch.from_numpy(coefficients))  # another one for a decoder alone
             step = self._step(rotation, translation, coefficients, pose_only)
             rotation = rotation_matrix(step[:3]) @ rotation
             translation = translation + step[3:POSE]

@@ -12,7 +12,7 @@ from ..errors import FitError
 from ..geometry.camera import project
 from ..geometry.rotation import rotation_matrix
 from ..scene.landmarks import head_yaw, landmark_trust
-from .landmark_basis import IMMOVABLE, POSE, POSE_ITERATIONS, LandmarkProblem
+from .landmark_basis import IMMOVABLE, POSE, POSE_ITERATIONS, LandmarkBasis, LandmarkProblem
 
 
 def solve(problem: LandmarkProblem, rotation: Tensor, translation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -46,6 +46,7 @@ class BatchSolver:
 
     def __init__(self, problem: LandmarkProblem) -> None:
         self.problem, self.basis = problem, problem.basis
+        self.near: tuple[Tensor, LandmarkBasis] | None = None  # a code, and the basis there
         known = problem.known()
         self.precision, slope = (torch.from_numpy(value).to(known) for value in problem.prior())
         # the prior's middle is 0, but the start for what is fixed
@@ -53,8 +54,9 @@ class BatchSolver:
 
     def step(self, rotation: Tensor, translation: Tensor, coefficients: Tensor, pose_only: bool) -> Tensor:
         """One Gauss-Newton step (B, 6 + N): rotation, translation, coefficients."""
-        model, basis, camera, batch = self.problem.model, self.basis, self.problem.camera, len(coefficients)
-        shape, chosen = self._with_contour(rotation, translation, coefficients)
+        model, camera, batch = self.problem.model, self.problem.camera, len(coefficients)
+        basis = self._basis_at(coefficients)
+        shape, chosen = self._with_contour(basis, rotation, translation, coefficients)
         turned = shape @ rotation.transpose(1, 2)
         points = turned + translation[:, None]
         depth = (-points[..., 2]).clamp_min(1.0)
@@ -76,9 +78,7 @@ class BatchSolver:
         if not pose_only:
             by_model = by_point @ rotation[:, None]  # (B, L, 2, 3) d / d model point
             jacobian[..., POSE:] = by_model @ basis.landmark_basis
-            jacobian[:, model.contour_landmarks, :, POSE:] = (
-                by_model[:, model.contour_landmarks] @ basis.row_basis[chosen]
-            )
+            jacobian[:, model.contour_landmarks, :, POSE:] = by_model[:, model.contour_landmarks] @ basis.rows(chosen)
         jacobian = jacobian.reshape(batch, -1, unknowns)
         residual = residual.reshape(batch, -1, 1)
         normal = jacobian.transpose(1, 2) @ jacobian
@@ -94,26 +94,27 @@ class BatchSolver:
             step = _keep_box(self.solve, step, normal, gradient, coefficients[:, first:], POSE + first)
         return step
 
+    def _basis_at(self, coefficients: Tensor) -> LandmarkBasis:
+        """The model's directions there; those of the last step while only the pose moves."""
+        if self.basis.everywhere:
+            return self.basis
+        if self.near is None or not torch.equal(self.near[0], coefficients):
+            self.near = coefficients, self.basis.at_each(coefficients)
+        return self.near[1]
+
     def solve(self, normal: Tensor, gradient: Tensor) -> Tensor:
         """(B, U, U) and (B, U), the pose first -> (B, U) the step."""
         return solve_each(normal, gradient)
 
-    def _with_contour(self, rotation: Tensor, translation: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+    def _with_contour(
+        self, basis: LandmarkBasis, rotation: Tensor, translation: Tensor, coefficients: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Landmarks (B, L, 3) in model space, the cheek contour marched to the silhouette, and where it now is among
         the vertices of the contour's rows (B, R)."""
-        basis, batch = self.basis, len(coefficients)
-
-        more = basis.corrective(coefficients)
-
-        def posed(mean: Tensor, moves: Tensor, correctives: Tensor) -> Tensor:
-            moved = coefficients @ moves.flatten(0, 1).T + more @ correctives.flatten(0, 1).T
-            return (mean.reshape(-1) + moved).reshape(batch, -1, 3)
-
-        rows = posed(basis.row_mean, basis.row_basis, basis.row_corrective)
+        shape, rows = basis.points(coefficients)
         pixels = project(rows @ rotation.transpose(1, 2) + translation[:, None], self.problem.camera)
         chosen = march_contour(pixels, basis.local_rows)
         marched = rows.gather(1, chosen[..., None].expand(-1, -1, 3))
-        shape = posed(basis.landmark_mean, basis.landmark_basis, basis.landmark_corrective)
         return shape.index_copy(1, self.problem.model.contour_landmarks, marched), chosen
 
     def _whitened(self, pixels: Tensor, rotation: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from ..anatomy.parts import LABEL
 from ..errors import ModelError
 from ..geometry.mirror import centre_weights, middle_x, mirrored_vertices, sphere_centre
 from ..model.face_model import FaceModel
-from ..model.model_file import FORMAT, from_arrays, load_model
+from ..model.model_file import DECODED, FORMAT, from_arrays, load_model
 from ..model.source import Joints, SourceModel
 from ..observe.detector import load_detector
 from ..observe.faces import LandmarkDetector
@@ -261,6 +261,8 @@ def _arrays(
         "contour_rows": rows.astype(np.int32),
         "contour_landmarks": marching.astype(np.int32),
     }
+    if source.decoder is not None:
+        arrays |= {"format": np.int64(DECODED), **source.decoder.arrays()}
     joints = source.joints
     if joints is not None and len(joints.names):
         arrays |= {

@@ -78,6 +78,13 @@ def load_generic() -> Reader:
     return read_generic
 
 
+def load_decoder() -> Reader:
+    """The reader of networks."""
+    from .readers.decoder import read_decoder
+
+    return read_decoder
+
+
 READERS: dict[str, Callable[[], Reader]] = {
     "ict": load_ict,
     "gnm": load_gnm,
@@ -87,4 +94,5 @@ READERS: dict[str, Callable[[], Reader]] = {
     "faceverse": load_faceverse,
     "surrey": load_surrey,
     "generic": load_generic,
+    "decoder": load_decoder,
 }

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from ..anatomy.parts import PART_LABELS
+from .decoder import CODES
 from .source import JOINT_NAMES
 
 # Array: kind, shape. A letter stands for the same number wherever it occurs; the first array with it says which.
@@ -29,12 +30,20 @@ _TABLE: dict[str, tuple[str, tuple]] = {
     "joint_pose_basis": ("real", ("P", "C", 3)),
     "corrective_basis": ("real", ("N", "C", 3)), "corrective_expression": ("whole", ("N",)),
     "corrective_identity": ("real", ("N", "I")),
+    "decoder_network": ("bytes", ("B",)), "decoder_frame": ("real", (3, 3)),
+    "decoder_identity_mean": ("real", ("M",)), "decoder_identity_root": ("real", ("I", "M")),
+    "decoder_expression_mean": ("real", ("X",)), "decoder_expression_root": ("real", ("E", "X")),
+    "decoder_albedo_mean": ("real", ("D",)), "decoder_albedo_root": ("real", ("A", "D")),
 }  # fmt: skip
 _JOINTS = ("joint_names", "joint_parent", "joint_position", "joint_position_basis", "joint_weight")  # all or none
 _CORRECTIVES = ("corrective_basis", "corrective_expression", "corrective_identity")  # all or none
+_DECODER = ("decoder_network", "decoder_frame")  # all or none
+_PRIORS = tuple((f"decoder_{code}_mean", f"decoder_{code}_root") for code in CODES)  # each: both or neither
 _ALONE = ("upsample_index", "upsample_weight", "part_weight", "eyeball_weight", "joint_pose_basis")
-_OPTIONAL = (*_ALONE, *_JOINTS, *_CORRECTIVES)
-_KINDS = {"whole": ("iu", "whole numbers"), "real": ("fiu", "numbers"), "text": ("U", "text")}
+_OPTIONAL = (*_ALONE, *_JOINTS, *_CORRECTIVES, *_DECODER, *(name for pair in _PRIORS for name in pair))
+_KINDS = {
+    "whole": ("iu", "whole numbers"), "real": ("fiu", "numbers"), "text": ("U", "text"), "bytes": ("u", "bytes"),
+}  # fmt: skip
 _NEVER_EMPTY = {"C": "vertices", "V": "vertices", "F": "triangles", "T": "texture coordinates", "L": "landmarks"}
 # Array: least value, and what all values lie below.
 _RANGES: dict[str, tuple[int, str | int]] = {
@@ -75,8 +84,8 @@ def dense_bytes(arrays: Mapping[str, Described]) -> int:
     for name, (kind, shape) in _TABLE.items():
         if name in arrays:
             axes = [vertices if letter == "C" else n for letter, n in zip(shape, arrays[name].shape, strict=True)]
-            # text counts as it is stored; whole numbers are used as int64
-            total += math.prod(axes) * {"real": 4, "whole": 8, "text": arrays[name].dtype.itemsize}[kind]
+            # text counts as it is stored, a network as if it were of 16 bits; whole numbers are used as int64
+            total += math.prod(axes) * {"real": 4, "whole": 8, "bytes": 2, "text": arrays[name].dtype.itemsize}[kind]
     return total
 
 
@@ -123,6 +132,13 @@ def _layout(arrays: Mapping[str, Described]) -> tuple[str | None, dict[str, int]
     if 0 < sum(name in arrays for name in _CORRECTIVES) < len(_CORRECTIVES):
         absent = ", ".join(name for name in _CORRECTIVES if name not in arrays)
         return f"lacks {absent} beside its other corrective arrays", sizes
+    for together in (_DECODER, *_PRIORS):
+        if 0 < sum(name in arrays for name in together) < len(together):
+            return f"has only one of {together[0]} and {together[1]}", sizes
+    if "decoder_network" in arrays and any(name in arrays for name in _CORRECTIVES):
+        return "has correctives beside a decoder; a decoder makes what it needs itself", sizes
+    if "decoder_network" not in arrays and (stray := next((a for pair in _PRIORS for a in pair if a in arrays), None)):
+        return f"has {stray} without decoder_network", sizes
     joints = [name for name in _JOINTS if name in arrays]
     if (joints or "joint_pose_basis" in arrays) and len(joints) < len(_JOINTS):
         absent = ", ".join(name for name in _JOINTS if name not in arrays)
@@ -132,7 +148,7 @@ def _layout(arrays: Mapping[str, Described]) -> tuple[str | None, dict[str, int]
             continue
         value = arrays[name]
         accepted, words = _KINDS[kind]
-        if value.dtype.kind not in accepted:
+        if value.dtype.kind not in accepted or (kind == "bytes" and value.dtype.itemsize != 1):
             return f"{name} holds {value.dtype}; expected {words}", sizes
         if value.ndim == len(shape):
             for letter, length in zip(shape, value.shape, strict=True):

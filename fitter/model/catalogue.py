@@ -116,6 +116,11 @@ KINDS: dict[str, Kind] = {
             "a folder with template.obj and blendshapes, or an .npz of bases", "any", "any",
             options=("blendshapes",),
         ),
+        Kind(
+            "decoder", "a network of your own", "yours", "docs/own_model.md",
+            "an ONNX file that makes vertices of a code, with --with mesh=template.obj", "any", "any",
+            options=("mesh", "blendshapes", "prior"),
+        ),
     )
 }  # fmt: skip
 

@@ -1,11 +1,11 @@
-"""FaceModel: the linear morphable model as tensors, and its one documented file format.
+"""FaceModel: the morphable model as tensors, and its one documented file format.
 
 A model file is a NumPy `.npz` without pickled objects. Shapes: V vertices, F triangles, T texture coordinates,
 I / E / A identity / expression / albedo components, L landmarks, Y calibration bins, C control vertices.
 
 | array                  | shape, type          | meaning |
 |---|---|---|
-| `format`               | ()  int              | 1 |
+| `format`               | ()  int              | 1; 2 with a decoder |
 | `name`, `version`, `license`, `provenance` | () str | free text; `provenance` is JSON |
 | `verts`                | (C, 3) float         | mean neutral face, mm, model space (facefit.geometry.camera) |
 | `identity_basis`       | (I, C, 3) float      | mm per standard deviation |
@@ -35,11 +35,14 @@ I / E / A identity / expression / albedo components, L landmarks, Y calibration 
 | `joint_position`, `joint_position_basis` | (J, 3), (I, J, 3) float | mm at rest, and mm per standard deviation of identity |
 | `joint_weight`         | (V, J) float         | linear blend skinning; rows sum to 1 |
 | `joint_pose_basis`     | (9 (J - 1), C, 3) float | optional: mm per unit of the flattened R - I of joints 1 to J - 1 |
+| `decoder_network`      | (N,) uint8           | optional, with `decoder_frame`: an ONNX file (docs/own_model.md) that makes the shape, and the colours if it can, of a code; the bases are then what a deviation (an activation of 1) does at rest |
+| `decoder_frame`        | (3, 3) float         | the network's vertices times it are mm in model axes |
+| `decoder_identity_mean`, `decoder_identity_root` | (M,), (I, M) float | optional, as the same of `expression` and `albedo`: the network is given mean + code @ root |
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -49,12 +52,13 @@ from ..compute.derived import derived
 from ..compute.row_product import affine_rows
 from ..compute.sparse_map import SparseMap
 from .corrective import Correctives
+from .decoder import Decoder
 from .skeleton import EYES, Skeleton, gaze_rotation
 
 
 @dataclass(frozen=True)
 class FaceModel:
-    """A linear morphable model on one device. Shapes as in the module's table, control vertices already upsampled.
+    """A morphable model on one device. Shapes as in the module's table, control vertices already upsampled.
 
     Attributes beyond the table:
         identity_basis, expression_basis, albedo_basis: (I, V, 3), (E, V, 3), (A, V, 3) float32.
@@ -64,6 +68,8 @@ class FaceModel:
         eyeball_weight: (V,), or None for the mean.
         skeleton: the joints, or None.
         correctives: what expressions do differently on different people, or None.
+        decoder: the network that makes shapes, and colours if it can; None: the components do. With one, the bases are
+            its linearisation at rest, for whoever needs directions.
     """
 
     name: str
@@ -95,6 +101,7 @@ class FaceModel:
     eyeball_weight: Tensor | None = None
     skeleton: Skeleton | None = None
     correctives: Correctives | None = None
+    decoder: Decoder | None = None
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{count} {name}" for name, count in self.sizes.items() if count)
@@ -130,16 +137,7 @@ class FaceModel:
             (B, V, 3) mm.
         Source: Wang et al. 2024, eq. 1.
         """
-        given = [identity, expression]
-        if self.correctives is not None:
-            given.append(self.correctives.coefficients(identity, expression))
-        coefficients = torch.cat(given, 1)
-        control = self.__dict__.get("_control")
-        if control is not None:
-            verts = control(coefficients)
-        else:
-            basis = derived(self, "stacked basis", _stacked_basis)
-            verts = affine_rows(self.verts.reshape(1, -1), coefficients, basis).reshape(-1, *self.verts.shape)
+        verts = self._decoded(identity, expression) if self.decoder is not None else self._summed(identity, expression)
         skeleton = self.skeleton
         if gaze is not None and (skeleton is None or not set(EYES) & set(skeleton.names)):
             verts = self._turn_eyes(verts, gaze)
@@ -147,14 +145,46 @@ class FaceModel:
             return verts
         return skeleton.bend(verts, identity, skeleton.rotations(len(verts), joints, gaze))
 
+    def _summed(self, identity: Tensor, expression: Tensor) -> Tensor:
+        """(B, V, 3) mm: the components' sum."""
+        given = [identity, expression]
+        if self.correctives is not None:
+            given.append(self.correctives.coefficients(identity, expression))
+        coefficients = torch.cat(given, 1)
+        control = self.__dict__.get("_control")
+        if control is not None:
+            return control(coefficients)
+        basis = derived(self, "stacked basis", _stacked_basis)
+        return affine_rows(self.verts.reshape(1, -1), coefficients, basis).reshape(-1, *self.verts.shape)
+
+    def _decoded(self, identity: Tensor, expression: Tensor) -> Tensor:
+        """(B, V, 3) mm out of the network; with the components' expressions where it has none."""
+        assert self.decoder is not None
+        verts = self.verts + self.decoder.offsets(identity, expression)
+        if self.decoder.moves_face:
+            return verts
+        basis = self.expression_basis.reshape(len(self.expression_basis), -1)
+        return verts + affine_rows(verts.new_zeros(1, 1), expression, basis).reshape(verts.shape)
+
+    def with_expressions(self, basis: Tensor) -> FaceModel:
+        """The model whose expressions are these (E, V, 3) mm, the same for everybody."""
+        decoder = None if self.decoder is None else self.decoder.without_expression()
+        return replace(self, expression_basis=basis, correctives=None, decoder=decoder)
+
     def expressions(self, identity: Tensor) -> Tensor:
         """(I,) standard deviations -> (E, V, 3) mm: what each expression at 1 does to this person."""
+        if self.decoder is not None and self.decoder.moves_face:
+            each = torch.eye(self.sizes["expression"], dtype=identity.dtype, device=identity.device)
+            faces = self._decoded(identity.expand(len(each) + 1, -1), torch.cat([torch.zeros_like(each[:1]), each]))
+            return faces[1:] - faces[:1]
         if self.correctives is None:
             return self.expression_basis
         return self.expression_basis + self.correctives.of_expressions(identity, len(self.expression_basis))
 
     def albedo(self, albedo: Tensor) -> Tensor:
         """(B, A) standard deviations -> (B, V, 3) sRGB-encoded reflectance; not clamped."""
+        if self.decoder is not None and self.decoder.colours is not None:
+            return self.decoder.reflectance(albedo)
         count = self.verts.shape[0]
         basis = self.albedo_basis.reshape(self.albedo_basis.shape[0], 3 * count)
         return affine_rows(self.albedo_mean.reshape(1, -1), albedo, basis).reshape(-1, count, 3)
@@ -171,7 +201,7 @@ class FaceModel:
         if self.device == torch.device(device):
             return self  # keeps what was derived from the model
         moved: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        kinds = (Tensor, Skeleton, Correctives)
+        kinds = (Tensor, Skeleton, Correctives, Decoder)
         moved |= {name: value.to(device) for name, value in moved.items() if isinstance(value, kinds)}
         return FaceModel(**moved)
 

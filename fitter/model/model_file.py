@@ -16,18 +16,21 @@ from torch import Tensor
 
 from ..anatomy.parts import LABEL, PART_LABELS
 from ..bundled import model_path
+from ..compute.network import Network
 from ..compute.sparse_map import SparseMap
 from ..errors import ModelError
 from ..files.npz import open_npz
+from ..files.read_onnx import parse_onnx
 from ..files.together import write_together
 from ..files.untrusted import one_line, read_bytes
 from .array_table import ARRAYS, dense_bytes, layout_error, table_error
 from .catalogue import BUNDLED, resolve
 from .corrective import Correctives
+from .decoder import CODES, COLOURS, VERTS, Decoder, Prior, make_decoder
 from .face_model import Control, FaceModel
 from .skeleton import Skeleton
 
-FORMAT = 1
+FORMAT, DECODED = 1, 2  # of linear models, and of those with a decoder
 
 LARGEST_BYTES = 1 << 29  # of a model's numbers as they are used; the largest published ones have .35 GiB
 
@@ -78,8 +81,10 @@ def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = 
     wrong = table_error(arrays)
     if wrong is not None:
         raise ModelError(f"{where}: {wrong}")
-    if int(arrays["format"]) != FORMAT:
-        raise ModelError(f"{where}: format {int(arrays['format'])}; this version reads format {FORMAT}")
+    expected = DECODED if "decoder_network" in arrays else FORMAT
+    if int(arrays["format"]) != expected:
+        what = "with a decoder" if expected == DECODED else "of components"
+        raise ModelError(f"{where}: format {int(arrays['format'])}; this version reads format {expected} {what}")
 
     count = len(arrays["symmetry"])
     subdivision = None
@@ -137,8 +142,9 @@ def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = 
         eyeball_weight=real("eyeball_weight") if "eyeball_weight" in arrays else None,
         skeleton=_skeleton(arrays, real, dense) if "joint_names" in arrays else None,
         correctives=_correctives(arrays, real, dense) if "corrective_basis" in arrays else None,
+        decoder=_decoder(arrays, real, subdivision, where) if "decoder_network" in arrays else None,
     )
-    if subdivision is not None:
+    if subdivision is not None and model.decoder is None:
         names = [name for name in ("identity_basis", "expression_basis", "corrective_basis") if name in arrays]
         basis = torch.cat([real(name) for name in names]).flatten(1)
         object.__setattr__(model, "_control", Control(real("verts").reshape(1, -1), basis, subdivision))
@@ -164,6 +170,25 @@ def _correctives(
 ) -> Correctives:
     expression = torch.from_numpy(arrays["corrective_expression"].astype(np.int64))
     return Correctives(dense("corrective_basis"), expression, real("corrective_identity"))
+
+
+def _decoder(
+    arrays: dict[str, np.ndarray], real: Callable[[str], Tensor], subdivision: SparseMap | None, where: str
+) -> Decoder:
+    sizes = {name: len(arrays[f"{name}_basis"]) for name in CODES}
+    try:
+        graph = parse_onnx(arrays["decoder_network"].tobytes())
+        if VERTS not in graph.outputs:
+            raise ModelError(f"no output {VERTS!r}")
+        colours = Network(graph, [COLOURS]) if COLOURS in graph.outputs else None
+        priors = {
+            name: Prior(real(f"decoder_{name}_mean")[None], real(f"decoder_{name}_root"))
+            for name in CODES if f"decoder_{name}_mean" in arrays
+        }  # fmt: skip
+        networks = Network(graph, [VERTS]), colours
+        return make_decoder(networks, real("decoder_frame"), priors, subdivision, sizes, len(arrays["verts"]))
+    except (ModelError, ValueError) as error:
+        raise ModelError(f"{where}: decoder_network: {error}") from None
 
 
 def _part_weight(arrays: dict[str, np.ndarray]) -> Tensor:

@@ -69,6 +69,29 @@ class Joints:
 
 
 @dataclass(frozen=True)
+class SourceDecoder:
+    """A network that makes the shapes, as facefit.model.face_model's `decoder_` arrays have it.
+
+    Attributes:
+        network: the bytes of its ONNX file.
+        frame: (3, 3), its vertices times it are mm in model axes.
+        priors: code -> mean (M,) and root (K, M) of those that are not standard normal for the network.
+    """
+
+    network: bytes
+    frame: np.ndarray
+    priors: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Of the model file."""
+        out: dict[str, np.ndarray] = {"decoder_network": np.frombuffer(self.network, np.uint8)}
+        out["decoder_frame"] = self.frame.astype(np.float32)
+        for code, (mean, root) in self.priors.items():
+            out |= {f"decoder_{code}_mean": mean.astype(np.float32), f"decoder_{code}_root": root.astype(np.float32)}
+        return out
+
+
+@dataclass(frozen=True)
 class SourceModel:
     """A morphable model in millimetres and model axes; the origin is free. Arrays are checked when it is made.
 
@@ -88,6 +111,7 @@ class SourceModel:
         eyeball: (V,) 0, 1 right, 2 left; or None.
         label_hint: (V,) 0 to 10 of facefit.anatomy.parts.LABELS where the original names its parts (teeth, eyes, mouth
             cavity), 0 elsewhere; or None.
+        decoder: the network that makes the shapes, or None; the bases are then what it does at rest.
     Raises:
         ModelError: one line naming the array, its shape or value, and what is accepted.
     """
@@ -109,6 +133,7 @@ class SourceModel:
     joints: Joints | None = None
     eyeball: np.ndarray | None = None
     label_hint: np.ndarray | None = None
+    decoder: SourceDecoder | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "expression_names", tuple(str(name) for name in self.expression_names))

@@ -145,7 +145,7 @@ def neutral_result(person: Person, shapes: Shapes | None = None) -> FitResult:
         return head
     carried = torch.from_numpy(shapes(person.model, head.verts)).float()
     # the person's own already: nothing of them depends on the identity any more
-    return replace(head, model=replace(head.model, expression_basis=carried, correctives=None))
+    return replace(head, model=head.model.with_expressions(carried))
 
 
 def person_json(person: Person, head: FitResult, mesh: Path, style: FileStyle) -> dict[str, Any]:

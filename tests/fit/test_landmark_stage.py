@@ -8,6 +8,7 @@ import weakref
 import pytest
 import torch
 from helpers import rendered_face
+from helpers.toy_model import toy_arrays
 
 from facefit.anatomy.landmarks import LID_PAIRS, MIRROR
 from facefit.errors import FitError
@@ -18,6 +19,7 @@ from facefit.fit.landmark_basis import LandmarkProblem, landmark_basis
 from facefit.fit.landmark_stage import solve_landmarks
 from facefit.geometry.camera import Camera, project, to_camera_space
 from facefit.geometry.rotation import rotation_matrix, rotation_vector
+from facefit.model.model_file import from_arrays
 from facefit.scene.landmarks import contour_choice, head_yaw, project_landmarks
 from facefit.scene.parameters import Parameters
 
@@ -311,3 +313,54 @@ def test_shut_eyes_of_people_whose_eyes_are_wide_and_narrow(model, form):
     lids = [index for pair in LID_PAIRS for index in pair]
     assert (again - landmarks)[0, lids].norm(dim=1).max() < 0.1  # pixels; half a millimetre of lid are 0.6
     assert found[0, [model.expression_names.index(n) for n in ("eyeBlinkLeft", "eyeBlinkRight")]].min() > 0.9
+
+
+# ---------------------------------------------------------------- decoders
+
+
+@pytest.fixture(scope="module")
+def bent_toy():
+    """A decoder that bends its coefficients."""
+    pytest.importorskip("onnx")
+    from helpers.bent_toy import bent
+
+    return from_arrays(bent(toy_arrays()))
+
+
+@pytest.mark.parametrize("form", [landmark_stage_cpu, landmark_stage_torch], ids=["cpu", "torch"])
+def test_a_decoder_is_linearised_where_it_is(bent_toy, form):
+    """Two and three deviations out the toy's slopes are half of those at rest: what has them finds the code."""
+    identity, expression = torch.tensor([[2.0, -3.0, 1.0, 2.5]]), torch.tensor([[0.3, 0.9, 0.0]])
+    rotvec, translation = torch.tensor([[0.1, 0.4, -0.2]]), torch.tensor([[8.0, -6.0, -700.0]])
+    landmarks = seen(bent_toy, identity, expression, rotvec, translation)
+    problem = LandmarkProblem(bent_toy, landmarks, torch.ones(1, 478), CAMERA, WEAK)
+    rotation, at = first_pose(bent_toy, landmarks, CAMERA)
+    _, moved, coefficients = form.solve(problem, rotation.float(), at.float())
+    assert torch.allclose(coefficients[:, :4], identity, atol=0.05)
+    assert torch.allclose(coefficients[:, 4:], expression, atol=0.05)
+    assert torch.allclose(moved, translation, atol=3)
+
+
+def test_the_cpu_steps_of_a_decoder_equal_their_batched_twin(bent_toy, monkeypatch):
+    monkeypatch.setattr("facefit.fit.landmark_stage_cpu.STILL_COEFFICIENT", 0.0)
+    identity, expression = 2 * person(bent_toy, batch=2, seed=6)[0], torch.tensor([[0.9, 0.2, 0.4], [0.0, 0.1, 1.0]])
+    rotvec = torch.tensor([[0.1, 0.6, 0.0], [0.0, -0.3, 0.4]])
+    landmarks = seen(bent_toy, identity, expression, rotvec, torch.tensor([[0.0, 0.0, -900.0]]).repeat(2, 1))
+    problem = LandmarkProblem(bent_toy, landmarks, torch.ones(2, 478), cameras(2), FitConfig())
+    rotation, at = first_pose(bent_toy, landmarks, cameras(2))
+    (r, t, c), (r2, t2, c2) = (f.solve(problem, rotation.float(), at.float())
+                               for f in (landmark_stage_cpu, landmark_stage_torch))  # fmt: skip
+    assert (r - r2).abs().max() < 1e-4 and (t - t2).abs().max() < 0.5 and (c - c2).abs().max() < 0.01
+
+
+def test_a_linear_model_as_a_decoder_has_the_same_stage(toy_model):
+    pytest.importorskip("onnx")
+    from training.decoder.linear import as_decoder
+
+    decoded = from_arrays(as_decoder(toy_arrays()))
+    identity, expression = person(toy_model, batch=2, seed=6)
+    landmarks = seen(toy_model, identity, expression, torch.zeros(2, 3), torch.tensor([[0.0, 0.0, -900.0]] * 2))
+    one, two = (solve_landmarks(m, landmarks, torch.ones(2, 478), cameras(2), FitConfig())
+                for m in (toy_model, decoded))  # fmt: skip
+    both = [m.shape(v.identity, v.expression) for m, v in ((toy_model, one), (decoded, two))]
+    assert (both[0] - both[1]).norm(dim=-1).max() < 0.02  # mm

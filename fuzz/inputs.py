@@ -141,6 +141,15 @@ def published(dice: random.Random, kit: Kit, folder: Path) -> Attack:
     return Attack(lambda: _read(lambda: read_published(kind, path)), frozenset({0, 5}))
 
 
+def decoders(dice: random.Random, kit: Kit, folder: Path) -> Attack:
+    """A network that makes a head, read by its reader."""
+    network, template = originals.decoder()
+    path, mesh = folder / "net.onnx", folder / "template.obj"
+    path.write_bytes(mutated(network, dice))
+    mesh.write_text(template)
+    return Attack(lambda: _read(lambda: read_published("decoder", path, mesh=mesh)), frozenset({0, 5}))
+
+
 def networks(dice: random.Random, kit: Kit, folder: Path) -> Attack:
     """A face parser, applied."""
     name = dice.choice(("small", "small", "facefit", "detector"))
@@ -181,7 +190,8 @@ def pages(dice: random.Random, kit: Kit, folder: Path) -> Attack:
 INPUTS: dict[str, tuple[Callable[[random.Random, Kit, Path], Attack], int]] = {
     "pictures": (pictures, 500), "label pictures": (labels, 150), "lists": (lists, 200), "manifests": (manifests, 200),
     "results": (results, 250), "models": (models, 200), "points": (points, 150), "published models": (published, 200),
-    "networks": (networks, 100), "meshes": (meshes, 150), "clips": (clips, 100), "pages": (pages, 50),
+    "decoders": (decoders, 100), "networks": (networks, 100), "meshes": (meshes, 150), "clips": (clips, 100),
+    "pages": (pages, 50),
 }  # fmt: skip
 
 

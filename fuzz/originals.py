@@ -200,6 +200,34 @@ class _Calls:
 
 
 @cache
+def decoder() -> tuple[bytes, str]:
+    """An ONNX file that moves the twelve corners of an icosahedron by a code, and that as an OBJ file."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    dice = np.random.default_rng(0)
+    golden = (1 + 5**0.5) / 2
+    verts = np.array([np.roll([0, a, b * golden], k) for k in range(3) for a in (-1, 1) for b in (-1, 1)]) * 60
+    weights = [
+        numpy_helper.from_array(dice.normal(0, 2, (3, 36)).astype(np.float32), "basis"),
+        numpy_helper.from_array(verts.reshape(-1).astype(np.float32), "mean"),
+        helper.make_tensor("shape", TensorProto.INT64, [3], [-1, 12, 3]),
+    ]
+    nodes = [
+        helper.make_node("Gemm", ["identity", "basis", "mean"], ["flat"], alpha=1.0),
+        helper.make_node("Reshape", ["flat", "shape"], ["verts"]),
+    ]
+    given = helper.make_tensor_value_info("identity", TensorProto.FLOAT, ["n", 3])
+    gives = helper.make_tensor_value_info("verts", TensorProto.FLOAT, ["n", 12, 3])
+    graph = helper.make_graph(nodes, "decoder", [given], [gives], weights)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    lines = [f"v {x:.3f} {y:.3f} {z:.3f}" for x, y, z in verts]
+    near = [(a, b, c) for a in range(12) for b in range(a) for c in range(b)
+            if max(np.linalg.norm(verts[p] - verts[q]) for p, q in ((a, b), (b, c), (a, c))) < 121]  # fmt: skip
+    lines += [f"f {a + 1} {b + 1} {c + 1}" for a, b, c in near]
+    return made.SerializeToString(), "\n".join(lines)
+
+
+@cache
 def networks() -> dict[str, bytes]:
     """Name -> ONNX file: the bundled ones, and a small parser of somebody else's making."""
     from onnx import TensorProto, helper, numpy_helper

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .operators import OPERATORS, Attributes, Operator
+from .operator import Attributes, Operator
+from .operators import OPERATORS
 
 LARGEST = 1 << 27  # numbers that one operator may give, and 4 times as many all of them together
 MOST_NODES = 20_000

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...compute.network import Network
+from ...compute.network import Graph, Network
 from ...errors import ModelError
 from ...files.read_obj import ObjMesh, read_obj
 from ...files.read_onnx import read_onnx
@@ -49,10 +49,7 @@ def read_decoder(
         template = read_obj(Path(mesh))
         settings = settings_of(Path(mesh).parent / "model.json", ("expression_names",))
         graph, data = read_onnx(path)
-        absent = [name for name in (VERTS,) if name not in graph.outputs]
-        if absent:
-            raise ModelError(f"no output {absent[0]!r}; it has {', '.join(f'{name!a:.40}' for name in graph.outputs)}")
-        networks = Network(graph, [VERTS]), (Network(graph, [COLOURS]) if COLOURS in graph.outputs else None)
+        networks = _networks(graph)
         priors = {} if prior is None else _priors(Path(prior))
         frame = frame_of(settings, template.verts)
         digest = hashlib.sha256(data + template.data)
@@ -60,11 +57,22 @@ def read_decoder(
         sizes = _sizes(networks, priors, len(shapes))
         tensors = {code: Prior(torch.from_numpy(mean).float()[None], torch.from_numpy(root).float())
                    for code, (mean, root) in priors.items()}  # fmt: skip
-        decoder = make_decoder(
-            networks, torch.from_numpy(frame).float(), tensors, None, sizes, len(template.verts)
-        )  # fmt: skip
+        try:
+            decoder = make_decoder(
+                networks, torch.from_numpy(frame).float(), tensors, None, sizes, len(template.verts)
+            )  # fmt: skip
+        except ValueError as error:
+            raise ModelError(str(error)) from None
         return _source(path, settings, template, frame, decoder, SourceDecoder(data, frame, priors), sizes, shapes,
                        blendshapes, digest.hexdigest())  # fmt: skip
+
+
+def _networks(graph: Graph) -> tuple[Network, Network | None]:
+    """Shape, and colours where there are any. Raises ModelError: what `Network` refuses."""
+    try:
+        return Network(graph, [VERTS]), (Network(graph, [COLOURS]) if COLOURS in graph.outputs else None)
+    except ValueError as error:
+        raise ModelError(str(error)) from None
 
 
 def _source(
@@ -75,7 +83,7 @@ def _source(
     _check_place(verts, template.verts @ frame)
     identity, expression, active = sizes["identity"], sizes["expression"], activation(settings)
     if decoder.moves_face:
-        units = torch.eye(expression) * 1.0
+        units = torch.eye(expression)
         still = torch.zeros(1, identity)
         with torch.no_grad():
             ends = [decoder.offsets(still, row[None])[0] for row in units]

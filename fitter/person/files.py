@@ -16,8 +16,8 @@ model's expressions as morph targets. Its JSON (`format` "facefit-person", `form
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ _PANEL = 192  # pixels of a panel of the sheet
 
 
 Shapes = Callable[[FaceModel, np.ndarray], np.ndarray]
+Drawing = Callable[[FitResult, np.ndarray], bytes]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class PersonFiles:
         style: how meshes and textures are written; a person's are in model space.
         shapes: what the expressions do to this person: model (on the CPU) and neutral head (V, 3) mm -> (E, V, 3) mm;
             None: what the model says.
+        further: pictures by their paths, made of the fit of the most frontal photo and the person's texture.
     """
 
     mesh: Path
@@ -69,10 +71,11 @@ class PersonFiles:
     sheet: Path | None = None
     style: FileStyle = FileStyle()
     shapes: Shapes | None = None
+    further: Mapping[Path, Drawing] = field(default_factory=dict)
 
     def all(self, names: Sequence[str]) -> list[Path]:
         """Every file, for photos of these names."""
-        named = [*output_paths(self.mesh), *([self.sheet] if self.sheet else [])]
+        named = [*output_paths(self.mesh), *([self.sheet] if self.sheet else []), *self.further]
         for stem in stems(names):
             named += [self.pictures / f"{stem}_overlay.png"] if self.pictures else []
             named += output_paths(self.meshes / f"{stem}.glb") if self.meshes else []
@@ -127,7 +130,9 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
     written = dict(zip(paths, contents, strict=True))
     if files.sheet is not None:
         written[files.sheet] = png_bytes(_sheet(head, texture, rows))
-    return written | beside
+    best = person.best.whole() if files.further else None
+    drawn = {} if best is None else {path: draw(best, texture) for path, draw in files.further.items()}
+    return written | beside | drawn
 
 
 def _weights(result: FitResult) -> dict[str, float]:

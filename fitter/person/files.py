@@ -96,26 +96,26 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
     """
     paths, style = output_paths(files.mesh), files.style
     blend = Blend(style.texture_size, style.texture)
-    beside: dict[Path, bytes] = {}
-    rows: list[np.ndarray] = []
-    shots: list[Shot] = []
-    shown = album(len(person.members)) if paths[0].suffix.lower() == ".html" else []
-    texture = None
+    made: dict[str, dict[Path, bytes]] = {}
+    panels: dict[str, np.ndarray] = {}
+    shots: dict[str, Shot] = {}
     names = stems([member.photo.name for member in person.members])
-    for place, (stem, member) in enumerate(zip(names, person.members, strict=True)):
-        whole = member.whole()
-        if place in shown:
-            shots.append(shot(whole.scene, whole.photo, stem, weights=_weights(whole)))
+    shown = {names[place] for place in album(len(names))} if paths[0].suffix.lower() == ".html" else set()
+    texture = None
+    for stem, member in sorted(zip(names, person.members, strict=True), key=lambda pair: pair[1].turned):
+        whole, own = member.whole(), made.setdefault(stem, {})
+        if stem in shown:
+            shots[stem] = shot(whole.scene, whole.photo, stem, weights=_weights(whole))
         if len(person.members) == 1:
             texture = texture_picture(whole, style.texture_size, style.texture)
         else:
             blend.add(whole)
         if files.pictures is not None:
-            beside[files.pictures / f"{stem}_overlay.png"] = overlay_png(whole.scene, whole.photo)
+            own[files.pictures / f"{stem}_overlay.png"] = overlay_png(whole.scene, whole.photo)
         if files.sheet is not None:
-            rows.append(overlay(whole.scene, whole.photo, _PANEL)[:, : 3 * _PANEL])
+            panels[stem] = overlay(whole.scene, whole.photo, _PANEL)[:, : 3 * _PANEL]
         if files.meshes is not None:
-            beside |= result_files(whole, files.meshes / f"{stem}.glb", style)
+            own |= result_files(whole, files.meshes / f"{stem}.glb", style)
     if texture is None:
         texture = blend.picture(person.best.result.scene)
     moves = paths[0].suffix.lower() not in (".obj", ".ply")
@@ -123,16 +123,16 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
     scene = head.scene
     contents = mesh_contents(
         paths, head.model, scene.verts_in("model"), texture, "model space", lambda: morph_targets(scene), style,
-        page=lambda: result_page(head, texture, files.mesh.stem, shots=shots),
+        page=lambda: result_page(head, texture, files.mesh.stem, shots=[shots[stem] for stem in names if stem in shots]),
     )  # fmt: skip
     document = person_json(person, head, paths[0], style)
     contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
     written = dict(zip(paths, contents, strict=True))
     if files.sheet is not None:
-        written[files.sheet] = png_bytes(_sheet(head, texture, rows))
+        written[files.sheet] = png_bytes(_sheet(head, texture, [panels[stem] for stem in names]))
     best = person.best.whole() if files.further else None
     drawn = {} if best is None else {path: draw(best, texture) for path, draw in files.further.items()}
-    return written | beside | drawn
+    return written | {path: data for stem in names for path, data in made[stem].items()} | drawn
 
 
 def _weights(result: FitResult) -> dict[str, float]:

@@ -30,7 +30,6 @@ from .landmark_stage import solve_together
 from .people import (
     STRANGER,
     UNLIKE,
-    UNLIKE_SEVERAL,
     Reference,
     distances,
     like_reference,
@@ -62,6 +61,11 @@ class Member:
     observation: Observation
     known_lens: bool
     single: str
+
+    @property
+    def turned(self) -> float:
+        """Radians by which the head is turned from the camera's axis."""
+        return float(self.result.parameters.rotvec.norm())
 
     def whole(self) -> FitResult:
         """The result with the photo's pixels, read again. Raises ImageError: it has changed meanwhile."""
@@ -108,7 +112,7 @@ class Person:
     @property
     def best(self) -> Member:
         """The most frontal photo."""
-        return min(self.members, key=lambda member: float(member.result.parameters.rotvec.norm()))
+        return min(self.members, key=lambda member: member.turned)
 
 
 @dataclass(frozen=True)
@@ -202,8 +206,7 @@ class PersonFitter:
         else:
             known = replace(fits[0], identity=like.identity, albedo=like.albedo)
             distance = distances(Parameters.cat([known, *fits]), model)
-            limit = UNLIKE if like.photos == 1 else UNLIKE_SEVERAL
-            far = distance[0, 1:].tolist()
+            limit, far = UNLIKE, distance[0, 1:].tolist()
             chosen = like_reference(distance[0, 1:], distance[1:, 1:], limit)
         if not chosen:
             raise NoFaceError(

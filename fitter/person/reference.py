@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -30,7 +29,6 @@ class _Person:
     model: ModelBlock
     identity: list[float]
     albedo: list[float]
-    photos: list[Any]
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class ReferenceFile:
                     f"{self.fit.path}: {name} has {len(numbers)} numbers; the model has {on_cpu.sizes[name]}"
                 )
             values[name] = torch.tensor([numbers])
-        return Reference(**values, photos=max(len(self.person.photos), 1))
+        return Reference(**values)
 
 
 def read_reference(path: Path) -> ReferenceFile:

@@ -16,7 +16,7 @@ from facefit.person.reference import read_reference
 def person_file(toy_model, tmp_path):
     """A document with what a reference needs."""
     document = {
-        "format": "facefit-person", "format_version": 1, "mesh": {"file": "ann.glb"}, "photos": [{}, {}, {}],
+        "format": "facefit-person", "format_version": 1, "mesh": {"file": "ann.glb"},
         "model": {"name": "toy", "version": "1", "checksum": toy_model.checksum, "sizes": toy_model.sizes},
         "identity": [0.5] * toy_model.sizes["identity"], "albedo": [-1.0] * toy_model.sizes["albedo"],
     }  # fmt: skip
@@ -29,19 +29,18 @@ def person_file(toy_model, tmp_path):
     return SimpleNamespace(write=write, path=path)
 
 
-def test_a_person_is_known_by_all_photos(person_file, toy_model):
+def test_a_person_is_a_reference(person_file, toy_model):
     found = read_reference(person_file.write().with_suffix(".glb")).load(toy_model)
-    assert found.photos == 3 and found.identity.shape == (1, toy_model.sizes["identity"])
+    assert found.identity.shape == (1, toy_model.sizes["identity"])
     assert (found.identity == 0.5).all() and (found.albedo == -1).all()
     (person_file.path.parent / "ann.glb").write_bytes(b"")
     assert {path.name for path in read_reference(person_file.path).files()} == {"ann.json", "ann.glb"}
 
 
-def test_a_fit_is_known_by_one_photo(toy_model, tmp_path):
+def test_a_fit_is_a_reference(toy_model, tmp_path):
     result = synthetic_result(toy_model)
     write_result(result, tmp_path / "ann.obj")
     found = read_reference(tmp_path / "ann.obj").load(toy_model)
-    assert found.photos == 1
     assert torch.allclose(found.identity, result.parameters.identity, atol=1e-4)
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import check_mesh_suffix, check_person, input_files, load, shared_options, start
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..model.face_model import FaceModel
 
 
 @click.command()
@@ -30,11 +35,14 @@ from .options import check_mesh_suffix, check_person, input_files, load, shared_
               help="Who the person is: an earlier fit or person, or a photo. Others are left out.")  # fmt: skip
 @click.option("--keep-all", is_flag=True, help="All photos show the person, however different the faces are.")
 @click.option("--no-detail", is_flag=True, help="Leave the surface as the model has it, without what shading tells.")
+@click.option("--adapt", is_flag=True,
+              help="Adapt the expressions to six photos or more with some, where held-out ones gain.")  # fmt: skip
 @click.option("--every", type=click.IntRange(min=1), metavar="N", help="Take each N-th frame of a video.")
 @shared_options
 def person(
     photos: tuple[Path, ...], output: Path, overlays: Path | None, meshes: Path | None, sheet: Path | None,
-    static: bool, one_lens: bool, like: Path | None, keep_all: bool, no_detail: bool, every: int | None, **options: Any,
+    static: bool, one_lens: bool, like: Path | None, keep_all: bool, no_detail: bool, adapt: bool, every: int | None,
+    **options: Any,
 ) -> None:  # fmt: skip
     """Fit one person to several photos: folders, lists, 'patterns*', photos, videos.
 
@@ -52,6 +60,9 @@ def person(
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise click.UsageError(f"--sheet {sheet}: expected a name that ends in .png")
     check_person(options)
+    if adapt and (static or output.suffix.lower() in (".obj", ".ply")):
+        why = "--static leaves no expressions" if static else f"a {output.suffix} holds no expressions"
+        raise click.UsageError(f"--adapt: {why} to adapt")
     if options["segmentation"].lower().endswith(".png"):
         raise click.UsageError("--segmentation with a picture of labels belongs to one photo")
     start(options)
@@ -64,6 +75,7 @@ def person(
     from ..person.reference import read_reference
     from ..person.sharing import Sharing
     from ..photo.photo_list import PHOTO_SUFFIXES
+    from ..rig.adapt import Adapted, adapted_shapes, shown_by
     from ..rig.personal import personal_shapes
     from .progress import FitProgress, shown
 
@@ -85,12 +97,23 @@ def person(
         fitter = replace(fitter, like=known.load(job.instruments.model))
     elif like is not None:
         fitter = replace(fitter, like=Reference.of(fitter.single(PersonPhoto(like.name, like)).result.parameters))
-    files = replace(files, style=job.style, shapes=personal_shapes)
     with FitProgress(output.name, quiet=options["quiet"]) as progress:
         fitted = fitter.fit(found, lambda stage, step, steps: progress(stage, step, steps, {}))
+    adapted: list[Adapted] = []
+
+    def shapes(model: FaceModel, neutral: np.ndarray) -> np.ndarray:
+        carried = personal_shapes(model, neutral)
+        if not adapt:
+            return carried
+        adapted.append(adapted_shapes(model, neutral, carried, [shown_by(member.result) for member in fitted.members]))
+        return adapted[0].shapes
+
+    files = replace(files, style=job.style, shapes=shapes)
     write_files(person_contents(fitted, files), [path for path in read if path.is_file()], folders)
     for each in fitted.left_out:
         click.echo(f"left out: {shown(each.name)}: {shown(each.reason)}", err=True)
+    for found_shapes in adapted:
+        click.echo(f"--adapt: {found_shapes.sentence}", err=True)
     if options["quiet"]:
         return
     count = len(fitted.members)

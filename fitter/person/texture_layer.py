@@ -91,8 +91,9 @@ def _unshaded(result: FitResult, layers: Unwrapped) -> np.ndarray:
     column, row = np.clip(np.nan_to_num(pixels), 0, window.size - 1).astype(int).T
     clear = clear[row, column]
     if _glasses(result, over):
-        height = model.verts[:, 1] - model.landmarks(model.verts[None])[0, list(EYE_CORNERS), 1].mean()
-        clear *= smoothstep(np.maximum(height - _ABOVE, -_BELOW - height).cpu().double().numpy() / _FADE)
+        eyes = model.landmarks(model.verts[None])[0, list(EYE_CORNERS), 1].mean()
+        height = (model.verts[:, 1] - eyes).cpu().double().numpy()
+        clear *= smoothstep(np.maximum(height - _ABOVE, -_BELOW - height) / _FADE)
     value = np.maximum(clear, _FAINT).astype(np.float32)
     return on_texels(scene, value[:, None].repeat(3, 1), layers)[..., 0]
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from ..errors import FaceFitError, ImageError
 from ..fit.result import FitResult
-from ..fit.summary import summary
 from ..job.job import Job
 from ..person.files import PersonFiles, person_contents
 from ..person.person import Person, PersonFitter
@@ -65,7 +64,7 @@ def thumbnail_name(mesh: str) -> str:
 
 def figures(person: Person) -> dict:
     """What the manifest says of a person, as of a face."""
-    each = [summary(member.result) for member in person.members]
+    each = [member.result.summary for member in person.members]
     doubtful = sum(one.status == "doubtful" for one in each)
     return {
         "face": 1,

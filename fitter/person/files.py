@@ -100,7 +100,7 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
     panels: dict[str, np.ndarray] = {}
     shots: dict[str, Shot] = {}
     names = stems([member.photo.name for member in person.members])
-    shown = {names[place] for place in album(len(names))} if paths[0].suffix.lower() == ".html" else set()
+    shown = [names[place] for place in album(len(names))] if paths[0].suffix.lower() == ".html" else []
     texture = None
     for stem, member in sorted(zip(names, person.members, strict=True), key=lambda pair: pair[1].turned):
         whole, own = member.whole(), made.setdefault(stem, {})
@@ -123,7 +123,7 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
     scene = head.scene
     contents = mesh_contents(
         paths, head.model, scene.verts_in("model"), texture, "model space", lambda: morph_targets(scene), style,
-        page=lambda: result_page(head, texture, files.mesh.stem, shots=[shots[stem] for stem in names if stem in shots]),
+        page=lambda: result_page(head, texture, files.mesh.stem, shots=[shots[stem] for stem in shown]),
     )  # fmt: skip
     document = person_json(person, head, paths[0], style)
     contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())

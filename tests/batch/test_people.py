@@ -39,7 +39,7 @@ def made(folder, toy_model, monkeypatch):
         asked.append((fitter, photos))
         if not fits:
             raise NoFaceError("none of 3 photos shows a face")
-        members = tuple(SimpleNamespace(result=one) for one in fits)
+        members = tuple(SimpleNamespace(result=SimpleNamespace(summary=one, status=one.status)) for one in fits)
         return SimpleNamespace(members=members, best=members[0], left_out=(LeftOut("ann/c.png", "no face found"),))
 
     def contents(person, files):
@@ -47,7 +47,6 @@ def made(folder, toy_model, monkeypatch):
         return {name: b"1234" for name in names}
 
     monkeypatch.setattr(PersonFitter, "fit", fit)
-    monkeypatch.setattr(module, "summary", lambda one: one)
     monkeypatch.setattr(module, "person_contents", contents)
     store = FolderStore(folder / "out")
     job = SimpleNamespace(

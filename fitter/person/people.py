@@ -29,7 +29,7 @@ ALBEDO_SHARE = 0.4
 STRANGER = 2.7  # mean distance beyond which photos show two people
 
 # The same for the mean distance of photos that show one person to a reference, drawn the same way: 0.8 % of the own
-# photos lost and 63 % of the strangers found with a reference of one photo, @JOINT@ with one of four
+# photos lost and 63 % of the strangers found with a reference of one photo, 0.6 and 72 % with one of four
 # fitted together. Each photo judged by itself: 0.8 and 43 %.
 UNLIKE = 2.8
 

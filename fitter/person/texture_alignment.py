@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.registration import optical_flow_ilk
 
-from .texture_layer import MILLIMETRE
+from .texture_layer import MILLIMETRE, reduced
 
 _SIDE = 256  # texels of the pictures that are compared: about 1.6 mm each
 _REACH = 12  # texels to either side that move together
@@ -26,7 +26,7 @@ def motion(fixed: np.ndarray, known: np.ndarray, moving: np.ndarray, weight: np.
     size = len(fixed)
     step = max(size // _SIDE, 1)
     first, second = (_features(picture, step) for picture in (fixed, moving))
-    shared = ndimage.gaussian_filter(np.minimum(_reduced(known, step), _reduced(weight, step)), 1.5)
+    shared = ndimage.gaussian_filter(np.minimum(reduced(known, step), reduced(weight, step)), 1.5)
     if (shared > 0.5).mean() < 0.01:
         return None
     first, second = first * shared, second * shared
@@ -55,12 +55,6 @@ def moved(picture: np.ndarray, by: np.ndarray, inside: np.ndarray) -> np.ndarray
 
 def _features(picture: np.ndarray, step: int) -> np.ndarray:
     """(S, S) brows, lids, lips: log luminance without what is broad, of common contrast."""
-    light = np.log(_reduced(picture.mean(2), step) + 0.05)
+    light = np.log(reduced(picture.mean(2), step) + 0.05)
     band = ndimage.gaussian_filter(light, _FINE) - ndimage.gaussian_filter(light, _COARSE)
     return band / (_CONTRAST + ndimage.gaussian_filter(np.abs(band), 2 * _COARSE))
-
-
-def _reduced(picture: np.ndarray, step: int) -> np.ndarray:
-    """(T, T) -> (T / step, T / step) means."""
-    size = len(picture) // step * step
-    return picture[:size, :size].reshape(size // step, step, size // step, step).mean((1, 3)).astype(np.float32)

@@ -21,6 +21,7 @@ from ..scene.scene import Scene
 BROAD = 0.012  # of the texture's side: standard deviation of the filter that splits broad from fine, about 5 mm
 MILLIMETRE = 0.0024  # of the texture's side
 
+_COARSE = 3.0  # larger texels that a standard deviation has at least
 _SHADE = 12.0  # mm around an occluder that a photo is not asked about where another one knows: borders, shadows
 _FAINT = 0.02  # how far it is asked there all the same
 
@@ -107,13 +108,23 @@ def _glasses(result: FitResult, over: np.ndarray) -> bool:
 
 
 def smoothed(colour: np.ndarray, inside: np.ndarray, deviation: float) -> np.ndarray:
-    """(T, T, C) the mean around each texel over those that lie on the mesh."""
-    share = ndimage.gaussian_filter(inside.astype(np.float32), deviation, truncate=2.5)
-    out = np.empty_like(colour)
+    """(T, T, C) the mean around each texel over those that lie on the mesh. What is smooth is made of larger texels."""
+    step = max(int(deviation / _COARSE), 1)
+    while len(colour) % step:
+        step -= 1
+    share = ndimage.gaussian_filter(reduced(inside, step), deviation / step, truncate=2.5)
+    out = np.empty(colour.shape, np.float32)
     for channel in range(colour.shape[2]):
-        values = np.where(inside, colour[..., channel], 0)
-        out[..., channel] = ndimage.gaussian_filter(values, deviation, truncate=2.5) / np.maximum(share, 1e-3)
+        values = reduced(np.where(inside, colour[..., channel], 0), step)
+        mean = ndimage.gaussian_filter(values, deviation / step, truncate=2.5) / np.maximum(share, 1e-3)
+        out[..., channel] = mean if step == 1 else ndimage.zoom(mean, step, order=1, mode="nearest", grid_mode=True)
     return out
+
+
+def reduced(picture: np.ndarray, step: int) -> np.ndarray:
+    """(T, T) -> (T // step, T // step) float32 means."""
+    size = len(picture) // step * step
+    return picture[:size, :size].reshape(size // step, step, size // step, step).mean((1, 3), dtype=np.float32)
 
 
 def on_texels(scene: Scene, values: np.ndarray, layers: Unwrapped) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 import traceback
@@ -12,8 +13,10 @@ from pathlib import Path
 from facefit.errors import FaceFitError
 from facefit.files.read_mesh import read_mesh
 from facefit.importers.read import read_published
+from facefit.model.model_file import load_model
 from facefit.output.stored_head import read_glb
 from facefit.output.viewer import Page
+from facefit.person.reference import read_reference
 
 from . import originals
 from .kit import Kit, facefit
@@ -186,12 +189,25 @@ def pages(dice: random.Random, kit: Kit, folder: Path) -> Attack:
     return Attack(lambda: _read(lambda: read_glb(path)), frozenset({0, 4}))
 
 
+def people(dice: random.Random, kit: Kit, folder: Path) -> Attack:
+    """The JSON of a person of several photos, whom others are told from."""
+    model, path = load_model(kit / "toy.npz"), folder / "ann.json"
+    document = {
+        "format": "facefit-person", "format_version": 1, "mesh": {"file": "ann.glb"}, "photos": [],
+        "model": {"name": "toy", "version": "1", "checksum": model.checksum, "sizes": model.sizes},
+        **{name: [0.5] * model.sizes[name] for name in ("identity", "albedo")},
+    }  # fmt: skip
+    given = json.dumps(document).encode()
+    path.write_bytes(mutated_json(given, dice) if dice.random() < 0.5 else mutated(given, dice))
+    return Attack(lambda: _read(lambda: read_reference(path).load(model)), frozenset({0, 4}))
+
+
 # name -> what is attacked, and how many of 2,000 inputs it gets
 INPUTS: dict[str, tuple[Callable[[random.Random, Kit, Path], Attack], int]] = {
     "pictures": (pictures, 500), "label pictures": (labels, 150), "lists": (lists, 200), "manifests": (manifests, 200),
     "results": (results, 250), "models": (models, 200), "points": (points, 150), "published models": (published, 200),
     "decoders": (decoders, 100), "networks": (networks, 100), "meshes": (meshes, 150), "clips": (clips, 100),
-    "pages": (pages, 50),
+    "pages": (pages, 50), "people": (people, 50),
 }  # fmt: skip
 
 

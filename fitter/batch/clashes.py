@@ -12,21 +12,24 @@ from ..photo.photo_list import ListedPhoto
 from .folder_store import LOCK, PARTIAL, FolderStore
 from .manifest import MANIFEST, TABLE
 from .names import mesh_names, meshes_of
+from .plan import mesh_keys
 from .store import Store
 
 
 def check_batch(
-    photos: Sequence[ListedPhoto], inputs: Iterable[Path], store: Store, suffix: str, sheet: Path | None
-) -> None:
+    photos: Sequence[ListedPhoto], inputs: Iterable[Path], store: Store, suffix: str, sheet: Path | None,
+    people: bool = False,
+) -> None:  # fmt: skip
     """Refuse what would overwrite a photo, another input, the manifest or a result.
 
     Args:
-        photos: of the batch. inputs: everything else that is read: lists, models, parsers.
+        photos: of the batch; people: each group of them has one mesh. inputs: everything else that is read: lists,
+            models, parsers.
         suffix: of the meshes. sheet: where the contact sheet goes; in an object store its name there.
     Raises:
         ClashError: naming what would be overwritten. Nothing was touched.
     """
-    names = mesh_names([photo.key for photo in photos], suffix)
+    names = mesh_names(list(mesh_keys(photos, people).values()), suffix)
     meshes = {str(name.with_suffix("")).casefold() for name in names.values()}
     if not isinstance(store, FolderStore):
         if sheet is not None and _is_taken(PurePosixPath(sheet.as_posix()), meshes, suffix):

@@ -101,10 +101,12 @@ class _Face:
 
 @dataclass
 class _Worker:
-    """`place`: the number of its device, None for a host. `doing`: what its calls are about, in their order (a flight,
-    or a list of faces). `finishing`: flights that it is to finish. `why`: it was ended for this."""
+    """`place`: the number of its device, None for a host; `loader`: what it loads; `doing`: what its calls are about
+    (a flight, or a list of faces), in their order; `finishing`: flights that it is to finish; `why`: it was ended for
+    this."""
 
     place: int | None
+    loader: Loader
     ready: bool = False
     doing: deque = field(default_factory=deque)
     finishing: deque[_Flight] = field(default_factory=deque)
@@ -116,7 +118,8 @@ class Lead:
     """One run over the tasks of a plan.
 
     Args:
-        workers: where processes are started. host: what hosts load; devices: what the worker of each device loads.
+        workers: where processes are started. host: what hosts load, of several one after the other; devices: what the
+            worker of each device loads.
         store: keeps the records. settings: of the records of photos whose worker died.
         stop: once it is set, the photos under way are finished and no more.
     Attributes:
@@ -124,14 +127,15 @@ class Lead:
     """
 
     def __init__(
-        self, plan: Plan, workers: Workers, host: Loader, devices: Sequence[Loader], store: Store,
+        self, plan: Plan, workers: Workers, host: Loader | Sequence[Loader], devices: Sequence[Loader], store: Store,
         settings: dict | None = None, stop: threading.Event | None = None,
     ) -> None:  # fmt: skip
         self.plan, self.workers, self.store, self.settings = plan, workers, store, settings or {}
         self.stop = stop or threading.Event()
         self.device_seconds = 0.0
         self._fitting: tuple[float, float] | None = None  # from the first batch to the last
-        self._host_loader, self._device_loaders = host, devices
+        self._host_loaders = itertools.cycle(host if isinstance(host, Sequence) else (host,))
+        self._device_loaders = devices
         self._staff: dict[int, _Worker] = {}
         self._flights: dict[int, _Flight] = {}  # by ticket, which is new whenever a photo is prepared again
         self._again: deque[_Flight] = deque()
@@ -141,7 +145,7 @@ class Lead:
         self._source: Iterator[Task] | None = None
         self._failed_starts = 0
         self._halt: Halt | None = None
-        self._to_start: list[tuple[float, int | None]] = []  # when, and what for
+        self._to_start: list[tuple[float, int | None, Loader]] = []  # when, and what for
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Record]:
         """Do the tasks; yields each record once it is kept, in the order in which photos are done.
@@ -178,9 +182,10 @@ class Lead:
     def _stopping(self) -> bool:
         return self.stop.is_set() or self._halt is not None
 
-    def _start(self, place: int | None) -> None:
-        loader = self._host_loader if place is None else self._device_loaders[place]
-        self._staff[self.workers.start(loader, device=place is not None)] = _Worker(place)
+    def _start(self, place: int | None, loader: Loader | None = None) -> None:
+        """A worker; one that takes the place of another one loads the same."""
+        loader = loader or (next(self._host_loaders) if place is None else self._device_loaders[place])
+        self._staff[self.workers.start(loader, device=place is not None)] = _Worker(place, loader)
 
     # what to do next
 
@@ -306,14 +311,14 @@ class Lead:
                     task = flight.task
                     yield self._done(flight, Record(
                         task.key, task.bytes, task.modified, "failed", 5, how, settings=self.settings,
-                        final=bool(state.why) or not was_killed(how),
+                        final=bool(state.why) or not was_killed(how), photos=task.names,
                     ))  # fmt: skip
                 else:
                     del self._flights[flight.ticket]
                     self._again.append(self._board(_Flight(flight.task, next(self._tickets), flight.deaths)))
             self._waiting = deque(face for face in self._waiting if face.ticket in self._flights)
             self._alone = deque(face for face in self._alone if face.ticket in self._flights)
-        self._start(state.place)
+        self._start(state.place, state.loader)
 
     def _bury_device(self, state: _Worker, how: str) -> None:
         if not state.doing:
@@ -336,7 +341,7 @@ class Lead:
             raise WorkerError(how, exit_code)
         logger.info("a worker could not start: %s", how)
         pause = min(LONGEST_PAUSE, TICK * 2 ** (self._failed_starts - 1))
-        self._to_start.append((time.monotonic() + pause, state.place))
+        self._to_start.append((time.monotonic() + pause, state.place, state.loader))
 
     def _set_deadline(self, state: _Worker) -> None:
         photos = len(state.doing[0]) if state.doing and state.place is not None else 1
@@ -350,4 +355,4 @@ class Lead:
                 self.workers.kill(worker)
         for due in [entry for entry in self._to_start if entry[0] <= now]:
             self._to_start.remove(due)
-            self._start(due[1])
+            self._start(*due[1:])

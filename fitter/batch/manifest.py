@@ -1,11 +1,11 @@
-"""What a batch remembers: one record per photo in `manifest.jsonl`, and the same as a table in `manifest.parquet`.
+"""What a batch remembers: a record per photo, or person, in `manifest.jsonl`, and the same table in `manifest.parquet`.
 
 `manifest.jsonl` gets one line as soon as a photo is done, so that an interrupted run goes on where it stopped. The last
 line of a photo counts:
 
 | key | meaning |
 |---|---|
-| `photo` | its key: path below the source's folder, with `/`, or absolute |
+| `photo` | its key: path below the source's folder, with `/`, or absolute; of a person the name of the group |
 | `bytes`, `modified` | of the photo's file; when they change it is fitted again |
 | `status` | `done` or `failed` |
 | `final` | false for a failure that the machine is to blame for (memory, a killed worker): the next run tries again |
@@ -17,6 +17,10 @@ line of a photo counts:
 | `model` | name, version and checksum of the face model |
 | `settings` | options that decide what is written; with others the photo is fitted again |
 | `thumbnail` | the same of a photo without a fitted face |
+| `photos`, `left_out` | of a person: its photos, and those of them that are not part of it (`name`, `reason`) |
+
+A person is one face: `status` is `doubtful` where half of the fitted photos are or more, `part_iou` and
+`landmark_error` are means over them, `energies` sums.
 
 `manifest.parquet` has one row per face, and one with `face` null for a photo without any; energies are columns
 `energy_NAME`, and `status` is `done`, `doubtful` (a fit that may not lie on the face) or `failed`. It is written when a
@@ -61,6 +65,11 @@ class _Face(TypedDict, total=False):
     thumbnail: str | None
 
 
+class _LeftOut(TypedDict, total=False):
+    name: str
+    reason: str
+
+
 class _Model(TypedDict, total=False):
     name: str | None
     version: str | None
@@ -85,6 +94,8 @@ class Record:
     settings: dict = field(default_factory=dict)
     thumbnail: str | None = None
     final: bool = True
+    photos: list[str] = field(default_factory=list)
+    left_out: Annotated[list[dict], list[_LeftOut]] = field(default_factory=list)
 
     @property
     def doubtful(self) -> bool:
@@ -98,7 +109,8 @@ class Record:
 
     def line(self) -> str:
         """One line of JSON, plain ASCII, with its end of line."""
-        return json.dumps(asdict(self)) + "\n"
+        own = () if self.photos else ("photos", "left_out")  # of people
+        return json.dumps({name: value for name, value in asdict(self).items() if name not in own}) + "\n"
 
 
 _DECIDED_NOTHING = ("seed",)  # settings of earlier versions: a photo is not fitted again for the lack of them
@@ -217,6 +229,7 @@ def table_bytes(records: Iterable[Record]) -> bytes:
         ("energy", real), *((f"energy_{_text(name)}", real) for name in names), ("part_iou", real),
         ("landmark_error", real), ("seconds", real), ("model", text), ("model_version", text), ("model_checksum", text),
         ("bytes", whole), ("modified", real), ("outputs", pyarrow.list_(text)), ("settings", text),
+        ("photos", pyarrow.list_(text)), ("left_out", pyarrow.list_(text)),
     ]  # fmt: skip
     rows = [row for record in records for row in _rows(record, names)]
     arrays = [pyarrow.array([row[name] for row in rows], kind) for name, kind in columns]
@@ -247,6 +260,8 @@ def _rows(record: Record, names: list[str]) -> Iterable[dict]:
             "modified": record.modified,
             "outputs": [_text(name) for name in record.outputs],
             "settings": json.dumps(record.settings, sort_keys=True),
+            "photos": [_text(name) for name in record.photos],
+            "left_out": [_text(f"{each.get('name')}: {each.get('reason')}") for each in record.left_out],
         }
 
 

@@ -9,6 +9,16 @@ from ..job.options import JobOptions
 
 
 @dataclass(frozen=True)
+class PeopleOptions:
+    """How groups of photos become people. Attributes as the options of `facefit person`."""
+
+    static: bool = False
+    one_lens: bool = False
+    keep_all: bool = False
+    detail: bool = True
+
+
+@dataclass(frozen=True)
 class BatchOptions:
     """What all photos of a batch have in common; travels to every process.
 
@@ -19,6 +29,7 @@ class BatchOptions:
         settings: what the manifest calls so.
         threads: of a process that works on a CPU; 0 leaves that to the libraries.
         log_level: what worker processes say on stderr.
+        people: how each group of photos becomes one person; None: each photo is fitted alone.
     """
 
     job: JobOptions
@@ -31,6 +42,7 @@ class BatchOptions:
     settings: dict | None = None
     threads: int = 0
     log_level: int = logging.ERROR
+    people: PeopleOptions | None = None
 
 
 @dataclass(frozen=True)

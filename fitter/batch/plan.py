@@ -17,15 +17,16 @@ from .store import Store
 
 @dataclass(frozen=True)
 class Task:
-    """One photo of a batch before it is fitted.
+    """One photo of a batch, or one person, before it is fitted.
 
     Attributes:
-        photo: its path; `key`: its name in the manifest.
+        photo: its path, of a person the first one's; `key`: its name in the manifest, of a person that of the group.
         mesh: name of its mesh in the output folder, with `/`.
-        bytes, modified: of the photo's file.
+        bytes, modified: of the photo's file; of a person's together, and of the one that changed last.
         past: the record of an earlier run that still holds, or None; "done", or "failed" and not to be tried again.
         problem: why there is no such photo: the line of a list names none.
         thumbnails: the past record lacks the small pictures of the contact sheet, which are made from its files.
+        photos: of a person, all of them; empty for a photo of its own.
     """
 
     photo: Path
@@ -36,6 +37,17 @@ class Task:
     past: Record | None = None
     thumbnails: bool = False
     problem: str = ""
+    photos: tuple[ListedPhoto, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """What a person's photos are called in the manifest."""
+        return [photo.key for photo in self.photos]
+
+    @property
+    def files(self) -> list[Path]:
+        """What is read, and must not be overwritten."""
+        return [self.photo, *(photo.path for photo in self.photos)]
 
     @property
     def to_do(self) -> bool:
@@ -44,32 +56,44 @@ class Task:
 
 
 def list_batch(
-    sources: Sequence[str | os.PathLike], store: Store, ignored: Callable[[Path], object] | None = None
-) -> list[ListedPhoto]:
+    sources: Sequence[str | os.PathLike], store: Store, ignored: Callable[[Path], object] | None = None,
+    group_by: str | None = None,
+) -> list[ListedPhoto]:  # fmt: skip
     """The photos of a batch, without its own results; touches nothing.
 
     Args:
-        sources, ignored: see `list_photos`.
+        sources, ignored, group_by: see `list_photos`.
     Raises:
         ImageError: no photos. OutputError: the results would lie among the photos.
     """
     folder = store.root if isinstance(store, FolderStore) else None
     if folder is not None:
         _refuse_own_folder(sources, folder)
-    return list_photos(sources, leave_out=folder, ignored=ignored)
+    return list_photos(sources, leave_out=folder, ignored=ignored, group_by=group_by)
+
+
+def mesh_keys(photos: Sequence[ListedPhoto], people: bool) -> dict[str, str]:
+    """Key in the manifest -> what its mesh is named by (`mesh_names`), in order; nothing for lines without a photo.
+
+    Args:
+        people: whether each group is one, with a mesh of its own; the ending keeps the dots of its name.
+    """
+    if not people:
+        return {photo.key: photo.key for photo in photos if not photo.problem}
+    return {_group(photo): f"{PurePosixPath(_group(photo))}.person" for photo in photos}
 
 
 def plan_batch(
     photos: Sequence[ListedPhoto], store: Store, suffix: str = ".obj", *, overwrite: bool = False,
-    retry_failed: bool = False, settings: dict | None = None, thumbnails: bool = False,
+    retry_failed: bool = False, settings: dict | None = None, thumbnails: bool = False, people: bool = False,
 ) -> list[Task]:  # fmt: skip
-    """What is to be done for every photo, to be asked while the store is locked; makes the output folder.
+    """What is to be done for every photo or person, to be asked while the store is locked; makes the output folder.
 
-    A photo is left alone when its last record has the same photo (size and time of change), suffix and settings, and is
+    One is left alone when its last record has the same photos (size and time of change), suffix and settings, and is
     either "done" with every output there in its size, or "failed" for good: not because of the machine.
 
     Args:
-        photos: of `list_batch`.
+        photos: of `list_batch`. people: each group of them is one task.
         suffix: of the meshes.
         overwrite: fit again what is done; retry_failed: fit again what has failed.
         settings: JSON values; a photo that was done under others is fitted again.
@@ -80,36 +104,56 @@ def plan_batch(
     store.prepare()
     before = store.records()
     taken = {name: record.photo for record in before.values() if record.status == "done" for name in record.outputs[:1]}
-    named = mesh_names([photo.key for photo in photos if not photo.problem], suffix)
+    keys = mesh_keys(photos, people)
+    named = mesh_names(list(keys.values()), suffix)
     # nothing is ever written for a line that names no photo
-    names = {photo.key: named.get(photo.key, PurePosixPath(f"nothing{suffix}")) for photo in photos}
-    return [
-        _task(photo, _free_name(names[photo.key], photo.key, taken), before.get(photo.key), store, suffix, overwrite,
-              retry_failed, settings or {}, thumbnails and isinstance(store, FolderStore))
-        for photo in photos
-    ]  # fmt: skip
+    nothing = PurePosixPath(f"nothing{suffix}")
+    tasks = []
+    for key, members in _tasks(photos, people).items():
+        name = named[keys[key]] if key in keys else nothing
+        tasks.append(
+            _task(key, members, people, _free_name(name, key, taken), before.get(key), store, suffix, overwrite,
+                  retry_failed, settings or {}, thumbnails and isinstance(store, FolderStore))
+        )  # fmt: skip
+    return tasks
+
+
+def _group(photo: ListedPhoto) -> str:
+    return photo.group or photo.key  # a line without a group fails alone
+
+
+def _tasks(photos: Sequence[ListedPhoto], people: bool) -> dict[str, list[ListedPhoto]]:
+    """Key -> its photos."""
+    found: dict[str, list[ListedPhoto]] = {}
+    for photo in photos:
+        found.setdefault(_group(photo) if people else photo.key, []).append(photo)
+    return found
 
 
 def _task(
-    photo: ListedPhoto, mesh: str, past: Record | None, store: Store, suffix: str, overwrite: bool, retry_failed: bool,
-    settings: dict, thumbnails: bool,
+    key: str, photos: Sequence[ListedPhoto], people: bool, mesh: str, past: Record | None, store: Store, suffix: str,
+    overwrite: bool, retry_failed: bool, settings: dict, thumbnails: bool,
 ) -> Task:  # fmt: skip
-    size, modified = stamp(photo.path)
+    stamps = [stamp(photo.path) for photo in photos]
+    size, modified = sum(size for size, _ in stamps), max(when for _, when in stamps)
+    members = tuple(photos) if people else ()
     holds = (
         past is not None and not overwrite and past.settings == settings
-        and (past.bytes, past.modified) == (size, modified)
+        and (past.bytes, past.modified, past.photos) == (size, modified, [photo.key for photo in members])
         and (_is_there(past, store, suffix) if past.status == "done" else _is_final(past) and not retry_failed)
     )  # fmt: skip
     past = past if holds else None
     bare = (
         thumbnails
         and past is not None
+        and not people  # theirs are made with them
         and any(
             face.get("mesh") and (not face.get("thumbnail") or store.size(face["thumbnail"]) is None)
             for face in past.faces
         )
     )
-    return Task(photo.path, photo.key, mesh, size, modified, past, bare, photo.problem)
+    problem = "" if people else photos[0].problem
+    return Task(photos[0].path, key, mesh, size, modified, past, bare, problem, members)
 
 
 def _is_final(record: Record) -> bool:

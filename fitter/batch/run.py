@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,6 +55,8 @@ def run_tasks(
         devices, tries = ["cuda"] * gpus, {"attempts": 3, "start_tries": 10}  # machines of a cluster come and go
     else:
         cores, devices, tries = usable_cores(), _devices(options.job), {}
+    if options.people is not None:  # whole people: on each GPU, or on the cores
+        return _people(tasks, options, store, stop, spread, cores, devices, tries)
     batch_size = spread.batch_size or (GPU_BATCH if devices else 1)
     hosts = spread.workers or max(1, cores - len(devices))
     # what works on a CPU next to a device, or alone, has one thread, whatever else it could do
@@ -67,6 +69,21 @@ def run_tasks(
     device = [StageLoader(replace(options, job=job)) for job in fits]
     team = LocalWorkers() if spread.ray is None else RayWorkers(spread.ray)
     return Lead(plan, team, host, device, store, options.settings, stop).run(tasks)
+
+
+def _people(
+    tasks: Sequence[Task], options: BatchOptions, store: Store, stop: threading.Event, spread: Spread, cores: int,
+    devices: Sequence[str], tries: Mapping[str, int],
+) -> Iterator[Record]:  # fmt: skip
+    """A worker does all of a person. On GPUs there is one for each, unless more are asked for."""
+    if devices:
+        hosts = [StageLoader(replace(options, job=replace(options.job, device=name))) for name in devices]
+    else:
+        hosts = [StageLoader(replace(options, job=replace(options.job, device="cpu"), threads=1))]
+    count = spread.workers or len(devices) or cores
+    plan = Plan(hosts=min(count, len(tasks)), timeout=spread.timeout or math.inf, **tries)
+    team = LocalWorkers() if spread.ray is None else RayWorkers(spread.ray)
+    return Lead(plan, team, hosts, (), store, options.settings, stop).run(tasks)
 
 
 def conclude(store: Store, sheet: Path | None) -> bool:

@@ -56,8 +56,12 @@ def sheet_html(records: Iterable[Record], root: str = ".", there: Callable[[str]
     rows = [row for record in records for row in _rows(record, root, there)]
     kinds = [row["kind"] for row in rows]
     failed = sum(record.status == "failed" for record in records)
-    counts = f"{len(records)} photos, {sum(kind != 'failed' for kind in kinds)} faces, {failed} photos failed"
-    counts += f", {kinds.count('doubtful')} faces doubtful" if "doubtful" in kinds else ""
+    people = sum(bool(record.photos) for record in records)
+    counts = f"{len(records) - people} photos, {sum(kind != 'failed' for kind in kinds)} faces, {failed} photos failed"
+    if people == len(records) and records:
+        counts = f"{people} people of {sum(len(record.photos) for record in records)} photos, {failed} failed"
+    doubtful = kinds.count("doubtful")
+    counts += f", {doubtful} {'faces ' * (not people)}doubtful" if doubtful else ""
     rows.sort(key=lambda row: KINDS.index(row["kind"]))
     table = {"columns": COLUMNS, "faces": [[row[name] for name in COLUMNS] for row in rows]}
     # in a script element nothing but "</script" and "<!--" means something

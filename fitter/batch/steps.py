@@ -15,7 +15,7 @@ import itertools
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import torch
@@ -36,7 +36,8 @@ from .blame import keeps_nothing, of_machine
 from .folder_store import FolderStore
 from .manifest import Record, Status
 from .names import beside
-from .options import BatchOptions, Failure
+from .options import BatchOptions, Failure, PeopleOptions
+from .people import figures, first_photo, fit_task, task_contents, thumbnail_name
 from .plan import Task, stamp
 from .store import Store, open_store
 from .thumbnails import photo_jpg, thumbnail_jpg
@@ -70,7 +71,9 @@ class Stages:
         self.options, self.job, self.store = options, job, store
 
     def whole(self, task: Task) -> Record:
-        """All three steps of one photo."""
+        """All three steps of one photo, or all of one person."""
+        if self.options.people is not None:
+            return self._person(task, self.options.people)
         prepared = self.prepare(task)
         if isinstance(prepared, Record):
             return prepared
@@ -160,6 +163,31 @@ class Stages:
             )
         )
 
+    def _person(self, task: Task, options: PeopleOptions) -> Record:
+        """Fit and write a person; the record."""
+        began = time.perf_counter()
+        try:
+            person = fit_task(task, self.job, options)
+            contents = task_contents(person, task, self.job, self.options.overlay)
+            face = figures(person) | {"mesh": task.mesh, "thumbnail": thumbnail_name(task.mesh)}
+            self.store.write(contents, [path for path in (*task.files, *self.job.inputs) if path.exists()])
+        except Exception as error:  # whatever it is, the other people are still to be done
+            if keeps_nothing(error):
+                raise
+            first = first_photo(task) if self.options.thumbnails else None
+            return self._failed(task, failure(error), time.perf_counter() - began, first)
+        record = self._record(task, "done", time.perf_counter() - began)
+        outputs = [name for name in contents if name != face["thumbnail"]]
+        return self._remembered(
+            replace(
+                record,
+                outputs=outputs,
+                output_bytes=[len(contents[name]) for name in outputs],
+                faces=[{**face, "seconds": record.seconds}],
+                left_out=[asdict(each) for each in person.left_out],
+            )
+        )
+
     def _face(
         self, number: int, observation: Observation, fit: FitParcel | Failure, photo: Photo, task: Task
     ) -> tuple[dict, dict[str, bytes]]:
@@ -178,7 +206,7 @@ class Stages:
         contents = {path.as_posix(): data for path, data in self.job.contents(result, files).items()}
         thumbnail = None
         if self.options.thumbnails:
-            thumbnail = _thumbnail_name(mesh)
+            thumbnail = thumbnail_name(mesh.as_posix())
             contents[thumbnail] = thumbnail_jpg(result.scene, result.photo, self.job.painted(result))
         figures = result.summary
         return {
@@ -205,7 +233,7 @@ class Stages:
             for face in past.faces:
                 if face.get("mesh"):
                     fit = find_fits([_own_mesh(self.store.root, past, face["mesh"])])[0]
-                    name = _thumbnail_name(face["mesh"])
+                    name = thumbnail_name(face["mesh"])
                     scene = load_scene(fit, self.job.instruments.model.to("cpu"))
                     contents[name] = thumbnail_jpg(scene, photo.pixels, stored_texture(fit, scene))
                     face = {**face, "thumbnail": name}
@@ -223,9 +251,9 @@ class Stages:
             self._record(task, "failed", seconds), exit_code=why.exit_code, error=why.error, final=why.final
         )
         if self.options.thumbnails and photo is not None:
-            name = _thumbnail_name(task.mesh)
+            name = thumbnail_name(task.mesh)
             try:
-                self.store.write({name: photo_jpg(photo)}, [task.photo])
+                self.store.write({name: photo_jpg(photo)}, task.files)
                 record = replace(record, thumbnail=name)
             except FaceFitError as error:  # the failure itself is what counts
                 logger.debug("%s: %s", name, error)
@@ -236,7 +264,7 @@ class Stages:
         return Record(
             task.key, task.bytes, task.modified, status, seconds=round(seconds, 3),
             settings=self.options.settings or {},
-            model={name: model[name] for name in ("name", "version", "checksum")},
+            model={name: model[name] for name in ("name", "version", "checksum")}, photos=task.names,
         )  # fmt: skip
 
     def _remembered(self, record: Record) -> Record:
@@ -265,10 +293,6 @@ def _own_mesh(root: Path, record: Record, name: str) -> Path:
     if name not in record.outputs or not path.resolve().is_relative_to(root.resolve()):
         raise ValueError(f"the manifest names the mesh {name!r}, which is no result of this photo")
     return path
-
-
-def _thumbnail_name(mesh: str | Path) -> str:
-    return _beside(Path(mesh), "thumbnail", ".jpg").as_posix()
 
 
 def _beside(mesh: Path, word: str, suffix: str) -> Path:

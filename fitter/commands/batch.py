@@ -6,7 +6,7 @@ import contextlib
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import click
 
 from ..errors import ExitCode, OutputError
 from ..vocabulary import GPU_BATCH, MESH_SUFFIXES
-from .options import check_library, input_files, job_options, shared_options, start
+from .options import check_library, check_person, input_files, job_options, shared_options, start
 
 RESULT_OPTIONS = (  # those that decide what is written
     "faces", "focal", "fov", "preset", "energies", "iterations", "max_seconds", "segmentation", "label_map", "space",
@@ -48,11 +48,18 @@ YOUNGER = {"texture": "photo", "albedo": False, "viewer": False, "units": "mm", 
 @click.option("--ray", is_flag=False, flag_value="auto", metavar="[ADDRESS]",
               help="Work on a Ray cluster: `auto` or none for the one this machine belongs to, `local` for a new one "
                    "here, else its address. --workers then says how many actors.")  # fmt: skip
+@click.option("--group-by", metavar="folder|COLUMN",
+              help="Make one person of the photos of each folder, or of each value of a list's column.")  # fmt: skip
+@click.option("--static", is_flag=True, help="With --group-by: people kept still, one expression for all photos.")
+@click.option("--one-lens", is_flag=True, help="With --group-by: one focal length for all photos of a person.")
+@click.option("--keep-all", is_flag=True, help="With --group-by: nobody is left out as another person.")
+@click.option("--no-detail", is_flag=True, help="With --group-by: leave the surface as the model has it.")
 @shared_options
 def batch(
     sources: tuple[str, ...], output: str, mesh_format: str, overlay: bool, labels: bool, albedo: bool,
     viewer: bool, sheet: str | None, overwrite: bool, retry_failed: bool, workers: int | None, batch_size: int | None,
-    timeout: float | None, ray: str | None, **options: Any,
+    timeout: float | None, ray: str | None, group_by: str | None, static: bool, one_lens: bool, keep_all: bool,
+    no_detail: bool, **options: Any,
 ) -> int:  # fmt: skip
     """Fit every photo of PHOTOS: folders with all below them, 'patterns*', lists (.txt, .csv, .parquet), photos.
 
@@ -61,6 +68,8 @@ def batch(
     skipped, and failed ones as well without --retry-failed. Ctrl-C finishes the photos under way; a second one does
     not. On a full disk it stops, and goes on at the next run.
 
+    With --group-by each group of photos becomes one head, as `facefit person` makes it.
+
     \b
     Examples:
       facefit batch photos/ -o meshes/
@@ -68,6 +77,7 @@ def batch(
       facefit batch 'photos/**/*_front.JPG' more.csv -o meshes/ --max-seconds 5
       facefit batch photos/ -o meshes/ --retry-failed
       facefit batch /shared/photos -o s3://bucket/meshes --ray
+      facefit batch people/ -o heads/ --group-by folder --format glb
 
     \b
     Exit codes: 0 all done, 6 results cannot be written, 7 some photos failed,
@@ -75,10 +85,17 @@ def batch(
     """
     if options["segmentation"].lower().endswith(".png"):
         raise click.UsageError("--segmentation with a picture of labels belongs to one photo; use `facefit fit`")
+    people = {"static": static, "one_lens": one_lens, "keep_all": keep_all, "no_detail": no_detail}
+    if group_by is None:
+        _refuse(people, "is for people, who need --group-by")
+    else:
+        _refuse({"labels": labels, "albedo": albedo, "viewer": viewer, "batch_size": batch_size is not None},
+                "is for photos, not for the people of --group-by")  # fmt: skip
+        check_person(options)
     start(options)
     check_library(f".{mesh_format}")
     from ..batch.clashes import check_batch
-    from ..batch.options import BatchOptions
+    from ..batch.options import BatchOptions, PeopleOptions
     from ..batch.plan import list_batch, plan_batch
     from ..batch.run import Spread, conclude, run_tasks
     from ..batch.store import open_store
@@ -91,10 +108,11 @@ def batch(
     settings = {name: options[name] for name in RESULT_OPTIONS}
     settings |= {"overlay": overlay, "labels": labels, "albedo": albedo, "viewer": viewer}
     settings = {name: value for name, value in settings.items() if name not in YOUNGER or value != YOUNGER[name]}
+    settings |= {} if group_by is None else {"group_by": group_by, **people}
     store = open_store(output)
     page = None if sheet is None else Path(sheet)
     ignored: list[Path] = []
-    photos = list_batch(sources, store, ignored.append)
+    photos = list_batch(sources, store, ignored.append, group_by)
     lists = [path for path in map(Path, sources) if path.is_file()]
     check_batch(
         photos,
@@ -102,23 +120,26 @@ def batch(
         store,
         ".html" if viewer else f".{mesh_format}",
         page,
+        people=group_by is not None,
     )
     batch_options = BatchOptions(
         job, output, overlay, labels, sheet is not None, albedo, viewer, settings,
         log_level=logging.getLogger("facefit").level,
+        people=None if group_by is None else PeopleOptions(static, one_lens, keep_all, not no_detail),
     )  # fmt: skip
+    what = "photos" if group_by is None else "people"
     stop = threading.Event()
     with contextlib.ExitStack() as held:
         held.enter_context(store.lock())
         tasks = plan_batch(
             photos, store, f".{mesh_format}", overwrite=overwrite, retry_failed=retry_failed, settings=settings,
-            thumbnails=page is not None,
+            thumbnails=page is not None, people=group_by is not None,
         )  # fmt: skip
         if page is not None:
             from ..batch.sheet import check_sheet
 
             check_sheet(store, page)
-        progress = held.enter_context(BatchProgress(len(tasks), options["quiet"], ignored=len(ignored)))
+        progress = held.enter_context(BatchProgress(len(tasks), options["quiet"], ignored=len(ignored), what=what))
         if ignored:
             progress.say(shown(describe_ignored(ignored)))
         held.enter_context(_interrupts(stop, progress))
@@ -134,7 +155,7 @@ def batch(
         except OutputError as error:  # a full disk, say
             with contextlib.suppress(OutputError):
                 conclude(store, page)
-            left = f"{len(tasks) - progress.seen} of {len(tasks)} photos are left, run again to go on"
+            left = f"{len(tasks) - progress.seen} of {len(tasks)} {what} are left, run again to go on"
             raise OutputError(f"{error}; {left}") from None
         except BaseException:
             conclude(store, page)
@@ -144,9 +165,16 @@ def batch(
     if not options["quiet"]:
         print_records(progress)
     if stop.is_set() and progress.seen < len(tasks):
-        click.echo(f"interrupted; {len(tasks) - progress.seen} photos are left, run again to go on", err=True)
+        click.echo(f"interrupted; {len(tasks) - progress.seen} {what} are left, run again to go on", err=True)
         return ExitCode.INTERRUPTED
     return ExitCode.SOME_FAILED if progress.failed else ExitCode.DONE
+
+
+def _refuse(given: Mapping[str, bool], why: str) -> None:
+    """Raises UsageError for the first option that was given."""
+    for name, value in given.items():
+        if value:
+            raise click.UsageError(f"--{name.replace('_', '-')} {why}")
 
 
 def _accepted(call: Callable, *arguments: Any) -> Any:
@@ -168,7 +196,7 @@ def _interrupts(stop: threading.Event, progress) -> Iterator[None]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        progress.say("interrupted: the photos under way are finished; once more to drop them")
+        progress.say(f"interrupted: the {progress.what} under way are finished; once more to drop them")
 
     before = signal.signal(signal.SIGINT, interrupt)
     try:

@@ -114,6 +114,16 @@ def start(options: dict) -> None:
         warnings.simplefilter("ignore")  # of libraries, to developers
 
 
+def check_person(options: dict) -> None:
+    """Raises UsageError for options of one photo that a person of several does not have."""
+    if options["faces"] == "all":
+        raise click.UsageError(
+            "--faces all: a person has one face in each photo; accepted: largest, or a number from 1"
+        )
+    if options["space"] == "camera":
+        raise click.UsageError("--space camera belongs to one photo; a person's head is written in model space")
+
+
 def check_mesh_suffix(output: Path) -> None:
     """Raises UsageError for the name of no mesh, OutputError for one that needs a library which is not here."""
     if output.suffix.lower() not in MESH_SUFFIXES:

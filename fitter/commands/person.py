@@ -5,11 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import check_mesh_suffix, input_files, load, shared_options, start
+from .options import check_mesh_suffix, check_person, input_files, load, shared_options, start
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..model.face_model import FaceModel
 
 
 @click.command()
@@ -26,15 +31,18 @@ from .options import check_mesh_suffix, input_files, load, shared_options, start
               help="Also write one picture of the head from all sides and of all photos.")  # fmt: skip
 @click.option("--static", is_flag=True, help="The person kept still: one expression for all photos.")
 @click.option("--one-lens", is_flag=True, help="One focal length for all photos; found where nothing tells it.")
-@click.option("--like", type=click.Path(path_type=Path), metavar="JSON",
-              help="Who the person is: an earlier fit. Photos of others are left out.")  # fmt: skip
+@click.option("--like", type=click.Path(path_type=Path), metavar="JSON|PHOTO",
+              help="Who the person is: an earlier fit or person, or a photo. Others are left out.")  # fmt: skip
 @click.option("--keep-all", is_flag=True, help="All photos show the person, however different the faces are.")
 @click.option("--no-detail", is_flag=True, help="Leave the surface as the model has it, without what shading tells.")
+@click.option("--adapt", is_flag=True,
+              help="Adapt the expressions to six photos or more with some, where held-out ones gain.")  # fmt: skip
 @click.option("--every", type=click.IntRange(min=1), metavar="N", help="Take each N-th frame of a video.")
 @shared_options
 def person(
     photos: tuple[Path, ...], output: Path, overlays: Path | None, meshes: Path | None, sheet: Path | None,
-    static: bool, one_lens: bool, like: Path | None, keep_all: bool, no_detail: bool, every: int | None, **options: Any,
+    static: bool, one_lens: bool, like: Path | None, keep_all: bool, no_detail: bool, adapt: bool, every: int | None,
+    **options: Any,
 ) -> None:  # fmt: skip
     """Fit one person to several photos: folders, lists, 'patterns*', photos, videos.
 
@@ -51,22 +59,23 @@ def person(
     check_mesh_suffix(output)
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise click.UsageError(f"--sheet {sheet}: expected a name that ends in .png")
-    if options["faces"] == "all":
-        raise click.UsageError(
-            "--faces all: a person has one face in each photo; accepted: largest, or a number from 1"
-        )
-    if options["space"] == "camera":
-        raise click.UsageError("--space camera belongs to one photo; a person's head is written in model space")
+    check_person(options)
+    if adapt and (static or output.suffix.lower() in (".obj", ".ply")):
+        why = "--static leaves no expressions" if static else f"a {output.suffix} holds no expressions"
+        raise click.UsageError(f"--adapt: {why} to adapt")
     if options["segmentation"].lower().endswith(".png"):
         raise click.UsageError("--segmentation with a picture of labels belongs to one photo")
     start(options)
     began = time.perf_counter()
     from ..files.outputs import check_outputs, write_files
-    from ..job.beginnings import one_fit, same_person
     from ..person.files import PersonFiles, person_contents
+    from ..person.people import Reference
     from ..person.person import PersonFitter
-    from ..person.photos import person_photos
+    from ..person.photos import PersonPhoto, person_photos
+    from ..person.reference import read_reference
     from ..person.sharing import Sharing
+    from ..photo.photo_list import PHOTO_SUFFIXES
+    from ..rig.adapt import Adapted, adapted_shapes, shown_by
     from ..rig.personal import personal_shapes
     from .progress import FitProgress, shown
 
@@ -74,24 +83,37 @@ def person(
     if every is not None and not any(photo.frame is not None for photo in found):
         raise click.UsageError("--every belongs to a video; none is among the PHOTOS")
     files = PersonFiles(output, overlays, meshes, sheet)
-    known = [] if like is None else one_fit(like).files()
-    read = [*(photo.path for photo in found), *(path for path in photos if path.is_file()), *known,
-            *input_files(options)]  # fmt: skip
-    for folder in (overlays, meshes):
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-    check_outputs(files.all([photo.name for photo in found]), [path for path in read if path.is_file()])
+    known = read_reference(like) if like is not None and like.suffix.lower() not in PHOTO_SUFFIXES else None
+    read = [*(photo.path for photo in found), *(path for path in (*photos, *filter(None, [like])) if path.is_file()),
+            *(known.files() if known is not None else []), *input_files(options)]  # fmt: skip
+    folders = [folder for folder in (overlays, meshes) if folder is not None]
+    check_outputs(files.all([photo.name for photo in found]), [path for path in read if path.is_file()], folders)
     job = load(options)
     fitter = PersonFitter(
         job.instruments, options["faces"], job.focal, job.fov, Sharing(static, one_lens),
-        None if like is None else same_person(like, job.instruments.model).parameters, keep_all, not no_detail,
+        keep_all=keep_all, detail=not no_detail,
     )  # fmt: skip
-    files = replace(files, style=job.style, shapes=personal_shapes)
+    if known is not None:
+        fitter = replace(fitter, like=known.load(job.instruments.model))
+    elif like is not None:
+        fitter = replace(fitter, like=Reference.of(fitter.single(PersonPhoto(like.name, like)).result.parameters))
     with FitProgress(output.name, quiet=options["quiet"]) as progress:
         fitted = fitter.fit(found, lambda stage, step, steps: progress(stage, step, steps, {}))
-    write_files(person_contents(fitted, files), [path for path in read if path.is_file()])
+    adapted: list[Adapted] = []
+
+    def shapes(model: FaceModel, neutral: np.ndarray) -> np.ndarray:
+        carried = personal_shapes(model, neutral)
+        if not adapt:
+            return carried
+        adapted.append(adapted_shapes(model, neutral, carried, [shown_by(member.result) for member in fitted.members]))
+        return adapted[0].shapes
+
+    files = replace(files, style=job.style, shapes=shapes)
+    write_files(person_contents(fitted, files), [path for path in read if path.is_file()], folders)
     for each in fitted.left_out:
         click.echo(f"left out: {shown(each.name)}: {shown(each.reason)}", err=True)
+    for found_shapes in adapted:
+        click.echo(f"--adapt: {found_shapes.sentence}", err=True)
     if options["quiet"]:
         return
     count = len(fitted.members)

@@ -116,14 +116,17 @@ class BatchProgress(Progress):
     Args:
         total: photos of the batch.
         ignored: files beside them that are left out, for the summary.
+        what: "photos", or "people" where each record is one's.
     Attributes:
         done, skipped, failed: how many; doubtful: of those that are done, now or before. rows: records for the table,
             all of them while they are few.
     """
 
-    def __init__(self, total: int, quiet: bool = False, stream: TextIO | None = None, ignored: int = 0) -> None:
+    def __init__(
+        self, total: int, quiet: bool = False, stream: TextIO | None = None, ignored: int = 0, what: str = "photos"
+    ) -> None:
         super().__init__(quiet, stream)
-        self.total, self.ignored = total, ignored
+        self.total, self.ignored, self.what = total, ignored, what
         self.done = self.skipped = self.failed = self.doubtful = 0
         self.rows: list[Record] = []
         self._times: deque[float] = deque(maxlen=RECENT)
@@ -150,6 +153,8 @@ class BatchProgress(Progress):
             self.rows.append(record)
         if not skipped:
             self._times.append(time.monotonic())
+            for each in record.left_out:
+                self.say(f"left out: {shown(str(each.get('name')))}: {shown(str(each.get('reason')))}")
         if self._bar is not None:
             if record.status == "failed" and not skipped:
                 self.say(f"{shown(record.photo)}: {shown(_why(record))}")
@@ -166,7 +171,7 @@ class BatchProgress(Progress):
         """Speed, counts and time left in words."""
         words = []
         if speed := self.speed():
-            words.append(f"{speed:.2f} photos/s")
+            words.append(f"{speed:.2f} {self.what}/s")
         words.append(f"{self.done} done")
         if self.skipped:
             words.append(f"{self.skipped} skipped")
@@ -192,7 +197,14 @@ class BatchProgress(Progress):
 
 
 def _done(record: Record) -> str:
-    return "done, doubtful" if record.doubtful else "done"
+    count = len(record.photos)
+    words = f"done, {count - len(record.left_out)} of {count} photo{'s' * (count != 1)}" if count else "done"
+    return f"{words}, doubtful" if record.doubtful else words
+
+
+def _count(record: Record) -> int:
+    """Of a photo the faces, of a person that was fitted the photos."""
+    return len(record.photos) - len(record.left_out) if record.photos and record.faces else len(record.faces)
 
 
 def _why(record: Record) -> str:
@@ -236,8 +248,9 @@ def print_records(progress: BatchProgress) -> None:
         Console().print(counts, highlight=False)
         return
     table = Table(title=counts, title_justify="left")
-    for name in ("photo", "result", "faces", "landmarks %", "part IoU", "s"):
-        table.add_column(name, justify="left" if name in ("photo", "result") else "right", overflow="fold")
+    first, count = ("person", "photos") if progress.what == "people" else ("photo", "faces")
+    for name in (first, "result", count, "landmarks %", "part IoU", "s"):
+        table.add_column(name, justify="left" if name in (first, "result") else "right", overflow="fold")
     for record in progress.rows:
         errors = [face["landmark_error"] for face in record.faces if face.get("landmark_error") is not None]
         shares = [face["part_iou"] for face in record.faces if face.get("part_iou") is not None]
@@ -245,7 +258,7 @@ def print_records(progress: BatchProgress) -> None:
         table.add_row(
             Text(shown(record.photo)),
             Text(shown(result)),
-            str(len(record.faces) or ""),
+            str(_count(record) or ""),
             f"{100 * sum(errors) / len(errors):.1f}" if errors else "",
             f"{sum(shares) / len(shares):.2f}" if shares else "",
             f"{record.seconds:.1f}" if record.seconds else "",

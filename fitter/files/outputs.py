@@ -5,6 +5,7 @@ Every path is checked before the fit, so that minutes of work never end in an er
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import unicodedata
@@ -21,22 +22,26 @@ def numbered(path: Path, number: int) -> Path:
     return path.with_name(f"{path.stem}_{number}{path.suffix}")
 
 
-def check_outputs(files: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
+def check_outputs(files: Iterable[Path], inputs: Iterable[Path] = (), made: Iterable[Path] = ()) -> None:
     """Refuse paths that cannot be written, or that would overwrite an input, one another, or what came with facefit.
 
     Args:
         files: everything that will be written.
         inputs: every file that is read, or that is known to be facefit's own.
+        made: folders that `write_files` will make where they are missing.
     Raises:
         ClashError: naming both paths. OutputError: naming the path and what is wrong with it.
     """
     check_clashes(files := list(files), inputs)
+    missing = {folder for folder in made if not os.path.lexists(folder)}
     for path in files:
+        if path.parent in missing:
+            continue
         try:
             _check_path(path)
         except OSError as error:
             raise OutputError(f"{path}: {error.strerror or error}") from None
-    for folder in {path.parent for path in files}:
+    for folder in {_standing(path.parent) if path.parent in missing else path.parent for path in files}:
         try:
             # permission bits do not know read-only and full disks; writing does
             with tempfile.TemporaryFile(dir=folder) as probe:
@@ -62,20 +67,46 @@ def check_clashes(files: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
             raise ClashError(f"{written}: would overwrite the input {path}; choose another name")
 
 
-def write_files(contents: Mapping[Path, bytes], inputs: Iterable[Path] = ()) -> list[Path]:
+def write_files(contents: Mapping[Path, bytes], inputs: Iterable[Path] = (), made: Iterable[Path] = ()) -> list[Path]:
     """Write all files or none, as `facefit.files.together` does it.
 
     Args:
         contents: path -> bytes.
         inputs: files that must not be overwritten (the photo).
+        made: folders of them that are made where they are missing, and go again when nothing can be written.
     Returns:
         the paths, in the order given.
     Raises:
         OutputError: one line that names the path and the reason.
     """
-    check_outputs(contents, inputs)
-    write_together(contents)
+    new = [folder for folder in made if any(path.parent == folder for path in contents) for folder in _new(folder)]
+    try:
+        for folder in new:
+            try:
+                folder.mkdir(exist_ok=True)
+            except OSError as error:
+                raise OutputError(f"{folder}: the folder cannot be made ({error.strerror or error})") from None
+        check_outputs(contents, inputs)
+        write_together(contents)
+    except BaseException:
+        for folder in reversed(new):
+            with contextlib.suppress(OSError):  # somebody else has put something in
+                folder.rmdir()
+        raise
     return list(contents)
+
+
+def _new(folder: Path) -> list[Path]:
+    """The folders that are missing for it to be there, from the outermost."""
+    return [each for each in (*reversed(folder.parents), folder) if not os.path.lexists(each)]
+
+
+def _standing(folder: Path) -> Path:
+    """Of the folders around one that is missing the innermost that is there. Raises OutputError: it is no folder."""
+    around = next(each for each in folder.parents if os.path.lexists(each))
+    if not around.is_dir():
+        raise OutputError(f"{folder}: the folder cannot be made ({around} is not a folder)")
+    return around
 
 
 def _check_path(path: Path) -> None:

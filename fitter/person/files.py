@@ -16,8 +16,8 @@ model's expressions as morph targets. Its JSON (`format` "facefit-person", `form
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ _PANEL = 192  # pixels of a panel of the sheet
 
 
 Shapes = Callable[[FaceModel, np.ndarray], np.ndarray]
+Drawing = Callable[[FitResult, np.ndarray], bytes]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class PersonFiles:
         style: how meshes and textures are written; a person's are in model space.
         shapes: what the expressions do to this person: model (on the CPU) and neutral head (V, 3) mm -> (E, V, 3) mm;
             None: what the model says.
+        further: pictures by their paths, made of the fit of the most frontal photo and the person's texture.
     """
 
     mesh: Path
@@ -69,10 +71,11 @@ class PersonFiles:
     sheet: Path | None = None
     style: FileStyle = FileStyle()
     shapes: Shapes | None = None
+    further: Mapping[Path, Drawing] = field(default_factory=dict)
 
     def all(self, names: Sequence[str]) -> list[Path]:
         """Every file, for photos of these names."""
-        named = [*output_paths(self.mesh), *([self.sheet] if self.sheet else [])]
+        named = [*output_paths(self.mesh), *([self.sheet] if self.sheet else []), *self.further]
         for stem in stems(names):
             named += [self.pictures / f"{stem}_overlay.png"] if self.pictures else []
             named += output_paths(self.meshes / f"{stem}.glb") if self.meshes else []
@@ -93,26 +96,26 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
     """
     paths, style = output_paths(files.mesh), files.style
     blend = Blend(style.texture_size, style.texture)
-    beside: dict[Path, bytes] = {}
-    rows: list[np.ndarray] = []
-    shots: list[Shot] = []
-    shown = album(len(person.members)) if paths[0].suffix.lower() == ".html" else []
-    texture = None
+    made: dict[str, dict[Path, bytes]] = {}
+    panels: dict[str, np.ndarray] = {}
+    shots: dict[str, Shot] = {}
     names = stems([member.photo.name for member in person.members])
-    for place, (stem, member) in enumerate(zip(names, person.members, strict=True)):
-        whole = member.whole()
-        if place in shown:
-            shots.append(shot(whole.scene, whole.photo, stem, weights=_weights(whole)))
+    shown = [names[place] for place in album(len(names))] if paths[0].suffix.lower() == ".html" else []
+    texture = None
+    for stem, member in sorted(zip(names, person.members, strict=True), key=lambda pair: pair[1].turned):
+        whole, own = member.whole(), made.setdefault(stem, {})
+        if stem in shown:
+            shots[stem] = shot(whole.scene, whole.photo, stem, weights=_weights(whole))
         if len(person.members) == 1:
             texture = texture_picture(whole, style.texture_size, style.texture)
         else:
             blend.add(whole)
         if files.pictures is not None:
-            beside[files.pictures / f"{stem}_overlay.png"] = overlay_png(whole.scene, whole.photo)
+            own[files.pictures / f"{stem}_overlay.png"] = overlay_png(whole.scene, whole.photo)
         if files.sheet is not None:
-            rows.append(overlay(whole.scene, whole.photo, _PANEL)[:, : 3 * _PANEL])
+            panels[stem] = overlay(whole.scene, whole.photo, _PANEL)[:, : 3 * _PANEL]
         if files.meshes is not None:
-            beside |= result_files(whole, files.meshes / f"{stem}.glb", style)
+            own |= result_files(whole, files.meshes / f"{stem}.glb", style)
     if texture is None:
         texture = blend.picture(person.best.result.scene)
     moves = paths[0].suffix.lower() not in (".obj", ".ply")
@@ -120,14 +123,16 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
     scene = head.scene
     contents = mesh_contents(
         paths, head.model, scene.verts_in("model"), texture, "model space", lambda: morph_targets(scene), style,
-        page=lambda: result_page(head, texture, files.mesh.stem, shots=shots),
+        page=lambda: result_page(head, texture, files.mesh.stem, shots=[shots[stem] for stem in shown]),
     )  # fmt: skip
     document = person_json(person, head, paths[0], style)
     contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
     written = dict(zip(paths, contents, strict=True))
     if files.sheet is not None:
-        written[files.sheet] = png_bytes(_sheet(head, texture, rows))
-    return written | beside
+        written[files.sheet] = png_bytes(_sheet(head, texture, [panels[stem] for stem in names]))
+    best = person.best.whole() if files.further else None
+    drawn = {} if best is None else {path: draw(best, texture) for path, draw in files.further.items()}
+    return written | {path: data for stem in names for path, data in made[stem].items()} | drawn
 
 
 def _weights(result: FitResult) -> dict[str, float]:

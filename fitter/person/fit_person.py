@@ -13,6 +13,7 @@ from ..observe.detector import load_detector
 from ..observe.segment.load import load_segmenter
 from ..render import load_renderer
 from ..scene.parameters import Parameters
+from .people import Reference
 from .person import Person, PersonFitter, Progress
 from .photos import person_photos
 from .sharing import Sharing
@@ -25,7 +26,7 @@ def fit_person(
     model: FaceModel | None = None,
     focal: float | None = None,
     sharing: Sharing | None = None,
-    like: Parameters | None = None,
+    like: Reference | Parameters | None = None,
     keep_all: bool = False,
     detail: bool = True,
     every: int | None = None,
@@ -37,7 +38,8 @@ def fit_person(
         photos: files, folders, lists, patterns, videos.
         config, model: None: the default ones.
         focal: pixels of every photo. sharing: what the photos have in common besides identity and albedo.
-        like: of the person, to tell others by. keep_all: nobody is left out as another person.
+        like: the person, or parameters of a fit of one photo, to tell others by.
+        keep_all: nobody is left out as another person.
         detail: refine the surface by shading. every: take each N-th frame of a video.
         progress: called with the stage, the step and the number of steps.
     Returns:
@@ -50,7 +52,8 @@ def fit_person(
         renderer=load_renderer("auto"), config=config or FitConfig(),
     )  # fmt: skip
     found = person_photos([Path(path) for path in photos], every)
+    known = Reference.of(like) if isinstance(like, Parameters) else like
     fitter = PersonFitter(
-        instruments, focal=focal, sharing=sharing or Sharing(), like=like, keep_all=keep_all, detail=detail
+        instruments, focal=focal, sharing=sharing or Sharing(), like=known, keep_all=keep_all, detail=detail
     )
     return fitter.fit(found, progress)

@@ -27,7 +27,15 @@ from ..photo.photo import Photo
 from ..scene.parameters import Parameters
 from .descent import Together, descend_together
 from .landmark_stage import solve_together
-from .people import STRANGER, distances, nearest_distance, same_person
+from .people import (
+    STRANGER,
+    UNLIKE,
+    Reference,
+    distances,
+    like_reference,
+    nearest_distance,
+    same_person,
+)
 from .photos import PersonPhoto
 from .sharing import Sharing
 
@@ -53,6 +61,11 @@ class Member:
     observation: Observation
     known_lens: bool
     single: str
+
+    @property
+    def turned(self) -> float:
+        """Radians by which the head is turned from the camera's axis."""
+        return float(self.result.parameters.rotvec.norm())
 
     def whole(self) -> FitResult:
         """The result with the photo's pixels, read again. Raises ImageError: it has changed meanwhile."""
@@ -99,7 +112,7 @@ class Person:
     @property
     def best(self) -> Member:
         """The most frontal photo."""
-        return min(self.members, key=lambda member: float(member.result.parameters.rotvec.norm()))
+        return min(self.members, key=lambda member: member.turned)
 
 
 @dataclass(frozen=True)
@@ -110,7 +123,7 @@ class PersonFitter:
         instruments: what photos are looked at and fitted with.
         faces: which face of each photo, "largest" or its number. focal: pixels; fov: degrees.
         sharing: what the photos have in common.
-        like: identity and albedo of the person (B = 1), to tell others by; None: whoever is on most photos.
+        like: the person, to tell others by; None: whoever is on most photos.
         keep_all: nobody is left out as another person.
         detail: refine the surface by shading.
     """
@@ -120,7 +133,7 @@ class PersonFitter:
     focal: float | None = None
     fov: float | None = None
     sharing: Sharing = field(default_factory=Sharing)
-    like: Parameters | None = None
+    like: Reference | None = None
     keep_all: bool = False
     detail: bool = True
 
@@ -165,13 +178,14 @@ class PersonFitter:
             if progress is not None:
                 progress("single fits", place, len(photos))
             try:
-                members.append(self._single(photo))
+                members.append(self.single(photo))
             except FaceFitError as error:
                 logger.info("%s: %s", photo.name, error)
                 left_out.append(LeftOut(photo.name, str(error)))
         return members, left_out
 
-    def _single(self, photo: PersonPhoto) -> Member:
+    def single(self, photo: PersonPhoto) -> Member:
+        """A photo fitted alone. Raises FaceFitError: it has no face, cannot be read or fitted."""
         instruments, picture = self.instruments, photo.read()
         face = select_faces(instruments.detector.detect(picture.pixels), self.faces)[0]
         observation = observe(picture, face, instruments.segmenter, instruments.config.window, self.focal, self.fov)
@@ -184,20 +198,27 @@ class PersonFitter:
         if self.keep_all or (self.like is None and len(members) < 3):
             return members, []  # of two photos nobody knows which one is the person's
         fits = [member.result.parameters for member in members]
-        known = [] if self.like is None else [replace(fits[0], identity=self.like.identity, albedo=self.like.albedo)]
-        distance = distances(Parameters.cat([*known, *fits]), on_cpu(self.instruments.model))
-        who = same_person(distance, None if self.like is None else 0)
-        first = len(known)
-        chosen = [k for k in range(len(members)) if k + first in who]
+        model, like = on_cpu(self.instruments.model), self.like
+        if like is None:
+            distance = distances(Parameters.cat(fits), model)
+            chosen, limit = same_person(distance), STRANGER
+            far = [nearest_distance(distance, chosen, k) for k in range(len(members))]
+        else:
+            known = replace(fits[0], identity=like.identity, albedo=like.albedo)
+            distance = distances(Parameters.cat([known, *fits]), model)
+            limit, far = UNLIKE, distance[0, 1:].tolist()
+            chosen = like_reference(distance[0, 1:], distance[1:, 1:], limit)
         if not chosen:
             raise NoFaceError(
-                "none of the photos shows the person that --like names; --keep-all takes them all the same"
+                f"none of the photos shows the person that --like names: the nearest one is at {min(far):.1f} from "
+                f"that, at most {limit:g} is one person; --keep-all takes them all the same"
             )
+        whom = "the others" if like is None else "the one that --like names"
         strangers = [
             LeftOut(
                 member.photo.name,
-                f"another person by shape and colour: at {nearest_distance(distance, who, k + first):.1f} from the "
-                f"others, at most {STRANGER:g} is one person; --keep-all keeps it",
+                f"another person by shape and colour: at {far[k]:.1f} from {whom}, at most {limit:g} is one person; "
+                "--keep-all keeps it",
             )
             for k, member in enumerate(members)
             if k not in chosen

@@ -13,7 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ..errors import ImageError
 from .list_file import LIST_SUFFIXES, Entry, read_list
@@ -25,6 +25,7 @@ PHOTO_SUFFIXES = (
     ".tiff", ".bmp", ".dib", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf",
     ".jpx", ".avif", ".avifs", ".heic", ".heif", ".hif", ".heics", ".heifs",
 )  # fmt: skip
+FOLDER = "folder"  # what photos are grouped by, unless by a column of a list
 NAMED = 5  # of the files that are left out, so many are named
 
 
@@ -33,16 +34,18 @@ class ListedPhoto:
     """One photo: where it is, and what it is called in the manifest (with `/`, without `..`).
 
     `problem`: why a line of a list names no photo; `path` is the list then, and `key` has the number of the line.
+    `group`: what it belongs to, where that was asked for.
     """
 
     path: Path
     key: str
     problem: str = ""
+    group: str = ""
 
 
 def list_photos(
     sources: Sequence[str | os.PathLike], leave_out: Path | None = None, *,
-    ignored: Callable[[Path], object] | None = None,
+    ignored: Callable[[Path], object] | None = None, group_by: str | None = None,
 ) -> list[ListedPhoto]:  # fmt: skip
     """The photos that the sources name, each once, in the order of the sources; sorted within a folder or pattern.
 
@@ -50,14 +53,17 @@ def list_photos(
         sources: folders, patterns, photos, lists; see the module's docstring.
         leave_out: folder whose content is none of it: the results.
         ignored: told each file that a folder or pattern has beside its photos; None: a warning counts them.
+        group_by: what the photos' groups are: FOLDER, the folder that each lies in, named as keys are; else a column
+            that every list has (.csv, .tsv, .parquet), and no other source.
     Raises:
-        ImageError: a source that is not there, cannot be read, or names no photo.
+        ImageError: a source that is not there, cannot be read, names no photo, or has no such column.
     """
     if not sources:
         raise ImageError("no photos: name folders, photos, patterns or lists")
     others: list[Path] = []
     try:
-        found = [_source(os.fspath(source), leave_out, others.append) for source in sources]
+        column = None if group_by == FOLDER else group_by
+        found = [_source(os.fspath(source), leave_out, others.append, column) for source in sources]
     finally:
         if ignored is None and others:
             logger.warning("%s", describe_ignored(others))
@@ -72,8 +78,18 @@ def list_photos(
             key = photo_key(entry.path, root)
             if entry.problem:
                 key = f"{key}:{entry.line}"
-            photos.setdefault(key, ListedPhoto(entry.path, key, entry.problem))
+            group = _folder_group(entry, key) if group_by == FOLDER else entry.group
+            photos.setdefault(key, ListedPhoto(entry.path, key, entry.problem, group))
     return list(photos.values())
+
+
+def _folder_group(entry: Entry, key: str) -> str:
+    """The part of the key before the name; of photos of the root itself that folder's name."""
+    parent = PurePosixPath(key).parent
+    if parent.name:
+        return parent.as_posix()
+    own = Path(os.path.abspath(entry.path)).parent
+    return f"{own.name}/." if (own / own.name).is_dir() else own.name  # not that of the folder of its name below
 
 
 def describe_ignored(files: Sequence[Path]) -> str:
@@ -132,13 +148,19 @@ def find_photos(
     return photos
 
 
-def _source(source: str, leave_out: Path | None, ignored: Callable[[Path], object]) -> tuple[Path, Iterable[Entry]]:
-    """The folder that keys count from, and the photos."""
+def _source(
+    source: str, leave_out: Path | None, ignored: Callable[[Path], object], column: str | None
+) -> tuple[Path, Iterable[Entry]]:
+    """The folder that keys count from, and the photos; `column`: of their groups."""
     path = Path(source)
+    if column is not None and path.exists() and path.suffix.lower() not in LIST_SUFFIXES:
+        raise ImageError(
+            f"{path}: has no column {column!r}; expected a list (.csv, .tsv, .parquet), or to group by {FOLDER}"
+        )
     if path.is_dir():
         return path, map(Entry, find_photos(path, leave_out, ignored))
     if path.suffix.lower() in LIST_SUFFIXES and path.is_file():
-        return path.parent, read_list(path)
+        return path.parent, read_list(path, column)
     if path.is_file():
         return path.parent, [Entry(path)]
     if glob.has_magic(source):

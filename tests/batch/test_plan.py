@@ -113,6 +113,30 @@ def test_thumbnails_are_made_for_what_lacks_them(folder, store):
     assert not any(task.to_do for task in plan_batch(list_batch([folder], store), store))
 
 
+def test_a_folder_is_a_person(folder, store):
+    def plan():
+        photos = list_batch([folder], store, group_by="folder")
+        return plan_batch(photos, store, ".glb", settings={"group_by": "folder"}, people=True)
+
+    (folder / "dr.smith").mkdir()
+    (folder / "dr.smith" / "c.png").write_bytes(b"third photo")
+    (folder / "sub" / "b.png").write_bytes(b"2")
+    tasks = {task.key: task for task in plan()}
+    assert {key: task.mesh for key, task in tasks.items()} == {
+        "in": "in.glb", "dr.smith": "dr.smith.glb", "sub": "sub.glb",
+    }  # fmt: skip
+    task = tasks["sub"]
+    assert task.names == ["sub/a.png", "sub/b.png"] and task.bytes == 6 and len(task.files) == 3
+    store.write({task.mesh: b"mesh"})
+    store.remember(
+        Record("sub", task.bytes, task.modified, "done", settings={"group_by": "folder"}, outputs=["sub.glb"],
+               output_bytes=[4], photos=task.names)
+    )  # fmt: skip
+    assert [task.key for task in plan() if task.to_do] == ["in", "dr.smith"]
+    (folder / "sub" / "b.png").rename(folder / "sub" / "c.png")  # another album of the same size
+    assert "sub" in [task.key for task in plan() if task.to_do]
+
+
 def test_bad_folders(folder, store, tmp_path):
     with pytest.raises(ImageError, match="no such folder"):
         plan_batch(list_batch([tmp_path / "none"], store), store)

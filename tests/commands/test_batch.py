@@ -16,6 +16,7 @@ from helpers.heic import register_heic_writer
 from PIL import Image
 
 from facefit.batch.manifest import Record
+from facefit.batch.options import PeopleOptions
 from facefit.batch.steps import failure
 from facefit.batch.store import open_store
 from facefit.bundled import model_path
@@ -60,15 +61,27 @@ def fake(monkeypatch):
         calls: list = []
         error: BaseException | None = None
         status = "converged"
+        left_out: list = []
+        people = None
 
         def __init__(self, options, device=None):
             self.options, self.store = options, open_store(options.output)
+            FakeStages.people = options.people
 
         def whole(self, task):
             FakeStages.calls.append(task)
             if FakeStages.error is not None:
                 raise FakeStages.error
-            record = Record(task.key, task.bytes, task.modified, "done", seconds=0.5, settings=self.options.settings)
+            record = Record(
+                task.key,
+                task.bytes,
+                task.modified,
+                "done",
+                seconds=0.5,
+                settings=self.options.settings,
+                photos=task.names,
+                left_out=[each for each in self.left_out if each["name"] in task.names],
+            )
             try:
                 read_photo(task.photo)
             except Exception as error:
@@ -164,6 +177,40 @@ def test_other_options_fit_again(fake, photo, tmp_path):
         assert batch(photo.parent, "-o", tmp_path / "out", *options).exit_code == 0
         assert len(fake.calls) == calls
     assert (tmp_path / "out" / "photo_overlay.png").exists()
+
+
+def test_groups_are_people(fake, photo, tmp_path):
+    for name in ("ann/1.png", "ann/2.png", "bob/1.png"):
+        (photo.parent / name).parent.mkdir(exist_ok=True)
+        (photo.parent / name).write_bytes(photo.read_bytes())
+    fake.left_out = [{"name": "ann/2.png", "reason": "no face found"}]
+    result = batch(photo.parent / "ann", photo.parent / "bob", "-o", tmp_path / "out", "--group-by", "folder",
+                   "--format", "glb", "--one-lens", "--no-detail", "--sheet", tmp_path / "sheet.html")  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert "ann: done, 1 of 2 photos, 0.5 s (" in result.stderr and "people/s" in result.stderr
+    assert "left out: ann/2.png: no face found" in result.stderr and "2 done" in result.stdout
+    assert [(task.key, task.names) for task in fake.calls] == [
+        ("ann", ["ann/1.png", "ann/2.png"]),
+        ("bob", ["bob/1.png"]),
+    ]
+    assert fake.people == PeopleOptions(one_lens=True, detail=False)
+    assert "2 people of 3 photos, 0 failed" in (tmp_path / "sheet.html").read_text()
+    again = batch(photo.parent, "-o", tmp_path / "out", "--group-by", "folder", "--format", "glb", "--one-lens",
+                  "--no-detail")  # fmt: skip
+    assert "[3/3]" in again.stderr and len(fake.calls) == 3 and fake.calls[2].key == "in"
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--group-by", "folder", "--albedo"], "--albedo is for photos"),
+        (["--group-by", "folder", "--faces", "all"], "--faces all"),
+        (["--keep-all"], "--keep-all is for people, who need --group-by"),
+    ],
+)
+def test_options_of_photos_and_of_people(photo, tmp_path, options, words):
+    error_line(batch(photo.parent, "-o", tmp_path / "out", *options), 2, words)
+    assert not (tmp_path / "out").exists()
 
 
 def test_overwrite_and_quiet(fake, photo, tmp_path):

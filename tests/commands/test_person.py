@@ -55,6 +55,20 @@ def test_what_does_not_fit_together_is_refused(folder, arguments, words):
     error_line(facefit("person", folder / "in", *arguments), 2, *words)
 
 
+def test_folders_are_made_when_there_is_something_to_put_in(folder):
+    (folder / "none").mkdir()
+    Image.new("RGB", (64, 64), "blue").save(folder / "none" / "sky.png")
+    names = ("--overlays", folder / "new" / "seen", "--meshes", folder / "posed")
+    error_line(facefit("person", folder / "gone", "-o", folder / "ann.glb", *names), 4, "gone")
+    error_line(
+        facefit("person", folder / "none", "-o", folder / "ann.glb", *names, "--like", folder / "x.json"), 4, "x"
+    )
+    error_line(
+        facefit("person", folder / "in", "-o", folder / "ann.glb", "--overlays", folder / "in" / "a.png" / "x"), 6
+    )
+    assert sorted(path.name for path in folder.iterdir()) == ["in", "none"]
+
+
 def test_inputs_are_not_written_over(folder):
     result = facefit("person", folder / "in", "-o", folder / "ann.glb", "--sheet", folder / "in" / "a.png")
     error_line(result, 2, "a.png", "input")

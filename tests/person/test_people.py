@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from helpers.rendered_face import person, together
 
-from facefit.person.people import ALBEDO_SHARE, distances, nearest_distance, same_person
+from facefit.person.people import ALBEDO_SHARE, distances, like_reference, nearest_distance, same_person
 
 
 def blocks(*groups: int, within: float = 1.0, between: float = 6.0) -> np.ndarray:
@@ -19,12 +19,16 @@ def blocks(*groups: int, within: float = 1.0, between: float = 6.0) -> np.ndarra
 def test_the_person_is_who_is_on_most_photos():
     assert same_person(blocks(2, 3)) == [2, 3, 4]
     assert same_person(blocks(2, 2)) == [0, 1]  # as frequent: who comes first
-    assert same_person(blocks(4, between=4.0)) == [0, 1, 2, 3]
+    assert same_person(blocks(4, between=2.0)) == [0, 1, 2, 3]
     assert same_person(np.zeros((1, 1))) == [0]
 
 
-def test_somebody_known_decides():
-    assert same_person(blocks(2, 3), like=0) == [0, 1]
+def test_somebody_known_decides_about_all_photos_of_one_face():
+    away = np.array([2.9, 1.9, 2.3, 2.4, 2.5])  # of the first two one is far, together they are near
+    assert like_reference(away, blocks(2, 3), 2.4) == [0, 1, 2, 3, 4]
+    assert like_reference(away, blocks(2, 3), 2.39) == []
+    assert like_reference(away, blocks(2, 3, within=3.0), 2.39) == [1, 2]
+    assert like_reference(away[:1], np.zeros((1, 1)), 3.0) == [0]
     assert nearest_distance(blocks(2, 3), [2, 3, 4], 0) == 6.0
 
 

@@ -19,6 +19,25 @@ def problems(path):
     return {entry.line: entry.problem for entry in read_list(path) if entry.problem}
 
 
+def test_a_column_says_what_photos_belong_to(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("Who,photo\nann,a.jpg\n bob ,b.jpg\nann,c.jpg\n,d.jpg\n")
+    assert [(entry.path.name, entry.group) for entry in read_list(path, "who") if not entry.problem] == [
+        ("a.jpg", "ann"), ("b.jpg", "bob"), ("c.jpg", "ann"),
+    ]  # fmt: skip
+    (bad,) = [entry for entry in read_list(path, "who") if entry.problem]
+    assert "line 5: has nothing in column 'who'" in bad.problem
+    path.write_text("who,picture\nann,a.jpg\n")
+    assert [(entry.path.name, entry.group) for entry in read_list(path, "who")] == [("a.jpg", "ann")]
+    with pytest.raises(ImageError, match=r"no column 'name'; its first line has 'who', 'picture'"):
+        read_list(path, "name")
+    (tmp_path / "list.txt").write_text("a.jpg\n")
+    with pytest.raises(ImageError, match="no column 'who'; expected a .csv"):
+        read_list(tmp_path / "list.txt", "who")
+    with pytest.raises(ImageError, match="has no column 'who'"):
+        list_photos([tmp_path], group_by="who")
+
+
 @pytest.mark.parametrize("suffix", [".txt", ".csv"])
 @pytest.mark.parametrize(
     "coded",

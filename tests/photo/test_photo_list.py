@@ -99,12 +99,24 @@ def test_parquet_list(folder, column):
     table = pyarrow.table({"id": [1, 2, 3], column: ["b.JPG", "sub/a.png", None]})
     parquet.write_table(table, folder / "list.parquet")
     assert keys(folder / "list.parquet") == ["b.JPG", "sub/a.png"]
+    named = pyarrow.table({"photo": ["b.JPG", "x.jpg"], "who": [7, 8]})
+    parquet.write_table(named, folder / "grouped.parquet")
+    assert [entry.group for entry in read_list(folder / "grouped.parquet", "who")] == ["7", "8"]
     parquet.write_table(pyarrow.table({"one": ["a"], "two": ["b"]}), folder / "list.parquet")
     with pytest.raises(ImageError, match="expected one of photo"):
         read_list(folder / "list.parquet")
     (folder / "list.parquet").write_text("no table")
     with pytest.raises(ImageError, match="not a Parquet file"):
         read_list(folder / "list.parquet")
+
+
+def test_folders_are_groups(folder):
+    found = {photo.key: photo.group for photo in list_photos([folder], group_by="folder")}
+    assert found["b.JPG"] == folder.name and found["sub/a.png"] == "sub"
+    (folder / folder.name).mkdir()
+    (folder / folder.name / "c.png").write_bytes(b"photo")
+    found = {photo.key: photo.group for photo in list_photos([folder], group_by="folder")}
+    assert found["b.JPG"] != found[f"{folder.name}/c.png"] == folder.name
 
 
 def test_absolute_paths_and_duplicates_in_lists(folder, tmp_path):

@@ -11,16 +11,17 @@ import torch
 from benchmarks.dataset import Case, Scan, read_labels, read_scan
 from benchmarks.reference import CLASSES, script
 from facefit.anatomy.landmarks import CHIN, LANDMARKS7, OUTER_EYE_CORNERS
-from facefit.anatomy.parts import INNER, LABEL, MASKS, MERGED, PARTS
+from facefit.anatomy.parts import INNER, LABEL, MERGED, PARTS
 from facefit.evaluate.identity import face_vertices
 from facefit.fit.result import FitResult
-from facefit.geometry.camera import window_camera
-from facefit.metrics.outline import outline_distance
+from facefit.geometry.camera import project, window_camera
 from facefit.metrics.part_iou import part_iou
 from facefit.metrics.scan_distance import scan_error
 from facefit.metrics.verification import rigid_distances
 from facefit.model.face_model import FaceModel
+from facefit.render import load_renderer
 from facefit.scene.scene import Scene
+from facefit.scene.silhouette import outline_points
 
 FASSEG_PARTS = ("nose", "eyes", "mouth", "brows", "skin")
 DIVERGED = 0.10  # landmark error beyond which a fit counts as diverged: nobody's face is found there
@@ -72,24 +73,32 @@ def score(case: Case, result: FitResult, reference: Path | None = None) -> dict[
 
 @torch.no_grad()
 def outline_figures(result: FitResult) -> dict[str, float]:
-    """How far cheeks and jaw of the mesh end from where the parser sees them end, in parts of the eye distance:
-    `outline` the mean distance, `outline_signed` with its sign, negative where the mesh is too small. Empty where hair
-    or something else hides most of it."""
-    observation, model = result.observation, result.model
-    scene = Scene(model, result.parameters, window_camera(result.camera, observation.window), observation.size)
-    points = scene.landmarks()[0].numpy()
-    right, left = (points[corner] for corner in OUTER_EYE_CORNERS)
-    eyes = float(np.linalg.norm(right - left))
-    down = points[CHIN] - (right + left) / 2
-    contour = points[model.contour_landmarks.numpy()]
-    below = (contour - (right + left) / 2) @ down > 0.25 * eyes * np.linalg.norm(down)
-    masks = observation.part_masks[0].numpy()
-    first = MASKS.index("hair")
-    distance = outline_distance(contour[below], (masks[:first] > 0.5).any(0), (masks[first:] > 0.3).any(0))
-    known = distance[np.isfinite(distance)] / max(eyes, 1e-9)
-    if len(known) < 4:
-        return {}
-    return {"outline": float(np.abs(known).mean()), "outline_signed": float(known.mean())}
+    """How far the mesh ends from where the parser sees the face end, in parts of the eye distance.
+
+    Returns:
+        `outline`, the mean distance over jaw and cheeks, `outline_signed` with its sign, negative where the mesh is too
+        small; the same of `outline_cheeks` (against the background) and `outline_jaw` (against the neck) alone, and of
+        `outline_skull`, all above the eyes, where no hair hides it. What fewer than four points show is left out.
+    """
+    seen, size = result.observation.outline, result.observation.size
+    camera = window_camera(result.camera, result.observation.window)
+    scene = Scene(result.model, result.parameters, camera, size, load_renderer("cpu"))
+    mesh = outline_points(scene, seen)
+    across = ((project(mesh.on(scene.surface()), camera) - seen[..., :2]) * seen[..., 2:4]).sum(-1)[0]
+    landmarks = result.observation.landmarks[0]
+    right, left = (landmarks[corner] for corner in OUTER_EYE_CORNERS)
+    eyes, middle = (right - left).norm(), (right + left) / 2
+    down = landmarks[CHIN] - middle
+    below = (seen[0, :, :2] - middle) @ down > 0.25 * eyes * down.norm()
+    found, neck = mesh.found[0] > 0, seen[0, :, 5] > 0
+    out = {}
+    for name, of in {
+        "outline": below, "outline_cheeks": below & ~neck, "outline_jaw": below & neck, "outline_skull": ~below,
+    }.items():  # fmt: skip
+        distance = across[of & found] / eyes.clamp_min(1e-9)
+        if len(distance) >= 4:
+            out |= {name: float(distance.abs().mean()), f"{name}_signed": float(distance.mean())}
+    return out
 
 
 @torch.no_grad()

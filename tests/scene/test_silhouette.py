@@ -42,6 +42,10 @@ def test_the_silhouette_lies_on_the_border_of_the_mesh_s_own_picture(default_mod
     truth, camera, outline = turned
     mesh, distance = across(scene_of(default_model, truth, camera), outline)
     assert torch.allclose(mesh.bary.sum(-1), torch.ones(1), atol=1e-5)
+    scene = scene_of(default_model, truth, camera)
+    facing = (mesh.on(scene.normals()) * mesh.on(scene.surface())).sum(-1) / scene.surface().norm(dim=-1).mean()
+    against_background = (mesh.found > 0) & (outline[..., 4] > 0)
+    assert facing[against_background].abs().max() < 0.02  # it is seen from the side
     for face, side in ((0, 1), (1, -1)):  # the far cheek, where no ear or neck is in the way
         middle = outline[face, outline[face, :, 4] > 0, :2].mean(0)
         far = (side * outline[face, :, 2] > 0.8) & ((outline[face, :, 1] - middle[1]).abs() < 15)

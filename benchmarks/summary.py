@@ -8,7 +8,8 @@ import numpy as np
 
 # Per set: the columns of its table (figure, heading, factor), and the figure that ranks its photos (True: high is bad).
 _FIT = (
-    ("landmark_error", "lm %", 100), ("self_iou", "self IoU", 1), ("iterations", "iter", 1), ("to_mean", "to mean", 1),
+    ("landmark_error", "lm %", 100), ("landmark_corrected", "corrected", 100), ("self_iou", "self IoU", 1),
+    ("iterations", "iter", 1), ("to_mean", "to mean", 1),
     ("outline", "outline %", 100), ("outline_signed", "signed", 100),
 )  # fmt: skip
 _SCAN = (("scan_similarity", "simil. mm", 1), ("scan_rigid", "rigid mm", 1), ("scan_scale", "scale", 1))

@@ -21,6 +21,7 @@ from ..observe.observation import Observation
 from ..scene.landmarks import landmark_trust
 from ..scene.part_points import KEPT, part_points, rasterized_depth, thin_evenly, visible_points
 from ..scene.scene import Scene
+from ..scene.silhouette import OutlinePoints, outline_points
 from .config import FitConfig
 
 
@@ -33,6 +34,7 @@ class Choices:
         confidence: (B, L) of the landmarks; bias: (B, L, 2) pixels; precision: (B, L, 2, 2) 1/pixels^2, or None for all
             alike.
         selection: PRDL's points; None without that energy.
+        outline: where the mesh ends for each point of the observed outline; None without that energy.
     """
 
     contour: Tensor
@@ -40,6 +42,7 @@ class Choices:
     bias: Tensor
     precision: Tensor | None
     selection: PrdlSelection | PrdlRows | None
+    outline: OutlinePoints | None
 
     def keep(self, faces: Sequence[int], index: Tensor) -> Choices:
         """Those of some of the faces: their K places, and the same as a tensor (K,) on the device."""
@@ -47,6 +50,7 @@ class Choices:
             self.contour[index], self.confidence[index], self.bias[index],
             None if self.precision is None else self.precision[index],
             None if self.selection is None else self.selection[faces],
+            None if self.outline is None else self.outline[index],
         )  # fmt: skip
 
 
@@ -70,7 +74,8 @@ def choose(scene: Scene, observation: Observation, hidden: Tensor, config: FitCo
         bias, precision = torch.zeros_like(observation.landmarks), None
     selection = _select(scene, observation, hidden) if points else None
     confidence = observation.landmark_confidence * landmark_trust(model, scene.rotation())
-    return Choices(contour, confidence, bias, precision, selection)
+    outline = outline_points(scene, observation.outline) if "outline" in config.energies else None
+    return Choices(contour, confidence, bias, precision, selection, outline)
 
 
 def _select(scene: Scene, observation: Observation, hidden: Tensor) -> PrdlSelection | PrdlRows:

@@ -19,6 +19,7 @@ class Weights:
         landmark: on the mean squared Mahalanobis distance of the landmarks (about 2 for a perfect fit). 478 landmarks
             of one network err together; the weight says how many of them count as independent.
         prdl: 1/pixel^2 of a 224 px window, on PRDL (sum over parts, mean over anchors).
+        outline: 1/pixel^2 of a 224 px window, on the squared distance across the outline.
         photometric: on the mean RGB difference of visible skin pixels.
         closure: on the squared lid and lip openings' errors, in parts of the eye distance.
         identity, expression, albedo, gaze, joints: on the priors. sparsity: on the sum of activations. The identity's
@@ -36,11 +37,14 @@ class Weights:
     * all three up together against the priors, from (200, 2, 1500) to (400, 3, 2500): 1.065 to 1.050 mm, and with
       absolute size 1.271 to 1.237;
     * PRDL with linear tails (prdl_huber) at 6 and 12 against squares at 3: 1.022 and 1.037 against 1.020 mm, and .784
-      and .790 against .779 of Part IoU (24 photos).
+      and .790 against .779 of Part IoU (24 photos);
+    * outline 0, 10, 40, 120, with landmarks at 400: 1.27, 1.26, 1.25, 1.19 mm on 12 rendered people, .77, .77, .77, .77
+      of Part IoU on 17 photos, jaw and cheeks 3.2, 2.8, 2.2, 1.8 % of the eye distance off (docs/likeness.md).
     """
 
     landmark: float = 400.0
     prdl: float = 6.0
+    outline: float = 120.0
     photometric: float = 2500.0
     closure: float = 2000.0
     identity: float = 3.0
@@ -108,6 +112,7 @@ class FitConfig:
         statistics: of PRDL.
         prdl_huber: pixels of a 224 px window beyond which a difference of PRDL's distances counts linearly; inf for
             squares, as the paper has it.
+        outline_huber: pixels of a 224 px window beyond which a distance to the outline counts linearly.
         max_seconds: budget of the optimisation; inf for none.
     """
 
@@ -125,6 +130,7 @@ class FitConfig:
     part_weights: tuple[float, ...] = (3.0, 3.0, 0.2, 0.2, 1.0, 1.0, 1.0, 0.3)
     statistics: tuple[str, ...] = ("min", "max", "mean")
     prdl_huber: float = 1.0
+    outline_huber: float = 3.0
     max_seconds: float = math.inf
 
     def __post_init__(self) -> None:
@@ -154,6 +160,7 @@ class FitConfig:
 # network.
 _PAPER = FitConfig(
     preset="paper",
+    energies=("landmark", "prdl", "photometric"),
     weights=Weights(
         landmark=1.6e-3 / 3e-4, prdl=0.8e-3 / 3e-4, photometric=1.9 / 3e-4, closure=0.0, identity=1.0, expression=0.8,
         sparsity=0.0, albedo=1.7e-2, gaze=1.0, symmetry=0.0,

@@ -13,6 +13,7 @@ from ..anatomy.parts import LABEL, MASKS
 from ..compute.mailbox import device_index
 from ..energies.eye_closure import relative_offset_energy
 from ..energies.landmark import landmark_energy
+from ..energies.outline import outline_energy
 from ..energies.photometric import photometric_energy
 from ..energies.prdl.contract import PrdlTargets
 from ..energies.prdl.prdl import prdl_energy
@@ -51,6 +52,7 @@ class Objective:
         self.colour_weight = (~mouth).float()[None, :, None]
         right, left = (observation.landmarks[:, corner] for corner in OUTER_EYE_CORNERS)
         self.eye_distance = (right - left).norm(dim=1).clamp_min(1.0)
+        self.drawn = bool({"prdl", "outline"} & set(config.energies))  # whether choices look at a picture of the mesh
         self.choices: Choices | None = None
 
     def __call__(self, parameters: Parameters, iteration: int) -> dict[str, Tensor]:
@@ -58,7 +60,7 @@ class Objective:
         model, config, weights = self.model, self.config, self.config.weights
         scene = self.scene(parameters)
         choices = None if iteration % config.stage.refresh == 0 else self.choices
-        if "photometric" in config.energies or (choices is None and self.targets is not None):
+        if "photometric" in config.energies or (choices is None and self.drawn):
             scene.rast()  # before what follows: gradients are summed in the order in which their terms were computed
         if choices is None:
             choices = self.choices = choose(scene, self.observation, self.hidden, config, self.targets is not None)
@@ -85,6 +87,12 @@ class Objective:
             terms["prdl"] = (weights.prdl * scale) * prdl_energy(
                 pixels, choices.selection, self.targets, self.part_weights * self.observation.part_confidence,
                 config.statistics, config.prdl_huber * self.size / PAPER_WINDOW,
+            )  # fmt: skip
+        if choices.outline is not None:
+            seen, scale = self.observation.outline, PAPER_WINDOW / self.size
+            terms["outline"] = (weights.outline * scale**2) * outline_energy(
+                project(choices.outline.on(scene.surface()), self.camera), seen[..., :2], seen[..., 2:4],
+                choices.outline.found, seen.shape[1], config.outline_huber / scale,
             )  # fmt: skip
         if "photometric" in config.energies:
             albedo = model.albedo(parameters.albedo)

@@ -4,21 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..anatomy.landmarks import CHIN, FACE_OVAL, FOREHEAD, LEFT_SIDE, NOSE_TIP, RIGHT_SIDE
+from ..anatomy.landmarks import CHIN, FACE_OVAL, FOREHEAD, NOSE_TIP
 from ..geometry.triangles import vertex_normals
-
-
-def ears(verts: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(V,) bool: the ears and what lies right around them.
-
-    Args:
-        verts: (V, 3) mm; points: (478, 3) mm, the landmarks on the same head.
-    """
-    sides = points[[RIGHT_SIDE, LEFT_SIDE]]
-    side = abs(sides[:, 0]).mean()
-    behind = verts[:, 2] < sides[:, 2].mean() + 4
-    level = (verts[:, 1] < points[[162, 389], 1].mean() + 8) & (verts[:, 1] > points[[58, 288], 1].mean() - 4)
-    return (np.abs(verts[:, 0]) > side - 2.0) & behind & level
 
 
 def contour_rows(

@@ -24,11 +24,12 @@ from ..observe.detector import load_detector
 from ..observe.faces import LandmarkDetector
 from ..observe.segment.contract import PartSegmenter
 from ..observe.segment.load import load_segmenter
+from ..scene.silhouette import ears
 from .annotate import annotate_landmarks, neutral_looks, part_weights
 from .appearance import Pieces, plain_colours, transferred_albedo
 from .atlas import texture_atlas
 from .calibrate import RENDERS, calibrate_detector
-from .contour import contour_rows, ears
+from .contour import contour_rows
 from .photograph import Subject, photograph, surface_points, turned
 
 logger = logging.getLogger(__name__)

@@ -29,6 +29,9 @@ class Observation:
             with a value > 0 lies above the line (forehead). Vertices there are left out of PRDL's skin.
         part_confidence: (B, 8) in [0, 1], how sure the segmenter is of each of PARTS, on average over its mask; PRDL
             counts the part so much. Without it all count fully.
+        outline: (B, M, 6), M = facefit.observe.outline.POINTS: x, y in window pixels, the unit normal out of the face,
+            1 where the face ends against the background, 1 where against the neck; both 0 in a row that is not used.
+            Where hair or something else hides its end there is no point. Without it there is no outline.
         camera: the original photos' cameras.
         window: photo pixels -> window pixels.
     """
@@ -41,7 +44,8 @@ class Observation:
     brow_line: Tensor
     camera: Camera
     window: WindowTransform
-    part_confidence: Tensor = cast(Tensor, None)  # never None once __post_init__ has run
+    part_confidence: Tensor = cast(Tensor, None)  # never None once __post_init__ has run; so outline
+    outline: Tensor = cast(Tensor, None)
 
     def __repr__(self) -> str:
         return f"Observation({len(self.image)} of {self.image.shape[2]} x {self.image.shape[1]} pixels)"
@@ -50,6 +54,8 @@ class Observation:
         batch, size = self.image.shape[0], self.image.shape[1]
         if self.part_confidence is None:
             object.__setattr__(self, "part_confidence", self.image.new_ones(batch, len(PARTS)))
+        if self.outline is None:
+            object.__setattr__(self, "outline", self.image.new_zeros(batch, 1, 6))
         expected = {
             "image": (batch, size, size, 3),
             "landmarks": (batch, self.landmarks.shape[1], 2),
@@ -58,6 +64,7 @@ class Observation:
             "valid": (batch, size, size),
             "brow_line": (batch, 2, 3),
             "part_confidence": (batch, len(PARTS)),
+            "outline": (batch, self.outline.shape[1], 6),
         }
         for name, shape in expected.items():
             value = getattr(self, name)

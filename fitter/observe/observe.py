@@ -9,6 +9,7 @@ from ..photo.photo import Photo
 from ..photo.window import crop_window
 from .faces import DetectedFace
 from .observation import Observation
+from .outline import face_outline
 from .segment.contract import PartSegmenter
 from .segment.masks import part_confidence, post_process
 
@@ -44,5 +45,6 @@ def observe(
         brow_line=torch.from_numpy(brow_line)[None],
         camera=photo_camera(photo, focal, fov, side),
         window=window,
+        outline=torch.from_numpy(face_outline(segmentation.labels, inside > 0.99))[None],
         part_confidence=torch.from_numpy(part_confidence(segmentation, masks))[None],
     )

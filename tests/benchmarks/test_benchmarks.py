@@ -1,9 +1,12 @@
 """The harness counts right: settings, label tables, means, comparisons, tables. The fits themselves are not run."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from helpers.rendered_face import person, photograph
 from PIL import Image
 
 from benchmarks.__main__ import write_page
@@ -12,11 +15,15 @@ from benchmarks.compare import compare
 from benchmarks.dataset import Case, cases, read_labels, spread
 from benchmarks.evaluate import caption
 from benchmarks.overrides import apply_overrides
-from benchmarks.scoring import label_figures
+from benchmarks.scoring import corrected_landmark_error, label_figures, outline_figures
 from benchmarks.sheet import write_sheets
 from benchmarks.summary import average, interval, summarise, tables, text_table
 from facefit.anatomy.parts import LABEL
 from facefit.fit.config import FitConfig
+from facefit.fit.result import FitResult
+from facefit.geometry.camera import window_camera
+from facefit.metrics.landmark_error import landmark_error
+from facefit.scene.scene import Scene
 
 
 def row(group: str, iou: float, error: float = 0.02, **more) -> dict:
@@ -77,6 +84,24 @@ def test_label_figures_by_hand(tmp_path):
     assert figures["iou"] == pytest.approx((0.75 + 0.5 + 0.2) / 3)
     assert figures["area_nose"] == 0.75 and figures["area_mouth"] == 0.5
     assert "iou_brows" not in figures  # the labels have none
+
+
+def test_a_perfect_fit_of_a_turned_head_has_an_error_of_landmarks_but_no_corrected_one_and_its_outline(default_model):
+    def figures(*parameters):
+        result = FitResult(default_model, *parameters, seen.camera, seen.window, seen, np.zeros((2, 2, 3), np.uint8))
+        return corrected_landmark_error(result), outline_figures(result)
+
+    photo = photograph(default_model, person(default_model, yaw=45, seed=6))
+    seen, truth = photo.observation, photo.truth
+    camera = window_camera(seen.camera, seen.window)
+    plain = landmark_error(Scene(default_model, truth, camera, seen.size).landmarks(), seen.landmarks)
+    corrected, outline = figures(truth)
+    assert plain > 0.02 and corrected < 1e-3
+    assert outline["outline"] < 0.01 and abs(outline["outline_signed"]) < 0.005
+    away, moved = figures(replace(truth, translation=truth.translation + torch.tensor([[5.0, 0.0, 0.0]])))
+    assert away > 0.04 and moved["outline"] > 3 * outline["outline"]
+    small, shrunk = figures(replace(truth, translation=1.04 * truth.translation))
+    assert small > 0.005 and shrunk["outline_signed"] < -0.01  # farther away: within its outline
 
 
 def test_cases_of_a_folder(tmp_path):

@@ -7,6 +7,7 @@ from facefit.anatomy import landmarks as topology
 from facefit.anatomy.landmarks import INNER_LIP_PAIRS, LEFT_LID_PAIRS, RIGHT_LID_PAIRS
 from facefit.energies.eye_closure import relative_offset_energy
 from facefit.energies.landmark import calibrated_precision, landmark_energy, march_contour
+from facefit.energies.outline import outline_energy
 from facefit.energies.photometric import photometric_energy, photometric_energy_torch
 from facefit.energies.prior import activation_prior, gaussian_prior, gaze_prior
 from facefit.energies.symmetry import albedo_symmetry
@@ -19,6 +20,33 @@ def random(*shape, seed=0):
 def gradient(energy, x):
     x = x.detach().requires_grad_(True)
     return torch.autograd.grad(energy(x).sum(), x)[0]
+
+
+# --- outline ----------------------------------------------------------------------------------------------------------
+
+
+def test_outline_by_hand():
+    observed, across = torch.zeros(1, 3, 2), torch.tensor([[[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]])
+    projected = torch.tensor([[[2.0, 9.0], [7.0, -5.0], [float("nan"), 1.0]]])
+    # 2 across, whatever lies along; 5 across is beyond the threshold: 3 (2 * 5 - 3); the third is left out
+    energy = outline_energy(projected, observed, across, torch.tensor([[1.0, 0.5, 0.0]]), 4, 3.0)
+    assert energy.item() == pytest.approx((4 + 0.5 * 21) / 4)
+    assert outline_energy(projected, observed, across, torch.zeros(1, 3), 4).item() == 0
+    for wrong in ({"slots": 0}, {"threshold": 0.0}, {"confidence": torch.ones(1, 2)}, {"normal": torch.ones(1, 2, 2)}):
+        given = {"normal": across, "confidence": torch.ones(1, 3), "slots": 4, **wrong}
+        with pytest.raises(ValueError):
+            outline_energy(projected, observed, **given)
+
+
+def test_outline_gradcheck():
+    observed, across = random(2, 5, 2, seed=1), torch.nn.functional.normalize(random(2, 5, 2, seed=2), dim=-1)
+    confidence = torch.tensor([[1, 0.5, 0, 1, 0.2], [0.3, 1, 1, 0, 0]], dtype=torch.float64)
+    projected = (3 * random(2, 5, 2)).requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda x: outline_energy(x, observed, across, confidence, 5, 1.5), projected)
+    slope = gradient(lambda x: outline_energy(x, observed, across, confidence, 5, 1.5), projected)
+    along = torch.stack([-across[..., 1], across[..., 0]], -1)
+    assert (slope * along).sum(-1).abs().max() < 1e-12  # along the outline nothing pulls
+    assert slope.norm() > 0.1
 
 
 # --- landmark ---------------------------------------------------------------------------------------------------------

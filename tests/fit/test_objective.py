@@ -40,10 +40,10 @@ def test_terms_of_each_choice_of_energies(model, photo):
         return set(objective(model, photo.observation, energies)(photo.truth, 0))
 
     priors = {"identity", "expression", "gaze"}
-    assert names("prdl") == {"prdl", *priors}
+    assert names("prdl") == {"prdl", *priors} and names("outline") == {"outline", *priors}
     assert {"landmark", *priors} <= names("landmark") <= {"landmark", "closure", *priors}
     assert {"photometric", "albedo", *priors} <= names("photometric") <= {"photometric", "albedo", "symmetry", *priors}
-    assert names(*ENERGIES) == names("prdl") | names("landmark") | names("photometric")
+    assert names(*ENERGIES) == set().union(*(names(energy) for energy in ENERGIES))
 
 
 def test_perfect_landmarks_and_colours_cost_nothing_at_the_truth(model, photo):
@@ -78,7 +78,7 @@ def test_points_of_the_mesh_are_spread_as_the_pixels_of_the_mask(model, yaw):
     assert at_truth < 0.2 * shifted
 
 
-@pytest.mark.parametrize("term", ["landmark", "prdl"])
+@pytest.mark.parametrize("term", ["landmark", "prdl", "outline"])
 @pytest.mark.parametrize(("name", "step"), [("translation", 0.3), ("rotvec", 2e-3), ("expression", 5e-3)])
 def test_the_gradient_is_that_of_the_energy(model, photo, term, name, step):
     """Along a random direction, against central differences, with the discrete choices held."""
@@ -125,7 +125,7 @@ def test_a_masked_pixel_says_nothing(model, photo):
 def test_nothing_to_be_seen_has_no_gradient(model, photo):
     observation = replace(
         photo.observation, valid=torch.zeros_like(photo.observation.valid),
-        part_masks=torch.zeros_like(photo.observation.part_masks),
+        part_masks=torch.zeros_like(photo.observation.part_masks), outline=torch.zeros_like(photo.observation.outline),
         landmark_confidence=torch.zeros_like(photo.observation.landmark_confidence),
     )  # fmt: skip
     values = {n: v.clone().requires_grad_(True) for n, v in photo.truth.tensors().items()}

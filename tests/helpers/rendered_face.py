@@ -11,12 +11,15 @@ from facefit.geometry.camera import Camera, WindowTransform, project, to_camera_
 from facefit.geometry.rotation import rotation_matrix
 from facefit.model.face_model import FaceModel
 from facefit.observe.observation import Observation
+from facefit.observe.outline import face_outline
 from facefit.observe.segment.contract import Segmentation
 from facefit.observe.segment.masks import post_process
 from facefit.render import load_renderer
 from facefit.render.lighting import shade, vertex_normals
 from facefit.scene.landmarks import contour_choice, head_yaw, project_landmarks
 from facefit.scene.parameters import Parameters
+from facefit.scene.scene import Scene
+from facefit.scene.silhouette import outline_points
 
 SIDE = 224
 BACKGROUND = (0.25, 0.45, 0.55)
@@ -92,8 +95,22 @@ def photograph(model: FaceModel, truth: Parameters, side: int = SIDE) -> Rendere
         brow_line=torch.from_numpy(np.stack(lines)),
         camera=camera,
         window=WindowTransform(torch.zeros(batch, 2), torch.ones(batch), side),
+        outline=outline_of(Scene(model, truth, camera, side, renderer)),
     )
     return RenderedFace(observation, truth, labels)
+
+
+@torch.no_grad()
+def outline_of(scene: Scene) -> torch.Tensor:
+    """(B, M, 6) as in Observation: the outline of the mesh's own picture, without that of ears and neck, which a parser
+    would tell from the face."""
+    whole = np.ones((scene.size, scene.size), bool)
+    labels = torch.where(scene.covered(), LABEL["skin"], LABEL["background"]).numpy().astype(np.uint8)
+    outline = torch.stack([torch.from_numpy(face_outline(label, whole)) for label in labels])
+    mesh = outline_points(scene, outline)
+    across = ((project(mesh.on(scene.surface()), scene.camera) - outline[..., :2]) * outline[..., 2:4]).sum(-1)
+    face = (mesh.found > 0) & (across.abs() < 1)
+    return torch.where(face[..., None], outline, 0.0)
 
 
 def together(*people: Parameters) -> Parameters:

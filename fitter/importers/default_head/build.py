@@ -24,9 +24,9 @@ from ...observe.detector import load_detector
 from ...observe.faces import LandmarkDetector
 from ...observe.segment.contract import PartSegmenter
 from ...observe.segment.load import load_segmenter
+from ...scene.silhouette import ears
 from .. import skin
 from ..annotate import annotate_landmarks, neutral_looks, part_weights
-from ..contour import ears
 from .anthropometry import POINTS, SURVEYS, Ruler
 from .edges import on_edges
 from .eyes import EDGE, both_lids, with_eyeballs, with_lids_on_eyeballs

@@ -14,15 +14,25 @@ import click
 
 from ..errors import ExitCode, OutputError
 from ..vocabulary import GPU_BATCH, MESH_SUFFIXES
-from .options import check_library, input_files, job_options, shared_options, start
+from .options import (
+    check_detail_options,
+    check_library,
+    detail_options,
+    input_files,
+    job_options,
+    shared_options,
+    start,
+)
 
 RESULT_OPTIONS = (  # those that decide what is written
     "faces", "focal", "fov", "preset", "energies", "iterations", "max_seconds", "segmentation", "label_map", "space",
-    "texture_size", "texture", "units", "quantize", "bones", "jpeg", "model",
+    "texture_size", "texture", "units", "quantize", "bones", "jpeg", "detail", "exr", "subdivide", "model",
 )  # fmt: skip
 # Options that older versions did not have, and their defaults, which are left out: what those did counts as done.
-YOUNGER = {"texture": "photo", "albedo": False, "viewer": False, "units": "mm", "quantize": False, "bones": False,
-           "jpeg": False}  # fmt: skip
+YOUNGER = {
+    "texture": "photo", "albedo": False, "viewer": False, "units": "mm", "quantize": False, "bones": False,
+    "jpeg": False, "detail": False, "exr": False, "subdivide": 0,
+}  # fmt: skip
 
 
 @click.command()
@@ -48,6 +58,7 @@ YOUNGER = {"texture": "photo", "albedo": False, "viewer": False, "units": "mm", 
 @click.option("--ray", is_flag=False, flag_value="auto", metavar="[ADDRESS]",
               help="Work on a Ray cluster: `auto` or none for the one this machine belongs to, `local` for a new one "
                    "here, else its address. --workers then says how many actors.")  # fmt: skip
+@detail_options
 @shared_options
 def batch(
     sources: tuple[str, ...], output: str, mesh_format: str, overlay: bool, labels: bool, albedo: bool,
@@ -75,6 +86,7 @@ def batch(
     """
     if options["segmentation"].lower().endswith(".png"):
         raise click.UsageError("--segmentation with a picture of labels belongs to one photo; use `facefit fit`")
+    check_detail_options(options, Path(f"mesh.{mesh_format}"))
     start(options)
     check_library(f".{mesh_format}")
     from ..batch.clashes import check_batch

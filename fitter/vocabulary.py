@@ -11,4 +11,8 @@ TEXTURES = ("photo", "albedo")  # of a written mesh: with the light of the photo
 UNITS = ("mm", "m")  # of the numbers in OBJ and PLY, which do not say
 MESH_SUFFIXES = (".obj", ".ply", ".glb", ".usdz", ".html")  # of a mesh; the last is a page that shows it
 
+DETAIL_SUFFIXES = (".obj", ".glb", ".usdz", ".html")  # of meshes that hold a normal map
+DENSE_SUFFIXES = (".obj", ".glb")  # of meshes that --subdivide makes finer
+DENSEST = 2  # levels: each has four times the triangles
+
 GPU_BATCH = 64  # faces fitted together on a GPU: an iteration of so many takes less than twice that of one

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from ..output.paths import one_line
 from ..vocabulary import MESH_SUFFIXES
 
-PICTURES = ("texture", "overlay", "labels", "albedo", "thumbnail")  # NAME_texture.png, ...
+PICTURES = ("texture", "overlay", "labels", "albedo", "thumbnail", "normals", "displacement")  # NAME_texture.png, ...
 LONGEST = 180  # bytes of a stem: file systems allow 255, and endings and temporary names come on top
 
 
@@ -48,7 +48,7 @@ def meshes_of(name: PurePosixPath) -> list[PurePosixPath]:
     """The meshes, without their suffix, one of whose files may have this name: sub/ann_2_overlay.png -> sub/ann,
     sub/ann_2."""
     stem = name.stem
-    if name.suffix.lower() in (".png", ".jpg"):
+    if name.suffix.lower() in (".png", ".jpg", ".exr"):
         stem, _, word = stem.rpartition("_")
         if word not in PICTURES or not stem:
             return []

@@ -14,15 +14,26 @@ import click
 
 from ..errors import ExitCode, OutputError
 from ..vocabulary import GPU_BATCH, MESH_SUFFIXES
-from .options import check_library, check_person, input_files, job_options, shared_options, start
+from .options import (
+    check_detail_options,
+    check_library,
+    check_person,
+    detail_options,
+    input_files,
+    job_options,
+    shared_options,
+    start,
+)
 
 RESULT_OPTIONS = (  # those that decide what is written
     "faces", "focal", "fov", "preset", "energies", "iterations", "max_seconds", "segmentation", "label_map", "space",
-    "texture_size", "texture", "units", "quantize", "bones", "jpeg", "model",
+    "texture_size", "texture", "units", "quantize", "bones", "jpeg", "detail", "exr", "subdivide", "model",
 )  # fmt: skip
 # Options that older versions did not have, and their defaults, which are left out: what those did counts as done.
-YOUNGER = {"texture": "photo", "albedo": False, "viewer": False, "units": "mm", "quantize": False, "bones": False,
-           "jpeg": False}  # fmt: skip
+YOUNGER = {
+    "texture": "photo", "albedo": False, "viewer": False, "units": "mm", "quantize": False, "bones": False,
+    "jpeg": False, "detail": False, "exr": False, "subdivide": 0,
+}  # fmt: skip
 
 
 @click.command()
@@ -54,6 +65,7 @@ YOUNGER = {"texture": "photo", "albedo": False, "viewer": False, "units": "mm", 
 @click.option("--one-lens", is_flag=True, help="With --group-by: one focal length for all photos of a person.")
 @click.option("--keep-all", is_flag=True, help="With --group-by: nobody is left out as another person.")
 @click.option("--no-detail", is_flag=True, help="With --group-by: leave the surface as the model has it.")
+@detail_options
 @shared_options
 def batch(
     sources: tuple[str, ...], output: str, mesh_format: str, overlay: bool, labels: bool, albedo: bool,
@@ -89,9 +101,10 @@ def batch(
     if group_by is None:
         _refuse(people, "is for people, who need --group-by")
     else:
-        _refuse({"labels": labels, "albedo": albedo, "viewer": viewer, "batch_size": batch_size is not None},
-                "is for photos, not for the people of --group-by")  # fmt: skip
+        photos = {"labels": labels, "albedo": albedo, "viewer": viewer, "detail": options["detail"]}
+        _refuse(photos | {"batch_size": batch_size is not None}, "is for photos, not for the people of --group-by")
         check_person(options)
+    check_detail_options(options, Path(f"mesh.{mesh_format}"))
     start(options)
     check_library(f".{mesh_format}")
     from ..batch.clashes import check_batch

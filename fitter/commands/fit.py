@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from .options import check_mesh_suffix, input_files, load, shared_options, start
+from .options import (
+    check_detail_options,
+    check_mesh_suffix,
+    detail_options,
+    input_files,
+    load,
+    shared_options,
+    start,
+)
 from .sequence import beginnings, fit_frames, take_warm, warm_job, warm_options
 
 
@@ -25,6 +33,7 @@ from .sequence import beginnings, fit_frames, take_warm, warm_job, warm_options
               help="Also write the texture without the light of the photo.")  # fmt: skip
 @click.option("--viewer", type=click.Path(path_type=Path), metavar="HTML",
               help="Also write a page that shows the result, without a network.")  # fmt: skip
+@detail_options
 @warm_options
 @shared_options
 def fit(
@@ -46,6 +55,7 @@ def fit(
       facefit group.jpg -o face.glb --faces all        writes face_1.glb, face_2.glb, ...
       facefit portrait.jpg -o mesh.obj --energies prdl --iterations 200
       facefit portrait.jpg -o mesh.obj --segmentation parser.onnx
+      facefit portrait.jpg -o face.glb --detail --texture albedo
       facefit second.jpg -o second.obj --like mesh.json        the same person
       facefit clip.mp4 --sequence -o clip.glb                  one animated mesh
     """
@@ -55,9 +65,12 @@ def fit(
         for name, path in pictures.items():
             if path is not None:
                 raise click.UsageError(f"{name} belongs to one photo, not to --sequence")
+        if options["detail"]:
+            raise click.UsageError("--detail belongs to one photo: frames of a film have folds of their own each")
         fit_frames(photo, output, warm, options)
         return
     check_mesh_suffix(output)
+    check_detail_options(options, output)
     for name, path in pictures.items():
         suffix = ".html" if name == "--viewer" else ".png"
         if path is not None and path.suffix.lower() != suffix:
@@ -69,9 +82,11 @@ def fit(
 
     picture = read_photo(photo)
     from ..job.job import Files, check_files
+    from ..output.write import FileStyle
     from .progress import FitProgress
 
-    files = Files(output, overlay, labels, albedo, viewer)
+    style = FileStyle(**{name: options[name] for name in ("detail", "exr", "subdivide")})
+    files = Files(output, overlay, labels, albedo, viewer, style)
     check_files(files, [photo, *input_files(options), *beginnings(warm)], options["faces"])
     job = warm_job(load(options), warm, picture)
     with FitProgress(photo.name, quiet=options["quiet"]) as progress:

@@ -10,7 +10,18 @@ from pathlib import Path
 import click
 
 from ..errors import OutputError
-from ..vocabulary import MESH_SUFFIXES, PRESETS, RENDERERS, SEGMENTERS, SPACES, TEXTURES, UNITS
+from ..vocabulary import (
+    DENSE_SUFFIXES,
+    DENSEST,
+    DETAIL_SUFFIXES,
+    MESH_SUFFIXES,
+    PRESETS,
+    RENDERERS,
+    SEGMENTERS,
+    SPACES,
+    TEXTURES,
+    UNITS,
+)
 
 # numba raises RuntimeError with these words where neither the package's folder nor the user's cache can be written
 NO_CACHE, CACHE_FIX = "cannot cache function", "set NUMBA_CACHE_DIR to a folder of yours"
@@ -47,6 +58,37 @@ def glb_options(command: Callable) -> Callable:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def detail_options(command: Callable) -> Callable:
+    """The surface beyond the mesh, of one photo; common to `fit` and `batch`. Checked by `check_detail_options`."""
+    options = [
+        click.option("--detail", is_flag=True,
+                     help="What shading tells: a normal map on the mesh, NAME_displacement.png beside it."),
+        click.option("--exr", is_flag=True, help="With --detail: also NAME_displacement.exr, millimetres."),
+        click.option("--subdivide", type=click.IntRange(0, DENSEST), default=0, metavar=f"0..{DENSEST}",
+                     show_default=True, help="With --detail: so often each triangle of an .obj or .glb becomes four."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def check_detail_options(options: dict, output: Path) -> None:
+    """Raises UsageError for what does not go together, OutputError for a mesh that cannot hold it and for a library
+    which is not here."""
+    for name, given in (("--exr", options["exr"]), ("--subdivide", options["subdivide"])):
+        if given and not options["detail"]:
+            raise click.UsageError(f"{name} is a way to write --detail; give that too")
+    suffix = output.suffix.lower()
+    if options["detail"] and suffix not in DETAIL_SUFFIXES:
+        raise click.UsageError(
+            f"--detail: a {suffix} has no texture coordinates; accepted: {', '.join(DETAIL_SUFFIXES)}"
+        )
+    if options["subdivide"] and suffix not in DENSE_SUFFIXES:
+        raise click.UsageError(f"--subdivide: not for a {suffix}; accepted: {', '.join(DENSE_SUFFIXES)}")
+    if options["exr"] and importlib.util.find_spec("OpenEXR") is None:
+        raise OutputError("an .exr is written by OpenEXR, which is not here: pip install 'facefit[exr]'")
 
 
 def shared_options(command: Callable) -> Callable:
@@ -149,7 +191,7 @@ def job_options(options: dict):
     from ..job.options import JobOptions
 
     energies = options["energies"]
-    named = {name: options[name] for name in JobOptions.__dataclass_fields__}
+    named = {name: options[name] for name in JobOptions.__dataclass_fields__ if name in options}
     named["energies"] = None if energies is None else tuple(n.strip() for n in energies.split(",") if n.strip())
     return JobOptions(**named)
 

@@ -45,7 +45,7 @@ def refine_surface(results: Iterable[FitResult]) -> RefinedSurface:
         if patch is None:
             verts = neutral_verts(result)
             patch = skin_patch(result.model, verts)
-            albedo = _log_albedo(result)[patch.vertices]
+            albedo = log_albedo(result)[patch.vertices]
             faces = mesh_faces(result.model)
         samples.append(sample_patch(result, patch))
     if patch is None:
@@ -67,7 +67,7 @@ def neutral_verts(result: FitResult) -> np.ndarray:
 
 
 @torch.no_grad()
-def _log_albedo(result: FitResult) -> np.ndarray:
+def log_albedo(result: FitResult) -> np.ndarray:
     """(V,) logarithm of the luminance of the fitted albedo in linear light."""
     colour = result.model.albedo(result.parameters.albedo)[0].double().numpy().clip(0.02, 1)
     return np.log(np.maximum(linear_light(colour), 2e-3)).mean(1)

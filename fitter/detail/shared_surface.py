@@ -174,6 +174,16 @@ def shading(
     patch: Patch, displacement: np.ndarray, turn: np.ndarray, light: np.ndarray
 ) -> tuple[np.ndarray, sparse.csr_matrix]:
     """The luminance (N,) of white skin under a light (9,), and d log of it / d displacement (N, N)."""
+    shade, by_slope = lit_slopes(patch, displacement, turn, light)
+    jacobian = sum(sparse.diags(by_slope[:, k]) @ patch.gradient[k] for k in range(3))
+    return shade, jacobian.tocsr()
+
+
+def lit_slopes(
+    patch: Patch, displacement: np.ndarray, turn: np.ndarray, light: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The luminance (N,) of white skin under a light (9,), and d log of it / d slope of the surface (N, 3), which is
+    the gradient of a displacement."""
     normal = tilted(patch, displacement, turn)
     shade = sh_basis(torch.from_numpy(normal)).numpy() @ light
     lowest = 0.05 * np.median(np.maximum(shade, 1e-3))
@@ -181,8 +191,7 @@ def shading(
     by_normal -= (by_normal * normal).sum(1, keepdims=True) * normal
     by_neutral = np.einsum("nij,ni->nj", turn, by_normal)
     by_neutral -= (by_neutral * patch.normals).sum(1, keepdims=True) * patch.normals
-    jacobian = sum(-sparse.diags(by_neutral[:, k]) @ patch.gradient[k] for k in range(3))
-    return np.maximum(shade, lowest), jacobian.tocsr()
+    return np.maximum(shade, lowest), -by_neutral
 
 
 def _basis_slopes(normal: np.ndarray) -> np.ndarray:

@@ -50,11 +50,16 @@ def obj_bytes(
     ).encode(*_AS_STORED)
 
 
-def mtl_bytes(materials: Sequence[str], texture: str) -> bytes:
-    """The materials, all with the texture as it is, no gloss (the photo's light is already in it)."""
+def mtl_bytes(materials: Sequence[str], texture: str, normals: str | None = None) -> bytes:
+    """The materials, all with the texture as it is, no gloss (the photo's light is already in it).
+
+    Args:
+        texture: file of it. normals: file of a tangent-space normal map, which programs look for under two names.
+    """
+    more = "" if normals is None else f"norm {normals}\nmap_Bump -bm 1 {normals}\n"
     return "\n".join(
         f"newmtl {material}\nKa 1.000 1.000 1.000\nKd 1.000 1.000 1.000\nKs 0.000 0.000 0.000\nd 1.000\nillum 1\n"
-        f"map_Kd {texture}\n"
+        f"map_Kd {texture}\n{more}"
         for material in materials
     ).encode(*_AS_STORED)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def png_bytes(image: np.ndarray) -> bytes:
-    """(H, W, 3) or (H, W) uint8 -> PNG. Level 3: a third of the time of the default for 4 % more bytes."""
+    """(H, W, 3) uint8, (H, W) uint8 or uint16 -> PNG. Level 3 takes a third of the time for 4 % more bytes."""
     from imageio import v3
 
     return v3.imwrite("<bytes>", image, extension=".png", plugin="pillow", compress_level=3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +24,9 @@ from ..observe.detector import load_detector
 from ..observe.segment.label_picture import LabelImageSegmenter
 from ..observe.segment.load import load_segmenter
 from ..output.overlay import labels_png, overlay_png
-from ..output.paths import output_paths
 from ..output.texture_picture import texture_picture
 from ..output.viewer_face import result_page
-from ..output.write import FileStyle, result_files
+from ..output.write import FileStyle, load_detail, result_files
 from ..photo.photo import Photo
 from ..render import load_renderer
 from .options import JobOptions
@@ -37,18 +36,19 @@ MANY = 99  # `--faces all`: so many names are checked before the fit; the detect
 
 @dataclass(frozen=True)
 class Files:
-    """Where the results of one photo go: the mesh, and three pictures and a page if wanted."""
+    """Where the results of one photo go: the mesh, in what style, and three pictures and a page if wanted."""
 
     mesh: Path
     overlay: Path | None = None
     labels: Path | None = None
     albedo: Path | None = None
     viewer: Path | None = None
+    style: FileStyle = FileStyle()
 
     def all(self) -> list[Path]:
-        """Everything that is written: the mesh and what lies beside it (`output_paths`), then pictures and page."""
+        """Everything that is written: the mesh and what lies beside it (`FileStyle.paths`), then pictures and page."""
         pictures = (self.overlay, self.labels, self.albedo, self.viewer)
-        return [*output_paths(self.mesh), *(path for path in pictures if path is not None)]
+        return [*self.style.paths(self.mesh), *(path for path in pictures if path is not None)]
 
     def numbered(self, number: int) -> Files:
         """The files of the face with this number: mesh_2.obj, overlay_2.png, ..."""
@@ -58,6 +58,7 @@ class Files:
             self.labels and numbered(self.labels, number),
             self.albedo and numbered(self.albedo, number),
             self.viewer and numbered(self.viewer, number),
+            self.style,
         )
 
 
@@ -101,6 +102,7 @@ class Job:
         Raises:
             FaceFitError: as its subclasses say; the photo's files appear together or not at all.
         """
+        files = replace(files, style=self.style)
         check_files(files, [photo.path, *self.inputs], self.faces)
         self._check_segmenter(photo)
         results = fit_faces(
@@ -126,7 +128,11 @@ class Job:
         if files.albedo is not None:
             contents[files.albedo] = png_bytes(texture_picture(result, self.style.texture_size, "albedo"))
         if files.viewer is not None:
-            page = result_page(result, self.painted(result), files.viewer.stem, self.style.space)
+            detail = load_detail(result, self.style.texture_size) if self.style.detail else None
+            page = result_page(
+                result, self.painted(result), files.viewer.stem, self.style.space,
+                normals=None if detail is None else detail.normals,
+            )  # fmt: skip
             contents[files.viewer] = page
         return contents
 

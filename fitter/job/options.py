@@ -32,6 +32,9 @@ class JobOptions:
     quantize: bool = False
     bones: bool = False
     jpeg: bool = False
+    detail: bool = False
+    exr: bool = False
+    subdivide: int = 0
 
     def config(self) -> FitConfig:
         """The preset with what was given. Raises ValueError for values out of range."""

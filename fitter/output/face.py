@@ -133,6 +133,7 @@ class Face:
         place = placing(output, style.space, style.units)
         about = mesh_json(scene, output.name, self.photo_size, style.space, place, len(self.texture))
         document = finite({**self.document, **about})
+        document.pop("detail", None)  # the mesh that is written has none
         contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
         return dict(zip(paths, contents, strict=True))
 

@@ -102,13 +102,14 @@ class _Grid:
 
 def morph_glb(
     model: FaceModel, morphs: Morphs, texture: bytes, animation: Animation | None = None, *, quantize: bool = False,
-    bones: bool = False,
+    bones: bool = False, normals: bytes | None = None,
 ) -> bytes:  # fmt: skip
     """A model's mesh with morph targets as GLB; the weights are what is set when the file is opened.
 
     Args:
         texture: PNG or JPEG, row 0 at v = 1. animation: how node and weights move.
         quantize: whole numbers in place of floating ones. bones: a skin with a bone for the head and each eyeball.
+        normals: PNG, a tangent-space normal map of the skin.
     Raises:
         ValueError: both. What reads a mesh and no skin would see whole numbers at a size of their own.
     """
@@ -118,7 +119,7 @@ def morph_glb(
     buffer, grid = Buffer(), _Grid.fine(base) if quantize else _Grid.metres()
     faces = model.faces.cpu().numpy()
     skin = head_bones(model, base) if bones else None
-    normals, moves = mesh_moves(base, faces, targets)
+    facing, moves = mesh_moves(base, faces, targets)
     used: list[str] = []
     primitives: list[dict] = []
     for number, name in enumerate(PIECES):
@@ -127,7 +128,7 @@ def morph_glb(
             primitives.append(
                 {
                     "material": len(used),
-                    **_primitive(buffer, grid, model, chosen, base, normals, moves, skin),
+                    **_primitive(buffer, grid, model, chosen, base, facing, moves, skin),
                     "mode": 4,
                 }
             )
@@ -141,17 +142,20 @@ def morph_glb(
         for primitive in primitives:
             del primitive["targets"]
     image = buffer.view(texture)
-    document = {
+    document: dict = {
         "asset": {"version": "2.0", "generator": "facefit", "copyright": f"face model {model.name}: {model.license}"},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
         "nodes": [{"name": NODE, "mesh": 0}],
         "meshes": [mesh],
-        "materials": [_material(name) for name in used],
+        "materials": [_material(name, normals is not None) for name in used],
         "textures": [{"source": 0, "sampler": 0}],
         "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
         "images": [{"bufferView": image, "mimeType": media_type(texture), "name": "texture"}],
     }  # fmt: skip
+    if normals is not None:
+        document["textures"].append({"source": 1, "sampler": 0})
+        document["images"].append({"bufferView": buffer.view(normals), "mimeType": "image/png", "name": "normals"})
     if skin is not None:
         document |= _skinned(buffer, skin)
     if quantize:  # the numbers of the file to metres; the node above stays free for a rig or an animation
@@ -181,9 +185,11 @@ def _skinned(buffer: Buffer, skin: Bones) -> dict:
     }
 
 
-def _material(name: str) -> dict:
+def _material(name: str, detailed: bool) -> dict:
+    refined = {"normalTexture": {"index": 1}} if detailed and name == "skin" else {}
     return {
         "name": name,
+        **refined,
         "pbrMetallicRoughness": {
             "baseColorTexture": {"index": 0}, "metallicFactor": 0.0, "roughnessFactor": ROUGHNESS[name],
         },

@@ -26,6 +26,7 @@ from .morph_glb import MM_PER_METRE, NODE, ROUGHNESS, mesh_moves
 from .morph_targets import Morphs
 
 _ROOT = f"/{NODE}"
+_NORMALS = "normals.png"
 
 
 def load_usd() -> Any:
@@ -39,11 +40,11 @@ def load_usd() -> Any:
     )
 
 
-def morph_usdz(model: FaceModel, morphs: Morphs, texture: bytes) -> bytes:
+def morph_usdz(model: FaceModel, morphs: Morphs, texture: bytes, normals: bytes | None = None) -> bytes:
     """A face with its expressions as one .usdz; see the module.
 
     Args:
-        texture: PNG or JPEG, row 0 at v = 1.
+        texture: PNG or JPEG, row 0 at v = 1. normals: PNG, a tangent-space normal map of the skin.
     Raises:
         OutputError: usd-core is not installed.
     """
@@ -51,16 +52,18 @@ def morph_usdz(model: FaceModel, morphs: Morphs, texture: bytes) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         picture = "texture.png" if media_type(texture) == "image/png" else "texture.jpg"
         Path(folder, picture).write_bytes(texture)
+        if normals is not None:
+            Path(folder, _NORMALS).write_bytes(normals)
         layer, package = str(Path(folder, f"{NODE}.usdc")), str(Path(folder, f"{NODE}.usdz"))
         stage = usd.Usd.Stage.CreateNew(layer)
-        _fill(usd, stage, model, morphs, picture)
+        _fill(usd, stage, model, morphs, picture, detailed=normals is not None)
         stage.GetRootLayer().Save()
         if not usd.UsdUtils.CreateNewUsdzPackage(usd.Sdf.AssetPath(layer), package):
             raise OutputError("usd-core could not pack the .usdz")
         return Path(package).read_bytes()
 
 
-def _fill(usd: Any, stage: Any, model: FaceModel, morphs: Morphs, picture: str) -> None:
+def _fill(usd: Any, stage: Any, model: FaceModel, morphs: Morphs, picture: str, detailed: bool) -> None:
     usd.UsdGeom.SetStageMetersPerUnit(stage, 1.0)
     usd.UsdGeom.SetStageUpAxis(stage, usd.UsdGeom.Tokens.y)
     root = usd.UsdSkel.Root.Define(stage, _ROOT)
@@ -73,7 +76,7 @@ def _fill(usd: Any, stage: Any, model: FaceModel, morphs: Morphs, picture: str) 
             subset = usd.UsdGeom.Subset.CreateGeomSubset(
                 mesh, name, usd.UsdGeom.Tokens.face, _array(usd, "Int", chosen), "materialBind"
             )
-            material = _material(usd, stage, name, picture)
+            material = _material(usd, stage, name, picture, detailed and name == "skin")
             usd.UsdShade.MaterialBindingAPI.Apply(subset.GetPrim()).Bind(material)
     binding = usd.UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim())
     binding.SetMaterialBindSubsetsFamilyType(usd.UsdGeom.Tokens.partition)
@@ -118,7 +121,7 @@ def _mesh(usd: Any, stage: Any, model: FaceModel, morphs: Morphs) -> Any:
     return mesh
 
 
-def _material(usd: Any, stage: Any, name: str, picture: str) -> Any:
+def _material(usd: Any, stage: Any, name: str, picture: str, detailed: bool) -> Any:
     types = usd.Sdf.ValueTypeNames
     path = f"{_ROOT}/materials/{name}"
     material = usd.UsdShade.Material.Define(stage, path)
@@ -138,6 +141,18 @@ def _material(usd: Any, stage: Any, name: str, picture: str) -> Any:
     image.CreateInput("st", types.Float2).ConnectToSource(where.CreateOutput("result", types.Float2))
     colour = image.CreateOutput("rgb", types.Float3)
     surface.CreateInput("diffuseColor", types.Color3f).ConnectToSource(colour)
+    if detailed:
+        turned = usd.UsdShade.Shader.Define(stage, f"{path}/normals")
+        turned.CreateIdAttr("UsdUVTexture")
+        turned.CreateInput("file", types.Asset).Set(_NORMALS)
+        turned.CreateInput("sourceColorSpace", types.Token).Set("raw")
+        turned.CreateInput("scale", types.Float4).Set(usd.Gf.Vec4f(2, 2, 2, 1))  # numbers from 0 to 1 to -1 to 1
+        turned.CreateInput("bias", types.Float4).Set(usd.Gf.Vec4f(-1, -1, -1, 0))
+        for axis in ("wrapS", "wrapT"):
+            turned.CreateInput(axis, types.Token).Set("clamp")
+        turned.CreateInput("st", types.Float2).ConnectToSource(where.GetOutput("result"))
+        found = turned.CreateOutput("rgb", types.Float3)
+        surface.CreateInput("normal", types.Normal3f).ConnectToSource(found)
     material.CreateSurfaceOutput().ConnectToSource(surface.CreateOutput("surface", types.Token))
     return material
 

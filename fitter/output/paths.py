@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path
 
 from ..errors import OutputError
-from ..vocabulary import MESH_SUFFIXES
+from ..vocabulary import DENSE_SUFFIXES, DETAIL_SUFFIXES, MESH_SUFFIXES
 
 
 def output_paths(output: Path) -> list[Path]:
@@ -22,6 +22,25 @@ def output_paths(output: Path) -> list[Path]:
         stem = one_line(output.stem)  # the OBJ names the one, and that one the other, in a line of its own
         beside = [output.with_name(f"{stem}.mtl"), output.with_name(f"{stem}_texture.png"), *beside]
     return [output, *beside]
+
+
+def detail_paths(output: Path, exr: bool = False) -> list[Path]:
+    """The files of `--detail` beside a mesh: the normal map where the mesh does not hold it, heights as PNG and EXR."""
+    endings = ["displacement.png", *(["displacement.exr"] if exr else [])]
+    if output.suffix.lower() == ".obj":
+        endings.insert(0, "normals.png")
+    return [output.with_name(f"{one_line(output.stem)}_{ending}") for ending in endings]
+
+
+def check_detail(output: Path, detail: bool, levels: int) -> None:
+    """Raises OutputError when a mesh of this name cannot hold what is asked for."""
+    suffix = output.suffix.lower()
+    if detail and suffix not in DETAIL_SUFFIXES:
+        raise OutputError(
+            f"{output}: a {suffix} has no texture coordinates for detail; accepted: {', '.join(DETAIL_SUFFIXES)}"
+        )
+    if levels and suffix not in DENSE_SUFFIXES:
+        raise OutputError(f"{output}: a finer mesh is written as {' or '.join(DENSE_SUFFIXES)}, not {suffix}")
 
 
 def one_line(name: str) -> str:

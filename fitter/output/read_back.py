@@ -23,7 +23,7 @@ from ..scene.parameters import Parameters
 from ..scene.scene import Scene
 from ..vocabulary import MESH_SUFFIXES
 from .document import load_parameters
-from .paths import output_paths
+from .paths import detail_paths, output_paths
 from .result_format import read_result
 
 
@@ -55,7 +55,7 @@ class FitFile:
         """What is there of it: its JSON, its mesh with what lies beside that, its photo."""
         files = [self.path]
         with contextlib.suppress(KeyError, TypeError, ValueError, OutputError):  # a damaged one has what it has
-            files += output_paths(self.mesh)
+            files += [*output_paths(self.mesh), *detail_paths(self.mesh, exr=True)]
             files += [self.photo] if self.photo else []
         return [path for path in files if os.path.exists(path)]
 

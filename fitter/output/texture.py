@@ -113,7 +113,7 @@ def unwrap_layers(scene: Scene, pixels: SeenPixels, size: int) -> Unwrapped:
         folded = lids.folded_vertices()[faces[texel_face[where]]]
         confidence[where] *= 1 - np.einsum("nk,nk->n", texel_bary[where], folded).astype(np.float32)
 
-    painted, weight = _on_vertices(texel_face, texel_bary, faces, colour, confidence, len(model.verts))
+    painted, weight = on_vertices(texel_face, texel_bary, faces, colour, confidence, len(model.verts))
     weight *= check.at(scene)
     painted, weight = _with_mirror(painted, weight, lit, model.symmetry.cpu().numpy())
     correction = _diffuse(painted - lit, weight, faces, scene.verts_in("model"))
@@ -234,7 +234,7 @@ def _trusted(scene: Scene, pixels: SeenPixels, check: SkinCheck) -> np.ndarray:
     return trust.astype(np.float32)
 
 
-def _on_vertices(
+def on_vertices(
     texel_face: np.ndarray, texel_bary: np.ndarray, faces: np.ndarray, colour: np.ndarray, confidence: np.ndarray,
     count: int,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..anatomy.measures import measured
 from ..anatomy.parts import COLOURS, LABEL, PART_LABELS
-from ..files.picture_bytes import jpg_bytes
+from ..files.picture_bytes import jpg_bytes, png_bytes
 from ..fit.result import FitResult
 from ..fit.summary import Summary
 from ..fit.verdict import DOUBTFUL
@@ -32,13 +32,15 @@ _PARTS_SIZE, _QUALITY, _TEXTURE_QUALITY = 512, 88, 92
 
 
 def result_page(
-    result: FitResult, texture: np.ndarray, name: str, space: str = "model", shots: Sequence[Shot] | None = None
-) -> bytes:
+    result: FitResult, texture: np.ndarray, name: str, space: str = "model", shots: Sequence[Shot] | None = None,
+    normals: np.ndarray | None = None,
+) -> bytes:  # fmt: skip
     """The page of a fit.
 
     Args:
         texture: (T, T, 3) uint8. name: of the result, without a suffix. space: "model" or "camera", where the head
             stands.
+        normals: (T, T, 3) uint8, a tangent-space normal map.
         shots: photos of it, if it is no more of the one than of the others; None: the fit's own.
     """
     albedo = texture_picture(result, len(texture), "albedo")
@@ -47,13 +49,13 @@ def result_page(
         shots = [shot(result.scene, result.photo, space=space)]
     return face_page(
         result.scene, morph_targets(result.scene, space), texture, name, title=title, figures=result.summary,
-        shots=shots, albedo=albedo,
+        shots=shots, albedo=albedo, normals=normals,
     ).html()  # fmt: skip
 
 
 def face_page(
     scene: Scene, morphs: Morphs, texture: np.ndarray, name: str, *, title: str, figures: Summary,
-    shots: Sequence[Shot] = (), albedo: np.ndarray | None = None,
+    shots: Sequence[Shot] = (), albedo: np.ndarray | None = None, normals: np.ndarray | None = None,
 ) -> Page:  # fmt: skip
     """The page of a face.
 
@@ -62,9 +64,11 @@ def face_page(
         title: heading. figures: what its fit came to.
         shots: photos of the face, with cameras that look into that space.
         albedo: (S, S, 3) uint8, the texture without its light; None where that cannot be told.
+        normals: (T, T, 3) uint8, a tangent-space normal map.
     """
     model = scene.model
-    glb = morph_glb(model, morphs, jpg_bytes(texture, _TEXTURE_QUALITY), quantize=True)
+    turned = None if normals is None else png_bytes(normals)
+    glb = morph_glb(model, morphs, jpg_bytes(texture, _TEXTURE_QUALITY), quantize=True, normals=turned)
     maps = {} if albedo is None else {"albedo": address(jpg_bytes(albedo, _QUALITY), "image/jpeg")}
     return Page(
         title=title, glb=glb, file=f"{name}.glb", status=status_text(figures.status), light=light(figures.status),

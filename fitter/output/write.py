@@ -10,6 +10,7 @@ The JSON (`format` "facefit-result", `format_version` 1) describes the mesh besi
   With `--space camera` R is the identity and t is zero. `opencv` is the same for OpenCV's axes (y down, z forward).
 * `parameters`: what was fitted, in the model's units; `rotvec` and `translation` map model to camera space.
 * `landmarks7`: the seven evaluation points in the mesh's own coordinates, in the order of `landmarks7_names`.
+* `detail` (with `--detail`): the file of heights with its `scale` and `offset`, and how the mesh has them.
 * `energies`, `part_iou`, `landmark_error`, `seconds`, `status`, `config`, `versions`, `model`.
 """
 
@@ -20,7 +21,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,15 +32,18 @@ from ..files.picture_bytes import jpg_bytes, png_bytes
 from ..fit.result import FitResult
 from ..model.face_model import FaceModel
 from ..model.pieces import PIECES, face_pieces
-from ..vocabulary import SPACES, TEXTURES, UNITS
+from ..vocabulary import DENSEST, SPACES, TEXTURES, UNITS
 from .document import result_json
 from .morph_glb import morph_glb
 from .morph_targets import Morphs, morph_targets
 from .morph_usd import morph_usdz
-from .paths import output_paths
+from .paths import check_detail, detail_paths, output_paths
 from .placing import placing
 from .texture_picture import texture_picture
 from .viewer_face import result_page
+
+if TYPE_CHECKING:
+    from .detail_files import Detail
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +61,8 @@ class FileStyle:
         units: of OBJ and PLY, "mm" or "m".
         quantize, bones: of GLB: whole numbers, for half the bytes; a skin with bones for head and eyes.
         jpeg: of GLB and USD: a JPEG as the picture.
+        detail: a normal map of what shading tells, and heights as a PNG beside the mesh; exr: as an EXR too.
+        subdivide: so often each triangle becomes four, with the heights in the vertices.
     """
 
     space: str = "model"
@@ -66,11 +72,28 @@ class FileStyle:
     quantize: bool = False
     bones: bool = False
     jpeg: bool = False
+    detail: bool = False
+    exr: bool = False
+    subdivide: int = 0
 
     def __post_init__(self) -> None:
         for name, accepted in (("space", SPACES), ("texture", TEXTURES), ("units", UNITS)):
             if getattr(self, name) not in accepted:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; accepted: {', '.join(accepted)}")
+        if not 0 <= self.subdivide <= DENSEST:
+            raise ValueError(f"subdivide is {self.subdivide}; accepted: 0 to {DENSEST}")
+        if (self.exr or self.subdivide) and not self.detail:
+            raise ValueError("exr and subdivide are ways to write detail, not asked for; accepted: detail=True")
+
+    def paths(self, output: Path) -> list[Path]:
+        """The files of a result in this style, the mesh first, the JSON last.
+
+        Raises:
+            OutputError: the suffix is of no mesh, or of one that cannot hold what is asked for.
+        """
+        *files, document = output_paths(output)
+        check_detail(output, self.detail, self.subdivide)
+        return [*files, *(detail_paths(output, self.exr) if self.detail else []), document]
 
 
 def write_result(result: FitResult, output: Path, **style: Any) -> list[Path]:
@@ -100,22 +123,41 @@ def result_files(result: FitResult, output: Path, style: FileStyle | None = None
         OutputError: it cannot be written there. ValueError: a texture size outside 16 to 8192.
     """
     output, style = Path(output), style or FileStyle()
-    paths = output_paths(output)
     scene, space = result.scene, style.space
+    check_detail(output, style.detail, style.subdivide)
+    paths = output_paths(output)
     place = placing(output, space, style.units)
     image = texture_picture(result, style.texture_size, style.texture)
+    detail = load_detail(result, style.texture_size, style.subdivide) if style.detail else None
+    model, verts, morphs = scene.model, scene.verts_in(space), lambda: morph_targets(scene, space)
+    if detail is not None:
+        model, verts, morphs = detail.model, detail.raised(verts), lambda: detail.morphs(morph_targets(scene, space))
+    normals = None if detail is None else detail.normals
     contents = mesh_contents(
-        paths, scene.model, scene.verts_in(space), image, f"{space} space", lambda: morph_targets(scene, space), style,
-        page=lambda: result_page(result, image, output.stem, space),
+        paths, model, verts, image, f"{space} space", morphs, style,
+        page=lambda: result_page(result, image, output.stem, space, normals=normals), normals=normals,
     )  # fmt: skip
     document = result_json(result, output.name, space=space, texture=style.texture_size, place=place)
+    beside = {}
+    if detail is not None:
+        beside = detail.files(output, style.exr)
+        document["mesh"] |= {"vertices": len(detail.model.verts), "faces": len(detail.model.faces)}
+        document["detail"] = detail.about(beside)
+    *files, last = paths
     contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
-    return dict(zip(paths, contents, strict=True))
+    return {**dict(zip(files, contents, strict=False)), **beside, last: contents[-1]}
+
+
+def load_detail(result: FitResult, size: int, levels: int = 0) -> Detail:
+    """`facefit.output.detail_files.find_detail`, which a result without detail does not load."""
+    from .detail_files import find_detail
+
+    return find_detail(result, size, levels)
 
 
 def mesh_contents(
     paths: Sequence[Path], model: FaceModel, verts: np.ndarray, texture: np.ndarray, told: str,
-    morphs: Callable[[], Morphs], style: FileStyle, page: Callable[[], bytes],
+    morphs: Callable[[], Morphs], style: FileStyle, page: Callable[[], bytes], normals: np.ndarray | None = None,
 ) -> list[bytes]:  # fmt: skip
     """The contents of all `output_paths` but the JSON.
 
@@ -124,16 +166,21 @@ def mesh_contents(
         verts: (V, 3) mm; texture: (S, S, 3) uint8.
         told: what the top of an OBJ or PLY says besides unit and model.
         morphs: what GLB and USD have instead of `verts`, and page: what an HTML file is; asked for these formats alone.
+        normals: (T, T, 3) uint8, a tangent-space normal map; an MTL names it as the first of `detail_paths`.
     Raises:
         OutputError: .usdz without usd-core.
     """
     faces, uv, uv_faces = (value.cpu().numpy() for value in (model.faces, model.uv, model.uv_faces))
-    suffix = paths[0].suffix.lower()
+    suffix, relief = paths[0].suffix.lower(), None if normals is None else png_bytes(normals)
     if suffix == ".usdz":
-        return [morph_usdz(model, morphs(), texture_bytes(texture, style))]
+        return [morph_usdz(model, morphs(), texture_bytes(texture, style), relief)]
     if suffix == ".glb":
         picture = beside(lambda: texture_bytes(texture, style))
-        return [morph_glb(model, morphs(), picture.result(), quantize=style.quantize, bones=style.bones)]
+        return [
+            morph_glb(
+                model, morphs(), picture.result(), quantize=style.quantize, bones=style.bones, normals=relief
+            )
+        ]  # fmt: skip
     if suffix == ".html":
         return [page()]
     place = placing(paths[0], style.space, style.units)
@@ -148,7 +195,8 @@ def mesh_contents(
         place(verts), faces, uv, uv_faces, name="head", groups=groups, library=library.name, comment=comment,
         decimals=place.decimals,
     )  # fmt: skip
-    return [mesh, mtl_bytes([name for name, _ in groups], image.name), picture.result()]
+    turned = None if normals is None else detail_paths(paths[0])[0].name
+    return [mesh, mtl_bytes([name for name, _ in groups], image.name, turned), picture.result()]
 
 
 def texture_bytes(texture: np.ndarray, style: FileStyle) -> bytes:

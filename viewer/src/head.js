@@ -88,15 +88,18 @@ export class Head {
 
   async material(name, mesh) {
     const own = mesh.userData.own;
-    const key = name === "textured" ? `${name} ${own.uuid}` : name;
+    // one material for all pieces, but where they differ: in their texture, and in the relief of the skin
+    const key = name === "textured" || own.normalMap ? `${name} ${own.uuid}` : name;
     if (!this.looks.has(key)) this.looks.set(key, this.make(name, own));
     return this.looks.get(key);
   }
 
   async make(name, own) {
     const side = DoubleSide;
-    if (name === "clay") return new MeshPhongMaterial({ color: CLAY, specular: 0x303030, shininess: 18, side });
-    if (name === "normals") return new MeshNormalMaterial({ side });
+    const normalMap = own.normalMap ?? null;
+    const relief = normalMap ? { normalMap, normalScale: own.normalScale } : {};
+    if (name === "clay") return new MeshPhongMaterial({ color: CLAY, specular: 0x303030, shininess: 18, side, ...relief });
+    if (name === "normals") return new MeshNormalMaterial({ side, ...relief });
     if (name === "textured") {
       const map = own.map ?? null;
       return new MeshBasicMaterial({ map, vertexColors: own.vertexColors, color: own.color, side });
@@ -105,7 +108,7 @@ export class Head {
     map.flipY = false; // as all textures of glTF
     map.colorSpace = SRGBColorSpace;
     if (name === "parts") map.magFilter = NearestFilter;
-    return new MeshPhongMaterial({ map, specular: name === "albedo" ? 0x1c1c1c : 0, shininess: 22, side });
+    return new MeshPhongMaterial({ map, specular: name === "albedo" ? 0x1c1c1c : 0, shininess: 22, side, ...relief });
   }
 
   setWireframe(on) {

@@ -101,8 +101,8 @@ def batch(
     if group_by is None:
         _refuse(people, "is for people, who need --group-by")
     else:
-        photos = {"labels": labels, "albedo": albedo, "viewer": viewer, "detail": options["detail"]}
-        _refuse(photos | {"batch_size": batch_size is not None}, "is for photos, not for the people of --group-by")
+        alone = {"labels": labels, "albedo": albedo, "viewer": viewer, "detail": options["detail"]}
+        _refuse(alone | {"batch_size": batch_size is not None}, "is for photos, not for the people of --group-by")
         check_person(options)
     check_detail_options(options, Path(f"mesh.{mesh_format}"))
     start(options)

@@ -82,7 +82,7 @@ def fit(
 
     picture = read_photo(photo)
     from ..job.job import Files, check_files
-    from ..output.write import FileStyle
+    from ..output.style import FileStyle
     from .progress import FitProgress
 
     style = FileStyle(**{name: options[name] for name in ("detail", "exr", "subdivide")})

@@ -113,7 +113,7 @@ def retarget(
     else:
         from ..convert.conversion_files import source_model
         from ..errors import InputError
-        from ..output.write import FileStyle
+        from ..output.style import FileStyle
         from ..rig.clip_files import animated_rig
         from ..rig.retarget import rig_of
 

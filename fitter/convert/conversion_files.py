@@ -38,9 +38,10 @@ from ..output.placing import Placing, placing
 from ..output.read_back import FitFile, load_scene, one_fit, source_model
 from ..output.read_texture import painted
 from ..output.stored_page import stored_figures
+from ..output.style import FileStyle
 from ..output.texture_picture import vertex_texture
 from ..output.viewer_face import face_page
-from ..output.write import FileStyle, mesh_contents
+from ..output.write import mesh_contents
 from ..scene.scene import landmarks7_of
 from ..version import VERSION
 from ..vocabulary import SPACES
@@ -62,7 +63,7 @@ def convert_file(
         path: the JSON of the fit, or the mesh beside it. target: name or file of the other model.
         output: .obj, .ply, .glb or .usdz. model: of the fit, where it is not known here by its checksum.
         residual: as `convert`. inputs: more files that are not to be written over.
-        style: as facefit.output.write.FileStyle, but for the space, which is the fit's.
+        style: as facefit.output.style.FileStyle, but for the space, which is the fit's.
     Raises:
         ValueError: it is in that model already. InputError: no fit, or damaged. ModelError: a model cannot be read.
         OutputError: it cannot be written there.

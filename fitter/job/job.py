@@ -24,9 +24,10 @@ from ..observe.detector import load_detector
 from ..observe.segment.label_picture import LabelImageSegmenter
 from ..observe.segment.load import load_segmenter
 from ..output.overlay import labels_png, overlay_png
+from ..output.style import FileStyle
 from ..output.texture_picture import texture_picture
 from ..output.viewer_face import result_page
-from ..output.write import FileStyle, load_detail, result_files
+from ..output.write import load_detail, result_files
 from ..photo.photo import Photo
 from ..render import load_renderer
 from .options import JobOptions

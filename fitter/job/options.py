@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..fit.config import FitConfig, override, preset
+from ..output.style import FileStyle
 from ..vocabulary import SEGMENTERS
 
 
 @dataclass(frozen=True)
-class JobOptions:
+class JobOptions(FileStyle):
     """What decides a fit, as names and numbers. Attributes as the options of `facefit fit`."""
 
     preset: str = "default"
@@ -25,16 +26,6 @@ class JobOptions:
     faces: str = "largest"
     focal: float | None = None
     fov: float | None = None
-    space: str = "model"
-    texture_size: int = 1024
-    texture: str = "photo"
-    units: str = "mm"
-    quantize: bool = False
-    bones: bool = False
-    jpeg: bool = False
-    detail: bool = False
-    exr: bool = False
-    subdivide: int = 0
 
     def config(self) -> FitConfig:
         """The preset with what was given. Raises ValueError for values out of range."""

@@ -28,10 +28,11 @@ from .placing import placing
 from .read_back import load_scene, one_fit, source_model
 from .read_texture import painted_file
 from .stored_page import stored_albedo, stored_texture
+from .style import FileStyle
 from .texture_picture import texture_picture
 from .textured_view import textured_view
 from .viewer_face import face_page, shot
-from .write import FileStyle, mesh_contents
+from .write import mesh_contents
 
 VIEWS = {"front": 0.0, "three quarters": 35.0, "left": -90.0, "right": 90.0}  # degrees of a turn to the head's left
 LARGEST_VIEW = 4096  # pixels
@@ -155,7 +156,7 @@ class Face:
         Beside the mesh that it was read from, the JSON stays as it is, if it holds for the new one too.
 
         Args:
-            style: space, units, quantize, bones and jpeg of facefit.output.write.FileStyle.
+            style: space, units, quantize, bones and jpeg of facefit.output.style.FileStyle.
         Returns:
             the paths written, the mesh first, the JSON last.
         Raises:

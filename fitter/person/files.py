@@ -32,11 +32,12 @@ from ..output.morph_targets import morph_targets
 from ..output.overlay import overlay, overlay_png
 from ..output.paths import output_paths
 from ..output.placing import Placing, placing
+from ..output.style import FileStyle
 from ..output.texture_picture import texture_picture
 from ..output.textured_view import BACKGROUND, textured_view
 from ..output.viewer import Shot
 from ..output.viewer_face import album, result_page, shot
-from ..output.write import FileStyle, mesh_contents, result_files
+from ..output.write import mesh_contents, result_files
 from ..scene.parameters import Parameters
 from .person import Member, Person
 from .texture import Blend

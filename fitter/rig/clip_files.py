@@ -7,7 +7,8 @@ import numpy as np
 from ..files.glb import Animation, quaternions
 from ..output.morph_glb import morph_glb
 from ..output.morph_targets import Morphs
-from ..output.write import FileStyle, texture_bytes
+from ..output.style import FileStyle
+from ..output.write import texture_bytes
 from .clip import Clip
 from .retarget import Rig
 

@@ -28,8 +28,9 @@ from ..geometry.rotation import rotation_matrix
 from ..output.morph_glb import morph_glb
 from ..output.morph_targets import Morphs
 from ..output.result_format import MeshBlock, ModelBlock, MomentBlock
+from ..output.style import FileStyle
 from ..output.texture_picture import texture_picture
-from ..output.write import FileStyle, texture_bytes
+from ..output.write import texture_bytes
 from ..scene.parameters import Parameters
 from .page import sequence_page
 from .sequence import SHARED, FittedFrame, FittedSequence

@@ -16,7 +16,7 @@ from facefit.batch.steps import Stages
 from facefit.errors import NoFaceError
 from facefit.fit.summary import Summary
 from facefit.job.options import JobOptions
-from facefit.output.write import FileStyle
+from facefit.output.style import FileStyle
 from facefit.person.person import LeftOut, PersonFitter
 
 

@@ -366,9 +366,10 @@ class TestReal:
 
 def test_every_option_that_changes_a_result_is_remembered():
     from facefit.commands.batch import RESULT_OPTIONS
-    from facefit.commands.options import shared_options
+    from facefit.commands.options import detail_options, shared_options
     from facefit.job.options import JobOptions
 
+    @detail_options
     @shared_options
     def command(**options):
         """Has the options and nothing else."""

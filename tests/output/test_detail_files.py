@@ -16,8 +16,9 @@ from facefit.geometry.triangles import vertex_normals
 from facefit.output.detail_files import exr_bytes
 from facefit.output.normal_map import OFFSET, SCALE, heights_as_numbers
 from facefit.output.relief import Relief, relief
+from facefit.output.style import FileStyle
 from facefit.output.texture import texels
-from facefit.output.write import FileStyle, write_result
+from facefit.output.write import write_result
 
 SIZE = 128
 

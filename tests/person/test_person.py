@@ -21,7 +21,7 @@ from facefit.fit.instruments import Instruments
 from facefit.observe.faces import DetectedFace
 from facefit.observe.observe import observe
 from facefit.observe.segment.load import load_segmenter
-from facefit.output.write import FileStyle
+from facefit.output.style import FileStyle
 from facefit.person.descent import descend_together
 from facefit.person.files import PersonFiles, person_contents, stems
 from facefit.person.person import PersonFitter

@@ -17,7 +17,7 @@ from facefit.geometry.camera import to_camera_space
 from facefit.model.pieces import face_pieces
 from facefit.observe.faces import DetectedFace
 from facefit.observe.segment.load import load_segmenter
-from facefit.output.write import FileStyle
+from facefit.output.style import FileStyle
 from facefit.photo.frames import Frame
 from facefit.photo.photo import Photo
 from facefit.render import load_renderer

@@ -20,6 +20,7 @@ from PIL import Image
 from facefit.bundled import model_path
 from facefit.commands import cli, main
 from facefit.errors import FitError, NoFaceError
+from facefit.fit.summary import Summary
 from facefit.output.write import write_result
 
 
@@ -30,9 +31,8 @@ def facefit(*args):
 def console(*args, timeout=60, **options):
     """In a process of its own, as a user runs it."""
     return subprocess.run(
-        [sys.executable, "-m", "facefit", *map(str, args)],
-        capture_output=True, text=True, timeout=timeout, **options,
-    )  # fmt: skip
+        [sys.executable, "-m", "facefit", *map(str, args)], capture_output=True, text=True, timeout=timeout, **options
+    )
 
 
 @pytest.fixture
@@ -59,10 +59,7 @@ def fake(monkeypatch):
     @dataclasses.dataclass
     class Result:
         model: object
-        part_iou: dict
-        energies: dict
-        landmark_error: float = 0.0123
-        status: str = "converged"
+        summary: Summary
         scene: object = None
         photo: object = None
         photo_size: tuple = (64, 64)
@@ -75,9 +72,8 @@ def fake(monkeypatch):
             progress("full", 1, 1, {"landmark": 0.25, "prdl": 3.0})
         if state.error is not None:
             raise state.error
-        named = dict.fromkeys(("name", "version", "license", "checksum", "sizes"))
-        model = types.SimpleNamespace(verts=np.zeros((123, 3)), **named)
-        return [Result(model, {"nose": 0.8, "skin": None, "mouth": 0.1}, {"prdl": 1.0}) for _ in range(state.faces)]
+        figures = Summary("converged", {"prdl": 1.0}, {"nose": 0.8, "skin": None, "mouth": 0.1}, 0.0123, {})
+        return [Result(types.SimpleNamespace(verts=np.zeros((123, 3))), figures) for _ in range(state.faces)]
 
     def result_files(result, output, style):
         return {
@@ -359,14 +355,12 @@ class TestReal:
         photo, mesh = tmp_path / "astronaut.png", tmp_path / "mesh.obj"
         Image.fromarray(astronaut).save(photo)
         pictures = tmp_path / "overlay.png", tmp_path / "labels.png"
-        result = console(
-            photo, "-o", mesh, "--overlay", pictures[0], "--labels", pictures[1], "--iterations", 5, timeout=300
-        )
+        args = photo, "-o", mesh, "--overlay", pictures[0], "--labels", pictures[1]
+        result = console(*args, "--iterations", 5, timeout=300)
         assert result.returncode == 0, result.stderr
         assert all(line.startswith("astronaut.png: ") for line in result.stderr.splitlines()), result.stderr
-        names = {path.name for path in tmp_path.iterdir()}
-        assert names == {"astronaut.png", "mesh.obj", "mesh.mtl", "mesh_texture.png", "mesh.json", "overlay.png",
-                         "labels.png"}  # fmt: skip
+        names = "astronaut.png labels.png mesh.json mesh.mtl mesh.obj mesh_texture.png overlay.png"
+        assert sorted(path.name for path in tmp_path.iterdir()) == names.split()
         document = json.loads((tmp_path / "mesh.json").read_text())
         assert document["landmark_error"] < 0.1 and len(document["landmarks7"]) == 7
         with Image.open(pictures[1]) as labels:

@@ -22,7 +22,7 @@ from helpers.toy_model import toy_arrays, with_pieces
 from facefit.model.model_file import from_arrays
 from facefit.model.pieces import PIECES
 from facefit.output.placing import Z_UP
-from facefit.output.write import FileStyle
+from facefit.output.style import FileStyle
 from facefit.sequence.animation import sequence_files
 from facefit.sequence.sequence import FittedFrame, FittedSequence
 

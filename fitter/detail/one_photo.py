@@ -18,11 +18,14 @@ import numpy as np
 from ..fit.result import FitResult
 from .patch import Patch, skin_patch
 from .refine import log_albedo
+from .residual_shape import bare_skin
 from .samples import sample_patch
 from .shared_surface import lit_slopes, solve_surface
 from .trust import FULL
 
 TRUSTED = 8.0  # mm: of displacements that are broader a single photo knows nothing
+
+_BROAD = 4.0  # mm over which a beard is told from bare skin, and its border is soft
 
 _SEEN = 0.5  # weight from which on a vertex speaks for itself; below, the mirrored one does
 
@@ -65,7 +68,12 @@ def find_proxies(result: FitResult, believed: np.ndarray) -> Proxies:
     # as in the solution itself: where luminance changes quickly, a fit that is a little off makes edges
     steep = np.linalg.norm(np.stack([part @ explained for part in patch.gradient], 1), axis=1)
     sure = weights.noise**2 / (weights.noise**2 + (weights.place * steep) ** 2)
-    raised = _mirrored(result, patch, found.displacement, sample.weight)
+    raised = found.displacement
+    if (sample.weight > _SEEN).any():
+        seen = sample.weight + 1e-3
+        smooth = patch.smoothed(seen * (sample.luminance - np.log(shade)), _BROAD) / patch.smoothed(seen, _BROAD)
+        raised = raised * patch.smoothed(bare_skin(smooth, sample.weight), _BROAD)
+    raised = _mirrored(result, patch, raised, sample.weight)
     return Proxies(
         patch=patch, slope=np.stack([part @ raised for part in patch.gradient], 1),
         displacement=patch.fade * (raised - patch.smoothed(raised, TRUSTED / 2)),

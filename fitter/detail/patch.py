@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from scipy import sparse
 from scipy.sparse import csgraph
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import SuperLU, splu
 
 from ..anatomy.parts import LABEL
+from ..compute.derived import derived
 from ..compute.smoothstep import smoothstep
 from ..geometry.camera import Camera
 from ..geometry.mesh_graph import edge_table, largest_piece
@@ -66,9 +67,12 @@ class Patch:
         """A field (N,) or fields (N, C) after diffusion over `deviation` mm (two implicit steps)."""
         if deviation <= 0:
             return values
-        system = splu((sparse.diags(self.mass) + deviation**2 / 4 * self.stiffness).tocsc())
+        system = derived(self, ("diffusion", deviation), lambda own: own._diffusion(deviation))
         mass = self.mass if values.ndim == 1 else self.mass[:, None]
         return system.solve(mass * system.solve(mass * values))
+
+    def _diffusion(self, deviation: float) -> SuperLU:
+        return splu((sparse.diags(self.mass) + deviation**2 / 4 * self.stiffness).tocsc())
 
     def moved(self, displacement: np.ndarray) -> np.ndarray:
         """(N, 3) mm: the points displaced along their normals by (N,) mm."""

@@ -48,7 +48,8 @@ def residual_shape(
     rest = rest - colour @ pigment(rest, colour, weight)
     finest = max(_FINEST, _PIXELS * pixel)
     rest = blurred(grid, rest, finest, weight)
-    believed = weight * _folds(grid, rest, weight, finest) * _bare(grid, reflectance, weight)
+    bare = bare_skin(blurred(grid, reflectance, 4.0, weight), weight)
+    believed = weight * _folds(grid, rest, weight, finest) * bare
     return _height(grid, rest, by_slope, believed, max(_LENGTH, 2 * pixel))
 
 
@@ -93,10 +94,9 @@ def _folds(grid: TexelGrid, rest: np.ndarray, weight: np.ndarray, finest: float)
     return smoothstep((line - _NO_LINE) / (_LINE - _NO_LINE)) * more * smoothstep((seen - 0.5) / 0.4)
 
 
-def _bare(grid: TexelGrid, reflectance: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(N,) in [0, 1]: where skin is as bright as the face's."""
-    smooth = blurred(grid, reflectance, 4.0, weight)
-    below = np.median(smooth[weight > 0.5]) - smooth
+def bare_skin(reflectance: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(N,) in [0, 1]: where smooth log reflectance (N,) is as bright as on most of what has weight, and no beard's."""
+    below = np.median(reflectance[weight > 0.5]) - reflectance
     return 1 - smoothstep((below - _DARK) / (_DARKEST - _DARK))
 
 

@@ -23,6 +23,7 @@ class SeenPixels:
         valid: (S, S) bool, where the person's skin, eyes, brows, lips or nose are seen.
         covered: (S, S) bool, where hair or something else lies over the face.
         features: (S, S) bool, where eyes, brows or lips are seen.
+        hair: (S, S) bool, what of the covered is hair.
     """
 
     photo: np.ndarray
@@ -30,12 +31,14 @@ class SeenPixels:
     valid: np.ndarray
     covered: np.ndarray
     features: np.ndarray
+    hair: np.ndarray
 
 
 def seen_pixels(sighting: Sighting | FitResult) -> SeenPixels:
     """What a fit was held against."""
     masks = sighting.observation.part_masks[0].cpu().numpy()
-    covered = np.maximum(masks[MASKS.index("hair")], masks[MASKS.index("occluder")]) > 0.5
+    hair = masks[MASKS.index("hair")] > 0.5
+    covered = hair | (masks[MASKS.index("occluder")] > 0.5)
     features = masks[[MASKS.index(name) for name in _FEATURES]].max(0) > 0.5
     valid = sighting.observation.valid[0].cpu().numpy() > 0.5
-    return SeenPixels(sighting.photo, sighting.window, valid, covered, features)
+    return SeenPixels(sighting.photo, sighting.window, valid, covered, features, hair)

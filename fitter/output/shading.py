@@ -10,6 +10,8 @@ from ..render.lighting import shade
 from ..scene.scene import Scene
 from .lids import closed_lids
 
+_USUAL = (20, 80)  # percentiles of the brightness that the photo shows, between which all else is held
+
 _UNKNOWN, _KNOWN = 0.05, 0.35  # cosines to the viewer between which the photo begins to show how a normal is lit
 
 
@@ -31,7 +33,7 @@ def held_shading(scene: Scene) -> np.ndarray:
     if len(known) < 20:
         return np.clip(shades, 0.4, 1.2)
     brightness = shades.mean(1)
-    low, high = np.percentile(known.mean(1), (5, 95))
+    low, high = np.percentile(known.mean(1), _USUAL)
     hue = known.mean(0) / max(known.mean(), 1e-6)
     held = np.clip(brightness, max(low, 0.05), max(high, 0.1))[:, None] * hue
     bounds = np.maximum(np.percentile(known, (2, 98), axis=0), 0.02)

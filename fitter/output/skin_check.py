@@ -41,7 +41,12 @@ _THIN = 3.5  # mm: the mean width of a strand, a wire rim, a stroke
 _SLENDER = 0.3  # and its mean width as a share of its length
 _OWN_DARK = 4.0  # mm around eyes, brows and lips: lashes, liner, hairs
 _NOSTRILS = 15.0  # mm around the bottom of the nose
-_FOLDS = {"eyes": 14.0, "nose": 24.0, "mouth": 16.0}  # mm around them: lids, bags and smile lines are dark and thin
+# mm around them: lids, bags, frowns and smile lines are dark and thin
+_FOLDS = {"eyes": 14.0, "brows": 12.0, "nose": 24.0, "mouth": 16.0}
+_GLASSES, _RIM, _BESIDE = 30.0, 20.0, 6.0  # mm: what is so near to the eyes and so long is a rim; its gloss beside it
+_BEARD = 15.0  # mm: what is shorter and by itself, below the nose, is a tuft or a bare spot
+_WORN = 10.0  # mm from what lies over the face and is no hair
+_GLOSS_AT_LEAST = 0.25  # of the logarithm of brightness
 _TOUCHING = 3.0  # mm from hair or an occluder: belongs to it
 _GROWN = 1.5  # mm added around what was found: its blurred border
 
@@ -57,6 +62,7 @@ class SkinCheck:
         foreign: (S, S) bool: something lies over the face there.
         typical: (S, S) bool: all but the dark on the skin around eyes, brows and lips.
         teeth: (S, S) bool: the mesh shows teeth there, and the photo something as pale.
+        beyond: (S, S) bool: the head goes on there under hair, and the photo shows no skin any more.
     """
 
     window: WindowTransform
@@ -64,6 +70,7 @@ class SkinCheck:
     foreign: np.ndarray
     typical: np.ndarray
     teeth: np.ndarray
+    beyond: np.ndarray
 
     def sharper(self, mask: np.ndarray) -> np.ndarray:
         """A mask (R, R) of the same square in this picture's pixels: the nearest one."""
@@ -99,8 +106,11 @@ def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray, texels: int = 
     )
     skin = valid & np.isin(labels, (LABEL["skin"], LABEL["nose"], LABEL["head"]))
     teeth = _teeth(scene, seen, labels, picture, skin) & ~covered & (inside > 0.5)
+    worn = _resized(pixels.covered & ~pixels.hair, side) & (inside > 0.5)
+    hair = _within(_resized(pixels.hair, side) & (inside > 0.5), _TOUCHING / pixel)
+    beyond = seen.seen & hair & ~ndimage.binary_fill_holes(valid | worn)
     if skin.mean() < 0.0025:
-        return SkinCheck(fine, pixel, np.zeros_like(skin), np.ones_like(skin), teeth)
+        return SkinCheck(fine, pixel, np.zeros_like(skin), np.ones_like(skin), teeth, beyond)
     difference = np.log(picture.astype(np.float32) / 255 + 0.03)
     difference -= np.log(np.clip(seen.interpolate(lit, faces), 0, 1) + 0.03)
     rest, usual = _unexplained(difference, skin, _SMOOTH / pixel)
@@ -113,10 +123,15 @@ def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray, texels: int = 
     from_nose = _length(place - nose)
     own = _within(np.isin(labels, [LABEL[name] for name in _DARK_PARTS]) | features, _OWN_DARK / pixel)
     own |= from_nose < _NOSTRILS
+    # beside glasses or a hand what is dark is their rim or shadow, also around eyes, and what is bright is their gloss
+    worn = _within(worn, _WORN / pixel) & ~features
+    own &= ~worn | np.isin(labels, [LABEL[name] for name in _DARK_PARTS])
     folds = _within(np.isin(labels, (LABEL["right_eye"], LABEL["left_eye"])), _FOLDS["eyes"] / pixel)
     folds |= from_nose < _FOLDS["nose"]
+    folds |= _within(np.isin(labels, (LABEL["right_brow"], LABEL["left_brow"])), _FOLDS["brows"] / pixel)
     for corner in mouth:
         folds |= _length(place - corner) < _FOLDS["mouth"]
+    folds &= ~worn
     beard = place[..., 1] < nose[1] + 5
     dark = bright < -max(_DARK * spread, _DARK_AT_LEAST)
     very = bright < -max(_VERY_DARK * spread, _VERY_DARK_AT_LEAST)
@@ -126,8 +141,14 @@ def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray, texels: int = 
     foreign = _foreign(candidate, (very & ~beard | strange) & ~folds, over, pixel)
     foreign |= _foreign(skin & ~features & _other_hue(difference, skin), np.zeros_like(skin), over, pixel)
     foreign |= skin & ~own & (odd > _VERY_ODD)
+    around_eyes = _within(np.isin(labels, (LABEL["right_eye"], LABEL["left_eye"])), _GLASSES / pixel)
+    foreign &= ~_single(foreign & beard, over, _BEARD / pixel)
+    rims = foreign & around_eyes & ~over
+    beside = _within(rims & ~_single(rims, over, _RIM / pixel), _BESIDE / pixel) & ~features
+    foreign |= skin & beside & (np.abs(bright) > max(_DARK * spread, _DARK_AT_LEAST))
+    foreign |= skin & worn & (bright > max(_DARK * spread, _GLOSS_AT_LEAST))
     foreign = _within(foreign, _GROWN / pixel)
-    return SkinCheck(fine, pixel, foreign, ~(own & skin & ~usual), teeth)
+    return SkinCheck(fine, pixel, foreign, ~(own & skin & ~usual), teeth, beyond)
 
 
 _DARK_PARTS = ("right_eye", "left_eye", "right_brow", "left_brow", "upper_lip", "lower_lip", "mouth_inside")
@@ -199,6 +220,16 @@ def _shrunk(values: np.ndarray) -> np.ndarray:
     count = len(values) // _COARSE
     rows = values.reshape(count, _COARSE, -1).sum(1)  # along rows first: memory is read in its order
     return rows.reshape(count, count, _COARSE).sum(2) / _COARSE**2
+
+
+def _single(mask: np.ndarray, over: np.ndarray, length: float) -> np.ndarray:
+    """The connected pieces of a mask (S, S) that are shorter than `length` pixels and do not touch `over`."""
+    number, count = ndimage.label(mask, np.ones((3, 3)))
+    if count == 0:
+        return mask
+    touching = ndimage.maximum(over, number, np.arange(1, count + 1)).astype(bool)
+    short = [np.hypot(*(side.stop - side.start for side in box)) < length for box in ndimage.find_objects(number)]
+    return np.concatenate([[False], ~touching & np.array(short)])[number]
 
 
 def _foreign(candidate: np.ndarray, sure: np.ndarray, over: np.ndarray, pixel: float) -> np.ndarray:

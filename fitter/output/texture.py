@@ -51,6 +51,10 @@ _SMOOTH = 15.0  # mm: what is broader goes into the base, what is finer (brows, 
 
 _COVER_FADE = 4.0  # mm from hair and occluders: a parser draws their borders less well than the face's own
 
+_HAIR_FADE = 14.0  # mm from where a head goes on under hair: down, thin strands and shadow darken skin towards it
+
+_GAP = 4.0  # mm: half of what is seen of skin at least between strands, fingers or rims
+
 _MIRROR = 0.3  # weight of what the other side shows against what this one does
 
 _GUTTER = 16  # texels painted around each UV island, so that filtering never mixes in what lies between islands
@@ -230,7 +234,13 @@ def _trusted(scene: Scene, pixels: SeenPixels, check: SkinCheck) -> np.ndarray:
     trust = smoothstep(distance / (_MASK_FADE * window.size))
     over = check.sharper(pixels.covered) | check.foreign
     if over.any():
-        trust *= smoothstep((ndimage.distance_transform_edt(~over) * check.pixel - 1.0) / _COVER_FADE)
+        free = ndimage.distance_transform_edt(~over) * check.pixel
+        # wider places and what lies around them as far as they reach; eyes and lips are narrow by themselves
+        wide = ndimage.distance_transform_edt(free < _GAP) * check.pixel < _GAP
+        trust *= smoothstep((free - 1.0) / _COVER_FADE) * wide
+    if check.beyond.any():
+        # squared: where it is faint, the mirrored texel comes on top, which is faint for the same reason
+        trust *= smoothstep((ndimage.distance_transform_edt(~check.beyond) * check.pixel - 1.0) / _HAIR_FADE) ** 2
     return trust.astype(np.float32)
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from helpers.synthetic_result import synthetic_result
 
+from facefit.anatomy.parts import MASKS
 from facefit.output.seen_pixels import seen_pixels
-from facefit.output.skin_check import check_skin
+from facefit.output.skin_check import _single, check_skin
 
 SKIN = np.array((0.62, 0.46, 0.40))
 
@@ -71,3 +72,22 @@ def test_a_mole_is_the_persons_own(face):
 def test_a_broad_thing_of_no_skins_hue_is_found(face):
     found, _ = foreign(face, (0.25, 0.12, 0.45, 0.4), colour=(0.1, 0.5, 0.2))
     assert found > 0.9
+
+
+def test_beside_glasses_gloss_is_found_and_elsewhere_it_is_skin(face):
+    """A bright spot: on the forehead it is a shine, at a rim that the parser saw it is the lens's."""
+    spot, pale = (0.3, 0.2, 0.36, 0.25), (0.98, 0.95, 0.93)
+    assert foreign(face, spot, pale)[0] == 0
+    masks = face.observation.part_masks.clone()
+    side = masks.shape[-1]
+    masks[:, MASKS.index("occluder"), int(0.3 * side) : int(0.32 * side), int(0.2 * side) : int(0.5 * side)] = 1
+    worn = replace(face, observation=replace(face.observation, part_masks=masks))
+    assert foreign(worn, spot, pale)[0] > 0.6
+
+
+def test_short_pieces_by_themselves():
+    mask, over = np.zeros((2, 40, 40), bool)
+    mask[5:9, 5:9] = mask[5:9, 20:24] = mask[20, 5:35] = True
+    over[5, 20] = True
+    single = _single(mask, over, 10.0)
+    assert single[5:9, 5:9].all() and single.sum() == 16

@@ -168,3 +168,35 @@ def test_of_the_mouth_teeth_alone_are_baked_in_and_no_hair_over_them(toy_model):
     assert (unwrapped(result, 128)[1] == 0).all()
     tongue, _ = with_teeth(toy_model, lambda u, v: pale(u, v) * (1, 0.4, 0.4))
     assert (unwrapped(tongue, 128)[1] == 0).all()
+
+
+def test_the_photo_fades_towards_hair_and_not_towards_the_wall(frontal):
+    """The upper half of the face is under hair."""
+    plain = unwrapped(frontal, 128)[1]
+    masks, valid = frontal.observation.part_masks.clone(), frontal.observation.valid.clone()
+    side = valid.shape[-1]
+    masks[:, MASKS.index("hair"), : side // 2] = 1
+    valid[:, : side // 2] = 0
+    seen = unwrapped(replace(frontal, observation=replace(frontal.observation, part_masks=masks, valid=valid)), 128)[1]
+    row = np.arange(128)
+    column = seen[:, 40]
+    begins = row[column > 0.02].min()
+    full = row[column > 0.95 * plain[:, 40].max()].min()
+    millimetres = (full - begins) * 2 * 1.2 * 100 / 128  # in the middle of the toy's face
+    assert 6 < millimetres < 14
+    assert seen[100, 40] == pytest.approx(plain[100, 40], abs=0.02)
+
+
+def test_skin_between_two_strands_is_not_taken(frontal):
+    def covered(gap):
+        """Two bars of hair with `gap` pixels of the masks between them; 1 pixel is some 1.3 mm."""
+        masks = torch.zeros_like(frontal.observation.part_masks)
+        masks[:, MASKS.index("occluder"), 95:99] = masks[:, MASKS.index("occluder"), 99 + gap : 103 + gap] = 1
+        observation = replace(frontal.observation, part_masks=masks)
+        return unwrapped(replace(frontal, observation=observation), 128)[1].max(1)
+
+    narrow, wide = covered(4), covered(12)
+    dark = np.flatnonzero(narrow[20:110] < 0.02) + 20
+    assert (np.diff(dark) == 1).all()  # one band: nothing is taken between
+    dark = np.flatnonzero(wide[20:110] < 0.02) + 20
+    assert (np.diff(dark) > 1).sum() == 1

@@ -42,8 +42,8 @@ _SLENDER = 0.3  # and its mean width as a share of its length
 _OWN_DARK = 4.0  # mm around eyes, brows and lips: lashes, liner, hairs
 _NOSTRILS = 15.0  # mm around the bottom of the nose
 # mm around them: lids, bags, frowns and smile lines are dark and thin
-_FOLDS = {"eyes": 14.0, "brows": 12.0, "nose": 24.0, "mouth": 16.0}
-_GLASSES, _RIM, _BESIDE = 30.0, 20.0, 6.0  # mm: what is so near to the eyes and so long is a rim; its gloss beside it
+_FOLDS = {"eyes and brows": 14.0, "nose": 24.0, "mouth": 16.0}
+_GLASSES, _RIM, _BESIDE = 30.0, 20.0, 6.0  # mm: what is so near to them and so long is a rim; its gloss beside it
 _BEARD = 15.0  # mm: what is shorter and by itself, below the nose, is a tuft or a bare spot
 _WORN = 10.0  # mm from what lies over the face and is no hair
 _GLOSS_AT_LEAST = 0.25  # of the logarithm of brightness
@@ -126,9 +126,9 @@ def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray, texels: int = 
     # beside glasses or a hand what is dark is their rim or shadow, also around eyes, and what is bright is their gloss
     worn = _within(worn, _WORN / pixel) & ~features
     own &= ~worn | np.isin(labels, [LABEL[name] for name in _DARK_PARTS])
-    folds = _within(np.isin(labels, (LABEL["right_eye"], LABEL["left_eye"])), _FOLDS["eyes"] / pixel)
+    from_eyes = _distance(np.isin(labels, [LABEL[name] for name in _EYES_AND_BROWS])) * pixel
+    folds = from_eyes < _FOLDS["eyes and brows"]
     folds |= from_nose < _FOLDS["nose"]
-    folds |= _within(np.isin(labels, (LABEL["right_brow"], LABEL["left_brow"])), _FOLDS["brows"] / pixel)
     for corner in mouth:
         folds |= _length(place - corner) < _FOLDS["mouth"]
     folds &= ~worn
@@ -141,9 +141,8 @@ def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray, texels: int = 
     foreign = _foreign(candidate, (very & ~beard | strange) & ~folds, over, pixel)
     foreign |= _foreign(skin & ~features & _other_hue(difference, skin), np.zeros_like(skin), over, pixel)
     foreign |= skin & ~own & (odd > _VERY_ODD)
-    around_eyes = _within(np.isin(labels, (LABEL["right_eye"], LABEL["left_eye"])), _GLASSES / pixel)
     foreign &= ~_single(foreign & beard, over, _BEARD / pixel)
-    rims = foreign & around_eyes & ~over
+    rims = foreign & (from_eyes < _GLASSES) & ~over
     beside = _within(rims & ~_single(rims, over, _RIM / pixel), _BESIDE / pixel) & ~features
     foreign |= skin & beside & (np.abs(bright) > max(_DARK * spread, _DARK_AT_LEAST))
     foreign |= skin & worn & (bright > max(_DARK * spread, _GLOSS_AT_LEAST))
@@ -151,7 +150,8 @@ def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray, texels: int = 
     return SkinCheck(fine, pixel, foreign, ~(own & skin & ~usual), teeth, beyond)
 
 
-_DARK_PARTS = ("right_eye", "left_eye", "right_brow", "left_brow", "upper_lip", "lower_lip", "mouth_inside")
+_EYES_AND_BROWS = ("right_eye", "left_eye", "right_brow", "left_brow")
+_DARK_PARTS = (*_EYES_AND_BROWS, "upper_lip", "lower_lip", "mouth_inside")
 
 
 def _teeth(scene: Scene, seen: View, labels: np.ndarray, picture: np.ndarray, skin: np.ndarray) -> np.ndarray:
@@ -175,7 +175,12 @@ def _length(vectors: np.ndarray) -> np.ndarray:
 
 def _within(mask: np.ndarray, radius: float) -> np.ndarray:
     """The mask (S, S) and what lies within `radius` pixels of it."""
-    return ndimage.distance_transform_edt(~mask) <= radius if mask.any() else mask
+    return _distance(mask) <= radius
+
+
+def _distance(mask: np.ndarray) -> np.ndarray:
+    """(S, S) pixels to the next one of a mask; infinite without any."""
+    return ndimage.distance_transform_edt(~mask) if mask.any() else np.full(mask.shape, np.inf)
 
 
 def _other_hue(difference: np.ndarray, skin: np.ndarray) -> np.ndarray:

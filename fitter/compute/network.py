@@ -88,7 +88,17 @@ class Network:
         read = {name for node in self._nodes for name in _read(node)} | set(outputs)
         used = {name for node in self._nodes for name in node.inputs} | set(outputs)
         self._constants = {name: value for name, value in self._constants.items() if name in used}
-        self._host = {name: value for name, value in self._constants.items() if name in read}  # never leaves the CPU
+        # what follows from shapes alone is reckoned on the CPU wherever the rest is, and so are the constants beside it
+        self._hosted: set[str] = set()
+        for node in self._nodes:
+            names = {name for name in node.inputs if name}
+            if OPERATORS[node.kind].of_shapes or (
+                names & self._hosted and names <= self._hosted | set(self._constants)
+            ):
+                self._hosted |= set(node.outputs)
+                read |= names
+        self._host = {name: value for name, value in self._constants.items() if name in read}
+        self.device = torch.device("cpu")
         self.outputs = {}
         for name in outputs:
             if shapes[name][:1] != (1,) or twice[name] != (2, *shapes[name][1:]):
@@ -102,6 +112,7 @@ class Network:
         """The same on another device."""
         moved = object.__new__(Network)
         moved.__dict__.update(self.__dict__)
+        moved.device = torch.device(device)
         moved._constants = {name: value.to(device) for name, value in self._constants.items()}
         return moved
 
@@ -109,14 +120,17 @@ class Network:
         """Name -> output (B, ...) of the inputs (B, ...) by name."""
         known: dict[str, Tensor] = {**self._constants, **values}
         for node in self._nodes:
-            read = _read(node)
-            given = [
-                None if not name else self._host[name] if name in read and name in self._host else known[name]
-                for name in node.inputs
-            ]
+            here = set(node.inputs) if node.outputs[0] in self._hosted else set(_read(node))
+            given = [None if not name else self._placed(name, known, name in here) for name in node.inputs]
             for name, value in zip(node.outputs, OPERATORS[node.kind](given, node.attributes), strict=False):
                 known[name] = value
         return {name: known[name] for name in self.outputs}
+
+    def _placed(self, name: str, known: Mapping[str, Tensor], host: bool) -> Tensor:
+        """A value on the CPU for what is reckoned there, else on the network's device."""
+        if host:
+            return self._host.get(name, known[name])
+        return known[name].to(self.device) if name in self._hosted else known[name]
 
 
 def _needed(graph: Graph, outputs: Iterable[str]) -> tuple[Node, ...]:

@@ -109,7 +109,7 @@ def test_shapes_that_follow_the_batch_and_gradients():
         graph(
             ("Shape", ("x",), ("s",)), ("Gather", ("s", "zero"), ("n",), {"axis": 0}),
             ("Concat", ("n", "rest"), ("to",), {"axis": 0}), ("MatMul", ("x", "w"), ("h",)), ("Tanh", ("h",), ("t",)),
-            ("Reshape", ("t", "to"), ("y",)),
+            ("ConstantOfShape", ("to",), ("none",)), ("Reshape", ("t", "to"), ("a",)), ("Add", ("a", "none"), ("y",)),
             weights={"zero": whole(0), "rest": whole(2, 2), "w": reals(3, 4)},
         )
     )  # fmt: skip
@@ -118,6 +118,9 @@ def test_shapes_that_follow_the_batch_and_gradients():
     y = network({"x": x})["y"]
     assert y.shape == (5, 2, 2)
     (slope,) = torch.autograd.grad(y.sum(), x)
+    # the device that computes nothing refuses what a GPU would: a value of the CPU beside one of its own
+    there = network.to("meta")({"x": torch.empty(4, 3, device="meta")})["y"]
+    assert there.shape == (4, 2, 2) and there.device.type == "meta"
     w = network._constants["w"]
     assert torch.allclose(slope, (1 - (x @ w).tanh() ** 2) @ w.T, atol=1e-6)
 

@@ -45,6 +45,21 @@ def test_known_components_are_found_on_their_own_surface(model):
     assert np.allclose(fit.landmarks7, landmarks[list(LANDMARKS7)], atol=0.3)
 
 
+def test_a_decoder_is_linearised_where_it_is():
+    """Three deviations out the slopes are half of those at rest; with those at rest it would take twice the rounds."""
+    pytest.importorskip("onnx")
+    from helpers.bent_toy import bent
+
+    model, out = from_arrays(bent(toy_face(25))), torch.tensor([[2.6, -2.8, 0.5, -3.0]])
+    with torch.no_grad():
+        verts = model.shape(out, EXPRESSION)
+        landmarks = model.landmarks(verts)[0].double().numpy()
+    points = sample_surface(verts[0].double().numpy(), model.faces.numpy(), 1500)
+    fit = fit_surface(model, Samples(moved(points)), moved(landmarks), 8, size=False)
+    np.testing.assert_allclose(fit.identity, out[0], atol=0.1)
+    assert np.linalg.norm(fit.verts - verts[0].numpy(), axis=1).mean() < 0.15
+
+
 def test_seven_landmarks_are_a_start_and_the_size_may_be_free(model):
     points, landmarks, _ = shown(model)
     start = moved(landmarks[list(LANDMARKS7)], 1.1)

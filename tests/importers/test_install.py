@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.toy_model import toy_arrays
 
 from facefit.anatomy.landmarks import FACE_OVAL, LIPS_INNER
 from facefit.anatomy.parts import LABEL, PARTS
@@ -16,7 +17,7 @@ from facefit.importers import install as module
 from facefit.importers.appearance import Pieces, transferred_albedo
 from facefit.importers.install import install_arrays, opened_mouth, without_eye_turns
 from facefit.model.model_file import from_arrays
-from facefit.model.source import Joints, SourceModel
+from facefit.model.source import Joints, SourceDecoder, SourceModel
 
 SHIFT = np.array([37.0, 1510.0, -12.0], np.float32)  # a head at the height it has on a body
 
@@ -173,3 +174,30 @@ def test_colours_on_a_mask_without_eyeballs(donor):
 
 def test_provenance_is_json(arrays):
     assert json.loads(str(arrays["provenance"])) == {"source": "a test"}
+
+
+def test_a_decoder_goes_into_the_model_file():
+    """Beside its linearisation, and where the mean face was moved to."""
+    pytest.importorskip("onnx")
+    from training.decoder.linear import as_decoder
+
+    toy = toy_arrays()
+    decoded = as_decoder(toy)
+    given = {name: toy[name] for name in ("verts", "faces", "identity_basis", "expression_basis", "albedo_mean")}
+    network = SourceDecoder(decoded["decoder_network"].tobytes(), np.eye(3), {"identity": (np.zeros(4), np.eye(4))})
+    source = SourceModel(
+        "net", "1", "MIT", **given, expression_names=("a", "b", "c"), activation=True, decoder=network,
+        uv=toy["uv"], uv_faces=toy["uv_faces"],
+    )  # fmt: skip
+    moved = module.shifted(source, np.array([0.0, 7.0, 0.0]))
+    pieces = Pieces(np.zeros(len(toy["verts"]), int), np.zeros(len(toy["verts"]), bool))
+    stage = module.Stage(moved, pieces, toy["symmetry"], toy["landmark_faces"], toy["landmark_bary"])
+    weight = np.eye(len(PARTS) + 3)[toy["vertex_label"]]
+    model = from_arrays(
+        module._arrays(stage, toy["uv"], toy["uv_faces"], toy["albedo_mean"], toy["albedo_basis"], weight,
+                       toy["contour_rows"], toy["contour_landmarks"])
+    )  # fmt: skip
+    assert model.decoder is not None and set(model.decoder.priors) == {"identity"}
+    identity, expression = torch.tensor([[1.0, -2.0, 0.5, 0.0]]), torch.tensor([[0.5, 0.0, 1.0]])
+    expected = from_arrays(toy).shape(identity, expression) + torch.tensor([0.0, 7.0, 0.0])
+    assert (model.shape(identity, expression) - expected).abs().max() < 0.02

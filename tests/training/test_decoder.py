@@ -77,7 +77,7 @@ def test_a_short_training_moves_everything_and_gives_model_files(toy, monkeypatc
     codes = rng.normal(size=(4, 4))
     shapes = np.tensordot(codes, arrays["identity_basis"], 1) + arrays["verts"]
     skins = np.clip(arrays["albedo_mean"] + np.tensordot(codes[:, :3], arrays["albedo_basis"], 1), 0.05, 1)
-    trained = train(shapes, skins, 2, 3, model, SparseMap.identity(count), maps, np.ones(count, bool))
+    trained = train(shapes, skins, 2, 3, model, SparseMap.identity(count), maps, np.ones(count, bool), True)
     mean, basis = trained.linear_shape
     begun = components(shapes, 2, np.ones(count))[2]
     assert 1e-4 < np.abs(trained.shape_codes - begun).max() < 0.1

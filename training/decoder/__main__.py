@@ -33,7 +33,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--ict", default="ict", help="model file of ICT-FaceKit, or the name it was added under")
     parser.add_argument("--textures", type=Path, default=Path("build/textures.npz"))
     parser.add_argument("--sizes", type=int, nargs="+", default=[40, 80], help="numbers of a code")
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument(
+        "--logarithms", action="store_true", help="the skins' network makes logarithms: tone multiplies"
+    )
     parser.add_argument("--out", type=Path, default=Path("build/decoder"))
     options = parser.parse_args(arguments)
     model = load_model()
@@ -52,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     np.savez(options.out / "held_out.npz", shapes=shapes(both, 20, seed=2), face=face)
     for size in options.sizes:
-        trained = train(people, tints, size, options.steps, model, upsample, maps, face)
+        trained = train(people, tints, size, options.steps, model, upsample, maps, face, options.logarithms)
         save_arrays(options.out / f"decoder{size}.npz", model_arrays(arrays, trained))
         save_arrays(options.out / f"linear{size}.npz", linear_arrays(arrays, trained))
 

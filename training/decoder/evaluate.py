@@ -32,10 +32,11 @@ from facefit.model.model_file import load_model
 from training.decoder.samples import SEEN, Skins, held_out, read_skins
 
 NOISE = 0.1  # mm that a vertex may be off, against the prior of a code
-ROUNDS = 6  # of Gauss-Newton
-STEPS = 100  # of Adam on a skin's code
+ROUNDS = 4  # of Gauss-Newton
+STEPS = 80  # of Adam on a skin's code
 RATE = 0.1
 LIKELY = 2e-5  # weight of a code's squared length against the L2,1 error
+PEOPLE = 8  # of each of the two populations
 POINTS = 4000  # of a scan that the model is fitted to
 
 
@@ -130,11 +131,12 @@ def main(arguments: list[str] | None = None) -> None:
     skins = skins[held_out(skins)[1]]
     wild = np.array([name.startswith("wild/") for name in skins.name])
     with np.load(options.folder / "held_out.npz") as file:
-        shapes = file["shapes"]
+        own, others = np.split(file["shapes"], 2)
+    shapes = np.concatenate([own[:PEOPLE], others[:PEOPLE]])
     for path in (model_path(), *sorted(options.folder.glob("*[0-9].npz"))):
         model = load_model(path)
-        own, others = people_error(model, shapes, upsample)
-        print(f"{path.stem}: NME of held-out people {own:.4f} (own), {others:.4f} (ICT)", flush=True)
+        nearer, farther = people_error(model, shapes, upsample)
+        print(f"{path.stem}: NME of held-out people {nearer:.4f} (own), {farther:.4f} (ICT)", flush=True)
         for scan in sorted(options.scans.glob("*.npz")) if options.scans else ():
             nme, median = scan_figures(model, scan)
             print(f"  {scan.stem}: NME {nme:.4f}, median {median:.3f} mm", flush=True)

@@ -29,11 +29,11 @@ from training.decoder.network import SIDE, Maps, VertexDecoder
 
 logger = logging.getLogger(__name__)
 
-BATCH = (4, 16)  # shapes, whose linear base is good already, and skins
+BATCH = (2, 24)  # shapes, whose linear base is good already, and skins
 PICTURES = 2  # of a batch; their normals take most of the time
 RATE = 3e-3  # of networks and codes, falling to a tenth
-BASE_RATE = 0.1  # part of it, of the linear base in its own scale
-SHAPE_SCALE, SKIN_SCALE = 3.0, 0.3  # of the maps: mm, and logarithms of reflectance
+BASE_RATE = 0.3  # part of it, of the linear base in its own scale
+SHAPE_SCALE, SKIN_SCALE = 3.0, 0.2  # of the maps: mm, and parts of white (or logarithms)
 ELSEWHERE = 0.1  # weight of a vertex that is not of the face
 # A millimetre of shape counts as much as a twentieth of white.
 SHAPE, SKIN, PICTURE = 1.0, 20.0, 10.0
@@ -69,22 +69,24 @@ def components(samples: np.ndarray, count: int, weight: np.ndarray) -> tuple[np.
 
 def train(
     shapes: np.ndarray, skins: np.ndarray, size: int, steps: int, model: FaceModel, upsample: SparseMap, maps: Maps,
-    face: np.ndarray, seed: int = 0,
+    face: np.ndarray, logarithms: bool = False, seed: int = 0,
 ) -> Trained:  # fmt: skip
     """Decoders of codes of `size` numbers each.
 
     Args:
         shapes: (N, C, 3) mm. skins: (M, C, 3) reflectance. face: (C,) bool: vertices that count in full.
+        logarithms: whether the decoder of skins makes logarithms of reflectance.
         model: whose triangles the subdivided shapes have; upsample: from control vertices to its vertices.
     """
     torch.manual_seed(seed)
     weight = np.where(face, 1, ELSEWHERE).astype(np.float32)
     shape_mean, shape_base, shape_codes = components(shapes, size, weight)
-    log_mean, log_base, log_codes = components(np.log(skins), size, weight)
-    skin_mean, skin_base, _ = components(skins, size, weight)
+    tints = np.log(skins) if logarithms else skins
+    tint_mean, tint_base, skin_codes = components(tints, size, weight)
+    skin_mean, skin_base = components(skins, size, weight)[:2]
     shape = VertexDecoder(shape_mean, shape_base, maps, SHAPE_SCALE)
-    skin = VertexDecoder(log_mean, log_base, maps, SKIN_SCALE, logarithm=True)
-    tables = [nn.Parameter(torch.from_numpy(codes)) for codes in (shape_codes, log_codes)]
+    skin = VertexDecoder(tint_mean, tint_base, maps, SKIN_SCALE, logarithms)
+    tables = [nn.Parameter(torch.from_numpy(codes)) for codes in (shape_codes, skin_codes)]
     groups = [{"params": [*shape.maps.parameters(), *skin.maps.parameters(), *tables], "lr": RATE}]
     for each in (shape, skin):
         groups.append({"params": [each.base], "lr": RATE * BASE_RATE * float(each.base.detach().abs().mean())})

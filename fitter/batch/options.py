@@ -12,7 +12,7 @@ from ..job.options import JobOptions
 class PeopleOptions:
     """How groups of photos become people. Attributes as the options of `facefit person`."""
 
-    static: bool = False
+    static: bool | None = None
     one_lens: bool = False
     keep_all: bool = False
     detail: bool = True

@@ -61,7 +61,8 @@ YOUNGER = {
                    "here, else its address. --workers then says how many actors.")  # fmt: skip
 @click.option("--group-by", metavar="folder|COLUMN",
               help="Make one person of the photos of each folder, or of each value of a list's column.")  # fmt: skip
-@click.option("--static", is_flag=True, help="With --group-by: people kept still, one expression for all photos.")
+@click.option("--static/--moving", default=None,
+              help="With --group-by: people kept still, or not.  [default: found out]")  # fmt: skip
 @click.option("--one-lens", is_flag=True, help="With --group-by: one focal length for all photos of a person.")
 @click.option("--keep-all", is_flag=True, help="With --group-by: nobody is left out as another person.")
 @click.option("--no-detail", is_flag=True, help="With --group-by: leave the surface as the model has it.")
@@ -70,7 +71,7 @@ YOUNGER = {
 def batch(
     sources: tuple[str, ...], output: str, mesh_format: str, overlay: bool, labels: bool, albedo: bool,
     viewer: bool, sheet: str | None, overwrite: bool, retry_failed: bool, workers: int | None, batch_size: int | None,
-    timeout: float | None, ray: str | None, group_by: str | None, static: bool, one_lens: bool, keep_all: bool,
+    timeout: float | None, ray: str | None, group_by: str | None, static: bool | None, one_lens: bool, keep_all: bool,
     no_detail: bool, **options: Any,
 ) -> int:  # fmt: skip
     """Fit every photo of PHOTOS: folders with all below them, 'patterns*', lists (.txt, .csv, .parquet), photos.
@@ -99,7 +100,7 @@ def batch(
         raise click.UsageError("--segmentation with a picture of labels belongs to one photo; use `facefit fit`")
     people = {"static": static, "one_lens": one_lens, "keep_all": keep_all, "no_detail": no_detail}
     if group_by is None:
-        _refuse(people, "is for people, who need --group-by")
+        _refuse(people | {"static": static, "moving": static is False}, "is for people, who need --group-by")
     else:
         alone = {"labels": labels, "albedo": albedo, "viewer": viewer, "detail": options["detail"]}
         _refuse(alone | {"batch_size": batch_size is not None}, "is for photos, not for the people of --group-by")
@@ -183,7 +184,7 @@ def batch(
     return ExitCode.SOME_FAILED if progress.failed else ExitCode.DONE
 
 
-def _refuse(given: Mapping[str, bool], why: str) -> None:
+def _refuse(given: Mapping[str, bool | None], why: str) -> None:
     """Raises UsageError for the first option that was given."""
     for name, value in given.items():
         if value:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
               help="Also write the mesh of each photo as it is posed there, .glb and .json.")  # fmt: skip
 @click.option("--sheet", type=click.Path(path_type=Path), metavar="PNG",
               help="Also write one picture of the head from all sides and of all photos.")  # fmt: skip
-@click.option("--static", is_flag=True, help="The person kept still: one expression for all photos.")
+@click.option("--static/--moving", default=None,
+              help="The person kept still, one expression for all photos; or not.  [default: found out]")  # fmt: skip
 @click.option("--one-lens", is_flag=True, help="One focal length for all photos; found where nothing tells it.")
 @click.option("--like", type=click.Path(path_type=Path), metavar="JSON|PHOTO",
               help="Who the person is: an earlier fit or person, or a photo. Others are left out.")  # fmt: skip
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 @shared_options
 def person(
     photos: tuple[Path, ...], output: Path, overlays: Path | None, meshes: Path | None, sheet: Path | None,
-    static: bool, one_lens: bool, like: Path | None, keep_all: bool, no_detail: bool, adapt: bool, every: int | None,
-    **options: Any,
+    static: bool | None, one_lens: bool, like: Path | None, keep_all: bool, no_detail: bool, adapt: bool,
+    every: int | None, **options: Any,
 ) -> None:  # fmt: skip
     """Fit one person to several photos: folders, lists, 'patterns*', photos, videos.
 
@@ -118,7 +119,12 @@ def person(
         return
     count = len(fitted.members)
     seconds = time.perf_counter() - began
-    click.echo(f"{output}: {count} photo{'s' * (count != 1)} of {len(found)}{_surface(fitted)}, {seconds:.1f} s")
+    what = f"{count} photo{'s' * (count != 1)} of {len(found)}{_still(fitted)}{_surface(fitted)}"
+    click.echo(f"{output}: {what}, {seconds:.1f} s")
+
+
+def _still(fitted) -> str:
+    return ", one expression" if fitted.sharing.static and len(fitted.members) > 1 else ""
 
 
 def _surface(fitted) -> str:

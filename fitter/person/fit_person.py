@@ -37,7 +37,8 @@ def fit_person(
     Args:
         photos: files, folders, lists, patterns, videos.
         config, model: None: the default ones.
-        focal: pixels of every photo. sharing: what the photos have in common besides identity and albedo.
+        focal: pixels of every photo. sharing: what the photos have in common besides identity and albedo;
+            None: whether the expression is common, too, is found out.
         like: the person, or parameters of a fit of one photo, to tell others by.
         keep_all: nobody is left out as another person.
         detail: refine the surface by shading. every: take each N-th frame of a video.
@@ -54,6 +55,6 @@ def fit_person(
     found = person_photos([Path(path) for path in photos], every)
     known = Reference.of(like) if isinstance(like, Parameters) else like
     fitter = PersonFitter(
-        instruments, focal=focal, sharing=sharing or Sharing(), like=known, keep_all=keep_all, detail=detail
+        instruments, focal=focal, sharing=sharing or Sharing(static=None), like=known, keep_all=keep_all, detail=detail
     )
     return fitter.fit(found, progress)

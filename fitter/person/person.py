@@ -38,6 +38,7 @@ from .people import (
 )
 from .photos import PersonPhoto
 from .sharing import Sharing
+from .stillness import stillness
 
 logger = logging.getLogger(__name__)
 
@@ -153,21 +154,22 @@ class PersonFitter:
         if not members:
             reason = f": {left_out[0].name}: {left_out[0].reason}" if left_out else ""
             raise NoFaceError(f"none of {len(photos)} photos shows a face that could be fitted{reason}")
+        sharing = replace(self.sharing, static=bool(self.sharing.static))
         members, strangers = self._told_apart(members)
         left_out += strangers
         if len(members) > 1:
             began = time.perf_counter()
-            members, failed = self._together(members, progress)
+            members, failed, sharing = self._together(members, progress)
             left_out += failed
             seconds["together"] = time.perf_counter() - began
-        surface = None
+        surface: RefinedSurface | None = None
         if self.detail and len(members) > 1:
             began = time.perf_counter()
             members, surface = _refined(members, progress)
             seconds["surface"] = time.perf_counter() - began
         order = {photo.name: place for place, photo in enumerate(photos)}
         left_out.sort(key=lambda each: order[each.name])
-        return Person(on_cpu(self.instruments.model), tuple(members), tuple(left_out), self.sharing, seconds, surface)
+        return Person(on_cpu(self.instruments.model), tuple(members), tuple(left_out), sharing, seconds, surface)
 
     def _single_fits(
         self, photos: Sequence[PersonPhoto], progress: Progress | None
@@ -225,21 +227,27 @@ class PersonFitter:
         ]
         return [members[k] for k in chosen], strangers
 
-    def _together(self, members: list[Member], progress: Progress | None) -> tuple[list[Member], list[LeftOut]]:
-        """The members under one identity; those on whose face it does not lie are left out."""
-        instruments, config = self.instruments, self.instruments.config
+    def _together(
+        self, members: list[Member], progress: Progress | None
+    ) -> tuple[list[Member], list[LeftOut], Sharing]:
+        """The members under one identity, those on whose face it does not lie being left out, and what they share."""
+        instruments, config, sharing = self.instruments, self.instruments.config, self.sharing
         model, device = instruments.model, instruments.device
         observation = Observation.cat([member.observation for member in members]).to(device)
         if "prdl" in config.energies:
             observation = lids_by_masks(observation)
         start = Parameters.cat([member.result.parameters for member in members]).to(device)
         free = torch.zeros(len(members), dtype=torch.bool)
-        if self.sharing.one_lens:
+        if sharing.one_lens:
             observation, start = _one_lens(observation, start, members)
             free[:] = not any(member.known_lens for member in members)
-        start = solve_together(observation, start, model, config, self.sharing)
+        if sharing.static is None:
+            found_out = stillness(observation, start, model, config, sharing)
+            logger.info("kept still: %s", found_out)
+            sharing = replace(sharing, static=found_out.still)
+        start = solve_together(observation, start, model, config, sharing)
         found = descend_together(
-            observation, start, model, instruments.renderer, config, self.sharing, free,
+            observation, start, model, instruments.renderer, config, sharing, free,
             None if progress is None else lambda step, steps, _: progress("together", step, steps),
         )  # fmt: skip
         results = self._results(observation, found, members)
@@ -255,7 +263,7 @@ class PersonFitter:
         ]
         if not kept:
             raise FitError(f"one identity lies on none of the {len(members)} faces; are the photos of one person?")
-        return kept, failed
+        return kept, failed, sharing
 
     def _results(
         self, observation: Observation, found: Together, members: Sequence[Member]

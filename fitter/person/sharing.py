@@ -15,14 +15,15 @@ AGREEMENT = 0.3
 @dataclass(frozen=True)
 class Sharing:
     """Attributes:
-    static: the subject kept still, so the expression is common too.
+    static: the subject kept still, so the expression is common too; None: whoever fits finds out
+        (`facefit.person.stillness`).
     one_lens: all photos have one focal length.
     agreement: how far a second photo counts as the first one once more. One detector looks at all of them, and a face
         that it sees too wide it sees too wide in each, so N photos are no N independent witnesses: the prior of what
         they share counts 1 + agreement (N - 1) times. 0: independent; 1: all photos together weigh as one.
     """
 
-    static: bool = False
+    static: bool | None = False
     one_lens: bool = False
     agreement: float = AGREEMENT
 

@@ -193,7 +193,7 @@ def test_groups_are_people(fake, photo, tmp_path):
         ("ann", ["ann/1.png", "ann/2.png"]),
         ("bob", ["bob/1.png"]),
     ]
-    assert fake.people == PeopleOptions(one_lens=True, detail=False)
+    assert fake.people == PeopleOptions(None, one_lens=True, detail=False)
     assert "2 people of 3 photos, 0 failed" in (tmp_path / "sheet.html").read_text()
     again = batch(photo.parent, "-o", tmp_path / "out", "--group-by", "folder", "--format", "glb", "--one-lens",
                   "--no-detail")  # fmt: skip

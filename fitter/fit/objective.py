@@ -26,6 +26,7 @@ from ..observe.observation import Observation
 from ..render import Renderer
 from ..scene.parameters import Parameters
 from ..scene.scene import Scene
+from ..scene.silhouette import REACH
 from .choices import Choices, choose
 from .config import FitConfig
 
@@ -92,7 +93,7 @@ class Objective:
             seen, scale = self.observation.outline, PAPER_WINDOW / self.size
             terms["outline"] = (weights.outline * scale**2) * outline_energy(
                 project(choices.outline.on(scene.surface()), self.camera), seen[..., :2], seen[..., 2:4],
-                choices.outline.found, seen.shape[1], config.outline_huber / scale,
+                choices.outline.found, seen[..., 4:].amax(-1), REACH * self.size, config.outline_huber / scale,
             )  # fmt: skip
         if "photometric" in config.energies:
             albedo = model.albedo(parameters.albedo)

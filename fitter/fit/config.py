@@ -38,8 +38,8 @@ class Weights:
       absolute size 1.271 to 1.237;
     * PRDL with linear tails (prdl_huber) at 6 and 12 against squares at 3: 1.022 and 1.037 against 1.020 mm, and .784
       and .790 against .779 of Part IoU (24 photos);
-    * outline 0, 10, 40, 120, with landmarks at 400: 1.27, 1.26, 1.25, 1.19 mm on 12 rendered people, .77, .77, .77, .77
-      of Part IoU on 17 photos, jaw and cheeks 3.2, 2.8, 2.2, 1.8 % of the eye distance off (docs/likeness.md).
+    * outline 0, 10, 40, 120, above the neck too: 1.27, 1.26, 1.25, 1.19 mm on 12 rendered people, .77 of Part IoU on 17
+      photos with each; 0 and 120 before the background alone: .95 and .90 mm on 8 renders of the scans.
     """
 
     landmark: float = 400.0
@@ -112,6 +112,8 @@ class FitConfig:
         statistics: of PRDL.
         prdl_huber: pixels of a 224 px window beyond which a difference of PRDL's distances counts linearly; inf for
             squares, as the paper has it.
+        outline_neck: how much the jaw's line above the neck counts, against 1 of the outline before the background. On
+            the default head chin and neck meet too low and cannot be moved alone: at 1 james has .93 mm, at 0 .86.
         outline_huber: pixels of a 224 px window beyond which a distance to the outline counts linearly.
         max_seconds: budget of the optimisation; inf for none.
     """
@@ -130,6 +132,7 @@ class FitConfig:
     part_weights: tuple[float, ...] = (3.0, 3.0, 0.2, 0.2, 1.0, 1.0, 1.0, 0.3)
     statistics: tuple[str, ...] = ("min", "max", "mean")
     prdl_huber: float = 1.0
+    outline_neck: float = 0.0
     outline_huber: float = 3.0
     max_seconds: float = math.inf
 

@@ -26,6 +26,7 @@ from ..observe.observation import Observation
 from ..render import Renderer
 from ..scene.parameters import Parameters
 from ..scene.scene import Scene
+from ..scene.silhouette import REACH
 from .choices import Choices, choose
 from .config import FitConfig
 
@@ -90,9 +91,10 @@ class Objective:
             )  # fmt: skip
         if choices.outline is not None:
             seen, scale = self.observation.outline, PAPER_WINDOW / self.size
+            share = seen[..., 4] + config.outline_neck * seen[..., 5]
             terms["outline"] = (weights.outline * scale**2) * outline_energy(
                 project(choices.outline.on(scene.surface()), self.camera), seen[..., :2], seen[..., 2:4],
-                choices.outline.found, seen.shape[1], config.outline_huber / scale,
+                share * choices.outline.found, share, REACH * self.size, config.outline_huber / scale,
             )  # fmt: skip
         if "photometric" in config.energies:
             albedo = model.albedo(parameters.albedo)

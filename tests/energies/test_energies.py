@@ -26,24 +26,30 @@ def gradient(energy, x):
 
 
 def test_outline_by_hand():
-    observed, across = torch.zeros(1, 3, 2), torch.tensor([[[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]])
-    projected = torch.tensor([[[2.0, 9.0], [7.0, -5.0], [float("nan"), 1.0]]])
-    # 2 across, whatever lies along; 5 across is beyond the threshold: 3 (2 * 5 - 3); the third is left out
-    energy = outline_energy(projected, observed, across, torch.tensor([[1.0, 0.5, 0.0]]), 4, 3.0)
-    assert energy.item() == pytest.approx((4 + 0.5 * 21) / 4)
-    assert outline_energy(projected, observed, across, torch.zeros(1, 3), 4).item() == 0
-    for wrong in ({"slots": 0}, {"threshold": 0.0}, {"confidence": torch.ones(1, 2)}, {"normal": torch.ones(1, 2, 2)}):
-        given = {"normal": across, "confidence": torch.ones(1, 3), "slots": 4, **wrong}
+    observed, across = torch.zeros(1, 4, 2), torch.tensor([[[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]]])
+    projected = torch.tensor([[[2.0, 9.0], [7.0, -5.0], [float("nan"), 1.0], [1.0, 1.0]]])
+    # 2 across, whatever lies along; 5 across is beyond the threshold: 3 (2 * 5 - 3); the third is not found and costs
+    # as much as one 10 px off, 3 (2 * 10 - 3); the last is not used
+    found, used = torch.tensor([[1.0, 0.5, 0.0, 0.0]]), torch.tensor([[1.0, 0.5, 1.0, 0.0]])
+    energy = outline_energy(projected, observed, across, found, used, 10.0, 3.0)
+    assert energy.item() == pytest.approx((4 + 0.5 * 21 + 51) / 4)
+    assert outline_energy(projected, observed, across, 0 * found, 0 * used, 10.0).item() == 0
+    for wrong in ({"missed": 0.0}, {"threshold": 0.0}, {"found": torch.ones(1, 2)}, {"normal": torch.ones(1, 2, 2)}):
+        given = {"normal": across, "found": found, "used": used, "missed": 10.0, **wrong}
         with pytest.raises(ValueError):
             outline_energy(projected, observed, **given)
 
 
 def test_outline_gradcheck():
     observed, across = random(2, 5, 2, seed=1), torch.nn.functional.normalize(random(2, 5, 2, seed=2), dim=-1)
-    confidence = torch.tensor([[1, 0.5, 0, 1, 0.2], [0.3, 1, 1, 0, 0]], dtype=torch.float64)
+    found = torch.tensor([[1, 0.5, 0, 1, 0.2], [0.3, 1, 1, 0, 0]], dtype=torch.float64)
+
+    def energy(x):
+        return outline_energy(x, observed, across, found, torch.ones_like(found), 9.0, 1.5)
+
     projected = (3 * random(2, 5, 2)).requires_grad_(True)
-    assert torch.autograd.gradcheck(lambda x: outline_energy(x, observed, across, confidence, 5, 1.5), projected)
-    slope = gradient(lambda x: outline_energy(x, observed, across, confidence, 5, 1.5), projected)
+    assert torch.autograd.gradcheck(energy, projected)
+    slope = gradient(energy, projected)
     along = torch.stack([-across[..., 1], across[..., 0]], -1)
     assert (slope * along).sum(-1).abs().max() < 1e-12  # along the outline nothing pulls
     assert slope.norm() > 0.1

@@ -37,7 +37,7 @@ from training.observation.train import Schedule, errors_of, train
 
 logger = logging.getLogger("training.observation")
 
-SHARDS = 60
+SHARDS = 28
 HEADS = ("facefit", "ict")
 
 

@@ -25,7 +25,7 @@ def own(open_head):
 @pytest.fixture(scope="module")
 def people(own, default_model):
     """Three of them as they are stored."""
-    studio = rendered.Studio(own, on_own(default_model), np.ones((2, len(own.verts), 4), np.float32), None)
+    studio = rendered.Studio(own, on_own(default_model), np.ones((2, len(own.verts), 4), np.float32))
     mesh = load_face_networks().mesh
     made = [rendered.render_person(studio, np.random.default_rng((3, number)), mesh) for number in range(4)]
     return [person for person in made if person is not None][:3]
@@ -58,9 +58,7 @@ def test_what_a_photo_hides_is_taken_from_the_other_side(default_model):
 def test_people_are_as_different_as_real_ones_and_within_bounds(own):
     drawn = [varied_person(own, np.random.default_rng(seed)).identity for seed in range(40)]
     spread = (np.stack(drawn) ** 2).mean()
-    assert 1.5 < spread < 4 and np.abs(drawn).max() <= MOST
-    away = np.stack([varied_person(own, np.random.default_rng(s), np.full(100, 0.5)).identity for s in range(40)])
-    assert 0.1 < away.mean() < 0.35
+    assert 1.1 < spread < 2.5 and np.abs(drawn).max() <= MOST
 
 
 def test_points_lie_evenly_on_the_face_and_none_on_an_eyeball(default_model):
@@ -103,7 +101,7 @@ def test_real_skin_takes_the_place_of_paint(own):
 
 
 def test_the_same_seed_gives_the_same_person(people, own, default_model):
-    studio = rendered.Studio(own, on_own(default_model), np.ones((2, len(own.verts), 4), np.float32), None)
+    studio = rendered.Studio(own, on_own(default_model), np.ones((2, len(own.verts), 4), np.float32))
     again = rendered.render_person(studio, np.random.default_rng((3, 0)), load_face_networks().mesh)
     for name, value in again.items():
         np.testing.assert_array_equal(value, people[0][name])

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from facefit.observe.face_networks import load_face_networks  # noqa: F401  facefit before the trainer
 from training.observation import __main__ as program
+from training.observation import train as training
 from training.observation.network import OUT, REACH, DenseNetwork, sampled
 from training.observation.samples import Samples, Scans
 from training.observation.train import Schedule, batch_of, errors_of, exposed, loss_of, train
@@ -143,6 +144,16 @@ def test_training_learns_and_repeats_itself(samples, one_thread):
         assert torch.equal(one, other)
 
 
+def test_an_interrupted_training_goes_on_as_if_nothing_had_been(samples, one_thread, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "KEPT", 2)
+    schedule, state = Schedule(steps=3, batch=2, widths=NARROW), tmp_path / "network.state"
+    whole = train(samples, schedule, saved=state)
+    assert torch.load(state, weights_only=True)["step"] == 2
+    rest = train(samples, schedule, saved=state)
+    for one, other in zip(whole.state_dict().values(), rest.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_errors_are_none_at_the_truth_and_millimetres_elsewhere(samples):
     perfect = Answer(truth(batch_of(samples, np.arange(1))))
     for twice, left in ((False, 0), (True, 4 * 1.5)):  # who says "right" of a mirror image too means nothing
@@ -170,7 +181,7 @@ def test_the_program_does_each_step_once(tmp_path, samples, monkeypatch, capsys)
     monkeypatch.setattr(program, "render_shards", lambda where, ict, skins, count, workers: [where] * count)
     monkeypatch.setattr(program, "load", lambda shards: samples)
     monkeypatch.setattr(program, "load_scans", lambda path: scans)
-    monkeypatch.setattr(program, "train", lambda people, schedule, device: made.append(len(people)) or DenseNetwork())
+    monkeypatch.setattr(program, "train", lambda people, *given: made.append(len(people)) or DenseNetwork())
     arguments = [str(tmp_path), "--work", str(tmp_path / "work"), "--shards", "2", "--steps", "1"]
     assert program.main(arguments) == 0 and program.main(arguments) == 0
     assert made == ["skins", "scans", 3, 6]

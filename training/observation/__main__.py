@@ -37,7 +37,7 @@ from training.observation.train import Schedule, errors_of, train
 
 logger = logging.getLogger("training.observation")
 
-SHARDS = 60
+SHARDS = 28
 HEADS = ("facefit", "ict")
 
 
@@ -47,8 +47,10 @@ def trained(path: Path, samples: Samples, schedule: Schedule, device: str) -> De
     if not path.is_file():
         logger.info("training %s on %d people", path.name, len(samples))
         temporary = path.with_suffix(".part")
-        torch.save(train(samples, schedule, device).state_dict(), temporary)
+        state = path.with_suffix(".state")
+        torch.save(train(samples, schedule, device, state).state_dict(), temporary)
         temporary.replace(path)
+        state.unlink(missing_ok=True)
     network.load_state_dict(torch.load(path, weights_only=True))
     return network.eval()
 
@@ -77,6 +79,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, default=Schedule().batch)
     parser.add_argument("--workers", type=int, default=1, help="processes that render; the result is the same")
     parser.add_argument("--threads", type=int, default=1, help="of the training")
+    parser.add_argument(
+        "--fused", action="store_true", help="compile the training: a third faster, needs a C++ compiler"
+    )
     parser.add_argument("--device", default="cpu", help="where the training runs: cpu, cuda")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -92,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
     unseen, people = load(shards[:1]), load(shards[1:])
     tests = {f"people of {name}": unseen[unseen.head == head] for head, name in enumerate(HEADS)}
     tests |= {f"scan {name}": scans.samples[scans.names == name] for name in sorted(set(scans.names))}
-    schedule = Schedule(steps=given.steps, batch=given.batch)
+    schedule = Schedule(steps=given.steps, batch=given.batch, fused=given.fused)
     results = {"fit without it": scans.fit_errors()}
     networks: dict[str, DenseNetwork | None] = {"landmarks": None}
     for name, seen in (("without_ict", people[people.head == 0]), ("both", people)):

@@ -9,24 +9,19 @@ import numpy as np
 from facefit.synth.heads import Head
 from facefit.synth.people import Person, random_person
 
-WIDTH = (0.7, 2.2)  # standard deviations of one person's coefficients, uniform; real faces need up to 4
+# standard deviations of one person's coefficients, uniform: wider than people are, so that the photo has to tell
+WIDTH = (0.6, 1.7)
 MOST = 4.0  # of one coefficient
 DISTANCE = (350.0, 2500.0)  # mm, log-uniform
 PHOTO = 280.0  # mm that the photo shows at the face
 SIDE_VIEW = np.radians(55)  # largest yaw
 
 
-def varied_person(head: Head, rng: np.random.Generator, middle: np.ndarray | None = None) -> Person:
-    """Somebody of a head model.
-
-    Args:
-        middle: (I,) identity of another population's mean face; people are drawn between and beyond both.
-    """
+def varied_person(head: Head, rng: np.random.Generator) -> Person:
+    """Somebody of a head model."""
     person = random_person(head, rng)
     count = len(head.identity)
     identity = rng.standard_normal(count) * rng.uniform(*WIDTH)
-    if middle is not None:
-        identity = identity + rng.uniform(-0.3, 1.2) * middle
     distance = np.exp(rng.uniform(*np.log(DISTANCE)))
     yaw, pitch, roll = person.pose
     return replace(

@@ -45,13 +45,11 @@ class Studio:
 
     Attributes:
         places: of the observed points. skins: (N, V, 4) on this head's vertices.
-        middle: (I,) identity of the other population's mean face, or None.
     """
 
     head: Head
     places: Places
     skins: np.ndarray
-    middle: np.ndarray | None
 
 
 def studios(ict: Path, skins: np.ndarray) -> list[Studio]:
@@ -62,8 +60,8 @@ def studios(ict: Path, skins: np.ndarray) -> list[Studio]:
     moved = np.stack([on_skins.of(skin) for skin in skins])
     moved[..., 3] *= on_skins.known
     return [
-        Studio(own, on_own(model), skins, fit.identity),
-        Studio(other, on_other(model, other, fit), moved.astype(np.float32), None),
+        Studio(own, on_own(model), skins),
+        Studio(other, on_other(model, other, fit), moved.astype(np.float32)),
     ]
 
 
@@ -114,7 +112,7 @@ def render_person(studio: Studio, rng: np.random.Generator, mesh: FaceMesh) -> d
         identity (I,) float32; camera (3,): distance mm, focal length over the photo's side, mm a pixel of the crop.
     """
     head, places = studio.head, studio.places
-    person = varied_person(head, rng, studio.middle)
+    person = varied_person(head, rng)
     shot = photograph(head, rng, PICTURE, person, mixed_skin(studio.skins, rng), FRAMING)
     picture = (degrade(shot.image, rng) * 255).astype(np.uint8)
     landmarks = found_landmarks(mesh, picture, shot.landmarks, rng)

@@ -16,7 +16,7 @@ VARIANTS = {
     "landmark": ("landmark",),
     "prdl": ("landmark", "prdl"),
     "photometric": ("landmark", "photometric"),
-    "full": ("landmark", "prdl", "outline", "photometric"),
+    "full": ("landmark", "prdl", "photometric"),
 }
 VARIANT_NAMES = {
     "landmark": "landmarks only", "prdl": "+ PRDL", "photometric": "+ photometric", "full": "all (default)",

@@ -45,7 +45,7 @@ class Weights:
 
     landmark: float = 400.0
     prdl: float = 6.0
-    outline: float = 40.0
+    outline: float = 120.0
     photometric: float = 2500.0
     closure: float = 2000.0
     identity: float = 3.0
@@ -97,7 +97,8 @@ class FitConfig:
     Attributes:
         preset: name of the preset this came from.
         window: side of the fitted window in pixels (224: the papers').
-        energies: data terms that count, of ENERGIES.
+        energies: data terms that count, of ENERGIES. The outline is not among the default ones: it makes full faces and
+            bald heads as broad as they are in the photo, and scans too large (docs/likeness.md).
         weights, steps, stage: see there.
         landmark_iterations: Gauss-Newton iterations of the landmark stage at most; more change nothing in the third
             decimal of the scan error.
@@ -121,7 +122,7 @@ class FitConfig:
 
     preset: str = "default"
     window: int = 224
-    energies: tuple[str, ...] = ENERGIES
+    energies: tuple[str, ...] = tuple(name for name in ENERGIES if name != "outline")
     weights: Weights = field(default_factory=Weights)
     steps: Steps = field(default_factory=Steps)
     stage: Stage = field(default_factory=Stage)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 import signal
 import tempfile
@@ -68,6 +69,12 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="session")
 def toy_model() -> FaceModel:
     return from_arrays(toy_arrays())
+
+
+@pytest.fixture(autouse=True)
+def log_level() -> None:
+    """A command leaves the level that its options asked for behind."""
+    logging.getLogger("facefit").setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

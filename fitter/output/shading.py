@@ -10,7 +10,8 @@ from ..render.lighting import shade
 from ..scene.scene import Scene
 from .lids import closed_lids
 
-_USUAL = (20, 80)  # percentiles of the brightness that the photo shows, between which all else is held
+_USUAL = (5, 80)  # percentiles of the brightness that the photo shows, between which all else is held: a neck that is
+# brighter than the face catches the eye, a back of the head that is brighter than the shaded cheek does too
 
 _UNKNOWN, _KNOWN = 0.05, 0.35  # cosines to the viewer between which the photo begins to show how a normal is lit
 

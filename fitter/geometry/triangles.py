@@ -105,3 +105,29 @@ def triangle_weights(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     w = (np.cross(b - a, points - a) * cross).sum(1) / area
     out = np.clip(np.stack([1 - v - w, v, w], 1), 0, 1)
     return out / np.maximum(out.sum(1, keepdims=True), 1e-12)
+
+
+def vertex_tangents(verts: np.ndarray, uv: np.ndarray, faces: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """(V, 4) float64: the unit tangent along which u grows, square to the normal, and the sign w with which w normal x
+    tangent is the way that v grows: what a normal map's red and green are told in.
+
+    Args:
+        verts: (V, 3); uv: (V, 2), v up; faces: (F, 3) into both; normals: (V, 3) units.
+    """
+    (first, second), (du, dv) = (
+        np.moveaxis(of[faces[:, 1:]] - of[faces[:, :1]], 1, 0) for of in (verts, uv)
+    )  # fmt: skip
+    sign = np.sign(du[:, 0] * dv[:, 1] - dv[:, 0] * du[:, 1])[:, None]
+    along = sign * (dv[:, 1:] * first - du[:, 1:] * second)
+    across = sign * (du[:, :1] * second - dv[:, :1] * first)
+    summed = np.zeros((2, *verts.shape))
+    for corner in faces.T:
+        np.add.at(summed[0], corner, along)
+        np.add.at(summed[1], corner, across)
+    tangent = summed[0] - normals * (summed[0] * normals).sum(1, keepdims=True)
+    length = np.linalg.norm(tangent, axis=1)
+    least = np.eye(3)[np.abs(normals).argmin(1)]  # where the layout says nothing, any tangent
+    tangent = np.where((length > 1e-12)[:, None], tangent, np.cross(normals, least))
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    w = np.where((np.cross(normals, tangent) * summed[1]).sum(1) < 0, -1.0, 1.0)
+    return np.concatenate([tangent, w[:, None]], 1)

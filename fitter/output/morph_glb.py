@@ -32,7 +32,7 @@ from ..files.glb import (
     packed,
 )
 from ..files.picture_bytes import media_type
-from ..geometry.triangles import moved_normals
+from ..geometry.triangles import moved_normals, vertex_tangents
 from ..model.face_model import FaceModel
 from ..model.pieces import PIECES, face_pieces
 from .bones import Bones, head_bones
@@ -41,6 +41,7 @@ from .morph_targets import Morphs
 MM_PER_METRE = 1000.0
 ROUGHNESS = {"skin": 1.0, "eyes": 0.3, "teeth": 0.4, "tongue": 0.6}  # of the materials; the photo's gloss is in skin
 NODE = "head"
+_DETAILED = "skin"  # the piece that a normal map is of
 
 _SMALLEST_MOVE = 2e-3  # mm; below it a vertex counts as not moved
 _SMALLEST_TURN = 8e-3  # of a unit normal, half a degree; below it a normal counts as not turned
@@ -125,13 +126,9 @@ def morph_glb(
     for number, name in enumerate(PIECES):
         chosen = face_pieces(model) == number
         if chosen.any():
-            primitives.append(
-                {
-                    "material": len(used),
-                    **_primitive(buffer, grid, model, chosen, base, facing, moves, skin),
-                    "mode": 4,
-                }
-            )
+            relief = normals is not None and name == _DETAILED
+            made = _primitive(buffer, grid, model, chosen, base, facing, moves, skin, relief)
+            primitives.append({"material": len(used), **made, "mode": 4})
             used.append(name)
     mesh = {
         "name": NODE, "primitives": primitives, "weights": [float(weight) for weight in morphs.weights],
@@ -186,7 +183,7 @@ def _skinned(buffer: Buffer, skin: Bones) -> dict:
 
 
 def _material(name: str, detailed: bool) -> dict:
-    refined = {"normalTexture": {"index": 1}} if detailed and name == "skin" else {}
+    refined = {"normalTexture": {"index": 1}} if detailed and name == _DETAILED else {}
     return {
         "name": name,
         **refined,
@@ -211,9 +208,10 @@ def mesh_moves(base: np.ndarray, faces: np.ndarray, targets: np.ndarray) -> tupl
 
 def _primitive(
     buffer: Buffer, grid: _Grid, model: FaceModel, chosen: np.ndarray, base: np.ndarray, normals: np.ndarray,
-    moves: Sequence[Moved], skin: Bones | None,
+    moves: Sequence[Moved], skin: Bones | None, relief: bool,
 ) -> dict:  # fmt: skip
-    """The triangles `chosen` (F,) bool with their own vertices: attributes, indices and targets."""
+    """The triangles `chosen` (F,) bool with their own vertices: attributes, indices and targets; with tangents where
+    they have a normal map."""
     uv = np.clip(model.uv.cpu().double().numpy(), 0, 1)
     # glTF has one index per corner: a vertex is repeated where the UV layout is cut
     pair = model.faces.cpu().numpy()[chosen].astype(np.int64) * len(uv) + model.uv_faces.cpu().numpy()[chosen]
@@ -233,6 +231,9 @@ def _primitive(
             "NORMAL": buffer.accessor(turn, FLOAT, ARRAY_BUFFER),
             "TEXCOORD_0": buffer.accessor(texcoord, FLOAT, ARRAY_BUFFER),
         }
+    if relief:
+        tangent = vertex_tangents(base[vertex], uv[corner], index.reshape(-1, 3), turn)
+        attributes["TANGENT"] = buffer.accessor(tangent, FLOAT, ARRAY_BUFFER)
     if skin is not None:
         first = np.array([1, 0, 0, 0])  # of four bones a vertex the first one has it all
         attributes |= {

@@ -11,6 +11,7 @@ from facefit.geometry.triangles import (
     triangle_normals,
     triangle_weights,
     vertex_normals,
+    vertex_tangents,
 )
 
 
@@ -75,3 +76,24 @@ def test_normals_under_displacements_are_those_of_the_moved_mesh():
     moved[rows] += turn
     np.testing.assert_allclose(moved, vertex_normals(grid + local, faces), atol=1e-12)
     assert len(turned[1][0]) == 0
+
+
+def test_tangents_follow_the_layout():
+    """On a quarter turn of a cylinder whose u goes around it and v up it; mirrored, the sign turns."""
+    angle, height = np.meshgrid(np.linspace(0, np.pi / 2, 9), np.linspace(0, 1, 4))
+    verts = np.stack([np.cos(angle), height, -np.sin(angle)], -1).reshape(-1, 3)
+    uv = np.stack([angle, height], -1).reshape(-1, 2)
+    low = (np.arange(3)[:, None] * 9 + np.arange(8)).reshape(-1)
+    faces = np.concatenate([np.stack([low, low + 1, low + 9], 1), np.stack([low + 1, low + 10, low + 9], 1)])
+    normals = np.stack([np.cos(angle), 0 * angle, -np.sin(angle)], -1).reshape(-1, 3)
+    wanted = np.stack([-np.sin(angle), 0 * angle, -np.cos(angle)], -1).reshape(-1, 3)
+    found = vertex_tangents(verts, uv, faces, normals)
+    inner = np.tile(np.arange(9) % 8 > 0, 4)
+    np.testing.assert_allclose(found[inner, :3], wanted[inner], atol=0.02)
+    np.testing.assert_allclose((found[:, :3] * normals).sum(1), 0, atol=1e-12)
+    up = found[:, 3:] * np.cross(normals, found[:, :3])
+    np.testing.assert_allclose(up[inner], np.tile([0.0, 1, 0], (inner.sum(), 1)), atol=0.02)
+    mirrored = vertex_tangents(verts, uv * (-1, 1), faces, normals)
+    np.testing.assert_allclose(mirrored[:, 3], -found[:, 3])
+    blank = vertex_tangents(verts, 0 * uv, faces, normals)
+    np.testing.assert_allclose(np.linalg.norm(blank[:, :3], axis=1), 1)

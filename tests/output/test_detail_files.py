@@ -51,6 +51,12 @@ def test_a_glb_holds_the_normal_map_of_its_skin(result, tmp_path):
     assert [path.name for path in paths] == ["face.glb", "face_displacement.png", "face.json"]
     glb = Glb(paths[0].read_bytes())
     (material,) = glb.document["materials"]
+    tangent = glb.attribute("TANGENT")  # without them each program makes its own
+    assert (
+        np.abs((tangent[:, :3] * glb.attribute("NORMAL", np.zeros(len(result.model.expression_names)))).sum(1)).max()
+        < 1e-5
+    )
+    assert set(tangent[:, 3]) <= {-1.0, 1.0}
     image = glb.document["textures"][material["normalTexture"]["index"]]["source"]
     view = glb.document["bufferViews"][glb.document["images"][image]["bufferView"]]
     shown = normals_of(glb.binary[view["byteOffset"] : view["byteOffset"] + view["byteLength"]])

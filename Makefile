@@ -27,7 +27,7 @@ help:
 	@echo "             ICT-FaceKit, which \`facefit models add ict --download\` installs; without, those of the package (CC0)"
 	@echo "make networks  convert the face networks in data/ again from MediaPipe's wheel, which pip fetches into build/"
 	@echo "make parser  train data/parser.onnx again: DATA=folder with fasseg/, fasseg_train/ and ict_facekit.npz"
-	@echo "make observation  train the dense observation (docs/observation.md): DATA as for make eval; nothing is shipped yet"
+	@echo "make observation  train data/dense.onnx again (docs/observation.md): DATA as for make eval"
 	@echo "make viewer  bundle data/viewer.js again from viewer/ and three.js (needs npm)"
 	@echo "make eval    fit the evaluation sets in DATA and write docs/results.md (about half an hour)"
 	@echo "make ablation  compare ten losses on masks on the sets in DATA and write docs/prdl.md (hours)"
@@ -124,7 +124,7 @@ parser: $(INSTALLED)
 
 observation: $(INSTALLED)
 	@test -f "$(DATA)/ict_facekit.npz" || { echo "DATA=folder is needed: the evaluation sets"; exit 2; }
-	$(BIN)/python -m training.observation "$(DATA)" --workers 2
+	$(BIN)/python -m training.observation "$(DATA)" --workers 2 --out data/dense.onnx
 
 # by python -m: a script of that name in bin/ would hide the package from what reads its docstrings
 docs: $(INSTALLED_DOCS)

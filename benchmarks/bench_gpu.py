@@ -45,6 +45,7 @@ from facefit.fit.fit import fit_batch
 from facefit.geometry.camera import Camera, to_camera_space, to_clip_space
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
+from facefit.observe.dense import load_dense
 from facefit.observe.detector import load_detector
 from facefit.observe.observation import Observation
 from facefit.observe.observe import observe
@@ -63,7 +64,10 @@ def observations(count: int, config: FitConfig) -> Observation:
     detector, segmenter = load_detector(), load_segmenter("auto")
     with tempfile.TemporaryDirectory() as place:
         photos = [read_photo(path) for path in sorted(fill(Path(place), min(count, DISTINCT)).iterdir())]
-    faces = [observe(photo, detector.detect(photo.pixels)[0], segmenter, config.window) for photo in photos]
+    dense = load_dense()
+    faces = [
+        observe(photo, detector.detect(photo.pixels)[0], segmenter, config.window, dense=dense) for photo in photos
+    ]
     return Observation.cat([faces[number % len(faces)] for number in range(count)])
 
 

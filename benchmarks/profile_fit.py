@@ -33,6 +33,7 @@ from facefit.fit.optimize import minimize
 from facefit.geometry.camera import project, to_clip_space
 from facefit.geometry.rotation import rotation_matrix
 from facefit.model.model_file import load_model
+from facefit.observe.dense import load_dense
 from facefit.observe.detector import load_detector
 from facefit.observe.observe import observe
 from facefit.observe.segment.load import load_segmenter
@@ -135,7 +136,9 @@ def run(photo: Photo) -> None:
     model = timed("load the model", load_model)
     detector = timed("load the detector", load_detector)
     face = timed("detect", lambda: detector.detect(photo.pixels))[0]
-    observation = timed("segment", lambda: observe(photo, face, load_segmenter("auto"), config.window))
+    observation = timed(
+        "segment", lambda: observe(photo, face, load_segmenter("auto"), config.window, dense=load_dense())
+    )
     start = timed("landmark stage, first call", lambda: first_guess(observation, model, config))
     objective = timed("targets of the photo", lambda: Objective(observation, model, renderer, config))
     start = replace(start, sh=timed("first light", lambda: first_light(objective.scene(start), observation)))

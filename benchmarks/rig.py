@@ -19,7 +19,6 @@ import numpy as np  # isort: skip
 import torch
 
 from facefit.anatomy.landmarks import INNER_LIP_PAIRS, LID_PAIRS
-from facefit.fit.config import FitConfig
 from facefit.fit.descent import fit_observed
 from facefit.fit.instruments import Instruments
 from facefit.fit.warm_start import WarmStart
@@ -30,7 +29,6 @@ from facefit.job.options import JobOptions
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
 from facefit.observe.faces import select_faces
-from facefit.observe.observe import observe
 from facefit.photo.photo import Photo
 from facefit.rig.clip import Clip, clip_of_fits
 from facefit.rig.personal import personal_shapes
@@ -166,7 +164,7 @@ def _photo(model: FaceModel, verts: np.ndarray) -> Photo:
 
 def _fitted(tools: Instruments, photo: Photo, warm: WarmStart | None) -> Parameters:
     faces = select_faces(tools.detector.detect(photo.pixels), "largest")
-    seen = observe(photo, faces[0], tools.segmenter, FitConfig().window, 3.0 * photo.width, None)
+    seen = tools.observe(photo, faces[0], 3.0 * photo.width)
     (result,) = fit_observed(seen, tools, photo=photo, warm=warm)
     return result.parameters
 

@@ -25,6 +25,7 @@ from facefit.fit.objective import Objective
 from facefit.fit.optimize import minimize
 from facefit.geometry.camera import window_camera
 from facefit.model.model_file import load_model
+from facefit.observe.dense import load_dense
 from facefit.observe.detector import load_detector
 from facefit.observe.observe import observe
 from facefit.observe.segment.load import load_segmenter
@@ -46,7 +47,7 @@ def fit_times(iterations: int = 40) -> list[Bar]:
     pixels, config, model, renderer = portrait(), FitConfig(), load_model(), load_renderer("cpu")
     photo = Photo(pixels, Path("portrait.png"), None)
     face = load_detector().detect(pixels)[0]
-    observation = observe(photo, face, load_segmenter("auto"), config.window)
+    observation = observe(photo, face, load_segmenter("auto"), config.window, dense=load_dense())
     start = first_guess(observation, model, config)
 
     objective = Objective(observation, model, renderer, config)

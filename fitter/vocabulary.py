@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 PRESETS = ("default", "paper", "fast")  # facefit.fit.config
-ENERGIES = ("landmark", "prdl", "outline", "photometric")  # data terms; by default all but the outline
+ENERGIES = ("landmark", "dense", "prdl", "outline", "photometric")  # data terms; by default all but the outline
 RENDERERS = ("auto", "nvdiffrast", "cpu")
 SEGMENTERS = ("auto", "parser", "color", "polygons")  # or a file
 SPACES = ("model", "camera")  # of a written mesh: upright and facing +z, or as the camera sees it

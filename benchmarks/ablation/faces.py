@@ -72,6 +72,7 @@ def split(data: Path, limit: int | None = None) -> dict[str, list[Case]]:
 
 def observe_case(case: Case) -> Observation:
     """Detect and segment one photo; the masks are the set's own labels where it has any."""
+    from facefit.observe.dense import load_dense
     from facefit.observe.detector import load_detector
     from facefit.observe.faces import select_faces
     from facefit.observe.observe import observe
@@ -85,7 +86,7 @@ def observe_case(case: Case) -> Observation:
     photo = read_photo(case.photo)
     face = select_faces(load_detector().detect(photo.pixels), "largest")[0]
     config = replace(FitConfig(), window=JUDGED)
-    seen = observe(photo, face, segmenter, config.window, case.focal)
+    seen = observe(photo, face, segmenter, config.window, case.focal, dense=load_dense())
     if not case.brows:  # the labels do not have them, so they lie somewhere in the skin: then neither counts
         masks = seen.part_masks.clone()
         masks[:, [PARTS.index("left_brow"), PARTS.index("right_brow")]] = 0

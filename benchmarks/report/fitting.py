@@ -84,6 +84,7 @@ class Worker:
 
     def __init__(self, task: Task) -> None:
         from facefit.model.model_file import load_model
+        from facefit.observe.dense import load_dense
         from facefit.observe.detector import load_detector
         from facefit.observe.segment.load import load_segmenter
         from facefit.render import load_renderer
@@ -92,6 +93,7 @@ class Worker:
         self._mean_faces: dict[Path, dict[str, float]] = {}
         self.model, self.renderer = load_model(task.model), load_renderer("cpu")
         self.detector, self.segmenter = load_detector(), load_segmenter(task.segmentation)
+        self.dense = load_dense()
 
     def do(self, work: Work) -> int:
         """Make the fits of one photo that are not there yet; returns how many. A fit that fails is a figure too."""
@@ -124,9 +126,9 @@ class Worker:
         began = time.perf_counter()
         change = CORRUPTIONS[run.corruption]
         clean = self._observation(case, "none")[1]
-        photo, spoilt, seconds = self._observation(case, run.corruption if change.photo else "none")
+        photo, spoilt, seconds, depth = self._observation(case, run.corruption if change.photo else "none")
         if change.observation is not None:
-            spoilt = change.observation(spoilt, generator(case.name))
+            spoilt = self._looked_again(change.observation(spoilt, generator(case.name)), depth)
         config = run.config(self.task.config)
         result = fit_batch(spoilt, self.model, config, self.renderer, photo=photo, seconds=dict(seconds))[0]
         whole = time.perf_counter() - began
@@ -139,6 +141,15 @@ class Worker:
                 figures |= self._mean_face(case.scan) | {"scan_where": worst_zone(result, read_scan(case.scan))}
         return figures, overlay(result.scene, result.photo, panel=PANEL) if pictured(run, case) else None
 
+    def _looked_again(self, spoilt, depth: np.ndarray):
+        """The observation with points and normals as they are seen there: landmarks and masks say where to look."""
+        import torch
+
+        landmarks = np.concatenate([spoilt.landmarks[0].numpy(), depth[:, None]], 1)
+        seen = self.dense.look(spoilt.image[0].numpy(), landmarks, spoilt.valid[0].numpy())
+        points, normals = (torch.from_numpy(value)[None] for value in seen)
+        return replace(spoilt, dense_points=points, dense_normals=normals)
+
     def _mean_face(self, path: Path) -> dict[str, float]:
         """What the model's mean face is worth on this scan."""
         from benchmarks.scoring import mean_face_figures
@@ -149,7 +160,7 @@ class Worker:
         return self._mean_faces[path]
 
     def _observation(self, case: Case, corruption: str):
-        """Photo, observation and seconds, made once per photo and change of the photo."""
+        """Photo, observation, seconds and the landmarks' depth in the window, made once per photo and change of it."""
         from facefit.observe.faces import select_faces
         from facefit.observe.observe import observe
         from facefit.photo.photo import read_photo
@@ -164,9 +175,10 @@ class Worker:
                 began = time.perf_counter()
             face = select_faces(self.detector.detect(photo.pixels), "largest")[0]
             detected = time.perf_counter()
-            observation = observe(photo, face, self.segmenter, self.task.config.window)
+            observation = observe(photo, face, self.segmenter, self.task.config.window, dense=self.dense)
             seconds = {"detection": detected - began, "segmentation": time.perf_counter() - detected}
-            self._seen[corruption] = photo, observation, seconds
+            depth = face.depth * float(observation.window.scale[0])
+            self._seen[corruption] = photo, observation, seconds, depth
         return self._seen[corruption]
 
 

@@ -16,11 +16,12 @@ VARIANTS = {
     "landmark": ("landmark",),
     "prdl": ("landmark", "prdl"),
     "photometric": ("landmark", "photometric"),
-    "full": ("landmark", "prdl", "photometric"),
+    "dense": ("landmark", "dense"),
+    "full": ("landmark", "dense", "prdl", "photometric"),
 }
 VARIANT_NAMES = {
-    "landmark": "landmarks only", "prdl": "+ PRDL", "photometric": "+ photometric", "full": "all (default)",
-    "prdl_only": "PRDL alone",
+    "landmark": "landmarks only", "prdl": "+ PRDL", "photometric": "+ photometric", "dense": "+ dense",
+    "full": "all (default)", "prdl_only": "PRDL alone",
 }  # fmt: skip
 _ENERGIES = {**VARIANTS, "prdl_only": ("prdl",)}
 
@@ -51,7 +52,7 @@ SPOILT = (
       for variant in ("landmark", "prdl", "full")),
     *(Run(variant, kind) for kind in ("masks_ragged", "masks_missing", "masks_covered")
       for variant in ("prdl", "full")),
-    *(Run(variant, "photo_covered") for variant in VARIANTS),
+    *(Run(variant, "photo_covered") for variant in ("landmark", "prdl", "photometric", "full")),
 )  # fmt: skip
 SPOILT_PHOTOS = {"fasseg": 16, "ict_synthetic": 8}
 

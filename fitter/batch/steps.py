@@ -28,7 +28,6 @@ from ..fit.summary import model_block
 from ..job.job import Files, Job, load_job
 from ..observe.faces import select_faces
 from ..observe.observation import Observation
-from ..observe.observe import observe
 from ..output.read_back import find_fits, load_scene
 from ..output.stored_page import stored_texture
 from ..photo.photo import Photo, read_photo
@@ -98,8 +97,7 @@ class Stages:
             ends = [time.perf_counter()]
             faces = []
             for face in found:
-                window = instruments.config.window
-                faces.append(observe(photo, face, instruments.segmenter, window, job.focal, job.fov))
+                faces.append(instruments.observe(photo, face, job.focal, job.fov))
                 ends.append(time.perf_counter())
         except Exception as error:  # whatever it is, the other photos are still to be done
             return self._failed(task, failure(error), time.perf_counter() - began, photo)

@@ -138,6 +138,8 @@ def _libraries() -> Check:
 
 def _networks() -> Check:
     from ..errors import FaceFitError
+    from ..observe.dense import FILE as DENSE
+    from ..observe.dense import load_dense
     from ..observe.face_networks import FILES, load_face_networks
     from ..observe.segment.person import FILE, load_person_network
 
@@ -147,9 +149,10 @@ def _networks() -> Check:
     try:
         load_face_networks()
         load_person_network()
+        load_dense()
     except FaceFitError as error:
         return Check("networks", BAD, " ".join(str(error).split()), "reinstall facefit, or make networks")
-    return Check("networks", GOOD, f"onnxruntime {check.text}; {', '.join((*FILES, FILE))} load")
+    return Check("networks", GOOD, f"onnxruntime {check.text}; {', '.join((*FILES, FILE, DENSE))} load")
 
 
 def _parser() -> Check:

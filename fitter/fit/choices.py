@@ -23,6 +23,7 @@ from ..scene.part_points import KEPT, part_points, rasterized_depth, thin_evenly
 from ..scene.scene import Scene
 from ..scene.silhouette import OutlinePoints, outline_points
 from .config import FitConfig
+from .dense_rows import dense_rows
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Choices:
         confidence: (B, L) of the landmarks; bias: (B, L, 2) pixels; precision: (B, L, 2, 2) 1/pixels^2, or None for all
             alike.
         selection: PRDL's points; None without that energy.
+        dense: (B, P) 1 where a dense point of the mesh faces the camera; None without that energy.
         outline: where the mesh ends for each point of the observed outline; None without that energy.
     """
 
@@ -42,6 +44,7 @@ class Choices:
     bias: Tensor
     precision: Tensor | None
     selection: PrdlSelection | PrdlRows | None
+    dense: Tensor | None
     outline: OutlinePoints | None
 
     def keep(self, faces: Sequence[int], index: Tensor) -> Choices:
@@ -50,6 +53,7 @@ class Choices:
             self.contour[index], self.confidence[index], self.bias[index],
             None if self.precision is None else self.precision[index],
             None if self.selection is None else self.selection[faces],
+            None if self.dense is None else self.dense[index],
             None if self.outline is None else self.outline[index],
         )  # fmt: skip
 
@@ -75,7 +79,9 @@ def choose(scene: Scene, observation: Observation, hidden: Tensor, config: FitCo
     selection = _select(scene, observation, hidden) if points else None
     confidence = observation.landmark_confidence * landmark_trust(model, scene.rotation())
     outline = outline_points(scene, observation.outline) if "outline" in config.energies else None
-    return Choices(contour, confidence, bias, precision, selection, outline)
+    dense = dense_rows(model, observation, scene.camera, config)
+    facing = None if dense is None else dense.basis.facing(scene.rotation(), scene.dense_points())
+    return Choices(contour, confidence, bias, precision, selection, facing, outline)
 
 
 def _select(scene: Scene, observation: Observation, hidden: Tensor) -> PrdlSelection | PrdlRows:

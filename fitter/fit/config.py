@@ -18,6 +18,8 @@ class Weights:
     Attributes:
         landmark: on the mean squared Mahalanobis distance of the landmarks (about 2 for a perfect fit). 478 landmarks
             of one network err together; the weight says how many of them count as independent.
+        dense_points: on the mean squared distance of the dense points in deviations (docs/observation.md).
+        dense_normals: on the mean squared angle between the surface and the dense normals in deviations.
         prdl: 1/pixel^2 of a 224 px window, on PRDL (sum over parts, mean over anchors).
         outline: 1/pixel^2 of a 224 px window, on the squared distance across the outline.
         photometric: on the mean RGB difference of visible skin pixels.
@@ -44,6 +46,8 @@ class Weights:
     """
 
     landmark: float = 400.0
+    dense_points: float = 100.0
+    dense_normals: float = 120.0
     prdl: float = 6.0
     outline: float = 120.0
     photometric: float = 2500.0
@@ -105,7 +109,7 @@ class FitConfig:
         activation_scale: activation that counts as one standard deviation.
         landmark_floor: window pixels added (in square) to the calibrated landmark deviations: photos have blur and
             noise that the calibration renders do not.
-        robust: threshold in standard deviations beyond which a landmark counts less (Huber).
+        robust: threshold in standard deviations beyond which a landmark, a dense point or normal counts less (Huber).
         calibrated: use the model file's bias and covariance of the detector; False: all landmarks alike.
         part_weights: of PRDL's parts in the order of anatomy.parts.PARTS. Brows are hair, as thick and as high as
             their owner likes: at full weight they cost .06 mm of scan error (1.08 against 1.01), at none they would not

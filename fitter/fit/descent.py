@@ -16,7 +16,6 @@ from ..model.face_model import FaceModel
 from ..observe.faces import select_faces
 from ..observe.lids import lids_by_masks
 from ..observe.observation import Observation
-from ..observe.observe import observe
 from ..photo.photo import Photo
 from ..render import Renderer
 from ..scene.parameters import Parameters
@@ -55,7 +54,7 @@ def fit_faces(
     results: list[FitResult] = []
     for face in detected:
         began = time.perf_counter()
-        observation = observe(photo, face, instruments.segmenter, instruments.config.window, focal, fov)
+        observation = instruments.observe(photo, face, focal, fov)
         stages = {**seconds, "segmentation": time.perf_counter() - began}
         results += fit_observed(
             observation, instruments, photo=photo, seconds=stages, warm=warm, extra_energy=extra_energy,

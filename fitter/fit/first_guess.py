@@ -10,6 +10,7 @@ from ..model.face_model import FaceModel
 from ..observe.observation import Observation
 from ..scene.parameters import Parameters
 from .config import FitConfig
+from .dense_rows import dense_rows
 from .landmark_stage import solve_landmarks
 from .warm_start import WarmStart
 
@@ -29,10 +30,11 @@ def first_guess(
     if "landmark" not in config.energies:
         config = replace(config, landmark_iterations=0)
     seen = observation.landmarks, observation.landmark_confidence, camera
+    dense = dense_rows(model, observation, camera, config)
     if warm is None:
-        return solve_landmarks(model, *seen, config)
+        return solve_landmarks(model, *seen, config, dense=dense)
     known = warm.parameters.to(model.device)
-    found = solve_landmarks(model, *seen, config, start=known, fixed=warm.fixed)
+    found = solve_landmarks(model, *seen, config, dense=dense, start=known, fixed=warm.fixed)
     return replace(found, albedo=known.albedo, sh=known.sh, gaze=known.gaze)
 
 

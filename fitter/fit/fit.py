@@ -18,7 +18,7 @@ from ..photo.photo import Photo
 from ..render import Renderer, load_renderer
 from .config import FitConfig
 from .descent import ExtraEnergy, descend, fit_faces
-from .instruments import Instruments
+from .instruments import Instruments, dense_observer
 from .progress import Progress
 from .result import FitFailure, FitResult
 from .warm_start import WarmStart
@@ -57,12 +57,14 @@ def fit_photo(
     Raises:
         NoFaceError: no such face. FitError: the optimisation failed.
     """
+    head, how = (model or load_model()).to(device), config or FitConfig()
     instruments = Instruments(
-        model=(model or load_model()).to(device),
+        model=head,
         detector=detector or load_detector(),
         segmenter=segmenter or load_segmenter("auto"),
         renderer=renderer or load_renderer("auto", device),
-        config=config or FitConfig(),
+        config=how,
+        dense=dense_observer(head, how),
     )
     return fit_faces(
         photo, instruments, faces=faces, focal=focal, fov=fov, warm=warm, extra_energy=extra_energy, progress=progress

@@ -18,6 +18,7 @@ from ..scene.joint_basis import joint_basis
 from ..scene.landmarks import contour_stop
 from ..scene.parameters import Parameters
 from .config import FitConfig
+from .dense_rows import DenseRows
 
 POSE = 6  # unknowns
 
@@ -153,6 +154,7 @@ class LandmarkProblem:
 
     Attributes:
         landmarks: (B, L, 2) and confidence (B, L), in the pixels of `camera` (a window's).
+        dense: what a network saw of the faces beside landmarks; None: nothing.
         start: identity, joints and expression to begin with; None: the mean face.
         fixed: those of them that stay as they are at the start.
     """
@@ -162,6 +164,7 @@ class LandmarkProblem:
     confidence: Tensor
     camera: Camera
     config: FitConfig
+    dense: DenseRows | None = None
     start: Parameters | None = None
     fixed: Sequence[str] = ()
 

@@ -16,6 +16,7 @@ from ..model.face_model import FaceModel
 from ..scene.parameters import Parameters
 from . import landmark_stage_cpu, landmark_stage_torch
 from .config import FitConfig
+from .dense_rows import DenseRows
 from .first_pose import first_pose
 from .landmark_basis import LandmarkProblem
 
@@ -23,12 +24,13 @@ from .landmark_basis import LandmarkProblem
 @torch.no_grad()
 def solve_landmarks(
     model: FaceModel, landmarks: Tensor, confidence: Tensor, camera: Camera, config: FitConfig, *,
-    start: Parameters | None = None, fixed: Sequence[str] = (),
+    dense: DenseRows | None = None, start: Parameters | None = None, fixed: Sequence[str] = (),
 ) -> Parameters:  # fmt: skip
     """Pose, identity, joints and expression.
 
     Args:
         landmarks: (B, L, 2) and confidence (B, L), in the pixels of `camera` (a window's).
+        dense: what a network saw of the faces beside landmarks; None: nothing.
         start: identity, joints and expression to begin with; None: the mean face.
         fixed: those of them that stay as they are at the start.
     Raises:
@@ -36,7 +38,7 @@ def solve_landmarks(
     """
     confidence = confidence.clone()
     confidence[:, IRISES] = 0  # gaze is not solved here
-    problem = LandmarkProblem(model, landmarks, confidence, camera, config, start, fixed)
+    problem = LandmarkProblem(model, landmarks, confidence, camera, config, dense, start, fixed)
     rotation, translation = (value.to(landmarks.dtype) for value in first_pose(model, landmarks, camera))
     form = landmark_stage_cpu if landmarks.device.type == "cpu" else landmark_stage_torch
     rotation, translation, coefficients = form.solve(problem, rotation, translation)

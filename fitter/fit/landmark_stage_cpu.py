@@ -48,6 +48,7 @@ class _FaceSolver:
                 problem.landmarks, problem.confidence, problem.camera.focal, problem.camera.centre, problem.known(),
             )
         )  # fmt: skip
+        self.dense = None if problem.dense is None else problem.dense[face]
         self.first_activation = self.basis.first_expression
         self.precision, slope = problem.prior()
         # the prior's middle is 0, but the start for what is fixed
@@ -92,6 +93,12 @@ class _FaceSolver:
         normal[:POSE, POSE:], normal[POSE:, :POSE] = across[:POSE], across[:POSE].T
         normal[POSE:, POSE:] = _gram(self.shaped).numpy()
         gradient = np.concatenate([pose[:POSE, POSE], across[POSE]])
+        if self.dense is not None:
+            given = (torch.from_numpy(value).float()[None] for value in (rotation, translation, coefficients))
+            turn, shift, vector = given
+            more, slope = self.dense.system(turn, shift, vector, self.basis.corrective(vector))
+            normal += more[0].double().numpy()
+            gradient += slope[0].double().numpy()
         normal.reshape(-1)[:: count + 1][POSE:] += self.precision
         gradient[POSE:] += self.precision * coefficients + self.slope
         right, factor = _factored(normal, gradient[:, None])

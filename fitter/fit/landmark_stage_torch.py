@@ -86,6 +86,9 @@ class BatchSolver:
         if pose_only:
             step = solve_each(normal, gradient)
             return torch.cat([step, step.new_zeros(coefficients.shape)], 1)
+        if self.problem.dense is not None:
+            more, slope = self.problem.dense.system(rotation, translation, coefficients, basis.corrective(coefficients))
+            normal, gradient = normal + more, gradient + slope
         normal.diagonal(dim1=1, dim2=2)[:, POSE:] += self.precision
         gradient[:, POSE:] += self.precision * coefficients + self.slope
         step = self.solve(normal, gradient)

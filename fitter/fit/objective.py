@@ -11,6 +11,7 @@ from torch import Tensor
 from ..anatomy.landmarks import INNER_LIP_PAIRS, LID_PAIRS, OUTER_EYE_CORNERS
 from ..anatomy.parts import LABEL, MASKS
 from ..compute.mailbox import device_index
+from ..energies.dense import normal_energy
 from ..energies.eye_closure import relative_offset_energy
 from ..energies.landmark import landmark_energy
 from ..energies.outline import outline_energy
@@ -29,6 +30,7 @@ from ..scene.scene import Scene
 from ..scene.silhouette import REACH
 from .choices import Choices, choose
 from .config import FitConfig
+from .dense_rows import dense_basis
 
 PAPER_WINDOW = 224  # PRDL's weights are for distances in pixels of this window
 
@@ -82,6 +84,8 @@ class Objective:
                     for pairs in (LID_PAIRS, INNER_LIP_PAIRS)
                 )  # fmt: skip
                 terms["closure"] = weights.closure * (lids + lips)
+        if choices.dense is not None:
+            terms["dense"] = self._dense(scene, choices.dense)
         if self.targets is not None and choices.selection is not None:
             pixels = project(scene.part_positions(), self.camera)
             scale = (PAPER_WINDOW / self.size) ** 2
@@ -126,6 +130,22 @@ class Objective:
     def scene(self, parameters: Parameters) -> Scene:
         """The faces under these parameters, in the window."""
         return Scene(self.model, parameters, self.camera, self.size, self.renderer)
+
+    def _dense(self, scene: Scene, facing: Tensor) -> Tensor:
+        basis, weights, threshold = dense_basis(self.model), self.config.weights, self.config.robust
+        assert basis is not None
+        points, seen, normals = scene.dense_points(), self.observation.dense_points, self.observation.dense_normals
+        spread = seen[..., 2:3]
+        of_points = landmark_energy(
+            project(points, self.camera) / spread, seen[..., :2] / spread, None, seen[..., 3] * facing, "huber",
+            threshold,
+        )  # fmt: skip
+        first, second = basis.edges
+        of_normals = normal_energy(
+            points[:, first] - points[:, second], basis.length, normals[..., :3], normals[..., 3],
+            normals[..., 4] * facing[:, first] * facing[:, second], threshold,
+        )  # fmt: skip
+        return weights.dense_points * of_points + weights.dense_normals * of_normals
 
     def _photometric(self, scene: Scene, colours: Tensor) -> Tensor:
         image, rast = self.observation.image, scene.rast()

@@ -14,7 +14,7 @@ from ..errors import ImageError
 from ..files.outputs import check_outputs, numbered, write_files
 from ..files.picture_bytes import png_bytes
 from ..fit.descent import fit_faces
-from ..fit.instruments import Instruments
+from ..fit.instruments import Instruments, dense_observer
 from ..fit.progress import Progress
 from ..fit.result import FitResult
 from ..fit.summary import Summary
@@ -181,4 +181,5 @@ def load_instruments(options: JobOptions) -> Instruments:
         detector=detector.result(),
         renderer=load_renderer(options.renderer, device),
         config=config,
+        dense=dense_observer(model, config),
     )

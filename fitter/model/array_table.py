@@ -28,6 +28,7 @@ _TABLE: dict[str, tuple[str, tuple]] = {
     "joint_names": ("text", ("J",)), "joint_parent": ("whole", ("J",)), "joint_position": ("real", ("J", 3)),
     "joint_position_basis": ("real", ("I", "J", 3)), "joint_weight": ("real", ("V", "J")),
     "joint_pose_basis": ("real", ("P", "C", 3)),
+    "dense_faces": ("whole", ("S",)), "dense_bary": ("real", ("S", 3)),
     "corrective_basis": ("real", ("N", "C", 3)), "corrective_expression": ("whole", ("N",)),
     "corrective_identity": ("real", ("N", "I")),
     "decoder_network": ("bytes", ("B",)), "decoder_frame": ("real", (3, 3)),
@@ -38,9 +39,10 @@ _TABLE: dict[str, tuple[str, tuple]] = {
 _JOINTS = ("joint_names", "joint_parent", "joint_position", "joint_position_basis", "joint_weight")  # all or none
 _CORRECTIVES = ("corrective_basis", "corrective_expression", "corrective_identity")  # all or none
 _DECODER = ("decoder_network", "decoder_frame")  # all or none
+_DENSE = ("dense_faces", "dense_bary")  # all or none
 _PRIORS = tuple((f"decoder_{code}_mean", f"decoder_{code}_root") for code in CODES)  # each: both or neither
 _ALONE = ("upsample_index", "upsample_weight", "part_weight", "eyeball_weight", "joint_pose_basis")
-_OPTIONAL = (*_ALONE, *_JOINTS, *_CORRECTIVES, *_DECODER, *(name for pair in _PRIORS for name in pair))
+_OPTIONAL = (*_ALONE, *_JOINTS, *_CORRECTIVES, *_DECODER, *_DENSE, *(name for pair in _PRIORS for name in pair))
 _KINDS = {
     "whole": ("iu", "whole numbers"), "real": ("fiu", "numbers"), "text": ("U", "text"), "bytes": ("u", "bytes"),
 }  # fmt: skip
@@ -50,7 +52,7 @@ _RANGES: dict[str, tuple[int, str | int]] = {
     "upsample_index": (0, "C"), "faces": (0, "V"), "uv_faces": (0, "T"), "symmetry": (0, "V"),
     "vertex_label": (0, PART_LABELS), "part_weight": (0, 256), "eyeball": (0, 3), "landmark_faces": (0, "F"),
     "contour_rows": (-1, "V"), "contour_landmarks": (0, "L"), "joint_parent": (-1, "J"),
-    "corrective_expression": (0, "E"),
+    "corrective_expression": (0, "E"), "dense_faces": (-1, "F"),
 }  # fmt: skip
 
 
@@ -132,7 +134,7 @@ def _layout(arrays: Mapping[str, Described]) -> tuple[str | None, dict[str, int]
     if 0 < sum(name in arrays for name in _CORRECTIVES) < len(_CORRECTIVES):
         absent = ", ".join(name for name in _CORRECTIVES if name not in arrays)
         return f"lacks {absent} beside its other corrective arrays", sizes
-    for together in (_DECODER, *_PRIORS):
+    for together in (_DECODER, _DENSE, *_PRIORS):
         if 0 < sum(name in arrays for name in together) < len(together):
             return f"has only one of {together[0]} and {together[1]}", sizes
     if "decoder_network" in arrays and any(name in arrays for name in _CORRECTIVES):

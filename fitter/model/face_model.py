@@ -31,6 +31,7 @@ I / E / A identity / expression / albedo components, L landmarks, Y calibration 
 | `landmark_covariance`  | (Y, L, 2, 2) float   | of the same, mm^2 |
 | `contour_rows`         | (R, K) int           | rows of vertices across the cheek from front to back, for contour marching; -1 pads |
 | `contour_landmarks`    | (R,) int             | the landmark that marches along each row |
+| `dense_faces`, `dense_bary` | (S,) int, (S, 3) float | optional: points on the surface in the order of facefit.observe.dense, which a network observes; face -1: not on this head |
 | `joint_names`, `joint_parent` | (J,) str, (J,) int | optional, as all that follow: `root`, `neck`, `jaw`, `right_eye`, `left_eye`, `other`; an earlier joint, -1 at the root |
 | `joint_position`, `joint_position_basis` | (J, 3), (I, J, 3) float | mm at rest, and mm per standard deviation of identity |
 | `joint_weight`         | (V, J) float         | linear blend skinning; rows sum to 1 |
@@ -102,6 +103,8 @@ class FaceModel:
     skeleton: Skeleton | None = None
     correctives: Correctives | None = None
     decoder: Decoder | None = None
+    dense_faces: Tensor | None = None
+    dense_bary: Tensor | None = None
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{count} {name}" for name, count in self.sizes.items() if count)
@@ -196,6 +199,19 @@ class FaceModel:
         corners = verts[:, self.faces[self.landmark_faces]]
         return (corners * self.landmark_bary[None, :, :, None]).sum(2)
 
+    def dense_points(self, verts: Tensor) -> Tensor:
+        """(B, V, 3) vertices -> (B, S, 3) the observed points on that surface, anywhere where the model has none.
+
+        Raises:
+            ValueError: the model has no such points.
+        """
+        if self.dense_faces is None or self.dense_bary is None:
+            raise ValueError(f"{self.name} has no dense points; see facefit.model.face_model for the format")
+        if verts.device.type == "cpu":
+            return derived(self, "dense point map", _dense_point_map)(verts)
+        corners = verts[:, self.faces[self.dense_faces.clamp_min(0)]]
+        return (corners * self.dense_bary[None, :, :, None]).sum(2)
+
     def to(self, device: torch.device | str) -> FaceModel:
         """The same model on another device; the model itself where it is there already."""
         if self.device == torch.device(device):
@@ -220,6 +236,12 @@ class FaceModel:
 def _landmark_map(model: FaceModel) -> SparseMap:
     triangles = model.faces[model.landmark_faces].numpy()
     return SparseMap.from_rows(triangles, model.landmark_bary.numpy(), len(model.verts))
+
+
+def _dense_point_map(model: FaceModel) -> SparseMap:
+    assert model.dense_faces is not None and model.dense_bary is not None
+    triangles = model.faces[model.dense_faces.clamp_min(0)].numpy()
+    return SparseMap.from_rows(triangles, model.dense_bary.numpy(), len(model.verts))
 
 
 def _stacked_basis(model: FaceModel) -> Tensor:

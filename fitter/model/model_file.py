@@ -143,6 +143,8 @@ def from_arrays(arrays: dict[str, np.ndarray], checksum: str = "", where: str = 
         skeleton=_skeleton(arrays, real, dense) if "joint_names" in arrays else None,
         correctives=_correctives(arrays, real, dense) if "corrective_basis" in arrays else None,
         decoder=_decoder(arrays, real, subdivision, where) if "decoder_network" in arrays else None,
+        dense_faces=integer("dense_faces") if "dense_faces" in arrays else None,
+        dense_bary=real("dense_bary") if "dense_bary" in arrays else None,
     )
     if subdivision is not None and model.decoder is None:
         names = [name for name in ("identity_basis", "expression_basis", "corrective_basis") if name in arrays]

@@ -32,6 +32,10 @@ class Observation:
         outline: (B, M, 6), M = facefit.observe.outline.POINTS: x, y in window pixels, the unit normal out of the face,
             1 where the face ends against the background, 1 where against the neck; both 0 in a row that is not used.
             Where hair or something else hides its end there is no point. Without it there is no outline.
+        dense_points: (B, P, 4), the points of facefit.observe.dense: x, y and their deviation in window pixels, how
+            much each counts in [0, 1]. Without them there are none, P = 0.
+        dense_normals: (B, E, 5), in the middle of its edges: the unit normal in camera space, its deviation in
+            radians, how much it counts.
         camera: the original photos' cameras.
         window: photo pixels -> window pixels.
     """
@@ -44,8 +48,10 @@ class Observation:
     brow_line: Tensor
     camera: Camera
     window: WindowTransform
-    part_confidence: Tensor = cast(Tensor, None)  # never None once __post_init__ has run; so outline
+    part_confidence: Tensor = cast(Tensor, None)  # never None once __post_init__ has run; so all that follow
     outline: Tensor = cast(Tensor, None)
+    dense_points: Tensor = cast(Tensor, None)
+    dense_normals: Tensor = cast(Tensor, None)
 
     def __repr__(self) -> str:
         return f"Observation({len(self.image)} of {self.image.shape[2]} x {self.image.shape[1]} pixels)"
@@ -56,6 +62,10 @@ class Observation:
             object.__setattr__(self, "part_confidence", self.image.new_ones(batch, len(PARTS)))
         if self.outline is None:
             object.__setattr__(self, "outline", self.image.new_zeros(batch, 1, 6))
+        if self.dense_points is None:
+            object.__setattr__(self, "dense_points", self.image.new_zeros(batch, 0, 4))
+        if self.dense_normals is None:
+            object.__setattr__(self, "dense_normals", self.image.new_zeros(batch, 0, 5))
         expected = {
             "image": (batch, size, size, 3),
             "landmarks": (batch, self.landmarks.shape[1], 2),
@@ -65,6 +75,8 @@ class Observation:
             "brow_line": (batch, 2, 3),
             "part_confidence": (batch, len(PARTS)),
             "outline": (batch, self.outline.shape[1], 6),
+            "dense_points": (batch, self.dense_points.shape[1], 4),
+            "dense_normals": (batch, self.dense_normals.shape[1], 5),
         }
         for name, shape in expected.items():
             value = getattr(self, name)

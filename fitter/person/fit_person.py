@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..fit.config import FitConfig
-from ..fit.instruments import Instruments
+from ..fit.instruments import Instruments, dense_observer
 from ..model.face_model import FaceModel
 from ..model.model_file import load_model
 from ..observe.detector import load_detector
@@ -48,9 +48,10 @@ def fit_person(
     Raises:
         ImageError: there is nothing of that name. NoFaceError: no photo shows a face.
     """
+    head, how = model or load_model(), config or FitConfig()
     instruments = Instruments(
-        model=model or load_model(), detector=load_detector(), segmenter=load_segmenter("auto"),
-        renderer=load_renderer("auto"), config=config or FitConfig(),
+        model=head, detector=load_detector(), segmenter=load_segmenter("auto"), renderer=load_renderer("auto"),
+        config=how, dense=dense_observer(head, how),
     )  # fmt: skip
     found = person_photos([Path(path) for path in photos], every)
     known = Reference.of(like) if isinstance(like, Parameters) else like

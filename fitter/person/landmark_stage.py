@@ -14,6 +14,7 @@ from torch import Tensor
 from ..anatomy.landmarks import IRISES
 from ..errors import FitError
 from ..fit.config import FitConfig
+from ..fit.dense_rows import dense_rows
 from ..fit.landmark_basis import POSE, LandmarkProblem
 from ..fit.landmark_stage_torch import BatchSolver, descend
 from ..geometry.camera import window_camera
@@ -101,7 +102,9 @@ def solve_together(
     confidence[:, IRISES] = 0  # gaze is not solved here
     camera = window_camera(observation.camera, observation.window)
     begin = sharing.shared(start)
-    problem = LandmarkProblem(model, observation.landmarks, confidence, camera, config, begin)
+    problem = LandmarkProblem(
+        model, observation.landmarks, confidence, camera, config, dense_rows(model, observation, camera, config), begin
+    )
     rotation, translation, coefficients = descend(
         SharedSolver(problem, sharing), rotation_matrix(begin.rotvec), begin.translation
     )

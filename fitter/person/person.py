@@ -22,7 +22,6 @@ from ..model.face_model import FaceModel
 from ..observe.faces import select_faces
 from ..observe.lids import lids_by_masks
 from ..observe.observation import Observation
-from ..observe.observe import observe
 from ..photo.photo import Photo
 from ..scene.parameters import Parameters
 from .descent import Together, descend_together
@@ -190,7 +189,7 @@ class PersonFitter:
         """A photo fitted alone. Raises FaceFitError: it has no face, cannot be read or fitted."""
         instruments, picture = self.instruments, photo.read()
         face = select_faces(instruments.detector.detect(picture.pixels), self.faces)[0]
-        observation = observe(picture, face, instruments.segmenter, instruments.config.window, self.focal, self.fov)
+        observation = instruments.observe(picture, face, self.focal, self.fov)
         (result,) = fit_observed(observation, instruments, photo=_blank(picture))
         known = self.focal is not None or self.fov is not None or picture.focal_pixels is not None
         return Member(photo, result, observation, known, result.status)

@@ -95,6 +95,10 @@ class Scene:
         """(B, L, 3) landmarks in camera space, mm, where they lie on the mean face."""
         return self._once("surface landmarks", lambda own: own.model.landmarks(own.surface()))
 
+    def dense_points(self) -> Tensor:
+        """(B, P, 3) camera space mm: the points that a network observes (facefit.observe.dense)."""
+        return self.model.dense_points(self.surface())
+
     def contour(self) -> Tensor:
         """(B, R) vertices the cheek contour's landmarks sit on under this pose."""
         return contour_choice(self.model, self.pixels())

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..fit.config import FitConfig
-from ..fit.instruments import Instruments
+from ..fit.instruments import Instruments, dense_observer
 from ..fit.warm_start import WarmStart
 from ..model.face_model import FaceModel
 from ..model.model_file import load_model
@@ -44,9 +44,10 @@ def fit_sequence(
     Raises:
         InputError: no such folder or video. NoFaceError: no frame could be fitted.
     """
+    head, how = model or load_model(), config or FitConfig()
     instruments = Instruments(
-        model=model or load_model(), detector=load_detector(), segmenter=load_segmenter("auto"),
-        renderer=load_renderer("auto"), config=config or FitConfig(),
+        model=head, detector=load_detector(), segmenter=load_segmenter("auto"), renderer=load_renderer("auto"),
+        config=how, dense=dense_observer(head, how),
     )  # fmt: skip
     found = open_frames(Path(source), fps, every, frames)
     fitter = SequenceFitter(instruments, focal=focal, warm=warm, share_after=share_after)

@@ -25,7 +25,6 @@ from ..fit.summary import Summary
 from ..fit.warm_start import WarmStart
 from ..observe.faces import DetectedFace, select_faces
 from ..observe.observation import Observation
-from ..observe.observe import observe
 from ..photo.frames import Frame
 from ..photo.photo import Photo
 from ..scene.landmarks import head_yaw
@@ -157,10 +156,7 @@ class SequenceFitter:
         instruments = self.instruments
         found = instruments.detector.detect(photo.pixels)
         face = select_faces(found, self.faces)[0] if state.place is None else _nearest(found, state.place)
-        observation = observe(
-            photo, face, instruments.segmenter, instruments.config.window, state.focal,
-            self.fov if state.focal is None else None,
-        )  # fmt: skip
+        observation = instruments.observe(photo, face, state.focal, self.fov if state.focal is None else None)
         state.place, state.size = face.landmarks.mean(0), size
         # one camera for all: it must not breathe with the size of the face
         state.focal = float(observation.camera.focal[0, 0])

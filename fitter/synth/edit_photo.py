@@ -14,7 +14,6 @@ from ..fit.descent import fit_observed
 from ..fit.instruments import Instruments
 from ..model.face_model import FaceModel
 from ..observe.faces import select_faces
-from ..observe.observe import observe
 from ..observe.parse import parse_photo
 from ..photo.photo import Photo
 from .edited import Edited, edit_document, edited
@@ -43,7 +42,7 @@ def edit_photo(photo: Photo, wanted: tuple[str, ...], instruments: Instruments, 
     if max(photo.width, photo.height) > LARGEST:
         raise ImageError(f"{photo.path}: {photo.width} x {photo.height} pixels; accepted: up to {LARGEST} a side")
     face = select_faces(instruments.detector.detect(photo.pixels), "largest")[0]
-    observation = observe(photo, face, instruments.segmenter, instruments.config.window)
+    observation = instruments.observe(photo, face)
     result = fit_observed(observation, instruments, photo=photo)[0]
     labels = parse_photo(photo, "largest", instruments.segmenter, instruments.detector).labels
     files = []

@@ -54,6 +54,7 @@ class TestDoctor:
 
         whole = doctor._networks()
         assert whole.state == doctor.GOOD and "face_mesh.onnx" in whole.text and "selfie.onnx" in whole.text
+        assert "dense.onnx" in whole.text
         monkeypatch.setattr(face_networks, "bundled", lambda name: tmp_path / name)
         lacking = doctor._networks()
         assert lacking.state == doctor.BAD and "no such file" in lacking.text and "make networks" in lacking.fix

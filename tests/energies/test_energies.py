@@ -5,6 +5,7 @@ import torch
 
 from facefit.anatomy import landmarks as topology
 from facefit.anatomy.landmarks import INNER_LIP_PAIRS, LEFT_LID_PAIRS, RIGHT_LID_PAIRS
+from facefit.energies.dense import normal_energy
 from facefit.energies.eye_closure import relative_offset_energy
 from facefit.energies.landmark import calibrated_precision, landmark_energy, march_contour
 from facefit.energies.outline import outline_energy
@@ -53,6 +54,36 @@ def test_outline_gradcheck():
     along = torch.stack([-across[..., 1], across[..., 0]], -1)
     assert (slope * along).sum(-1).abs().max() < 1e-12  # along the outline nothing pulls
     assert slope.norm() > 0.1
+
+
+# --- dense ------------------------------------------------------------------------------------------------------------
+
+
+def test_dense_normals_by_hand():
+    along = torch.tensor([[[2.0, 0.0, 0.0], [0.0, 4.0, 0.0], [1.0, 1.0, 0.0], [float("nan"), 0.0, 0.0]]])
+    normal = torch.tensor([[[0.0, 0.0, 1.0], [0.0, 0.6, 0.8], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]])
+    length, deviation = torch.tensor([2.0, 4.0, 1.0, 1.0]), torch.tensor([[0.1, 0.3, 0.2, 0.1]])
+    # the first lies across its normal; the second leaves it by .6 / .3 = 2 deviations; the third by 5: 3 (2 * 5 - 3)
+    share = torch.tensor([[1.0, 1.0, 0.5, 0.0]])
+    energy = normal_energy(along, length, normal, deviation, share)
+    assert energy.item() == pytest.approx((0 + 4 + 0.5 * 21) / 2.5)
+    assert normal_energy(along, length, normal, deviation, 0 * share).item() == 0
+    for wrong in ({"threshold": 0.0}, {"length": torch.ones(3)}, {"share": torch.ones(1, 3)}, {"normal": along[:, :2]}):
+        with pytest.raises(ValueError):
+            normal_energy(**{"along": along, "length": length, "normal": normal, "deviation": deviation,
+                             "share": share, **wrong})  # fmt: skip
+
+
+def test_dense_normals_gradcheck():
+    normal = torch.nn.functional.normalize(random(2, 6, 3, seed=1), dim=-1)
+    length, deviation, share = random(6, seed=2).abs() + 1, random(2, 6, seed=3).abs() + 0.2, random(2, 6, seed=4).abs()
+
+    def energy(x):
+        return normal_energy(x, length, normal, deviation, share, 1.5)
+
+    along = (2 * random(2, 6, 3)).requires_grad_(True)
+    assert torch.autograd.gradcheck(energy, along)
+    assert torch.linalg.cross(gradient(energy, along), normal).abs().max() < 1e-12  # it pulls along the normal alone
 
 
 # --- landmark ---------------------------------------------------------------------------------------------------------

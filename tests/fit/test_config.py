@@ -35,7 +35,7 @@ def test_an_unknown_preset_lists_the_known_ones():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"energies": ("landmark", "chamfer")}, "energies landmark, chamfer; accepted: some of landmark, prdl"),
+        ({"energies": ("landmark", "chamfer")}, "energies landmark, chamfer; accepted: some of landmark, dense"),
         ({"energies": ()}, "none"),
         ({"stage": Stage(iterations=-1)}, "iterations is -1; accepted: 0 or more"),
         ({"max_seconds": 0.0}, "max_seconds is 0.0"),

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from facefit.anatomy.parts import LABEL
+from facefit.anatomy.parts import LABEL, MASKS
 from facefit.energies.landmark import calibrated_precision
 from facefit.geometry.camera import Camera, WindowTransform, project, to_camera_space, to_clip_space
 from facefit.geometry.rotation import rotation_matrix
 from facefit.model.face_model import FaceModel
+from facefit.observe.dense import load_points
 from facefit.observe.observation import Observation
 from facefit.observe.outline import face_outline
 from facefit.observe.segment.contract import Segmentation
@@ -23,6 +24,8 @@ from facefit.scene.silhouette import outline_points
 
 SIDE = 224
 BACKGROUND = (0.25, 0.45, 0.55)
+CAMERA = Camera(torch.tensor([[1015.0, 1015.0]]), torch.tensor([[112.0, 112.0]]))
+DENSE = ("dense_points", "dense_normals")
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,38 @@ def photograph(model: FaceModel, truth: Parameters, side: int = SIDE) -> Rendere
         camera=camera,
         window=WindowTransform(torch.zeros(batch, 2), torch.ones(batch), side),
         outline=outline_of(Scene(model, truth, camera, side, renderer)),
+        **(dict(zip(DENSE, dense_of(model, truth, camera), strict=True)) if model.dense_faces is not None else {}),
     )
     return RenderedFace(observation, truth, labels)
+
+
+@torch.no_grad()
+def dense_of(model: FaceModel, truth: Parameters, camera: Camera) -> tuple[torch.Tensor, torch.Tensor]:
+    """(B, P, 4) and (B, E, 5) as in Observation: what a perfect network would see, and how sure it would be."""
+    scene, (first, second) = Scene(model, truth, camera), torch.from_numpy(load_points().edges.T.copy())
+    points = scene.dense_points()
+    along = torch.nn.functional.normalize(points[:, first] - points[:, second], dim=-1)
+    normals = torch.nn.functional.normalize(
+        torch.eye(3)[2] - along * along[..., 2:], dim=-1
+    )  # across it, to the viewer
+    ones, edges = torch.ones_like(points[..., :1]), torch.ones_like(along[..., :1])
+    return torch.cat([project(points, camera), 0.5 * ones, ones], -1), torch.cat([normals, 0.02 * edges, edges], -1)
+
+
+def window_of(model: FaceModel, truth: Parameters) -> Observation:
+    """An empty window in which nothing but landmarks, points and normals is seen."""
+    camera = Camera(CAMERA.focal.expand(truth.batch, 2), CAMERA.centre.expand(truth.batch, 2))
+    pixels = project(model.landmarks(Scene(model, truth, camera).surface()), camera)
+    blank = torch.zeros(truth.batch, SIDE, SIDE)
+    points, normals = dense_of(model, truth, camera)
+    return Observation(
+        image=torch.zeros(truth.batch, SIDE, SIDE, 3), landmarks=pixels,
+        landmark_confidence=torch.ones(pixels.shape[:2]), valid=blank,
+        part_masks=blank[:, None].expand(-1, len(MASKS), -1, -1),
+        brow_line=torch.tensor([[[0.0, 1.0, 0.0]] * 2]).expand(truth.batch, -1, -1), camera=camera,
+        window=WindowTransform(torch.zeros(truth.batch, 2), torch.ones(truth.batch), SIDE),
+        dense_points=points, dense_normals=normals,
+    )  # fmt: skip
 
 
 @torch.no_grad()

@@ -101,10 +101,9 @@ def test_a_photo_becomes_three_files_of_each_expression(made, tmp_path, monkeypa
     face = DetectedFace(result.scene.landmarks()[0].numpy(), np.zeros(478, np.float32), 0.9)
     tools = SimpleNamespace(
         model=result.model, segmenter=None, config=SimpleNamespace(window=96),
-        detector=SimpleNamespace(detect=lambda pixels: [face]),
+        detector=SimpleNamespace(detect=lambda pixels: [face]), observe=lambda *given: None,
     )  # fmt: skip
     monkeypatch.setattr(job, "load_instruments", lambda options: tools)
-    monkeypatch.setattr(edit_photo, "observe", lambda *given: None)
     monkeypatch.setattr(edit_photo, "fit_observed", lambda *given, **more: [result])
     monkeypatch.setattr(edit_photo, "parse_photo", lambda *given: SimpleNamespace(labels=labels))
     monkeypatch.setattr(module, "TEXTURE", 64)

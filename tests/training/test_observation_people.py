@@ -4,16 +4,18 @@ import numpy as np
 import pytest
 import torch
 
+from facefit.anatomy.landmarks import LIPS_INNER
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.camera import Camera
+from facefit.observe.dense import load_points
+from facefit.observe.dense_surface import dense_crop, guess_maps, landmark_surface
 from facefit.observe.face_networks import load_face_networks
 from facefit.observe.segment.face_crops import Crop
 from facefit.synth.photograph import photograph
 from training.observation import rendered, scans
-from training.observation.crop import dense_crop, guess_maps, landmark_surface
 from training.observation.people import MOST, varied_person
-from training.observation.places import chosen, on_own
-from training.observation.samples import prepared, surface
+from training.observation.places import chosen, definition, on_own
+from training.observation.samples import prepared
 from training.observation.skins import skin_ratio
 
 
@@ -66,6 +68,20 @@ def test_points_lie_evenly_on_the_face_and_none_on_an_eyeball(default_model):
     assert 400 < len(index) <= 520 and not default_model.eyeball.numpy()[index].any()
     places = on_own(default_model)
     np.testing.assert_array_equal(places.of(default_model.verts.numpy()), default_model.verts.numpy()[index])
+
+
+def test_the_bundled_points_are_those_that_were_chosen(default_model):
+    """On this head, with edges that cross no slit: lips and lids touch on the mean face, and move apart."""
+    made, bundled = definition(default_model), load_points()
+    np.testing.assert_array_equal(made.vertices, bundled.vertices)
+    np.testing.assert_array_equal(made.edges, bundled.edges)
+    for name in ("canonical", "triangles", "corners", "shares"):
+        np.testing.assert_allclose(getattr(made.surface, name), getattr(bundled.surface, name), atol=1e-6)
+    lips = default_model.landmarks(default_model.verts[None])[0, list(LIPS_INNER)].numpy()
+    ends = default_model.verts.numpy()[made.vertices[made.edges]]
+    near = (np.abs(ends[..., 0] - lips[:, 0].mean()) < 0.4 * np.ptp(lips[:, 0])).all(1)
+    above = ends[..., 1] > lips[:, 1].mean()
+    assert near.sum() > 50 and not (near & (above[:, 0] != above[:, 1])).any()
 
 
 def test_a_person_is_stored_with_the_truth_under_its_pixels(people, default_model, own):
@@ -140,7 +156,7 @@ def test_the_landmarks_surface_knows_where_it_is(default_model):
 def test_stored_people_become_samples(people):
     rows = {name: np.stack([person[name] for person in people]) for name in people[0]}
     rows |= {"head": np.zeros(len(people)), "millimetres": rows["camera"][:, 2]}
-    samples = prepared(rows, np.ones((len(people), 72, 72), bool), surface())
+    samples = prepared(rows, np.ones((len(people), 72, 72), bool), load_points().surface)
     assert len(samples[np.array([0, 2])]) == 2
     # where the landmarks have the points and where they are: a few millimetres apart
     away = np.linalg.norm((samples.start - samples.points)[samples.facing][:, :2], axis=1) * np.median(

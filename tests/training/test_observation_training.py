@@ -7,12 +7,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from facefit.observe.face_networks import load_face_networks  # noqa: F401  facefit before the trainer
+from facefit.observe.dense import REACH
+from facefit.observe.dense_surface import exposed, sampled
 from training.observation import __main__ as program
 from training.observation import train as training
-from training.observation.network import OUT, REACH, DenseNetwork, sampled
+from training.observation.export import export
+from training.observation.network import OUT, DenseNetwork
 from training.observation.samples import Samples, Scans
-from training.observation.train import Schedule, batch_of, errors_of, exposed, loss_of, train
+from training.observation.train import Schedule, batch_of, errors_of, loss_of, train
 
 NARROW = (8, 8, 8, 8)
 
@@ -186,3 +188,11 @@ def test_the_program_does_each_step_once(tmp_path, samples, monkeypatch, capsys)
     assert program.main(arguments) == 0 and program.main(arguments) == 0
     assert made == ["skins", "scans", 3, 6]
     assert (tmp_path / "work" / "errors.json").is_file() and (tmp_path / "work" / "skins.npy").is_file()
+
+
+def test_the_file_answers_as_the_network(tmp_path):
+    """But for the rounding of the weights to 16 bits."""
+    network = DenseNetwork()
+    torch.nn.init.normal_(network.last.weight, std=0.05, generator=torch.Generator().manual_seed(0))
+    assert export(network, tmp_path / "dense.onnx") < 0.02
+    assert (tmp_path / "dense.onnx").stat().st_size < 2.2e6

@@ -90,6 +90,7 @@ def fake(monkeypatch):
     monkeypatch.setattr(facefit.job.job, "labels_png", lambda *of: b"picture")
     monkeypatch.setattr(facefit.job.job, "load_model", lambda path, device: f"model {path}")
     monkeypatch.setattr(facefit.job.job, "load_detector", lambda: "detector")
+    monkeypatch.setattr(facefit.job.job, "dense_observer", lambda model, config: "dense")
     monkeypatch.setattr(facefit.job.job, "load_renderer", lambda name, device: f"{name} {device}")
     return state
 

@@ -11,7 +11,8 @@ kept in --work and not done twice, so that what needs the data can be made on on
 3. scans.npz: the renders of scans with their truth (training.observation.scans);
 4. without_ict.pt: the network after people of facefit's own model alone;
 5. both.pt: the network after all;
-6. errors.json: what each makes of unseen people of both models and of the scans, looking twice (at the picture and at
+6. with --out, the ONNX file of that network, which facefit.observe.dense reads;
+7. errors.json: what each makes of unseen people of both models and of the scans, looking twice (at the picture and at
    its mirror image), beside what the landmarks' own surface and fits without a network do.
 """
 
@@ -28,6 +29,7 @@ import facefit  # noqa: F401  before torch and numpy: it sets their threads
 import numpy as np  # isort: skip
 import torch
 
+from training.observation.export import export
 from training.observation.network import DenseNetwork
 from training.observation.rendered import render_shards
 from training.observation.samples import Samples, load, load_scans
@@ -74,6 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("--work", type=Path, default=Path("build/observation"))
+    parser.add_argument("--out", type=Path, help="an ONNX file, e.g. data/dense.onnx")
     parser.add_argument("--shards", type=int, default=SHARDS, help="of 500 rendered people, one of them for testing")
     parser.add_argument("--steps", type=int, default=Schedule().steps, help="of the optimiser")
     parser.add_argument("--batch", type=int, default=Schedule().batch)
@@ -101,7 +104,9 @@ def main(arguments: list[str] | None = None) -> int:
     results = {"fit without it": scans.fit_errors()}
     networks: dict[str, DenseNetwork | None] = {"landmarks": None}
     for name, seen in (("without_ict", people[people.head == 0]), ("both", people)):
-        networks[name] = trained(given.work / f"{name}.pt", seen, schedule, given.device)
+        networks[name] = network = trained(given.work / f"{name}.pt", seen, schedule, given.device)
+    if given.out is not None:
+        logger.info("%s answers within %.3f of %s.pt", given.out, export(network, given.out), name)
     for name, network in networks.items():
         results[name] = {test: errors_of(network, samples, twice=True).means() for test, samples in tests.items()}
         logger.info("%s: %s", name, results[name])

@@ -11,8 +11,6 @@ GUESS = 7  # channels of the landmarks' surface
 GIVEN = 48 + 4 * GUESS  # at 32 pixels: the colours of 16 pixels and four of the surface
 # What comes out: normal, its log deviation; displacement in the picture and towards the viewer, two log deviations.
 OUT = 9
-REACH = 8.0  # pixels of the crop that a displacement of 1 means
-NARROW, WIDE = -6.0, 3.0  # of the log deviations
 
 
 class _Block(nn.Module):
@@ -61,11 +59,3 @@ class DenseNetwork(nn.Module):
         out = functional.pixel_shuffle(self.last(x).float(), 2)
         normal = functional.normalize(guess[:, 3:6].float() + out[:, :3], dim=1, eps=1e-3)
         return torch.cat([normal, out[:, 3:4], out[:, 4:7], out[:, 7:]], 1)
-
-
-def sampled(maps: Tensor, points: Tensor, side: int) -> Tensor:
-    """(N, C, S, S) at (N, P, 2) pixels of a crop of `side` pixels -> (N, P, C), bilinear."""
-    at = functional.grid_sample(
-        maps, (points * (2 / side) - 1)[:, None], mode="bilinear", padding_mode="border", align_corners=False
-    )
-    return at[:, :, 0].transpose(1, 2)

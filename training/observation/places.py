@@ -7,15 +7,20 @@ from dataclasses import dataclass
 import facefit  # noqa: F401  before torch and numpy: it sets their threads
 
 import numpy as np  # isort: skip
-from scipy.spatial import cKDTree
+from scipy import sparse
+from scipy.sparse.csgraph import dijkstra
+from scipy.spatial import Delaunay, cKDTree
 
 from facefit.anatomy.landmarks import FACE_OVAL, IRISES
 from facefit.anatomy.parts import LABEL
 from facefit.convert.surface_fit import Samples, SurfaceFit, fit_surface
 from facefit.geometry.closest_point import ClosestPoint
+from facefit.geometry.mesh_graph import mesh_edges
 from facefit.geometry.polygon import inside
 from facefit.geometry.triangles import triangle_normals, triangle_weights
 from facefit.model.face_model import FaceModel
+from facefit.observe.dense import DensePoints
+from facefit.observe.dense_surface import landmark_surface
 from facefit.render.lighting import vertex_normals
 from facefit.synth.heads import SKIN, Head
 
@@ -23,6 +28,8 @@ COUNT = 520  # at most
 FACING = -0.1  # cosine to the front on the mean face; less is seen from the side alone
 FAR = 3.0  # mm between a registered point and the surface; more is another place
 SKIN_FAR = 4.0  # the same for the colours of skin, which need less
+LONGEST = 14.0  # mm of an edge
+DETOUR, ROUND = 1.35, 0.5  # way along the surface over an edge's length, and mm: more, and it crosses a slit
 _PARTS = ("skin", "nose", "right_eye", "left_eye", "right_brow", "left_brow", "upper_lip", "lower_lip")
 
 
@@ -53,6 +60,27 @@ def chosen(model: FaceModel) -> np.ndarray:
         if len(first) <= COUNT:
             return np.sort(candidates[first])
         side *= 1.05
+
+
+def definition(model: FaceModel) -> DensePoints:
+    """The points as the fit has them: on the landmarks' surface of the default model's mean face, with their edges."""
+    landmarks = model.landmarks(model.verts[None])[0].numpy().astype(np.float64)
+    index = chosen(model)
+    surface = landmark_surface(landmarks, model.verts.numpy()[index].astype(np.float64))
+    return DensePoints(surface, _edges(model, index), index)
+
+
+def _edges(model: FaceModel, index: np.ndarray) -> np.ndarray:
+    """(E, 2) neighbours among the vertices `index`, seen from the front."""
+    verts = model.verts.double().numpy()
+    triangles = Delaunay(verts[index, :2]).simplices
+    edges = mesh_edges(triangles.astype(np.int64))
+    length = np.linalg.norm(verts[index[edges[:, 0]]] - verts[index[edges[:, 1]]], axis=1)
+    of_mesh = mesh_edges(model.faces.numpy())
+    step = np.linalg.norm(verts[of_mesh[:, 0]] - verts[of_mesh[:, 1]], axis=1)
+    graph = sparse.csr_matrix((step, of_mesh.T), shape=(len(verts), len(verts)))
+    way = dijkstra(graph, directed=False, indices=index, limit=2 * LONGEST)[:, index][edges[:, 0], edges[:, 1]]
+    return edges[(way < DETOUR * length + ROUND) & (length < LONGEST)]
 
 
 def on_own(model: FaceModel) -> Places:

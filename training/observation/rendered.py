@@ -15,6 +15,7 @@ import torch
 
 from facefit.anatomy.landmarks import IRISES
 from facefit.model.model_file import load_model
+from facefit.observe.dense_surface import dense_crop
 from facefit.observe.face_mesh import FaceMesh
 from facefit.observe.face_networks import load_face_networks
 from facefit.observe.regions import region_of_landmarks
@@ -23,7 +24,6 @@ from facefit.render.lighting import vertex_normals
 from facefit.synth.camera_effects import degrade
 from facefit.synth.heads import Head, own_head
 from facefit.synth.photograph import photograph
-from training.observation.crop import dense_crop
 from training.observation.people import varied_person
 from training.observation.places import Places, on_other, on_own, register, skins_on_other
 from training.parser.ict_head import ict_head

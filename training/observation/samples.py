@@ -11,9 +11,8 @@ import numpy as np  # isort: skip
 
 from facefit.anatomy.parts import LABEL
 from facefit.geometry.similarity import fit_similarity
-from facefit.model.model_file import load_model
-from training.observation.crop import LandmarkSurface, guess_maps, landmark_surface
-from training.observation.places import chosen
+from facefit.observe.dense import load_points
+from facefit.observe.dense_surface import LandmarkSurface, guess_maps
 from training.observation.rendered import MAP_STORED, STORED
 
 SEEN = tuple(LABEL[n] for n in ("skin", "nose", "right_brow", "left_brow", "upper_lip", "lower_lip"))
@@ -47,13 +46,6 @@ class Samples:
         return Samples(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
 
-def surface() -> LandmarkSurface:
-    """The landmarks of the default model's mean face and the chosen points on it."""
-    model = load_model()
-    landmarks = model.landmarks(model.verts[None])[0].numpy().astype(np.float64)
-    return landmark_surface(landmarks, model.verts.numpy()[chosen(model)].astype(np.float64))
-
-
 def prepared(rows: dict[str, np.ndarray], seen: np.ndarray, about: LandmarkSurface) -> Samples:
     """Arrays as stored -> samples. `seen`: (N, 72, 72) bool."""
     landmarks = rows["landmarks"]
@@ -71,7 +63,7 @@ def prepared(rows: dict[str, np.ndarray], seen: np.ndarray, about: LandmarkSurfa
 
 def load(paths: list[Path]) -> Samples:
     """Shards of training.observation.rendered, one after the other."""
-    about, parts = surface(), []
+    about, parts = load_points().surface, []
     for path in paths:
         with np.load(path) as file:
             rows = {name: file[name] for name in file.files}
@@ -113,5 +105,7 @@ def load_scans(path: Path) -> Scans:
         rows = {name: file[name] for name in file.files}
     normals = np.rint(rows["normals"] * 127).astype(np.int8)
     names = np.array([str(name).split("_")[0] for name in rows["name"]])
-    samples = prepared(rows | {"normals": normals, "head": np.full(len(names), 2)}, rows["region"], surface())
+    samples = prepared(
+        rows | {"normals": normals, "head": np.full(len(names), 2)}, rows["region"], load_points().surface
+    )
     return Scans(samples, names, rows["fit_normals"], rows["fit_points"])

@@ -12,20 +12,22 @@ import numpy as np  # isort: skip
 import torch
 
 from facefit.convert.surface_fit import Samples, fit_surface
+from facefit.fit.config import FitConfig, override
 from facefit.fit.fit import fit_photo
 from facefit.geometry.camera import Camera, project, to_camera_space, to_clip_space
 from facefit.geometry.closest_point import ClosestPoint
 from facefit.metrics.scan_distance import sample_surface
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
+from facefit.observe.dense_surface import dense_crop
 from facefit.observe.detector import load_detector
 from facefit.observe.segment.face_crops import Crop
 from facefit.photo.photo import Photo, read_photo
 from facefit.render import load_renderer
 from facefit.render.lighting import vertex_normals
-from training.observation.crop import dense_crop
 from training.observation.places import chosen
 from training.observation.rendered import MAP_STORED, STORED, STORED_EXTENT, turned_normals
+from training.observation.skins import UNOBSERVED
 
 FLIP = np.diag([1.0, -1.0, -1.0])  # the files' cameras look along +z with y down
 UNSCALED = "lps"  # its size was set by one distance
@@ -102,7 +104,7 @@ def rendered_scan(case: dict, scan: Scan, photo: Photo, model: FaceModel) -> dic
     normals, region = maps_of(truth, camera, crop, size)
     points, millimetres = points_of(scan.places @ rotation.T + translation, camera, crop, scan.known)
 
-    fit = fit_photo(photo, model=model, detector=detector)[0]
+    fit = fit_photo(photo, override(FitConfig(), energies=UNOBSERVED), model=model, detector=detector)[0]
     found = fit.parameters
     verts = model.shape(found.identity, found.expression, found.gaze)
     in_camera = to_camera_space(verts, found.rotvec, found.translation)

@@ -16,7 +16,7 @@ import numpy as np  # isort: skip
 import torch
 from scipy import sparse
 
-from facefit.fit.config import preset
+from facefit.fit.config import override, preset
 from facefit.fit.fit import fit_photo
 from facefit.fit.result import FitResult
 from facefit.geometry.camera import project, to_camera_space, to_clip_space, window_camera
@@ -34,6 +34,7 @@ SIDE = 512  # window pixels of the visibility test
 HIDDEN = 3.0  # mm behind what is seen at a vertex' pixel
 FACING = 0.25  # cosine below which a vertex is seen too obliquely
 SMOOTH = 120  # steps over the mesh' edges: what varies over more than about 25 mm is taken for light
+UNOBSERVED = ("landmark", "prdl", "photometric")  # of fits that a network learns from or is held against
 PHOTOS = 3  # of one person, the most frontal ones
 
 
@@ -93,6 +94,7 @@ def skin_ratio(model: FaceModel, colours: np.ndarray, weight: np.ndarray) -> np.
 def build(folders: list[Path]) -> np.ndarray:
     """Everybody in FASSEG-like folders: (N, V, 4) float32, see `skin_ratio`."""
     model, detector = load_model(), NetworkDetector(max_faces=1)
+    config = override(preset("fast"), energies=UNOBSERVED)
     photos: dict[str, list[tuple[float, Path]]] = {}
     for folder in folders:
         for item in json.loads((folder / "index.json").read_text())["items"]:
@@ -102,7 +104,7 @@ def build(folders: list[Path]) -> np.ndarray:
     for person, of_person in sorted(photos.items()):
         total, sums = np.zeros(len(model.verts)), np.zeros((len(model.verts), 3))
         for _, path in sorted(of_person)[:PHOTOS]:
-            result = fit_photo(read_photo(path), preset("fast"), model=model, detector=detector)[0]
+            result = fit_photo(read_photo(path), config, model=model, detector=detector)[0]
             colours, weight = photo_skin(result)
             colours = colours / max(float(colours[weight > 0.3].mean()), 1e-3)  # one exposure for all photos
             total, sums = total + weight, sums + colours * weight[:, None]

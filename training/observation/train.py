@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from facefit.geometry.similarity import fit_similarity
-from training.observation.crop import MAP_SIDE, SIDE
-from training.observation.network import NARROW, REACH, WIDE, WIDTHS, DenseNetwork, sampled
+from facefit.observe.dense import NARROW, REACH, WIDE
+from facefit.observe.dense_surface import ACROSS_GUESS, ACROSS_MAPS, MAP_SIDE, SIDE, exposed, mirror_sign, sampled
+from training.observation.network import WIDTHS, DenseNetwork
 from training.observation.rendered import STORED
 from training.observation.samples import Samples
 
@@ -69,17 +70,14 @@ class Batch:
     def mirrored(self) -> Batch:
         """The same people seen in a mirror."""
         return Batch(
-            self.colours.flip(-1), self.guess.flip(-1) * _sign(self.guess, (0, 3)),
+            self.colours.flip(-1), self.guess.flip(-1) * _sign(self.guess, ACROSS_GUESS),
             self.normals.flip(-1) * _sign(self.normals, (0,)), self.seen.flip(-1), _reflected(self.start),
             _reflected(self.points), self.facing,
         )  # fmt: skip
 
 
-def _sign(maps: Tensor, channels: tuple[int, ...]) -> Tensor:
-    """(1, C, 1, 1): -1 for those channels that point to the right."""
-    sign = torch.ones(1, maps.shape[1], 1, 1, device=maps.device)
-    sign[:, list(channels)] = -1
-    return sign
+def _sign(maps: Tensor, across: tuple[int, ...]) -> Tensor:
+    return torch.from_numpy(mirror_sign(maps.shape[1], across)).to(maps.device)
 
 
 def _reflected(points: Tensor) -> Tensor:
@@ -125,15 +123,6 @@ def _lit(image: Tensor, generator: torch.Generator) -> Tensor:
     grey = (torch.rand(count, 1, 1, generator=generator, device=device) < 0.15).float()
     mix = mix * (1 - grey) + grey * torch.tensor([0.3, 0.59, 0.11], device=device).expand(count, 3, 3)
     return torch.einsum("nij,njhw->nihw", mix, image.clamp(0, 1) ** gamma)
-
-
-def exposed(image: Tensor, face: Tensor) -> Tensor:
-    """(N, 3, 128, 128) relative to mean and deviation of the colours within the landmarks' surface (N, 64, 64)."""
-    weight = functional.interpolate(face[:, None], scale_factor=2.0)
-    total = 3 * weight.sum((1, 2, 3)).clamp_min(1.0)
-    mean = ((image * weight).sum((1, 2, 3)) / total)[:, None, None, None]
-    spread = (((image - mean).square() * weight).sum((1, 2, 3)) / total).sqrt().clamp_min(0.02)
-    return ((image - mean) / spread[:, None, None, None]).clamp(-4, 4)
 
 
 def loss_of(out: Tensor, batch: Batch) -> Tensor:
@@ -227,7 +216,7 @@ def look_twice(network: DenseNetwork, batch: Batch) -> Tensor:
     """(N, 9, 64, 64): the mean of a look at the pictures and one at their mirror images."""
     other = batch.mirrored()
     back = network(other.colours, other.guess).flip(-1)
-    return (network(batch.colours, batch.guess) + back * _sign(back, (0, 4))) / 2
+    return (network(batch.colours, batch.guess) + back * _sign(back, ACROSS_MAPS)) / 2
 
 
 @torch.no_grad()

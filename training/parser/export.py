@@ -18,7 +18,7 @@ from training.parser.network import Parser, UNet
 OPSET, IR_VERSION = 17, 8
 
 
-class _Graph:
+class Graph:
     """Nodes and weights as they are added; every value has its own name."""
 
     def __init__(self) -> None:
@@ -49,6 +49,11 @@ class _Graph:
 
     def network(self, x: str, network: UNet, out: str) -> None:
         """The U-Net as training.parser.network.UNet.forward has it, then the softmax."""
+        x = self.convolution(self.levels(x, network), network.score, None, f"{x}.score")
+        self.add("Softmax", [x], out, axis=1)
+
+    def levels(self, x: str, network: nn.Module) -> str:
+        """Down and up again, blocks of the same level joined."""
         name, seen = x, []
         for level, block in enumerate(network.down):
             x = self.block(x, block, f"{name}.down{level}")
@@ -59,24 +64,27 @@ class _Graph:
                 coordinate_transformation_mode="asymmetric", nearest_mode="floor",
             )  # fmt: skip
             x = self.block(self.add("Concat", [x, finer], f"{name}.joined{level}", axis=1), block, f"{name}.up{level}")
-        x = self.convolution(x, network.score, None, f"{name}.score")
-        self.add("Softmax", [x], out, axis=1)
+        return x
+
+    def model(self, name: str, inputs: list, outputs: list) -> onnx.ModelProto:
+        """All of it, checked."""
+        made = helper.make_graph(self.nodes, name, inputs, outputs, self.weights)
+        model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="facefit")
+        model.ir_version = IR_VERSION  # what onnxruntime of 2022 reads too
+        onnx.checker.check_model(model)
+        return model
 
 
 def to_onnx(parser: Parser) -> onnx.ModelProto:
     """Inputs face (N, 12, 128, 128) and detail (M, 12, 96, 96) float32; outputs face_parts, detail_parts."""
-    graph = _Graph()
+    graph = Graph()
     inputs, outputs = [], []
     for name, side, network in (("face", FACE_SIDE, parser.face), ("detail", DETAIL_SIDE, parser.detail)):
         inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [f"{name}s", CHANNELS, side, side]))
         shape = [f"{name}s", len(CLASSES), side, side]
         outputs.append(helper.make_tensor_value_info(f"{name}_parts", TensorProto.FLOAT, shape))
         graph.network(name, network, f"{name}_parts")
-    made = helper.make_graph(graph.nodes, "facefit face parser", inputs, outputs, graph.weights)
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="facefit")
-    model.ir_version = IR_VERSION  # what onnxruntime of 2022 reads too
-    onnx.checker.check_model(model)
-    return model
+    return graph.model("facefit face parser", inputs, outputs)
 
 
 def export(parser: Parser, path: Path) -> float:

@@ -21,7 +21,6 @@ from facefit.fit.result import FitResult
 from facefit.job.job import load_instruments
 from facefit.job.options import JobOptions
 from facefit.observe.faces import select_faces
-from facefit.observe.observe import observe
 from facefit.output.seen_pixels import seen_pixels
 from facefit.output.texture import texels, unwrap
 from facefit.photo.photo import read_photo
@@ -55,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     for number, path in enumerate(paths[:: given.every]):
         photo = read_photo(path)
         face = select_faces(tools.detector.detect(photo.pixels), "largest")[0]
-        clean = fit_observed(observe(photo, face, tools.segmenter, tools.config.window), tools, photo=photo)[0]
+        clean = fit_observed(tools.observe(photo, face), tools, photo=photo)[0]
         before, shown = unwrap(clean.scene, seen_pixels(clean), given.size)
         column, row, inside = pixels_of_texels(clean, given.size)
         for order, kind in enumerate(KINDS):
@@ -63,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
             whole = np.ones(photo.pixels.shape[:2], np.uint8)
             drawn, _ = draw_occluder(photo.pixels.astype(np.float32) / 255, whole, face.landmarks[:, :2], rng, kind)
             pixels = (drawn * 255 + 0.5).astype(np.uint8)
-            seen = observe(replace(photo, pixels=pixels), face, tools.segmenter, tools.config.window)
+            seen = tools.observe(replace(photo, pixels=pixels), face)
             hidden = replace(clean, photo=pixels, observation=seen)
             after, _ = unwrap(hidden.scene, seen_pixels(hidden), given.size)
             changed = np.abs(pixels.astype(int) - photo.pixels).max(2) > _CHANGED

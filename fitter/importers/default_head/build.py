@@ -20,6 +20,7 @@ from ...bundled import model_path
 from ...geometry.mirror import centre_weights
 from ...geometry.subdivide import padded
 from ...model.model_file import FORMAT, save_arrays
+from ...observe.dense import load_points
 from ...observe.detector import load_detector
 from ...observe.faces import LandmarkDetector
 from ...observe.segment.contract import PartSegmenter
@@ -27,6 +28,7 @@ from ...observe.segment.load import load_segmenter
 from ...scene.silhouette import ears
 from .. import skin
 from ..annotate import annotate_landmarks, neutral_looks, part_weights
+from ..dense_points import at_vertices
 from .anthropometry import POINTS, SURVEYS, Ruler
 from .edges import on_edges
 from .eyes import EDGE, both_lids, with_eyeballs, with_lids_on_eyeballs
@@ -53,7 +55,7 @@ IDENTITY = 100
 
 SMOOTH_MODES = 20
 
-VERSION = "2.1.0"
+VERSION = "2.2.0"
 
 JAW = 0.55  # activation of jawOpen in the renders of an open mouth
 
@@ -154,6 +156,7 @@ def build(
         "albedo_mean": _to_control(matrix, albedo_mean[None])[0].astype(np.float32),
         "albedo_basis": _to_control(matrix, albedo_basis).astype(np.float16),
         **mesh_arrays(geometry),
+        **at_vertices(geometry.faces, load_points().vertices),
         "vertex_label": label.astype(np.uint8),
         "part_weight": np.round(255 * weight).astype(np.uint8),
         "eyeball": eyeball,

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import facefit  # noqa: F401  before torch and numpy: it sets their threads
-
-import numpy as np  # isort: skip
+import numpy as np
 import torch
 from scipy.spatial import Delaunay
+from torch import Tensor
+from torch.nn import functional
 
-from facefit.anatomy.landmarks import IRISES
-from facefit.observe.segment.face_crops import Crop, upright
-from facefit.render import load_renderer
-from facefit.render.lighting import vertex_normals
+from ..anatomy.landmarks import IRISES
+from ..render import load_renderer
+from ..render.lighting import vertex_normals
+from .segment.face_crops import Crop, upright
 
 # Side of the crop in pixels and in heights of the landmarks' box; side of the maps that the network gives.
 SIDE, EXTENT, MAP_SIDE = 128, 4 / 3, 64
@@ -89,3 +89,30 @@ def guess_maps(surface: LandmarkSurface, landmarks: np.ndarray, crop_side: int, 
     canonical = torch.from_numpy(surface.canonical)[None].expand(len(skin), -1, -1)
     values = torch.cat([canonical, vertex_normals(space, faces), torch.ones_like(canonical[..., :1])], 2)
     return renderer.interpolate(values, rast, faces).permute(0, 3, 1, 2).contiguous().numpy()
+
+
+def exposed(image: Tensor, face: Tensor) -> Tensor:
+    """(N, 3, 128, 128) relative to mean and deviation of the colours within the landmarks' surface (N, 64, 64)."""
+    weight = functional.interpolate(face[:, None], scale_factor=2.0)
+    total = 3 * weight.sum((1, 2, 3)).clamp_min(1.0)
+    mean = ((image * weight).sum((1, 2, 3)) / total)[:, None, None, None]
+    spread = (((image - mean).square() * weight).sum((1, 2, 3)) / total).sqrt().clamp_min(0.02)
+    return ((image - mean) / spread[:, None, None, None]).clamp(-4, 4)
+
+
+def mirror_sign(channels: int, across: tuple[int, ...]) -> np.ndarray:
+    """(1, C, 1, 1) float32: -1 for those channels of a map that point to the right."""
+    sign = np.ones((1, channels, 1, 1), np.float32)
+    sign[:, list(across)] = -1
+    return sign
+
+
+ACROSS_GUESS, ACROSS_MAPS = (0, 3), (0, 4)  # of `guess_maps`, and of what the network gives
+
+
+def sampled(maps: Tensor, points: Tensor, side: int) -> Tensor:
+    """(N, C, S, S) at (N, P, 2) pixels of a crop of `side` pixels -> (N, P, C), bilinear."""
+    at = functional.grid_sample(
+        maps, (points * (2 / side) - 1)[:, None], mode="bilinear", padding_mode="border", align_corners=False
+    )
+    return at[:, :, 0].transpose(1, 2)

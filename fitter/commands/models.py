@@ -117,6 +117,11 @@ def add(
     from ..importers.installed import install
 
     arrays = install_arrays(source, renders=renders, report=say)
+    say("where the points lie that a network observes")
+    from ..convert.dense_points import with_dense_points
+    from ..model.model_file import load_model
+
+    arrays = with_dense_points(arrays, load_model())
     file, picture = install(target, arrays, output)
     if not quiet:
         row = _summary(file)
@@ -154,7 +159,7 @@ def show(name: str, output: Path | None, debug: bool) -> None:
         "vertices, triangles": f"{model.verts.shape[0]:,}, {model.faces.shape[0]:,}", "components": counts,
         "expressions": f"{kind}: {', '.join(model.expression_names[:6])}, ...",
         "joints": "none" if model.skeleton is None else ", ".join(model.skeleton.names),
-        "parts (vertices)": _parts(model), "sha256 of the file": model.checksum,
+        "parts (vertices)": _parts(model), "observed points": _observed(model), "sha256 of the file": model.checksum,
         **{key: str(value) for key, value in model.provenance.items() if not isinstance(value, (list, dict))},
     }  # fmt: skip
     for key, value in about.items():
@@ -249,6 +254,13 @@ def _parts(model) -> str:
 
     label = model.vertex_label.cpu().numpy()
     return ", ".join(f"{LABELS[k]} {int((label == k).sum())}" for k in range(1, 11))
+
+
+def _observed(model) -> str:
+    """How many of the points that a network observes the head knows; without any it is fitted without them."""
+    if model.dense_faces is None:
+        return "none"
+    return f"{int((model.dense_faces >= 0).sum())} of {len(model.dense_faces)}"
 
 
 def _silent(line: str) -> None:

@@ -17,6 +17,8 @@ from facefit.importers.read import READERS
 from facefit.model.catalogue import KINDS
 from facefit.model.model_file import load_model
 
+OBSERVED = {"dense_faces": np.array([3, -1, 7], np.int32), "dense_bary": np.full((3, 3), 1 / 3, np.float32)}
+
 
 def facefit(*args):
     return CliRunner().invoke(cli, ["models", *map(str, args)], standalone_mode=False)
@@ -41,6 +43,7 @@ def toy(monkeypatch):
 
     monkeypatch.setitem(READERS, "generic", lambda: read)
     monkeypatch.setattr("facefit.importers.install.install_arrays", lambda source, **options: toy_arrays())
+    monkeypatch.setattr("facefit.convert.dense_points.with_dense_points", lambda arrays, own: arrays | OBSERVED)
     return asked
 
 
@@ -70,6 +73,7 @@ def test_add_show_remove(toy, folder, tmp_path):
     picture = tmp_path / "me_sheet.png"
     result = facefit("show", "me", "-o", picture)
     assert result.exit_code == 0 and "4 identity, 3 expression, 3 albedo" in result.output
+    assert "observed points: 2 of 3" in result.output
     assert np.asarray(Image.open(picture)).std() > 10
     assert facefit("remove", "me").exit_code == 0 and not list(folder.iterdir())
 

@@ -133,5 +133,7 @@ def _surface(fitted) -> str:
         return ""
     if surface.trust.share is None:
         return ", surface as the model has it: light does not explain the photos"
+    if surface.amplitude == 0:
+        return ", surface as the model has it: what some photos tell of it others do not bear out"
     words = "few or similar lights, refined cautiously" if surface.trust.share < 0.5 else "refined by shading"
     return f", surface {words}"

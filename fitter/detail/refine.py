@@ -12,7 +12,9 @@ from ..fit.result import FitResult
 from ..geometry.triangles import triangle_normals, vertex_normals
 from ..model.face_model import FaceModel
 from ..scene.part_picture import mesh_faces
+from .held_out import amplitude
 from .patch import Patch, skin_patch
+from .registration import registered
 from .samples import PatchSample, linear_light, sample_patch
 from .shared_surface import solve_surface
 from .trust import Trust, trust
@@ -26,10 +28,12 @@ class RefinedSurface:
     """Attributes:
     displacement: (V,) mm along the normals of the neutral head; 0 where nothing is known.
     trust: how far the photos were believed.
+    amplitude: what was believed of the displacement that they tell of; see `facefit.detail.held_out`.
     """
 
     displacement: np.ndarray
     trust: Trust
+    amplitude: float = 0.0
 
 
 def refine_surface(results: Iterable[FitResult]) -> RefinedSurface:
@@ -51,12 +55,14 @@ def refine_surface(results: Iterable[FitResult]) -> RefinedSurface:
     if patch is None:
         raise ValueError("no fits; expected one or more of one person")
     believed = trust(patch, samples, albedo)
-    displacement = np.zeros(len(verts))
+    displacement, share = np.zeros(len(verts)), 0.0
     if believed.weights is not None:
+        samples = registered(patch, samples)
+        share = amplitude(patch, samples, albedo, believed.weights)
         found = solve_surface(patch, samples, albedo, believed.weights)
-        displacement[patch.vertices] = found.displacement
+        displacement[patch.vertices] = share * found.displacement
         displacement = unfolded(displacement, verts, faces)
-    return RefinedSurface(displacement, believed)
+    return RefinedSurface(displacement, believed, share)
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
@@ -17,7 +17,30 @@ from .visibility import visible
 _GRAZING, _FACING = 0.25, 0.55  # cosines to the viewer between which a vertex begins to count, and counts fully
 _BRIGHTEST, _DARKEST = 0.97, 0.004  # of linear light: beyond, a channel is cut off
 _BLUR = 0.35  # of the patch's spacing: what is finer than the mesh would be noise
+_SHARP = 1.5  # pixels of a crop that the blur's deviation has at least, so that nothing is lost between them
+_MARGIN = 4.0  # mm of a crop beside the patch
 _VIEW = 640  # pixels at most, of the picture by which hidden vertices are found
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The photo around a patch, as coarse as the patch is.
+
+    Attributes:
+        picture: (H, W, 3) float16 RGB in linear light, blurred: half a megabyte or two, for all photos are kept.
+        at: (N, 2) pixels of it, right and down, where the fit has the vertices.
+        pixel: mm of the face that a pixel shows.
+    """
+
+    picture: np.ndarray
+    at: np.ndarray
+    pixel: float
+
+    def colours(self, shift: np.ndarray | float = 0.0) -> np.ndarray:
+        """(N, 3) at the vertices, or `shift` (N, 2) or (2,) mm right and down of them."""
+        at = (self.at + shift / self.pixel).T[::-1]
+        channels = [self.picture[..., channel].astype(np.float32) for channel in range(3)]
+        return np.stack([map_coordinates(channel, at, np.float64, order=1, mode="nearest") for channel in channels], 1)
 
 
 @dataclass(frozen=True)
@@ -27,11 +50,19 @@ class PatchSample:
     Attributes:
         colour: (N, 3) RGB in linear light. weight: (N,) in [0, 1].
         turn: (N, 3, 3) rotates normals of the neutral head into the photo's camera space, expression included.
+        crop: where the colours come from; None: they cannot be taken from elsewhere.
     """
 
     colour: np.ndarray
     weight: np.ndarray
     turn: np.ndarray
+    crop: Crop | None = None
+
+    def moved(self, shift: np.ndarray) -> PatchSample:
+        """The colours that lie (N, 2) mm right and down of where the fit has the vertices."""
+        if self.crop is None:
+            raise ValueError("the sample has no crop; expected one of sample_patch")
+        return replace(self, colour=self.crop.colours(shift))
 
     @property
     def luminance(self) -> np.ndarray:
@@ -68,10 +99,11 @@ def sample_patch(result: FitResult, patch: Patch) -> PatchSample:
     weight = np.clip((facing - _GRAZING) / (_FACING - _GRAZING), 0, 1)
     weight *= _unhidden(result, placed, pixels)
     weight *= _own_pixels(result, pixels)
-    colour = _colours(photo, pixels, _BLUR * patch.spacing / pixel)
+    crop = _crop(photo, pixels, _BLUR * patch.spacing / pixel, pixel)
+    colour = crop.colours()
     weight *= (colour.max(1) < _BRIGHTEST) & (colour.min(1) > _DARKEST)
     rotation, _ = scene.pose()
-    return PatchSample(colour, weight, _turns(patch.normals @ rotation.T, normals) @ rotation)
+    return PatchSample(colour, weight, _turns(patch.normals @ rotation.T, normals) @ rotation, crop)
 
 
 def _unhidden(result: FitResult, placed: np.ndarray, pixels: np.ndarray) -> np.ndarray:
@@ -94,20 +126,17 @@ def _own_pixels(result: FitResult, pixels: np.ndarray) -> np.ndarray:
     return map_coordinates(valid, [at[:, 1], at[:, 0]], order=1, mode="constant") > 0.5
 
 
-def _colours(photo: np.ndarray, pixels: np.ndarray, blur: float) -> np.ndarray:
-    """(N, 3) linear light at pixels (N, 2) of a photo (H, W, 3) uint8, blurred by a deviation of so many pixels."""
-    margin = int(np.ceil(4 * blur)) + 2
+def _crop(photo: np.ndarray, pixels: np.ndarray, blur: float, pixel: float) -> Crop:
+    """Of a photo (H, W, 3) uint8, around pixels (N, 2), blurred by a deviation of so many pixels of `pixel` mm."""
+    margin = int(np.ceil(4 * blur + _MARGIN / pixel)) + 2
     height, width = photo.shape[:2]
     low = np.clip(np.floor(pixels.min(0)).astype(int) - margin, 0, (width - 1, height - 1))
     high = np.clip(np.ceil(pixels.max(0)).astype(int) + margin, low + 1, (width, height))
     table = linear_light(np.arange(256) / 255).astype(np.float32)
     part = photo[low[1] : high[1], low[0] : high[0]]
-    out = np.empty((len(pixels), 3))
-    at = [pixels[:, 1] - low[1] - 0.5, pixels[:, 0] - low[0] - 0.5]
-    for channel in range(3):
-        blurred = gaussian_filter(table[part[..., channel]], blur)
-        out[:, channel] = map_coordinates(blurred, at, order=1, mode="nearest")
-    return out
+    step = max(int(blur / _SHARP), 1)
+    channels = [gaussian_filter(table[part[..., channel]], blur)[::step, ::step] for channel in range(3)]
+    return Crop(np.stack(channels, -1).astype(np.float16), (pixels - low - 0.5) / step, pixel * step)
 
 
 def _turns(before: np.ndarray, after: np.ndarray) -> np.ndarray:

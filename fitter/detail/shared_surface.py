@@ -64,14 +64,15 @@ class SharedSurface:
 
 
 def solve_surface(
-    patch: Patch, samples: Sequence[PatchSample], albedo: np.ndarray, weights: SurfaceWeights
+    patch: Patch, samples: Sequence[PatchSample], albedo: np.ndarray, weights: SurfaceWeights, rounds: int = ROUNDS
 ) -> SharedSurface:
     """Displacement and albedo that explain the photos.
 
     Args:
         albedo: (N,) logarithm of the luminance of the fitted albedo, the middle of its prior.
+        rounds: of lights and fields; one is less exact by little.
     """
-    return _Solver(patch, samples, albedo, weights).solve()
+    return _Solver(patch, samples, albedo, weights).solve(rounds)
 
 
 class _Solver:
@@ -86,10 +87,10 @@ class _Solver:
         stiffness = _edge_aware(patch, mean_chromaticity(samples), weights.edges) if weights.edges else patch.stiffness
         self.of_albedo = _prior(patch, stiffness, weights.albedo, weights.albedo_length)
 
-    def solve(self) -> SharedSurface:
+    def solve(self, rounds: int) -> SharedSurface:
         patch, count = self.patch, self.patch.count
         raised, albedo = np.zeros(count), self.base
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             lights = [
                 fit_light(seen, counted, albedo, tilted(patch, patch.fade * raised, sample.turn))
                 for seen, counted, sample in zip(self.seen, self.counted, self.samples, strict=True)
@@ -113,8 +114,7 @@ class _Solver:
             shade, jacobian = shading(patch, patch.fade * raised, sample.turn, light)
             jacobian = jacobian @ fade
             left = seen - np.log(shade)
-            slope = np.stack([part @ (np.log(shade) + albedo) for part in patch.gradient], 1)
-            unsure = np.hypot(weights.noise, weights.place * np.linalg.norm(slope, axis=1))
+            unsure = unsureness(patch, np.log(shade) + albedo, weights)
             weight = counted / np.maximum(np.abs(left - albedo) / (2 * unsure), 1) / unsure**2
             known = weight * (left + jacobian @ raised - self.base)
             diagonal = sparse.diags(weight)
@@ -125,6 +125,12 @@ class _Solver:
             right_own += known
         both = _solved(sparse.bmat([[among, across], [across.T, own]]).tocsc(), np.concatenate([right, right_own]))
         return both[:count], self.base + both[count:]
+
+
+def unsureness(patch: Patch, expected: np.ndarray, weights: SurfaceWeights) -> np.ndarray:
+    """(N,) standard deviation of log luminances (N,): noise, and by how much the fit misses a place."""
+    slope = np.stack([part @ expected for part in patch.gradient], 1)
+    return np.hypot(weights.noise, weights.place * np.linalg.norm(slope, axis=1))
 
 
 def _solved(system: sparse.csc_matrix, right: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ model's expressions as morph targets. Its JSON (`format` "facefit-person", `form
 * `mesh`: file, units, counts; `landmarks7`: the seven evaluation points on it.
 * `identity`, `albedo`: what the photos share, in standard deviations of the model's components.
 * `displacement`: what the shared surface adds, mm along the normals of the neutral head, a number for each vertex;
-  empty where nothing is added. `surface` says how far it was trusted, and why.
+  empty where nothing is added. `surface` says how far it was trusted and why, and by what `amplitude` it was multiplied.
 * `photos`: for each photo its name and path, status, landmark error, Part IoU, `camera` and `parameters` (expression,
   pose, gaze, light), as in the JSON of a single fit, whose coordinates they share.
 * `left_out`: photos that are not part of it, and why.
@@ -185,7 +185,7 @@ def _surface_json(person: Person) -> dict[str, Any]:
     if surface is None:
         return {"displacement": [], "surface": None}
     moved = surface.displacement.round(3).tolist() if surface.displacement.any() else []
-    return {"displacement": moved, "surface": asdict(surface.trust)}
+    return {"displacement": moved, "surface": asdict(surface.trust) | {"amplitude": round(surface.amplitude, 3)}}
 
 
 def _photo_json(member: Member, mesh: Path, place: Placing) -> dict[str, Any]:

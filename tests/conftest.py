@@ -10,21 +10,21 @@ import signal
 import tempfile
 import zlib
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
-from helpers.toy_model import toy_arrays
-from numba.core.dispatcher import Dispatcher
 
-from facefit.bundled import model_path
-from facefit.job import job
-from facefit.model.face_model import FaceModel
-from facefit.model.model_file import from_arrays, load_model, save_arrays
-from facefit.synth import heads
-from facefit.synth.dataset import Studio, make_dataset
-from facefit.synth.options import SynthOptions
+import facefit  # noqa: F401  (before torch, which reads how its threads shall wait when it is loaded)
+
+# What is heavy is imported where it is used: the process that only gives tests out to workers reads this file too.
+if TYPE_CHECKING:
+    from facefit.model.face_model import FaceModel
+    from facefit.synth.dataset import Studio
+    from facefit.synth.heads import Head
+    from facefit.synth.options import SynthOptions
 
 
 def pytest_configure() -> None:
@@ -32,6 +32,8 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: programs under test inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PYTEST_XDIST_WORKER" in os.environ:
+        import torch
+
         torch.set_num_threads(1)
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ.setdefault(name, "1")
@@ -45,6 +47,8 @@ def _compile_in_turn() -> None:
         import fcntl
     except ImportError:
         return
+    from numba.core.dispatcher import Dispatcher
+
     real = Dispatcher.compile
     file = os.open(Path(tempfile.gettempdir(), f"facefit-kernels-{os.getuid()}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
 
@@ -61,13 +65,22 @@ def _compile_in_turn() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Modules stay until the end: a collection of garbage need not look through them, which takes .3 s each time."""
+    """What costs a little in every test: collections of garbage look through all modules, and those stay anyway."""
     gc.collect()
     gc.freeze()
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("torch") and isinstance(logger, logging.Logger):
+            logger.propagate = (
+                True  # to each of some fifty that do not, pytest would hang its handlers before every test
+            )
 
 
 @pytest.fixture(scope="session")
 def toy_model() -> FaceModel:
+    from helpers.toy_model import toy_arrays
+
+    from facefit.model.model_file import from_arrays
+
     return from_arrays(toy_arrays())
 
 
@@ -77,17 +90,30 @@ def log_level() -> None:
     logging.getLogger("facefit").setLevel(logging.NOTSET)
 
 
+@cache
+def _bundled_model() -> FaceModel:
+    from facefit.model.model_file import load_model
+
+    return load_model()
+
+
 @pytest.fixture(scope="session")
 def default_model() -> FaceModel:
     """The bundled model, for tests that only read it."""
+    from facefit.bundled import model_path
+
     if not model_path().is_file():
         pytest.skip("the face model is not built")
-    return load_model()
+    return _bundled_model()
 
 
 @pytest.fixture(scope="session")
 def toy_file(tmp_path_factory) -> Path:
     """The toy as a model file."""
+    from helpers.toy_model import toy_arrays
+
+    from facefit.model.model_file import save_arrays
+
     path = tmp_path_factory.mktemp("toy") / "toy.npz"
     save_arrays(path, toy_arrays())
     return path
@@ -96,12 +122,18 @@ def toy_file(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def toy_options(toy_file) -> SynthOptions:
     """Of `toy_people`."""
+    from facefit.synth.options import SynthOptions
+
     return SynthOptions(people=2, photos=2, size=96, noise=0.01, mesh="npz", glasses=0.5, model=str(toy_file), seed=4)
 
 
 @pytest.fixture(scope="session")
 def toy_studio(toy_options, default_model) -> Studio:
     """Makes people of the toy."""
+    from facefit.model.model_file import load_model
+    from facefit.synth import heads
+    from facefit.synth.dataset import Studio
+
     model = load_model(toy_options.model)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heads, "sky_share", _open_sky)
@@ -109,8 +141,10 @@ def toy_studio(toy_options, default_model) -> Studio:
 
 
 @pytest.fixture(scope="session")
-def open_head(default_model) -> heads.Head:
+def open_head(default_model) -> Head:
     """The bundled head ready for painting, under an open sky: what hides what takes seconds to find out."""
+    from facefit.synth import heads
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heads, "sky_share", _open_sky)
         return replace(heads.default_head(default_model), name="facefit")
@@ -123,6 +157,8 @@ def _open_sky(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
 @pytest.fixture(scope="session")
 def toy_people(toy_options, toy_studio, tmp_path_factory) -> Path:
     """Four pictures of two people of the toy model, as `facefit synth` writes them. Read only."""
+    from facefit.synth.dataset import make_dataset
+
     data = tmp_path_factory.mktemp("people") / "data"
     make_dataset(data, toy_options, load=lambda options: toy_studio)
     return data
@@ -136,21 +172,37 @@ def kept_instruments() -> dict:
 
 @pytest.fixture
 def loaded_once(kept_instruments, monkeypatch) -> None:
-    """Commands in this process find the bundled model, the face networks and the face parser loaded."""
-    for name in ("load_model", "load_detector", "load_segmenter"):
-        monkeypatch.setattr(job, name, _once(getattr(job, name), name, kept_instruments))
+    """Commands and `fit_photo` in this process find the bundled model, the face networks and the face parser loaded."""
+    from facefit.fit import fit
+    from facefit.job import job
+
+    for module in (job, fit):
+        for name in ("load_model", "load_detector", "load_segmenter"):
+            monkeypatch.setattr(module, name, _once(getattr(module, name), name, kept_instruments))
 
 
 def _once(load, name: str, kept: dict):
-    def loaded(*what):
-        if what[:1] not in ((), (None,), ("auto",), ("polygons",)):  # a file: it may change
-            return load(*what)
-        key = (name, *map(str, what))
+    def loaded(*what, **more):
+        if more or what[:1] not in ((), (None,), ("auto",), ("polygons",)):  # a file: it may change
+            return load(*what, **more)
+        key = (name, *(str(word) for word in what if word is not None))
         if key not in kept:
-            kept[key] = load(*what)
+            bundled = key in (("load_model",), ("load_model", "cpu"))
+            kept[key] = _bundled_model() if bundled else load(*what)
         return kept[key]
 
     return loaded
+
+
+@pytest.fixture
+def small_overlays(monkeypatch) -> None:
+    """Commands in this process write overlays of 64 pixels a panel: at full size one takes as long as a short fit."""
+    from facefit.job import job
+    from facefit.output.overlay import overlay_png
+    from facefit.person import files
+
+    for module in (job, files):
+        monkeypatch.setattr(module, "overlay_png", partial(overlay_png, panel=64))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from ..geometry.triangles import triangle_normals, triangle_weights
 from ..model.face_model import FaceModel
 from ..output import texture_kernels as kernels
 from ..output.texture import fill_gutter, texels
+from ..render.view_kernels import over_rows, spread
 from .regions import BALLS, NONE, SKIN, Regions
 from .surface_fit import FACING, GroupedSurface
 
@@ -84,7 +85,7 @@ def albedo_texture(model: FaceModel, texel_face: np.ndarray, texel_bary: np.ndar
     """
     out = np.zeros((*texel_face.shape, 3), np.float32)
     mean = model.albedo_mean.cpu().numpy().clip(0, 1)
-    kernels.over_rows(kernels.spread, len(out), texel_face, texel_bary, model.faces.cpu().numpy(), mean, out)
+    over_rows(spread, len(out), texel_face, texel_bary, model.faces.cpu().numpy(), mean, out)
     return out
 
 

@@ -5,7 +5,7 @@
   camera has z < 0, and the zero rotation shows it frontally.  X_camera = R(rotvec) X_model + translation
 * photo pixels: x right, y down, the centre of the top left pixel is (0.5, 0.5).
       u = cx + fx * x / -z          v = cy - fy * y / -z
-* window pixels: the same, in a square crop of the photo resampled to `size` x `size` (facefit.photo.photo.Window).
+* window pixels: the same, in a square crop of the photo resampled to `size` x `size` (facefit.photo.window).
 * clip space: OpenGL. clip = (x_ndc * w, y_ndc * w, z_ndc * w, w) with w = -z_camera, ndc in [-1, 1], y up,
   z_ndc = -1 at the near and 1 at the far plane. Row 0 of an image is its top, that is y_ndc = +1.
 """

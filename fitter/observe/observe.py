@@ -7,7 +7,7 @@ import torch
 
 from ..photo.camera import photo_camera
 from ..photo.photo import Photo
-from ..photo.window import crop_window
+from ..photo.window import crop_window, window_image
 from .dense import DenseObserver
 from .faces import DetectedFace
 from .observation import Observation
@@ -30,7 +30,7 @@ def observe(
         dense: sees points and normals; None: they are not observed.
     """
     window = crop_window(face.landmarks, size)
-    image, inside = photo.window_image(window)
+    image, inside = window_image(photo, window)
     landmarks = window.to_window(torch.from_numpy(face.landmarks)[None])
     segmentation = segmenter.segment(image, landmarks[0].numpy(), window)
     masks, valid, brow_line = post_process(segmentation, landmarks[0].numpy())

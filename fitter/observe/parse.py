@@ -11,7 +11,7 @@ from ..anatomy.parts import COLOURS, LABEL, LABELS
 from ..geometry.camera import WindowTransform
 from ..photo.photo import Photo
 from ..photo.resample import nearest
-from ..photo.window import crop_window
+from ..photo.window import crop_window, window_image
 from .detector import load_detector
 from .faces import LandmarkDetector, select_faces
 from .segment.contract import PartSegmenter
@@ -60,7 +60,7 @@ def parse_photo(
     detected = select_faces((detector or load_detector()).detect(photo.pixels), faces)
     for face in detected:
         window = crop_window(face.landmarks, PARSE_WINDOW)
-        image, _ = photo.window_image(window)
+        image, _ = window_image(photo, window)
         landmarks = window.to_window(torch.from_numpy(face.landmarks)[None])[0].numpy()
         seen = segmenter.segment(image, landmarks, window)
         there, sure = to_photo(seen.labels, window, labels.shape), to_photo(seen.confidence, window, labels.shape)

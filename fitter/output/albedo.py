@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..render.view_kernels import over_rows, spread
 from ..scene.part_picture import mesh_faces
 from ..scene.scene import Scene
-from . import texture_kernels as kernels
 from .texture import Unwrapped
 
 _KEPT = 0.25  # of the smooth difference between photo and fitted face is the person's and not the light's
@@ -31,7 +31,7 @@ def albedo_layer(scene: Scene, layers: Unwrapped) -> np.ndarray:
         albedo = scene.model.albedo(scene.parameters.albedo)[0].cpu().numpy().clip(0, 1).astype(np.float32)
     fitted = np.zeros_like(layers.base)
     faces = mesh_faces(scene.model)
-    kernels.over_rows(kernels.spread, len(fitted), layers.face, layers.bary, faces, albedo, fitted)
+    over_rows(spread, len(fitted), layers.face, layers.bary, faces, albedo, fitted)
 
     inside = layers.face >= 0
     texture, base = np.clip(layers.photo[inside], 0, 1), np.maximum(layers.base[inside], _DARKEST)

@@ -10,9 +10,9 @@ import torch
 
 from ..fit.summary import Summary, model_block
 from ..model.face_model import FaceModel
+from ..render.view_kernels import over_rows, spread
 from ..scene.part_picture import mesh_faces
 from ..scene.scene import Scene
-from . import texture_kernels as kernels
 from .albedo import albedo_layer
 from .morph_targets import morph_targets
 from .read_back import FitFile, load_photo, load_scene
@@ -78,5 +78,5 @@ def stored_albedo(scene: Scene, texture: np.ndarray) -> np.ndarray:
 def _spread(scene: Scene, values: np.ndarray, face: np.ndarray, bary: np.ndarray) -> np.ndarray:
     """(V, 3) colours of the vertices -> (T, T, 3) float32."""
     out = np.zeros((*face.shape, 3), np.float32)
-    kernels.over_rows(kernels.spread, len(out), face, bary, mesh_faces(scene.model), values.astype(np.float32), out)
+    over_rows(spread, len(out), face, bary, mesh_faces(scene.model), values.astype(np.float32), out)
     return out

@@ -29,6 +29,7 @@ from ..geometry.mesh_graph import connected_pieces, edge_matrix, mesh_edges, pol
 from ..model.face_model import FaceModel
 from ..render import load_renderer
 from ..render.view import View, make_window
+from ..render.view_kernels import over_rows, spread
 from ..scene.part_picture import mesh_faces
 from ..scene.scene import Scene
 from . import texture_kernels as kernels
@@ -123,14 +124,12 @@ def unwrap_layers(scene: Scene, pixels: SeenPixels, size: int) -> Unwrapped:
     correction = _diffuse(painted - lit, weight, faces, scene.verts_in("model"))
     base = np.zeros_like(colour)
     smooth = (lit + correction).astype(np.float32)
-    kernels.over_rows(kernels.spread, size, texel_face, texel_bary, faces, smooth, base)
+    over_rows(spread, size, texel_face, texel_bary, faces, smooth, base)
 
     detail = (colour - base) * confidence[..., None]
     mirror_uv, mirrored = mirrored_place.result()
     texture = np.zeros_like(colour)
-    kernels.over_rows(
-        kernels.compose, size, texel_face, texel_bary, mirror_uv, mirrored, base, detail, confidence, texture
-    )
+    over_rows(kernels.compose, size, texel_face, texel_bary, mirror_uv, mirrored, base, detail, confidence, texture)
     return Unwrapped(texture, base, confidence, texel_face, texel_bary)
 
 
@@ -175,7 +174,7 @@ def _sample(
     while len(levels) < 4:
         levels.append(kernels.half(levels[-1]))
     window = check.window
-    kernels.over_rows(
+    over_rows(
         kernels.sample_photo, size,
         texel_face, texel_bary, faces, verts, scene.normals()[0].double().numpy(), focal, centre,
         tuple(levels), _levels(scene.model, scene.camera, verts, size), np.array([x0, y0], np.float64),

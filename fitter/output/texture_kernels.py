@@ -1,6 +1,6 @@
 """The per-texel passes of output.texture in numba. A texel is computed by itself, so threads do not change a bit.
 
-Passes that end in `chunk` do ROWS rows of texels and are shared out by `over_rows`.
+Passes that end in `chunk` are shared out by `over_rows` (render.view_kernels).
 """
 
 from __future__ import annotations
@@ -11,19 +11,7 @@ import numpy as np
 from numba import njit
 
 from ..compute.smoothstep import smoothstep
-from ..compute.threads import run_chunks
-
-ROWS = 32
-
-
-def over_rows(kernel, size: int, *arguments) -> None:
-    """Run a pass over the `size` rows of texels, on all cores."""
-    run_chunks(kernel, -(-size // ROWS), *arguments)
-
-
-@njit(cache=True, inline="always")
-def _span(size, chunk):
-    return chunk * ROWS, min(size, (chunk + 1) * ROWS)
+from ..render.view_kernels import over_rows, rows_of
 
 
 @njit(cache=True, inline="always")
@@ -79,7 +67,7 @@ def sample_photo(
         bias: mm that a texel may lie behind the depth buffer.
     """
     size = texel_face.shape[0]
-    first, last = _span(size, chunk)
+    first, last = rows_of(size, chunk)
     for row in range(first, last):
         for column in range(size):
             f = texel_face[row, column]
@@ -148,20 +136,6 @@ def gather_vertices(texel_face, texel_bary, faces, colour, confidence, total, we
 
 
 @njit(cache=True, nogil=True)
-def spread(texel_face, texel_bary, faces, values, out, chunk):
-    """Per-vertex colours (V, 3) -> (T, T, 3)."""
-    first, last = _span(texel_face.shape[0], chunk)
-    for row in range(first, last):
-        for column in range(texel_face.shape[1]):
-            f = texel_face[row, column]
-            if f < 0:
-                continue
-            for k in range(3):
-                for c in range(3):
-                    out[row, column, c] += texel_bary[row, column, k] * values[faces[f, k], c]
-
-
-@njit(cache=True, nogil=True)
 def compose(texel_face, texel_bary, mirror_uv, mirrored, base, detail, confidence, out, chunk):
     """base + own detail where the photo shows the texel, + the mirrored texel's detail where it shows that one.
 
@@ -170,7 +144,7 @@ def compose(texel_face, texel_bary, mirror_uv, mirrored, base, detail, confidenc
         base: (T, T, 3) smooth colour; detail: (T, T, 3) photo - base, times confidence; confidence: (T, T).
     """
     size = texel_face.shape[0]
-    first, last = _span(size, chunk)
+    first, last = rows_of(size, chunk)
     for row in range(first, last):
         for column in range(size):
             f = texel_face[row, column]
@@ -206,7 +180,7 @@ def half(image: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _half(image, out, chunk):
-    first, last = _span(out.shape[0], chunk)
+    first, last = rows_of(out.shape[0], chunk)
     for row in range(first, last):
         for column in range(out.shape[1]):
             for c in range(3):

@@ -7,9 +7,9 @@ import numpy as np
 from ..compute.derived import derived
 from ..fit.result import FitResult
 from ..model.face_model import FaceModel
+from ..render.view_kernels import over_rows, spread
 from ..scene.part_picture import mesh_faces
 from ..vocabulary import TEXTURES
-from . import texture_kernels as kernels
 from .albedo import albedo_layer
 from .texture import picture, texels, unwrapped
 
@@ -18,7 +18,7 @@ def vertex_texture(model: FaceModel, colours: np.ndarray, size: int = 1024) -> n
     """(V, 3) colours in [0, 1] of a model's vertices -> (size, size, 3) uint8, as `texture_picture`."""
     face, bary = texels(model, size)
     out = np.zeros((size, size, 3), np.float32)
-    kernels.over_rows(kernels.spread, size, face, bary, mesh_faces(model), np.clip(colours, 0, 1), out)
+    over_rows(spread, size, face, bary, mesh_faces(model), np.clip(colours, 0, 1), out)
     return picture(out, face)
 
 

@@ -29,7 +29,7 @@ from ..fit.result import FitResult
 from ..model.face_model import FaceModel
 from ..output.document import finite, result_json
 from ..output.morph_targets import morph_targets
-from ..output.overlay import overlay, overlay_png
+from ..output.overlay import PANELS, overlay, overlay_png
 from ..output.paths import output_paths
 from ..output.placing import Placing, placing
 from ..output.style import FileStyle
@@ -114,7 +114,7 @@ def person_contents(person: Person, files: PersonFiles) -> dict[Path, bytes]:
         if files.pictures is not None:
             own[files.pictures / f"{stem}_overlay.png"] = overlay_png(whole.scene, whole.photo)
         if files.sheet is not None:
-            panels[stem] = overlay(whole.scene, whole.photo, _PANEL)[:, : 3 * _PANEL]
+            panels[stem] = overlay(whole.scene, whole.photo, _PANEL, shown=PANELS[:3])
         if files.meshes is not None:
             own |= result_files(whole, files.meshes / f"{stem}.glb", style)
     if texture is None:

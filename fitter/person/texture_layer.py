@@ -11,10 +11,10 @@ from ..anatomy.landmarks import EYE_CORNERS
 from ..anatomy.parts import LABEL, MASKS
 from ..compute.smoothstep import smoothstep
 from ..fit.result import FitResult
-from ..output import texture_kernels as kernels
 from ..output.albedo import albedo_layer
 from ..output.seen_pixels import seen_pixels
 from ..output.texture import Unwrapped, unwrap_layers
+from ..render.view_kernels import over_rows, spread
 from ..scene.part_picture import mesh_faces
 from ..scene.scene import Scene
 
@@ -130,7 +130,5 @@ def reduced(picture: np.ndarray, step: int) -> np.ndarray:
 def on_texels(scene: Scene, values: np.ndarray, layers: Unwrapped) -> np.ndarray:
     """(V, 3) values of the vertices -> (T, T, 3)."""
     out = np.zeros((*layers.face.shape, 3), np.float32)
-    kernels.over_rows(
-        kernels.spread, len(out), layers.face, layers.bary, mesh_faces(scene.model), values.astype(np.float32), out
-    )
+    over_rows(spread, len(out), layers.face, layers.bary, mesh_faces(scene.model), values.astype(np.float32), out)
     return out

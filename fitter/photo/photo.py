@@ -1,7 +1,6 @@
-"""Read a photo (orientation, alpha, grey, 16 bit, CMYK, huge) and look at it through a square window.
+"""Read a photo: orientation, alpha, grey, 16 bit, CMYK, huge. Without torch, so that a bad one is refused at once.
 
 A photo is kept as 8-bit sRGB: a third of the memory of float, and no detector, segmenter or camera here sees finer.
-The window's pixels are floats, so nothing is rounded twice.
 """
 
 from __future__ import annotations
@@ -18,9 +17,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from ..errors import ImageError
 from ..files.read_picture import MAX_PIXELS, decode, open_picture
-from ..geometry.camera import WindowTransform
 from .focal import exif_focal
-from .window import sample_window
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +74,6 @@ class Photo:
     def height(self) -> int:
         """In pixels, upright."""
         return self.pixels.shape[0]
-
-    def window_image(self, window: WindowTransform) -> tuple[np.ndarray, np.ndarray]:
-        """The photo through one window (B = 1): (S, S, 3) float32 RGB in [0, 1] and (S, S) float32 in [0, 1], the share
-        of each window pixel that lies inside the photo. Outside, the photo's border pixels go on."""
-        image, inside = sample_window(self.pixels, window)
-        return image / np.float32(255), inside
 
 
 def read_photo(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..geometry.camera import WindowTransform
+from .photo import Photo
 
 # The window: landmarks span forehead to chin and cheek to cheek; 1.6 of that shows the head with its ears and the
 # hairline. They stop short of the crown, so the window sits higher than their middle by this share of its side.
@@ -68,6 +69,16 @@ def sample_window(pixels: np.ndarray, window: WindowTransform) -> tuple[np.ndarr
     for number, (index, weight) in enumerate(columns):
         image[:, number] = np.einsum("k,hkc->hc", weight, narrow[:, index - left])
     return image, np.outer(_inside(y, scale, window.size, height), _inside(x, scale, window.size, width))
+
+
+def window_image(photo: Photo, window: WindowTransform) -> tuple[np.ndarray, np.ndarray]:
+    """A photo through one window (B = 1): (S, S, 3) float32 RGB in [0, 1] and (S, S) float32 in [0, 1], the share of
+    each window pixel that lies inside the photo. Outside, the photo's border pixels go on.
+
+    The pixels are floats, so nothing is rounded twice.
+    """
+    image, inside = sample_window(photo.pixels, window)
+    return image / np.float32(255), inside
 
 
 def sample_labels(labels: np.ndarray, window: WindowTransform, outside: int = 0) -> np.ndarray:

@@ -9,6 +9,7 @@ import torch
 
 from ..geometry.camera import Camera, WindowTransform, to_clip_space, window_camera
 from . import load_renderer
+from .view_kernels import over_rows, spread, unpack
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,12 @@ class View:
     def interpolate(self, attributes: np.ndarray, faces: np.ndarray) -> np.ndarray:
         """(V, C) per-vertex values -> (S, S, C) float32, 0 where no face is seen."""
         out = np.zeros((*self.face.shape, attributes.shape[1]), np.float32)
-        out[self.seen] = self.interpolate_seen(attributes, faces)
+        over_rows(spread, len(out), self.face, self.bary, faces, attributes.astype(np.float32), out)
         return out
 
     def interpolate_seen(self, attributes: np.ndarray, faces: np.ndarray) -> np.ndarray:
         """(V, C) per-vertex values -> (N, C) float32 at the N pixels that are `seen`, row by row."""
-        values = attributes.astype(np.float32)[faces[self.face[self.seen]]]
-        return np.einsum("nk,nkc->nc", self.bary[self.seen], values)
+        return self.interpolate(attributes, faces)[self.seen]
 
 
 def make_window(origin: tuple[float, float], side: float, size: int) -> WindowTransform:
@@ -63,11 +63,10 @@ def view(verts: np.ndarray, faces: np.ndarray, camera: Camera, window: WindowTra
     clip = to_clip_space(torch.from_numpy(verts)[None].double(), inner, window.size).float()
     with torch.no_grad():
         rast = load_renderer("cpu").rasterize(clip, torch.from_numpy(faces), window.size)[0].numpy()
-    face = rast[..., 3].astype(np.int64) - 1
-    bary = np.stack([rast[..., 0], rast[..., 1], 1 - rast[..., 0] - rast[..., 1]], -1)
-    bary[face < 0] = 0
-    depth = np.einsum("hwk,hwk->hw", bary, -verts[:, 2].astype(np.float32)[faces[face]])
-    return View(window, face, bary, np.where(face >= 0, depth, np.float32(np.inf)))
+    shape = rast.shape[:2]
+    face, bary, depth = np.empty(shape, np.int64), np.empty((*shape, 3), np.float32), np.empty(shape, np.float32)
+    over_rows(unpack, window.size, rast, faces, -verts[:, 2].astype(np.float32), face, bary, depth)
+    return View(window, face, bary, depth)
 
 
 def face_box(verts: np.ndarray, camera: Camera) -> tuple[float, float, float, float]:

@@ -7,6 +7,7 @@ import numpy as np
 from ..geometry.camera import Camera
 from ..model.face_model import FaceModel
 from ..render.view import View, face_box, make_window, view
+from ..render.view_kernels import heaviest, over_rows
 
 
 def mesh_faces(model: FaceModel) -> np.ndarray:
@@ -23,13 +24,9 @@ def part_labels(seen: View, faces: np.ndarray, vertex_label: np.ndarray) -> np.n
     Returns:
         (S, S) uint8, 0 where no face is seen.
     """
-    label = vertex_label[faces[seen.face]]
-    score = np.zeros_like(seen.bary)
-    for corner in range(3):
-        for other in range(3):  # a sum over an axis of three takes ten times as long
-            score[..., corner] += seen.bary[..., other] * (label[..., other] == label[..., corner])
-    best = np.take_along_axis(label, score.argmax(-1)[..., None], -1)[..., 0]
-    return np.where(seen.seen, best, 0).astype(np.uint8)
+    labels = np.zeros(seen.face.shape, np.uint8)
+    over_rows(heaviest, len(labels), seen.face, seen.bary, faces, vertex_label, labels)
+    return labels
 
 
 _TILE = 1024  # pixels: what is rendered at once, so that a giant photo costs no more memory than a small one

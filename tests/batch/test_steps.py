@@ -31,7 +31,7 @@ from facefit.photo.photo import read_photo
 
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
 OPTIONS = JobOptions(
-    iterations=2, segmentation="polygons", texture_size=64, energies=("landmark", "photometric"), faces="all",
+    iterations=2, segmentation="polygons", texture_size=16, energies=("landmark", "photometric"), faces="all",
     device="cpu",
 )  # fmt: skip
 
@@ -58,7 +58,7 @@ def stages(job, tmp_path):
 
 
 @pytest.fixture
-def illustrated(stages):
+def illustrated(stages, small_overlays):
     """The same, with a picture of each kind beside a mesh."""
     return Stages(replace(stages.options, overlay=True, labels=True, thumbnails=True), stages.job, stages.store)
 

@@ -321,7 +321,7 @@ class TestReal:
         (folder / "broken.jpg").write_bytes((folder / "two.JPG").read_bytes()[:1000])
         return folder
 
-    QUICK = ("--segmentation", "polygons", "--iterations", 2, "--texture-size", 64, "--energies", "landmark")
+    QUICK = ("--segmentation", "polygons", "--iterations", 2, "--texture-size", 16, "--energies", "landmark")
 
     def test_all_faces_alone_and_together(self, portraits, tmp_path):
         """One after another in this process, and in worker processes with three faces in a batch: equal results."""

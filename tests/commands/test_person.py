@@ -23,10 +23,10 @@ def folder(tmp_path, astronaut):
 
 
 @needs_model
-def test_photos_become_one_head(folder, loaded_once):
+def test_photos_become_one_head(folder, loaded_once, small_overlays):
     result = facefit(
         "person", folder / "in", "-o", folder / "ann.obj", "--overlays", folder / "seen", "--iterations", 2,
-        "--segmentation", "polygons", "--texture-size", 64, "--device", "cpu", "--static",
+        "--segmentation", "polygons", "--texture-size", 16, "--device", "cpu", "--static",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "ann.obj: 2 photos of 3" in result.stdout

@@ -63,7 +63,7 @@ def yaw(parameters):
 
 @pytest.fixture(scope="module")
 def fitted(model, smile):
-    return fit_batch(smile.observation, model)[0]
+    return fit_batch(smile.observation, model, short(25))[0]
 
 
 def test_a_rendered_face_is_recovered(model, smile, fitted):
@@ -138,7 +138,7 @@ def test_order_does_not_matter(toy_model, pair):
 def test_parts_alone_pull_the_mesh_over_the_parts(model, smile):
     """No landmark or colour counts: PRDL and the priors, from the mean face in a rough pose."""
     begun = fit_batch(smile.observation, model, short(0, energies=("prdl",)))[0]
-    done = fit_batch(smile.observation, model, short(40, energies=("prdl",)))[0]
+    done = fit_batch(smile.observation, model, short(25, energies=("prdl",)))[0]
     assert not begun.parameters.identity.any() and not begun.parameters.expression.any()
     assert set(done.energies) == {"prdl", "identity", "expression", "gaze"}
     assert mean_iou(done.part_iou, INNER) > mean_iou(begun.part_iou, INNER) + 0.05
@@ -153,7 +153,7 @@ def test_landmarks_alone(model, smile):
 
 
 def test_colours_alone_find_albedo_and_light(model, smile):
-    result = fit_batch(smile.observation, model, short(20, energies=("photometric",)))[0]
+    result = fit_batch(smile.observation, model, short(10, energies=("photometric",)))[0]
     assert result.energies["photometric"] < 0.9 * result.trace[0]["photometric"]
 
 
@@ -166,7 +166,7 @@ def test_a_face_half_outside_the_picture(model, smile):
     valid[:, :, 112:], masks[:, :, :, 112:] = 0, 0
     masks[:, 9, :, 112:] = 1
     half = replace(observation, image=dark, valid=valid, part_masks=masks, landmark_confidence=(~cut).float())
-    result = fit_batch(half, model, short(20))[0]
+    result = fit_batch(half, model, short(10))[0]
     assert yaw(result.parameters) == pytest.approx(yaw(smile.truth), abs=8.0)
     assert all(np.isfinite(value) for value in result.energies.values())
 

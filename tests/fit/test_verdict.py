@@ -60,7 +60,7 @@ def test_a_face_far_from_anybodys_fails_alone(default_model):
 @pytest.mark.usefixtures("loaded_once")
 def test_a_field_of_view_that_cannot_be_writes_nothing(astronaut, tmp_path):
     Image.fromarray(astronaut[:200, 130:330]).save(tmp_path / "face.png")
-    quick = ("--iterations", 2, "--segmentation", "polygons", "--texture-size", 64, "--energies", "landmark")
+    quick = ("--iterations", 2, "--segmentation", "polygons", "--texture-size", 16, "--energies", "landmark")
     error_line(facefit(tmp_path / "face.png", "-o", tmp_path / "m.obj", "--fov", 170, *quick), 5, "face")
     assert not (tmp_path / "m.obj").exists()
 
@@ -71,7 +71,7 @@ def test_a_doubtful_fit_says_so(astronaut, tmp_path, monkeypatch):
     """In what is printed and in the JSON: here every fit is doubtful."""
     monkeypatch.setattr("facefit.fit.verdict.DOUBTFUL_LANDMARKS", 0.0)
     Image.fromarray(astronaut[:200, 130:330]).save(tmp_path / "face.png")
-    quick = ("--iterations", 2, "--segmentation", "polygons", "--texture-size", 64, "--energies", "landmark")
+    quick = ("--iterations", 2, "--segmentation", "polygons", "--texture-size", 16, "--energies", "landmark")
     told = facefit(tmp_path / "face.png", "-o", tmp_path / "m.obj", *quick)
     assert told.exit_code == 0 and "doubtful: it may not lie on the face" in told.stdout
     assert json.loads((tmp_path / "m.json").read_text())["status"] == "doubtful"

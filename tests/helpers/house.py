@@ -66,22 +66,23 @@ class Import:
     member: bool
 
 
-def imports_of(root: Path) -> list[Import]:
-    """Every import of every source below `root` that the rules speak of."""
-    modules = dict(_modules(root))
-    return [found for module, path in sorted(modules.items()) for found in _read(module, path, root, modules)]
-
-
 def violations(root: Path) -> list[str]:
     """Each import that breaks a rule, as `file -> file: name (the rule)`, and each circle of files."""
-    imports = imports_of(root)
+    modules = dict(_modules(root))
+    files = {module: path.relative_to(root).as_posix() for module, path in modules.items()}
+    imports: list[Import] = []
+    names = {}
+    for module, path in sorted(modules.items()):  # one tree at a time: to hold all costs more than to read them
+        body = ast.parse(path.read_text(encoding="utf-8"), str(path)).body
+        imports += _read(module, body, files)
+        names[files[module]] = _names(body)
     broken = [
         f"{each.file}:{each.line} -> {each.target or each.module}: {each.name} ({rule})"
         for each in imports
         for rule in _broken(each)
     ]
     missing = [
-        f"{each.file}:{each.line} -> {each.target}: {each.name} (no such name there)" for each in _lost(imports, root)
+        f"{each.file}:{each.line} -> {each.target}: {each.name} (no such name there)" for each in _lost(imports, names)
     ]
     circles = [f"{' -> '.join(circle)} (a circle)" for circle in _circles(imports)]
     return broken + missing + circles
@@ -89,7 +90,7 @@ def violations(root: Path) -> list[str]:
 
 def room_of(file: str) -> str | None:
     """fitter/fit/adam.py -> fit, fitter/errors.py -> errors; None for what is not of the package."""
-    parts = Path(file).with_suffix("").parts
+    parts = file.removesuffix(".py").split("/")
     return parts[1] if parts[0] == SOURCE else None
 
 
@@ -104,10 +105,11 @@ def _modules(root: Path) -> Iterator[tuple[str, Path]]:
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
-def _read(module: str, path: Path, root: Path, modules: dict[str, Path]) -> Iterator[Import]:
-    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    for node, function, typing in _statements(tree.body, None, False):
+def _read(module: str, body: list[ast.stmt], files: dict[str, str]) -> Iterator[Import]:
+    """Every import of one source that the rules speak of; `files`: dotted name -> file, relative to the checkout."""
+    file = files[module]
+    package = module if file.endswith("/__init__.py") else module.rpartition(".")[0]
+    for node, function, typing in _statements(body, None, False):
         relative = isinstance(node, ast.ImportFrom) and node.level > 0
         if isinstance(node, ast.Import):
             named = [(alias.name, alias.name) for alias in node.names]
@@ -117,10 +119,9 @@ def _read(module: str, path: Path, root: Path, modules: dict[str, Path]) -> Iter
             named = [(f"{base}.{alias.name}", alias.name) for alias in node.names]
         for written, name in named:
             full = written
-            while full not in modules and "." in full and full.partition(".")[0] in (PACKAGE, "helpers", *VISITORS):
+            while full not in files and "." in full and full.partition(".")[0] in (PACKAGE, "helpers", *VISITORS):
                 full = full.rpartition(".")[0]
-            target = modules[full].relative_to(root).as_posix() if full in modules else None
-            file = path.relative_to(root).as_posix()
+            target = files.get(full)
             member = isinstance(node, ast.ImportFrom) and full != written
             yield Import(file, node.lineno, full, target, name, relative, function, typing, member)
 
@@ -132,7 +133,7 @@ def _statements(
     for node in body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             yield node, function, typing
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        elif isinstance(node, ast.If) and _of_typing(node.test):
             yield from _statements(node.body, function, True)
             yield from _statements(node.orelse, function, typing)
         else:
@@ -143,6 +144,10 @@ def _statements(
                 child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)
             )  # no import in it
             yield from _statements(below, inside, typing)
+
+
+def _of_typing(test: ast.expr) -> bool:
+    return any("TYPE_CHECKING" in (getattr(part, "id", ""), getattr(part, "attr", "")) for part in ast.walk(test))
 
 
 def _broken(each: Import) -> Iterator[str]:
@@ -192,15 +197,10 @@ def _visitor(each: Import, top: str) -> Iterator[str]:
         yield f"{top} uses the package, not {other}"
 
 
-def _lost(imports: Iterable[Import], root: Path) -> Iterator[Import]:
+def _lost(imports: Iterable[Import], names: dict[str, set[str]]) -> Iterator[Import]:
     """Imported names that their file does not have: what is left behind when something moves."""
-    known: dict[str, set[str]] = {}
     for each in imports:
-        if each.target is None or not each.member:
-            continue
-        if each.target not in known:
-            known[each.target] = _names(ast.parse((root / each.target).read_text(encoding="utf-8")).body)
-        if each.name not in known[each.target] and "__getattr__" not in known[each.target]:
+        if each.target and each.member and not {each.name, "__getattr__"} & names[each.target]:
             yield each
 
 

@@ -53,7 +53,7 @@ def arrays(donor):
 
     def few(verts, opened, colours):  # the whole set of views takes minutes
         looks = real(verts, opened, colours[:1])
-        return [look for look in looks if abs(look[1]["yaw"]) <= 10 and look[1]["pitch"] <= 0][:6]
+        return [look for look in looks if abs(look[1]["yaw"]) <= 10 and look[1]["pitch"] <= 0][:4]
 
     module.neutral_looks = few
     module.texture_atlas = lambda verts, faces, front: (donor.uv.numpy(), donor.uv_faces.numpy())  # slow; has its tests

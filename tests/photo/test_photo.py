@@ -16,7 +16,7 @@ from facefit.errors import ImageError
 from facefit.geometry.camera import WindowTransform
 from facefit.photo.camera import photo_camera
 from facefit.photo.photo import Photo, read_photo
-from facefit.photo.window import crop_window, sample_labels, sample_window
+from facefit.photo.window import crop_window, sample_labels, sample_window, window_image
 
 RNG = np.random.default_rng(0)
 
@@ -348,7 +348,7 @@ class TestWindow:
         assert np.isfinite(far).all() and (inside == 0).all()
 
     def test_photo_window_is_in_0_1(self):
-        image, inside = Photo.from_array(picture()).window_image(window(8.0, 8.0, 1.0, 32))
+        image, inside = window_image(Photo.from_array(picture()), window(8.0, 8.0, 1.0, 32))
         assert image.dtype == np.float32 and image.shape == (32, 32, 3) and inside.shape == (32, 32)
         shifted = picture()[8:40, 8:40] / 255
         assert np.abs(image - shifted).max() < 0.01

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from helpers.rendered_face import with_expressions
 from helpers.toy_faces import toy_face
 
 from facefit.anatomy.landmarks import INNER_LIP_PAIRS, LID_PAIRS
@@ -56,7 +57,7 @@ def test_pieces_move_as_bodies(toy):
 
 def test_lids_and_lips_close_on_everybody(default_model):
     """Of a face beyond the model's components, too: eyes that are open by a quarter more."""
-    model = default_model
+    model = with_expressions(default_model, "eyeBlink", "jawOpen", "mouthClose")
     identity = torch.randn(1, model.sizes["identity"], generator=torch.Generator().manual_seed(11))
     neutral = numbers(model.shape(identity, torch.zeros(1, model.sizes["expression"])))[0]
     for ball in ((model.eyeball == eye).numpy() for eye in (1, 2)):

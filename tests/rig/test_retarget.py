@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.rendered_face import with_expressions
 
 from facefit.anatomy.landmarks import INNER_LIP_PAIRS, LID_PAIRS
 from facefit.rig.clip import Clip, clip_of_fits
@@ -25,9 +26,16 @@ def random_people(model, count, seed):
 
 
 @pytest.fixture(scope="module")
-def clip(default_model):
+def model(default_model):
+    """With what FRAMES and REST show, and what they could be mixed up with."""
+    mouth = ("mouthClose", "mouthFrown", "mouthPress", "mouthPucker", "mouthSmile")
+    return with_expressions(default_model, "eye", "brow", "jawOpen", "cheekSquint", *mouth)
+
+
+@pytest.fixture(scope="module")
+def clip(model):
     """A person who looks a little sullen at rest."""
-    model, names = default_model, list(default_model.expression_names)
+    names = list(model.expression_names)
     weights = np.zeros((len(FRAMES), len(names)))
     for row, frame in zip(weights, FRAMES, strict=True):
         for name, value in frame.items():
@@ -42,10 +50,9 @@ def clip(default_model):
 
 
 @pytest.fixture(scope="module")
-def moved(default_model, clip):
+def moved(model, clip):
     """Another one, with the eyes of nobody: beyond the model's components."""
-    model = default_model
-    neutral = model.shape(random_people(model, 1, 8), torch.zeros(1, 52))[0].double().numpy()
+    neutral = model.shape(random_people(model, 1, 8), torch.zeros(1, model.sizes["expression"]))[0].double().numpy()
     rig = rig_of(model, neutral)
     return rig, retarget(clip, rig)
 
@@ -61,11 +68,11 @@ def test_rest_is_found_and_stays_rest(clip, moved):
     assert np.abs(moved[1].weights[:3]).max() < 1e-6
 
 
-def test_closed_stays_closed_and_open_opens(default_model, moved):
+def test_closed_stays_closed_and_open_opens(model, moved):
     rig, clip = moved
     verts = rig.neutral + np.tensordot(clip.weights, rig.targets, 1)
-    lids = gaps(default_model, verts, LID_PAIRS)[:, :, 1]
-    lips = gaps(default_model, verts, INNER_LIP_PAIRS)[:, :, 1]
+    lids = gaps(model, verts, LID_PAIRS)[:, :, 1]
+    lips = gaps(model, verts, INNER_LIP_PAIRS)[:, :, 1]
     eyes, mouths = slice(3, 3 + len(SHUT_EYES)), slice(3 + len(SHUT_EYES), 3 + len(SHUT_EYES) + len(SHUT_LIPS))
     assert lids[eyes].max() < 0.5 < 2 < lids[0].min()
     assert (lips[mouths] - lips[0]).max() < 0.5
@@ -89,15 +96,15 @@ def test_eyes_that_close_with_less_close_others_with_what_they_need(clip, moved)
     assert found.weights[2, clip.names.index("eyeBlinkLeft")] > 0.95
 
 
-def test_a_gaze_turns_the_eyes_about_their_middle(default_model, moved):
-    rig, names = moved[0], default_model.expression_names
-    ball = np.flatnonzero(default_model.eyeball.numpy() == 2)
+def test_a_gaze_turns_the_eyes_about_their_middle(model, moved):
+    rig, names = moved[0], model.expression_names
+    ball = np.flatnonzero(model.eyeball.numpy() == 2)
     start = rig.neutral[ball]
     there = start + rig.targets[names.index("eyeLookOutLeft"), ball]
     assert np.abs(there.mean(0) - start.mean(0)).max() < 1.0
     front = start[:, 2].argmax()
     assert there[front, 0] - start[front, 0] == pytest.approx(12.8 * np.sin(np.radians(30)), abs=0.8)
-    centre = default_model.eyeball_weight[ball].numpy() @ start
+    centre = model.eyeball_weight[ball].numpy() @ start
     radius = np.linalg.norm(start - centre, axis=1)
     assert np.allclose(np.linalg.norm(there - centre, axis=1), radius, atol=1e-3)
 

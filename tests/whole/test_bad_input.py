@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from facefit.bundled import model_path
 from facefit.commands import cli
 
-QUICK = ("--iterations", "1", "--texture-size", "64")
+QUICK = ("--iterations", "1", "--texture-size", "16")
 LIGHT = (
     *QUICK,
     "--energies",
@@ -27,7 +27,7 @@ LIGHT = (
     "polygons",
 )  # where it does not matter how the face is fitted
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
-pytestmark = pytest.mark.usefixtures("loaded_once")
+pytestmark = pytest.mark.usefixtures("loaded_once", "small_overlays")
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +247,7 @@ class TestOutput:
         refused(facefit(photo, "-o", tmp_path / "out" / "m.obj", "-q", *LIGHT), 6, "m.obj", "too large")
         assert os.listdir(tmp_path / "out") == []
 
-    def test_ctrl_c_in_the_middle_of_a_fit(self, photo, tmp_path):
+    def test_ctrl_c_in_the_middle_of_a_fit(self, photo, toy_file, tmp_path):
         script = (
             "import os, signal, facefit.commands, facefit.commands.progress\n"
             "class Stopped(facefit.commands.progress.FitProgress):\n"
@@ -258,7 +258,7 @@ class TestOutput:
         )
         (tmp_path / "out").mkdir()
         command = [sys.executable, "-c", script, photo, "-o", tmp_path / "out" / "m.obj", "--iterations", "50",
-                   *LIGHT[4:]]  # fmt: skip
+                   "--model", toy_file, *LIGHT[4:]]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
         refused((done.returncode, done.stdout, done.stderr), 130, "facefit: error: interrupted")
         assert os.listdir(tmp_path / "out") == []

@@ -15,6 +15,7 @@ from facefit.bundled import model_path
 from facefit.fit.config import override, preset
 from facefit.output import texture_picture
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
 EXAMPLES = ROOT / "examples"
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
 
@@ -37,7 +38,7 @@ def quickly(module, monkeypatch, iterations):
     real = module.fit_photo
     config = replace(override(preset(), iterations=iterations), window=96)
     monkeypatch.setattr(module, "fit_photo", lambda photo, **options: real(photo, config, **options))
-    monkeypatch.setattr(module, "write_result", partial(module.write_result, texture_size=64))
+    monkeypatch.setattr(module, "write_result", partial(module.write_result, texture_size=16))
     return module
 
 
@@ -62,7 +63,7 @@ def test_the_notebook_and_what_edits_its_result(astronaut, tmp_path, monkeypatch
     real, config = facefit.fit.fit.fit_photo, replace(override(preset(), iterations=2), window=96)
     monkeypatch.setattr(facefit.fit.fit, "fit_photo", lambda photo: real(photo, config))
     taken = texture_picture.unwrapped
-    monkeypatch.setattr(texture_picture, "unwrapped", lambda result, size: taken(result, 64))
+    monkeypatch.setattr(texture_picture, "unwrapped", lambda result, size: taken(result, 16))
     notebook = json.loads((EXAMPLES / "first_face.ipynb").read_text())
     names = {}
     for cell in notebook["cells"]:

@@ -31,8 +31,10 @@ MAX_PIXELS = 100_000_000
 MAX_BYTES = 1_200_000_000  # of memory at the worst moment, by DECODER_BYTES
 
 # Formats whose decoders are part of Pillow or pi-heif, with the bytes a pixel that reading a photo takes at its
-# worst moment, the result included, measured (tests/files/test_read_picture.py). Others that Pillow knows are no
-# photos, or start programs.
+# worst moment, the result included, measured (tests/files/test_read_picture.py): of a progressive JPEG in four
+# colours, of 16 bits, of transparency. Beside them come 20 MB, whatever the size, for the strips in which a photo is
+# converted or read as text: in a small photo those count for more. Others that Pillow knows are no photos, or start
+# programs.
 DECODER_BYTES = {
     "JPEG": 12, "MPO": 12, "PNG": 10, "WEBP": 21, "TIFF": 16, "BMP": 10, "GIF": 8, "PPM": 12, "JPEG2000": 28,
     "AVIF": 20, "HEIF": 20,

@@ -179,45 +179,53 @@ def test_a_format_that_takes_more_memory_has_fewer_pixels(tmp_path):
 
 
 _MEASURE = """
-import io, sys
+import sys
 from pathlib import Path
-import numpy as np
-from PIL import Image
-from helpers.heic import register_heic_writer
-from facefit.files import read_picture
-from facefit.photo.photo import read_photo
+from facefit.photo import photo
 assert "torch" not in sys.modules  # people name wrong files: they are told at once
+photo._STRIP = 1 << 14  # in a small photo strips would count for more than in a large one
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
-folder, side = Path(sys.argv[1]), 800
-register_heic_writer()
-small = Image.fromarray(np.random.default_rng(0).integers(0, 255, (side // 100, side // 100, 4), np.uint8))
-rgba = small.resize((side, side))
-rgb = rgba.convert("RGB")
-cases = {"JPEG": dict(progressive=True, subsampling=0), "PNG": {}, "WEBP": dict(lossless=True, method=0),
-         "TIFF": dict(compression="tiff_lzw", tiffinfo={278: side}), "BMP": {}, "GIF": {}, "PPM": {}, "JPEG2000": {},
-         "AVIF": dict(speed=10), "HEIF": dict(chroma=444, quality=10)}
-for form, options in cases.items():
-    (rgb if form in ("JPEG", "BMP", "GIF", "PPM") else rgba).save(folder / form, form, **options)
-    Image.new("RGB", (40, 40)).save(folder / "small", form)
-del small, rgba, rgb
-for form in cases:
-    read_photo(folder / form, 1 << 40)
+for path in map(Path, sys.argv[1:]):
+    photo.read_photo(path.with_name(f"small {path.name}"))
     open("/proc/self/clear_refs", "w").write("5")
     before = peak()
-    read_photo(folder / form)
-    print(form, (peak() - before) / side**2)
+    read = photo.read_photo(path)
+    print(path.name, (peak() - before) / (read.width * read.height))
+    del read
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from Linux's /proc")
 def test_decoding_stays_below_the_bytes_that_are_announced(tmp_path):
+    """Of each format what takes most."""
+    side = 800
+    register_heic_writer()
+    small = np.random.default_rng(0).integers(0, 255, (side // 100, side // 100, 4), np.uint8)
+    rgba = Image.fromarray(small).resize((side, side))
+    rgb = rgba.convert("RGB")
+    cases = {
+        "JPEG": (rgb.convert("CMYK"), {"progressive": True}), "PNG": (rgba, {}),
+        "WEBP": (rgba, {"lossless": True, "method": 0}),
+        "TIFF": (rgba, {"compression": "tiff_lzw", "tiffinfo": {278: side}}),
+        "BMP": (rgb, {}), "GIF": (rgb, {}), "PPM": (rgb, {}), "JPEG2000": (rgba, {}), "AVIF": (rgba, {"speed": 10}),
+        "HEIF": (rgba, {"chroma": 444, "quality": 10}),
+    }  # fmt: skip
+    for form, (picture, options) in cases.items():
+        picture.save(tmp_path / form, form, **options)
+        Image.new("RGB", (40, 40)).save(tmp_path / f"small {form}", form)
+    (tmp_path / "PPM").write_bytes(b"P6 %d %d 65535\n" % (side, side) + np.asarray(rgb).astype(">u2").tobytes())
     path = os.pathsep.join(filter(None, (PYTHONPATH, os.environ.get("PYTHONPATH"))))
-    command, environment = [sys.executable, "-c", _MEASURE, str(tmp_path)], {**os.environ, "PYTHONPATH": path}
+    # glibc gives larger pieces back at once: else what one photo has left in the heap is not counted for the next
+    heap = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), "65536")
+    command = [sys.executable, "-c", _MEASURE, *(str(tmp_path / form) for form in cases)]
+    environment = {**os.environ, **heap, "PYTHONPATH": path}
     out = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     used = dict(line.split() for line in out.stdout.splitlines())
     assert len(used) == 10
-    assert not {form: value for form, value in used.items() if float(value) > DECODER_BYTES[form]}
+    assert not {
+        form: value for form, value in used.items() if not 2 < float(value) < DECODER_BYTES[form] + 0.25
+    }  # for strips
 
 
 def test_bytes_have_the_name_that_is_given():

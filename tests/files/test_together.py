@@ -1,5 +1,6 @@
 """Files that get their names together or not at all: through errors, signals, kills at every point, other writers."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,37 +16,51 @@ from facefit.files.together import HOME, JOURNAL, PREFIX, Area, recover, write_t
 
 needs_locks = pytest.mark.skipif(not together.HAVE_LOCKS, reason="no locks on this system")
 
-# writes the set NEW over the set OLD and dies at the K-th change of a name, before or after it
+# writes the set NEW over the set OLD and dies at the K-th change of a name, before or after it: a process for each line
 KILLED = """
-import os, sys
+import json, os, sys
 from pathlib import Path
 from facefit.files.together import Area, write_together
-at, when, area, *names = sys.argv[1:]
-calls = 0
-def dying(change):
-    def call(*arguments, **options):
-        global calls
-        calls += 1
-        if calls == int(at) and when == "before":
-            os._exit(9)
-        change(*arguments, **options)
-        if calls == int(at):
-            os._exit(9)
-    return call
-for name in ("replace", "link", "unlink", "rmdir"):
-    setattr(os, name, dying(getattr(os, name)))
-place = Area(Path(area) / ".partial", Path(area)) if area else None
-write_together({Path(name): b"new " + name.encode() for name in names}, place)
-print(calls)
+def write(at, when, area, names):
+    calls = 0
+    def dying(change):
+        def call(*arguments, **options):
+            nonlocal calls
+            calls += 1
+            if calls == at and when == "before":
+                os._exit(9)
+            change(*arguments, **options)
+            if calls == at:
+                os._exit(9)
+        return call
+    for name in ("replace", "link", "unlink", "rmdir"):
+        setattr(os, name, dying(getattr(os, name)))
+    place = Area(Path(area) / ".partial", Path(area)) if area else None
+    write_together({Path(name): b"new " + name.encode() for name in names}, place)
+    return calls
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        print(write(*json.loads(line)), end=" ", flush=True)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def killed(at, when, names, area=""):
-    """Returns the exit code, and how many changes there are."""
-    command = [sys.executable, "-c", KILLED, str(at), when, str(area), *map(str, names)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert run.returncode in (0, 9), run.stderr
-    return run.returncode, int(run.stdout or 0)
+@pytest.fixture(scope="module")
+def killed():
+    """Call it with `at`, `when`, the names and an area -> the exit code, and how many changes there are."""
+    command = [sys.executable, "-c", KILLED]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def write(at, when, names, area=""):
+            print(json.dumps([at, when, str(area), [str(name) for name in names]]), file=process.stdin, flush=True)
+            *calls, code = map(int, process.stdout.readline().split())
+            assert code in (0, 9)
+            return code, sum(calls)
+
+        yield write
+        process.stdin.close()
 
 
 def hidden(*folders):
@@ -94,7 +109,7 @@ def test_an_error_leaves_what_was_there(tmp_path, monkeypatch, at, links):
 
 @needs_locks
 @pytest.mark.parametrize("places", ("one folder", "two folders", "an area"))
-def test_killed_at_every_point_and_then_made_whole(tmp_path, places):
+def test_killed_at_every_point_and_then_made_whole(tmp_path, killed, places):
     """A set that a kill has cut is never left so by the next write: all of it is there, or nothing of it."""
     second = tmp_path / ("other" if places == "two folders" else "")
     second.mkdir(exist_ok=True)
@@ -126,7 +141,7 @@ def test_killed_at_every_point_and_then_made_whole(tmp_path, places):
 
 
 @needs_locks
-def test_a_cut_set_is_completed_before_the_next_one_takes_its_names(tmp_path):
+def test_a_cut_set_is_completed_before_the_next_one_takes_its_names(tmp_path, killed):
     names = [tmp_path / name for name in ("a", "b", "c")]
     for name in names:
         name.write_bytes(b"old")
@@ -249,7 +264,7 @@ for k in range(rounds):
     while not (folder / f"seen{k}").exists():
         time.sleep(0.001)
 """
-ROUNDS = 100
+ROUNDS = 40
 
 
 @needs_locks

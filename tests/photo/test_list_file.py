@@ -82,9 +82,9 @@ def test_a_quote_that_is_never_closed_swallows_no_photos(tmp_path):
 
 def test_swallowed_lines_beyond_the_limit_come_back(tmp_path):
     path = tmp_path / "list.csv"
-    path.write_text('photo,note\na.jpg,"never closed\n' + "".join(f"{k}.jpg,fine\n" for k in range(30_000)))
+    path.write_text('photo,note\na.jpg,"never closed\n' + "".join(f"{k}.jpg,fine\n" for k in range(12_000)))
     began = time.process_time()
-    assert len(names(path)) == 30_000
+    assert len(names(path)) == 12_000
     assert list(problems(path)) == [2]
     assert time.process_time() - began < 10
 

@@ -5,7 +5,6 @@ import pytest
 
 from facefit.anatomy.landmarks import LANDMARKS
 from facefit.anatomy.parts import LABEL
-from facefit.model.model_file import load_model
 from facefit.synth.occluder_layer import FaceFrame, Layer, fill, lay_over
 from facefit.synth.occluders import SHARES, draw_occluder
 
@@ -25,9 +24,9 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def face():
+def face(default_model):
     """A grey picture of a face of 110 px, its labels (skin on background) and landmarks."""
-    model = load_model()
+    model = default_model
     points = model.landmarks(model.verts[None])[0].numpy()
     landmarks = np.stack([points[:, 0], -points[:, 1]], 1) * 0.62 + (SIDE / 2, SIDE / 2 - 18)
     assert landmarks.shape == (LANDMARKS, 2)
@@ -43,7 +42,7 @@ def face():
 def test_each_kind_adds_its_own_label_and_no_other(face, kind):
     image, labels, landmarks = face
     covered = []
-    for seed in range(12):
+    for seed in range(6):
         seen, marked = draw_occluder(image, labels, landmarks, np.random.default_rng(seed), kind)
         assert seen.dtype == np.float32 and marked.dtype == np.uint8
         assert seen.shape == image.shape and marked.shape == labels.shape

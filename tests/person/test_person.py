@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.gltf_reader import Glb
-from helpers.rendered_face import person, photograph, together
+from helpers.rendered_face import person, photograph, together, with_expressions
 from helpers.viewer_page import about
 from PIL import Image
 
@@ -44,12 +44,18 @@ class Detector:
 
 
 @pytest.fixture(scope="module")
-def album(default_model):
+def model(default_model):
+    """With a few expressions, of which files hold each."""
+    return with_expressions(default_model, "jawOpen", "mouthSmile", "eyeBlink", "browInnerUp")
+
+
+@pytest.fixture(scope="module")
+def album(model):
     """Three photos of one person, each in another light."""
-    truth = together(*(person(default_model, seed=3, yaw=20.0 * (k - 1), jawOpen=0.2 * k) for k in range(COUNT)))
+    truth = together(*(person(model, seed=3, yaw=20.0 * (k - 1), jawOpen=0.2 * k) for k in range(COUNT)))
     sh = truth.sh.clone()
     sh[:, 3] = torch.tensor([-0.5, 0.1, 0.5])[:, None]  # from the right, the front and the left
-    return photograph(default_model, replace(truth, sh=sh), SIDE).observation
+    return photograph(model, replace(truth, sh=sh), SIDE).observation
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +66,10 @@ def photos(album):
 
 
 @pytest.fixture(scope="module")
-def fitter(default_model, photos, album):
+def fitter(model, photos, album):
     pictures = [photo.frame for photo in photos if photo.name != "dark.png"]
     instruments = Instruments(
-        model=default_model, detector=Detector(pictures, album.landmarks.numpy()), renderer=load_renderer("cpu"),
+        model=model, detector=Detector(pictures, album.landmarks.numpy()), renderer=load_renderer("cpu"),
         segmenter=load_segmenter("polygons"), config=override(replace(FitConfig(), window=SIDE), iterations=3),
     )  # fmt: skip
     return PersonFitter(instruments, focal=1015.0 / 224 * SIDE)
@@ -105,30 +111,30 @@ def test_one_photo_is_what_a_single_fit_is(fitter, photos):
     assert np.array_equal(whole.photo, single.photo) and torch.equal(whole.observation.valid, single.observation.valid)
 
 
-def test_a_surface_that_no_pixel_tells_of_stays(fitted, default_model):
+def test_a_surface_that_no_pixel_tells_of_stays(fitted, model):
     """Polygons are too unsure of every pixel."""
     assert fitted.surface.trust.share is None and not fitted.surface.displacement.any()
-    assert fitted.members[0].result.model is default_model
+    assert fitted.members[0].result.model is model
 
 
-def test_the_surface_moves_every_photos_mesh_alike(fitted, default_model):
+def test_the_surface_moves_every_photos_mesh_alike(fitted, model):
     sure = []
     for member in fitted.members:
         whole = member.whole()
         sure.append(replace(whole, observation=replace(whole.observation, valid=torch.ones(1, SIDE, SIDE))))
     surface = refine_surface(sure)
     assert surface.trust.photos == 3 and np.abs(surface.displacement).max() > 0.01
-    own = displaced_model(default_model, neutral_verts(sure[0]), surface.displacement)
-    moved = (own.verts - default_model.verts).norm(dim=1).numpy()
+    own = displaced_model(model, neutral_verts(sure[0]), surface.displacement)
+    moved = (own.verts - model.verts).norm(dim=1).numpy()
     np.testing.assert_allclose(moved, np.abs(surface.displacement), atol=1e-4)
 
 
-def test_the_energy_falls_and_one_lens_is_one_factor(default_model, fitter, fitted, album):
+def test_the_energy_falls_and_one_lens_is_one_factor(model, fitter, fitted, album):
     start = Sharing().shared(fitted.parameters)
     start = replace(start, translation=start.translation + torch.tensor([3.0, 0.0, 0.0]))  # to have somewhere to fall
     sums, sharing = [], Sharing(one_lens=True)
     found = descend_together(
-        album, start, default_model, fitter.instruments.renderer, override(fitter.instruments.config, iterations=2),
+        album, start, model, fitter.instruments.renderer, override(fitter.instruments.config, iterations=2),
         sharing, torch.tensor([True, True, False]), lambda step, steps, terms: sums.append(sum(terms.values())),
     )  # fmt: skip
     assert len(sums) == 3 and sum(float(value.sum()) for value in found.energies.values()) == pytest.approx(min(sums))
@@ -139,17 +145,17 @@ def test_the_energy_falls_and_one_lens_is_one_factor(default_model, fitter, fitt
 
 def test_the_files_hold_the_head_its_expressions_and_every_photo(fitted, tmp_path):
     files = PersonFiles(
-        tmp_path / "ann.glb", sheet=tmp_path / "sheet.png", style=FileStyle(texture_size=64),
+        tmp_path / "ann.glb", sheet=tmp_path / "sheet.png", style=FileStyle(texture_size=16),
         shapes=lambda model, neutral: 2 * model.expression_basis.double().numpy(),
     )  # fmt: skip
     two = replace(fitted, members=fitted.members[:2])
     contents = person_contents(two, files)
     assert set(contents) == set(files.all(["0.png", "1.png"]))
     glb = Glb(contents[tmp_path / "ann.glb"])
-    model = fitted.model
-    assert glb.document["meshes"][0]["extras"]["targetNames"] == list(model.expression_names)
+    own = fitted.model
+    assert glb.document["meshes"][0]["extras"]["targetNames"] == list(own.expression_names)
     document = json.loads(contents[tmp_path / "ann.json"])
-    assert document["format"] == "facefit-person" and document["model"]["license"] == model.license
+    assert document["format"] == "facefit-person" and document["model"]["license"] == own.license
     assert document["displacement"] == [] and document["surface"]["photos"] == 0
     assert [photo["name"] for photo in document["photos"]] == ["0.png", "1.png"]
     (left,) = document["left_out"]
@@ -160,7 +166,7 @@ def test_the_files_hold_the_head_its_expressions_and_every_photo(fitted, tmp_pat
 
 def test_a_page_has_its_photo_with_its_expression_under_its_camera(fitted, tmp_path):
     second = replace(fitted, members=fitted.members[1:2])  # one is enough, and its texture is no blend
-    contents = person_contents(second, PersonFiles(tmp_path / "ann.html", style=FileStyle(texture_size=64)))
+    contents = person_contents(second, PersonFiles(tmp_path / "ann.html", style=FileStyle(texture_size=16)))
     shots = about(contents[tmp_path / "ann.html"])["photos"]
     assert [shot["name"] for shot in shots] == ["01_1"]
     for shot, member in zip(shots, second.members, strict=True):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.gltf_reader import Glb
-from helpers.rendered_face import person, photograph, together
+from helpers.rendered_face import person, photograph, together, with_expressions
 
 from facefit.errors import InputError, NoFaceError, OutputError
 from facefit.fit.config import FitConfig, override
@@ -55,7 +55,8 @@ class Detector:
 
 @pytest.fixture(scope="module")
 def model(default_model):
-    return default_model
+    """With a few expressions, of which the file holds each."""
+    return with_expressions(default_model, "jawOpen", "mouthSmile", "eye")
 
 
 @pytest.fixture(scope="module")

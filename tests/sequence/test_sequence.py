@@ -173,7 +173,7 @@ def test_trimesh_opens_it(files):
     assert {mesh.visual.material.name for mesh in meshes} == {"skin", "eyes", "teeth", "tongue"}
 
 
-def test_parameters_of_every_frame_come_back(sequence, files):
+def test_parameters_of_every_frame_come_back(sequence, files, model):
     numbers, parameters = load_frames(files[1])
     assert numbers == [frame.number for frame in sequence.fitted] and parameters.batch == COUNT
     for face, frame in enumerate(sequence.fitted):
@@ -181,7 +181,8 @@ def test_parameters_of_every_frame_come_back(sequence, files):
             assert torch.equal(parameters[face].tensors()[name], value), name
     document = json.loads(files[1].read_text())
     assert [frame["status"] for frame in document["frames"]].count("failed") == 3
-    assert document["camera"]["width"] == SIDE and document["fps"] == 10 and len(document["expression_names"]) > 50
+    assert document["camera"]["width"] == SIDE and document["fps"] == 10
+    assert document["expression_names"] == list(model.expression_names)
 
 
 def test_eyes_that_look_aside_are_animated(sequence, model):

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..compute.network import Graph, Node
 from ..errors import ModelError
-from .protobuf import Span, fields, parts, varint
+from .protobuf import Bytes, Span, fields, parts, varint
 from .untrusted import read_bytes, reading
 
 KIND = "a network (.onnx)"
@@ -76,7 +76,7 @@ def parse_onnx(data: bytes) -> Graph:
         elif number == 5:
             weights.append(value)
         elif number == 11:
-            inputs[_text(data, value, 1)] = _shape(data, value)
+            inputs[_text(data, value, 1)] = tensor_shape(data, value)
         elif number == 12:
             outputs.append(_text(data, value, 1))
         if len(nodes) + len(weights) + len(inputs) > MOST_VALUES:
@@ -216,7 +216,8 @@ def _attribute(data: bytes, message: Span) -> tuple[str, Any]:
     return name, value
 
 
-def _shape(data: bytes, info: Span) -> tuple[int | None, ...]:
+def tensor_shape(data: Bytes, info: Span) -> tuple[int | None, ...]:
+    """The sides of an input or output of a graph, None for what is not a number. Raises ValueError as `fields`."""
     sides: list[int | None] = []
     for kind in parts(data, info, 2):
         for tensor in parts(data, kind, 1):

@@ -21,6 +21,7 @@ import numpy as np
 
 from ..errors import ModelError
 from .plain_pieces import Builder, Piece, piece, text_bytes
+from .untrusted import one_line
 
 LARGEST_FILE = 1 << 30  # bytes, as of every model; the largest published pickle is FLAME's with 0.1 GiB
 
@@ -63,7 +64,7 @@ def load_object_npy(path: Path) -> object:
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = header(stream)
     except Exception as error:  # NumPy raises several types on damaged headers
-        raise ModelError(f"{path}: not an .npy file ({_line(error)})") from None
+        raise ModelError(f"{path}: not an .npy file ({one_line(error)})") from None
     if not dtype.hasobject or shape != ():
         raise ModelError(f"{path}: holds an array of {dtype} {shape}; expected one saved Python dict")
     # np.save wraps the object in an array of one element
@@ -92,12 +93,7 @@ def _load(path: Path, stream: io.BytesIO, size: int, kind: str) -> object:
     except RefusedPickleError as error:
         raise ModelError(f"{path}: {error}; nothing in it was executed") from None
     except Exception as error:  # truncated and damaged pickles raise whatever they hit
-        raise ModelError(f"{path}: not a readable {kind} file of plain data ({_line(error)})") from None
-
-
-def _line(error: BaseException) -> str:
-    """A message of the file's making, short and on one line."""
-    return ascii(f"{type(error).__name__}: {error}"[:160])[1:-1]
+        raise ModelError(f"{path}: not a readable {kind} file of plain data ({one_line(error)})") from None
 
 
 class _Reader(pickle._Unpickler):

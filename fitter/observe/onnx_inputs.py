@@ -11,6 +11,7 @@ import mmap
 from pathlib import Path
 
 from ..files.protobuf import fields, parts
+from ..files.read_onnx import tensor_shape
 
 
 def onnx_inputs(path: Path) -> dict[str, tuple[int | None, ...]]:
@@ -25,21 +26,10 @@ def onnx_inputs(path: Path) -> dict[str, tuple[int | None, ...]]:
         for graph in parts(data, (0, len(data)), 7):
             for number, part in fields(data, graph):
                 if number == 11 and isinstance(part, tuple):
-                    found[_name(data, part, 1)] = _shape(data, part)
+                    found[_name(data, part, 1)] = tensor_shape(data, part)
                 elif number == 5 and isinstance(part, tuple):
                     weights.add(_name(data, part, 8))
         return {name: shape for name, shape in found.items() if name not in weights}
-
-
-def _shape(data: mmap.mmap, info: tuple[int, int]) -> tuple[int | None, ...]:
-    sides: list[int | None] = []
-    for kind in parts(data, info, 2):
-        for tensor in parts(data, kind, 1):
-            for shape in parts(data, tensor, 2):
-                for side in parts(data, shape, 1):
-                    values = [value for number, value in fields(data, side) if number == 1 and isinstance(value, int)]
-                    sides.append(values[-1] if values else None)
-    return tuple(sides)
 
 
 def _name(data: mmap.mmap, message: tuple[int, int], number: int) -> str:

@@ -16,6 +16,7 @@ from scipy import ndimage
 from ..anatomy.landmarks import LANDMARKS7
 from ..anatomy.parts import LABEL
 from ..geometry.camera import WindowTransform
+from ..observe.segment.morphology import distance_to, grow
 from ..photo.window import sample_window
 from ..render.view import View
 from ..scene.scene import Scene
@@ -107,7 +108,7 @@ def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray, texels: int = 
     skin = valid & np.isin(labels, (LABEL["skin"], LABEL["nose"], LABEL["head"]))
     teeth = _teeth(scene, seen, labels, picture, skin) & ~covered & (inside > 0.5)
     worn = _resized(pixels.covered & ~pixels.hair, side) & (inside > 0.5)
-    hair = _within(_resized(pixels.hair, side) & (inside > 0.5), _TOUCHING / pixel)
+    hair = grow(_resized(pixels.hair, side) & (inside > 0.5), _TOUCHING / pixel)
     beyond = seen.seen & hair & ~ndimage.binary_fill_holes(valid | worn)
     if skin.mean() < 0.0025:
         return SkinCheck(fine, pixel, np.zeros_like(skin), np.ones_like(skin), teeth, beyond)
@@ -121,12 +122,12 @@ def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray, texels: int = 
     place = seen.interpolate(scene.model.verts.cpu().numpy(), faces)  # of each pixel on the mean face
     nose, *mouth = scene.model.landmarks(scene.model.verts[None])[0, list(LANDMARKS7)].cpu().numpy()[4:]
     from_nose = _length(place - nose)
-    own = _within(np.isin(labels, [LABEL[name] for name in _DARK_PARTS]) | features, _OWN_DARK / pixel)
+    own = grow(np.isin(labels, [LABEL[name] for name in _DARK_PARTS]) | features, _OWN_DARK / pixel)
     own |= from_nose < _NOSTRILS
     # beside glasses or a hand what is dark is their rim or shadow, also around eyes, and what is bright is their gloss
-    worn = _within(worn, _WORN / pixel) & ~features
+    worn = grow(worn, _WORN / pixel) & ~features
     own &= ~worn | np.isin(labels, [LABEL[name] for name in _DARK_PARTS])
-    from_eyes = _distance(np.isin(labels, [LABEL[name] for name in _EYES_AND_BROWS])) * pixel
+    from_eyes = distance_to(np.isin(labels, [LABEL[name] for name in _EYES_AND_BROWS])) * pixel
     folds = from_eyes < _FOLDS["eyes and brows"]
     folds |= from_nose < _FOLDS["nose"]
     for corner in mouth:
@@ -137,16 +138,16 @@ def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray, texels: int = 
     very = bright < -max(_VERY_DARK * spread, _VERY_DARK_AT_LEAST)
     strange = odd > max(_ODD * odd_spread, _ODD_AT_LEAST)
     candidate = skin & ~own & ((dark & ~beard) | very & ~beard | strange)
-    over = _within(covered, _TOUCHING / pixel)
+    over = grow(covered, _TOUCHING / pixel)
     foreign = _foreign(candidate, (very & ~beard | strange) & ~folds, over, pixel)
     foreign |= _foreign(skin & ~features & _other_hue(difference, skin), np.zeros_like(skin), over, pixel)
     foreign |= skin & ~own & (odd > _VERY_ODD)
     foreign &= ~_single(foreign & beard, over, _BEARD / pixel)
     rims = foreign & (from_eyes < _GLASSES) & ~over
-    beside = _within(rims & ~_single(rims, over, _RIM / pixel), _BESIDE / pixel) & ~features
+    beside = grow(rims & ~_single(rims, over, _RIM / pixel), _BESIDE / pixel) & ~features
     foreign |= skin & beside & (np.abs(bright) > max(_DARK * spread, _DARK_AT_LEAST))
     foreign |= skin & worn & (bright > max(_DARK * spread, _GLOSS_AT_LEAST))
-    foreign = _within(foreign, _GROWN / pixel)
+    foreign = grow(foreign, _GROWN / pixel)
     return SkinCheck(fine, pixel, foreign, ~(own & skin & ~usual), teeth, beyond)
 
 
@@ -171,16 +172,6 @@ def _length(vectors: np.ndarray) -> np.ndarray:
     """(S, S, 3) -> (S, S). As np.linalg.norm, which takes ten times as long for an axis of three."""
     x, y, z = np.moveaxis(vectors, 2, 0)
     return np.sqrt(x * x + y * y + z * z)
-
-
-def _within(mask: np.ndarray, radius: float) -> np.ndarray:
-    """The mask (S, S) and what lies within `radius` pixels of it."""
-    return _distance(mask) <= radius
-
-
-def _distance(mask: np.ndarray) -> np.ndarray:
-    """(S, S) pixels to the next one of a mask; infinite without any."""
-    return ndimage.distance_transform_edt(~mask) if mask.any() else np.full(mask.shape, np.inf)
 
 
 def _other_hue(difference: np.ndarray, skin: np.ndarray) -> np.ndarray:

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from helpers import command_line
+from helpers.command_line import error_line
 from helpers.heic import register_heic_writer
 from PIL import Image
 
@@ -20,7 +22,6 @@ from facefit.batch.options import PeopleOptions
 from facefit.batch.steps import failure
 from facefit.batch.store import open_store
 from facefit.bundled import model_path
-from facefit.commands import cli
 from facefit.errors import OutputError
 from facefit.files.read_obj import read_obj_verts
 from facefit.photo.photo import read_photo
@@ -28,21 +29,12 @@ from facefit.photo.photo import read_photo
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
 
 
-def facefit(*args):
-    return CliRunner().invoke(cli, ["batch", *map(str, args)])
+facefit = partial(command_line.facefit, "batch")
 
 
 def console(*args, **options):
     command = [sys.executable, "-m", "facefit", "batch", *map(str, args)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
-
-
-def error_line(result, code, *words):
-    assert result.exit_code == code, result.output
-    lines = [line for line in result.stderr.splitlines() if line]
-    assert len(lines) == 1 and lines[0].startswith("facefit: error: "), result.stderr
-    for word in words:
-        assert word in lines[0], lines[0]
 
 
 @pytest.fixture

@@ -11,21 +11,17 @@ import types
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from helpers.command_line import error_line, facefit
 from helpers.house import HEAVY
 from helpers.places import ROOT
 from helpers.synthetic_result import synthetic_result
 from PIL import Image
 
 from facefit.bundled import model_path
-from facefit.commands import cli, main
+from facefit.commands import main
 from facefit.errors import FitError, NoFaceError
 from facefit.fit.summary import Summary
 from facefit.output.write import write_result
-
-
-def facefit(*args):
-    return CliRunner().invoke(cli, [str(arg) for arg in args])
 
 
 def console(*args, timeout=60, **options):
@@ -93,15 +89,6 @@ def fake(monkeypatch):
     monkeypatch.setattr(facefit.job.job, "dense_observer", lambda model, config: "dense")
     monkeypatch.setattr(facefit.job.job, "load_renderer", lambda name, device: f"{name} {device}")
     return state
-
-
-def error_line(result, code, *words):
-    """One line on stderr, the code, no traceback."""
-    assert result.exit_code == code, result.output
-    lines = [line for line in result.stderr.splitlines() if line]
-    assert len(lines) == 1 and lines[0].startswith("facefit: error: "), result.stderr
-    for word in words:
-        assert word in lines[0], lines[0]
 
 
 class TestHelp:

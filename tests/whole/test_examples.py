@@ -83,7 +83,7 @@ def test_the_notebook_and_what_edits_its_result(astronaut, tmp_path, monkeypatch
 
 @needs_model
 def test_own_energy_moves_the_fit(portrait, tmp_path, monkeypatch, capsys):
-    module = quickly(example("own_energy"), monkeypatch, 8)
+    module = quickly(example("own_energy"), monkeypatch, 5)
     openings = []
     real = module.closed_mouth
 

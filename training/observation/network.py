@@ -6,26 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.blocks import Block
+
 WIDTHS = (48, 64, 96, 128)  # at 32, 16, 8 and 4 pixels
 GUESS = 7  # channels of the landmarks' surface
 GIVEN = 48 + 4 * GUESS  # at 32 pixels: the colours of 16 pixels and four of the surface
 # What comes out: normal, its log deviation; displacement in the picture and towards the viewer, two log deviations.
 OUT = 9
-
-
-class _Block(nn.Module):
-    """Two convolutions; the first may halve the side."""
-
-    def __init__(self, given: int, width: int, stride: int = 1) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(given, width, 3, stride, 1, bias=False)
-        self.first_norm = nn.BatchNorm2d(width)
-        self.second = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-        self.second_norm = nn.BatchNorm2d(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = functional.relu(self.first_norm(self.first(x)))
-        return functional.relu(self.second_norm(self.second(x)))
 
 
 class DenseNetwork(nn.Module):
@@ -38,10 +25,10 @@ class DenseNetwork(nn.Module):
         super().__init__()
         given = (GIVEN, *widths[:-1])
         self.down = nn.ModuleList(
-            [_Block(a, b, 1 if level == 0 else 2) for level, (a, b) in enumerate(zip(given, widths, strict=True))]
+            [Block(a, b, 1 if level == 0 else 2) for level, (a, b) in enumerate(zip(given, widths, strict=True))]
         )
         self.up = nn.ModuleList(
-            [_Block(fine + coarse, fine) for fine, coarse in zip(widths[-2::-1], widths[:0:-1], strict=True)]
+            [Block(fine + coarse, fine) for fine, coarse in zip(widths[-2::-1], widths[:0:-1], strict=True)]
         )
         self.last = nn.Conv2d(widths[0], 4 * OUT, 1)
         nn.init.zeros_(self.last.weight)

@@ -7,24 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facefit.observe.segment.face_crops import CHANNELS, CLASSES
+from training.blocks import Block
 
 FACE_WIDTHS = (16, 32, 48, 64, 96)
 DETAIL_WIDTHS = (16, 32, 48, 64)
-
-
-class _Block(nn.Module):
-    """Two convolutions; the first may halve the side."""
-
-    def __init__(self, given: int, width: int, stride: int = 1) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(given, width, 3, stride, 1, bias=False)
-        self.first_norm = nn.BatchNorm2d(width)
-        self.second = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-        self.second_norm = nn.BatchNorm2d(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = functional.relu(self.first_norm(self.first(x)))
-        return functional.relu(self.second_norm(self.second(x)))
 
 
 class UNet(nn.Module):
@@ -34,10 +20,10 @@ class UNet(nn.Module):
         super().__init__()
         given = (CHANNELS, *widths[:-1])
         self.down = nn.ModuleList(
-            [_Block(a, b, 1 if level == 0 else 2) for level, (a, b) in enumerate(zip(given, widths, strict=True))]
+            [Block(a, b, 1 if level == 0 else 2) for level, (a, b) in enumerate(zip(given, widths, strict=True))]
         )
         self.up = nn.ModuleList(
-            [_Block(fine + coarse, fine) for fine, coarse in zip(widths[-2::-1], widths[:0:-1], strict=True)]
+            [Block(fine + coarse, fine) for fine, coarse in zip(widths[-2::-1], widths[:0:-1], strict=True)]
         )
         self.score = nn.Conv2d(widths[0], len(CLASSES), 1)
 

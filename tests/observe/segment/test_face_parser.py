@@ -4,12 +4,10 @@ import logging
 
 import numpy as np
 import pytest
-import torch
 
 from facefit.anatomy.parts import LABEL
 from facefit.bundled import parser_path
 from facefit.errors import FaceFitError
-from facefit.observe.detector import load_detector
 from facefit.observe.onnx_session import LARGEST_FILE
 from facefit.observe.segment import face_parser as segment_parser
 from facefit.observe.segment.colour import ColorSegmenter
@@ -18,19 +16,8 @@ from facefit.observe.segment.face_parser import ParserSegmenter, fuse, is_parser
 from facefit.observe.segment.load import load_segmenter
 from facefit.observe.segment.polygons import polygon_labels
 from facefit.observe.segment.regions import separate_sides
-from facefit.photo.window import crop_window, sample_window
 
 SIZE = 224
-
-
-@pytest.fixture(scope="module")
-def window() -> tuple[np.ndarray, np.ndarray]:
-    """The window (S, S, 3) of a portrait and its landmarks (478, 2) in it."""
-    photo = pytest.importorskip("skimage.data").astronaut()
-    landmarks = load_detector().detect(photo)[0].landmarks
-    transform = crop_window(landmarks, SIZE)
-    image = (sample_window(photo, transform)[0] / 255).astype(np.float32)
-    return image, transform.to_window(torch.as_tensor(landmarks)[None])[0].numpy()
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,8 @@ def _check_inputs(path: Path) -> None:
     except (ValueError, OSError) as error:
         raise FaceFitError(f"{path}: onnxruntime cannot load it (not an ONNX file: {one_line(error)})") from None
     for name, shape in inputs.items():
-        if math.prod(side or 1 for side in shape) > LARGEST_INPUT:
+        known = [side for side in shape if side]
+        if min(known, default=1) < 0 or math.prod(known) > LARGEST_INPUT:
             sides = " x ".join("any" if side is None else str(side) for side in shape)
             limit = f"accepted: up to {LARGEST_INPUT / 1e6:.0f} million"
             raise FaceFitError(f"{path}: the input {name!a:.60} takes {sides} numbers; {limit}")

@@ -16,7 +16,7 @@ from .photo_list import PHOTO_SUFFIXES
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts", ".ogv", ".3gp")
 DEFAULT_FPS = 25.0  # of a folder of pictures, which does not say
-INSTALL_VIDEO = "pip install imageio-ffmpeg"
+INSTALL_VIDEO = "pip install 'facefit[video]'"
 
 
 @dataclass(frozen=True)

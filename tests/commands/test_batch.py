@@ -315,7 +315,7 @@ class TestReal:
 
     QUICK = ("--segmentation", "polygons", "--iterations", 2, "--texture-size", 16, "--energies", "landmark")
 
-    def test_all_faces_alone_and_together(self, portraits, tmp_path):
+    def test_all_faces_alone_and_together(self, portraits, loaded_once, tmp_path):
         """One after another in this process, and in worker processes with three faces in a batch: equal results."""
         outs = tmp_path / "alone", tmp_path / "together"
         for out, way, options in zip(outs, (facefit, console), ((0,), (1, "--batch-size", 3)), strict=True):

@@ -26,8 +26,8 @@ def personal_shapes(model: FaceModel, neutral: np.ndarray) -> np.ndarray:
     Adding the mean face's displacements to everybody gives a long chin the jaw of a short one, and other eyes a blink
     that does not close. Here every triangle of the person's skin is turned and stretched as on the mean face
     (facefit.rig.carry); lids and lips that meet there meet here (facefit.rig.contacts), lids slide on the person's own
-    eyeballs (facefit.rig.lids), and eyeballs, teeth and tongue move as bodies (facefit.rig.pieces). About two seconds of
-    CPU for the default head.
+    eyeballs (facefit.rig.lids), and eyeballs, teeth and tongue move as bodies (facefit.rig.pieces). About two seconds
+    of CPU for the default head.
 
     Args:
         model: on the CPU.

@@ -30,7 +30,7 @@ help:
 	@echo "make observation  train data/dense.onnx again (docs/observation.md): DATA as for make eval"
 	@echo "make viewer  bundle data/viewer.js again from viewer/ and three.js (needs npm)"
 	@echo "make eval    fit the evaluation sets in DATA and write docs/results.md (about half an hour)"
-	@echo "make ablation  compare ten losses on masks on the sets in DATA and write docs/prdl.md (hours)"
+	@echo "make ablation  compare ten losses on masks on the sets in DATA and write docs/prdl.md (some 4,000 fits)"
 	@echo "make bench-gpu the figures that need a GPU, under ten minutes"
 	@echo "make docs    the documentation as a site, in build/site; warnings are errors"
 	@echo "make release build sdist and wheel for an index: URL=address of the repository's files (docs/releasing.md)"

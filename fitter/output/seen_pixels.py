@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from ..anatomy.parts import MASKS
 from ..fit.result import FitResult, Sighting
 from ..geometry.camera import WindowTransform
 
 _FEATURES = ("left_eye", "right_eye", "left_brow", "right_brow", "upper_lip", "lower_lip")
+
+_SPECK = 0.003  # of the window
 
 
 @dataclass(frozen=True)
@@ -40,5 +43,23 @@ def seen_pixels(sighting: Sighting | FitResult) -> SeenPixels:
     hair = masks[MASKS.index("hair")] > 0.5
     covered = hair | (masks[MASKS.index("occluder")] > 0.5)
     features = masks[[MASKS.index(name) for name in _FEATURES]].max(0) > 0.5
-    valid = sighting.observation.valid[0].cpu().numpy() > 0.5
+    valid = _believed(sighting.observation.valid[0].cpu().numpy(), covered)
     return SeenPixels(sighting.photo, sighting.window, valid, covered, features, hair)
+
+
+def _believed(confidence: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """(S, S) how sure a parser is of the part of the face that it sees, 0 beyond the face -> bool.
+
+    What is unsure and borders on what is no face may be none. In the middle of a face it is unsure of the part alone,
+    as where a frown is skin or brow; and specks of something else there, which covers nothing, are gloss.
+    """
+    sure = confidence > 0.5
+    number, count = ndimage.label(~sure)
+    if count == 0:
+        return sure
+    index = np.arange(1, count + 1)
+    named = ndimage.minimum(confidence, number, index) > 0
+    rim = np.isin(index, np.concatenate([number[0], number[-1], number[:, 0], number[:, -1]]))
+    small = np.bincount(number.ravel(), minlength=count + 1)[1:] < _SPECK * sure.size
+    inside = small & ~rim & ~ndimage.maximum(covered, number, index).astype(bool)
+    return sure | np.concatenate([[False], named | inside])[number]

@@ -8,7 +8,8 @@ baked in, and of the mouth only teeth. The rest is filled in two bands, which le
     texture = base + detail
     base    the fitted albedo under the fitted light, plus a smooth correction towards the photo's usual skin, which is
             diffused over the mesh (not over the UV layout, whose cuts would show)
-    detail  photo - base where the photo shows the texel; that of the mirrored texel where it shows only that one
+    detail  photo - base where the photo shows the texel; that of the mirrored texel, as far as it is faint,
+            where it shows only that one
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import torch
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
+from ..anatomy.parts import LABEL
 from ..compute.derived import derived
 from ..compute.smoothstep import smoothstep
 from ..compute.threads import beside
@@ -35,7 +37,7 @@ from ..scene.scene import Scene
 from . import texture_kernels as kernels
 from .lids import closed_lids
 from .seen_pixels import SeenPixels, seen_pixels
-from .shading import held_shading
+from .shading import held_albedo, held_shading, seen_colours
 from .skin_check import SkinCheck, check_skin
 
 _SILHOUETTE_FADE = 3.0  # mm from the background over which the photo fades in: about the error of a good fit
@@ -48,7 +50,7 @@ _DEPTH_EDGE = 4.0  # mm between neighbouring pixels; less is a slope or an eyeli
 
 _MASK_FADE = 0.02  # of the window's side, from the border of the valid pixels: about the error of a segmentation
 
-_SMOOTH = 15.0  # mm: what is broader goes into the base, what is finer (brows, lips, pores) into the detail
+_SMOOTH = 7.0  # mm: what is broader goes into the base, what is finer (brows, lips, pores) into the detail
 
 _COVER_FADE = 4.0  # mm from hair and occluders: a parser draws their borders less well than the face's own
 
@@ -58,7 +60,12 @@ _GAP = 4.0  # mm: half of what is seen of skin at least between strands, fingers
 
 _MIRROR = 0.3  # weight of what the other side shows against what this one does
 
+_MIRROR_LIMIT = 0.16  # of skin's mean colour: no more of what is fine on the other side comes over; gloss, furrows and
+# shadows are of that side alone, pores and freckles of both
+
 _GUTTER = 16  # texels painted around each UV island, so that filtering never mixes in what lies between islands
+
+_FINE = ("right_eye", "left_eye", "right_brow", "left_brow", "upper_lip", "lower_lip", "mouth_inside")
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,7 @@ def unwrap_layers(scene: Scene, pixels: SeenPixels, size: int) -> Unwrapped:
     model, faces = scene.model, mesh_faces(scene.model)
     place, mirrored_place = beside(lambda: texels(model, size)), beside(lambda: mirrored_corners(model))
     lit = lit_colours(scene)
-    check = check_skin(scene, pixels, lit, size)
+    check = check_skin(scene, pixels, seen_colours(scene), size)
     texel_face, texel_bary = place.result()
     colour, confidence = _sample(scene, pixels, check, texel_face, texel_bary)
 
@@ -129,7 +136,10 @@ def unwrap_layers(scene: Scene, pixels: SeenPixels, size: int) -> Unwrapped:
     detail = (colour - base) * confidence[..., None]
     mirror_uv, mirrored = mirrored_place.result()
     texture = np.zeros_like(colour)
-    over_rows(kernels.compose, size, texel_face, texel_bary, mirror_uv, mirrored, base, detail, confidence, texture)
+    over_rows(
+        kernels.compose, size,
+        texel_face, texel_bary, mirror_uv, mirrored, _mirror_limit(model, lit), base, detail, confidence, texture,
+    )  # fmt: skip
     return Unwrapped(texture, base, confidence, texel_face, texel_bary)
 
 
@@ -238,8 +248,10 @@ def _trusted(scene: Scene, pixels: SeenPixels, check: SkinCheck) -> np.ndarray:
         wide = ndimage.distance_transform_edt(free < _GAP) * check.pixel < _GAP
         trust *= smoothstep((free - 1.0) / _COVER_FADE) * wide
     if check.beyond.any():
+        free = ndimage.distance_transform_edt(~check.beyond) * check.pixel
+        beyond = check.beyond | check.foreign & (free < _HAIR_FADE)  # thin locks in front of an ear
         # squared: where it is faint, the mirrored texel comes on top, which is faint for the same reason
-        trust *= smoothstep((ndimage.distance_transform_edt(~check.beyond) * check.pixel - 1.0) / _HAIR_FADE) ** 2
+        trust *= smoothstep((ndimage.distance_transform_edt(~beyond) * check.pixel - 1.0) / _HAIR_FADE) ** 2
     return trust.astype(np.float32)
 
 
@@ -265,13 +277,16 @@ def _with_mirror(
     return mixed / np.maximum(total, 1e-9)[:, None], total
 
 
+def _mirror_limit(model: FaceModel, lit: np.ndarray) -> np.ndarray:
+    """(F,) what the detail of a triangle that is mirrored stays below; brows, lips and eyes come over whole."""
+    fine = np.isin(model.vertex_label.cpu().numpy(), [LABEL[name] for name in _FINE])[mesh_faces(model)].any(1)
+    return np.where(fine, 1e3, max(_MIRROR_LIMIT * float(lit.mean()), 1e-3))
+
+
 def lit_colours(scene: Scene) -> np.ndarray:
-    """(V, 3) albedo under the fitted light. The light was estimated from the normals that the photo shows; on others an
-    SH polynomial runs off, so brightness is held to what occurs there, and the hue to that of the light on them: a
-    channel alone that is cut off makes coloured rims."""
-    with torch.no_grad():
-        albedo = scene.model.albedo(scene.parameters.albedo)[0].cpu().double().numpy().clip(0, 1)
-    return np.clip(albedo * held_shading(scene), 0, 1)
+    """(V, 3) the fitted albedo under the fitted light, as far as both hold all around a head (`held_albedo`,
+    `held_shading`)."""
+    return np.clip(held_albedo(scene) * held_shading(scene), 0, 1)
 
 
 def _diffuse(difference: np.ndarray, weight: np.ndarray, faces: np.ndarray, verts: np.ndarray) -> np.ndarray:

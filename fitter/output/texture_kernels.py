@@ -94,7 +94,7 @@ def sample_photo(
             wx, wy = (px - window_origin[0]) * window_scale, (py - window_origin[1]) * window_scale
             if wx < 0 or wy < 0 or wx > valid.shape[1] or wy > valid.shape[0]:
                 continue
-            trust = smoothstep((facing - 0.1) / (0.45 - 0.1))
+            trust = smoothstep((facing - 0.1) / (0.55 - 0.1))
             trust *= _bilinear(valid, wx, wy) * _bilinear(near_surface, vx, vy)
             if trust <= 0:
                 continue
@@ -136,14 +136,16 @@ def gather_vertices(texel_face, texel_bary, faces, colour, confidence, total, we
 
 
 @njit(cache=True, nogil=True)
-def compose(texel_face, texel_bary, mirror_uv, mirrored, base, detail, confidence, out, chunk):
+def compose(texel_face, texel_bary, mirror_uv, mirrored, limit, base, detail, confidence, out, chunk):
     """base + own detail where the photo shows the texel, + the mirrored texel's detail where it shows that one.
 
     Args:
         mirror_uv: (F, 3, 2) texture coordinates of the mirrored corners; mirrored: (F,) bool, whether there are any.
+        limit: (F,) what a mirrored detail stays below: gloss, furrows and light belong to one side.
         base: (T, T, 3) smooth colour; detail: (T, T, 3) photo - base, times confidence; confidence: (T, T).
     """
     size = texel_face.shape[0]
+    far = np.zeros(3)
     first, last = rows_of(size, chunk)
     for row in range(first, last):
         for column in range(size):
@@ -151,7 +153,7 @@ def compose(texel_face, texel_bary, mirror_uv, mirrored, base, detail, confidenc
             if f < 0:
                 continue
             own = confidence[row, column]
-            x = y = other = 0.0
+            x = y = other = shown = 0.0
             if own < 1.0 and mirrored[f]:
                 u = v = 0.0
                 for k in range(3):
@@ -161,10 +163,16 @@ def compose(texel_face, texel_bary, mirror_uv, mirrored, base, detail, confidenc
                 shown = _bilinear(confidence, x, y)
                 # a faint mirror image is better than none: the two meet at full strength on the ridge of the nose
                 other = (1.0 - own) * min(1.0, 2.0 * shown) / shown if shown > 0.0 else 0.0
+            if other > 0.0:
+                largest = 0.0
+                for c in range(3):
+                    far[c] = _bilinear(detail[:, :, c], x, y)
+                    largest = max(largest, abs(far[c]))
+                other /= math.sqrt(1.0 + (largest / (shown * limit[f])) ** 2)
             for c in range(3):
                 out[row, column, c] = base[row, column, c] + detail[row, column, c]
                 if other > 0.0:
-                    out[row, column, c] += other * _bilinear(detail[:, :, c], x, y)
+                    out[row, column, c] += other * far[c]
 
 
 def half(image: np.ndarray) -> np.ndarray:

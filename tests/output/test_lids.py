@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from facefit.anatomy.parts import LABEL
 from facefit.geometry.camera import Camera
+from facefit.geometry.mesh_graph import mesh_edges
 from facefit.output.lids import closed_lids
-from facefit.output.shading import held_shading
+from facefit.output.shading import held_albedo, held_shading, seen_colours
 from facefit.scene.parameters import Parameters
+from facefit.scene.part_picture import mesh_faces
 from facefit.scene.scene import Scene
 
 
@@ -51,6 +54,37 @@ def test_what_the_photo_does_not_show_has_one_hue(default_model):
     behind = default_model.verts.numpy()[:, 2] < -120
     hue = shades[behind] / shades[behind].mean(1, keepdims=True)
     assert hue.std(0).max() < 0.02 and shades.min() > 0
+
+
+def test_coloured_light_has_no_border(default_model):
+    sh = torch.zeros(1, 9, 3)
+    sh[:, 0] = 2.5
+    sh[:, 8] = torch.tensor([-1.5, 0.0, 2.5])  # a channel runs off to both sides
+    face = scene(default_model, sh=sh)
+    edges = mesh_edges(mesh_faces(default_model))
+    verts = default_model.verts.numpy()
+    skull = edges[(verts[edges][..., 1] > 60).all(1)]  # smooth, so that a step is no crease
+    apart = np.linalg.norm(verts[skull[:, 0]] - verts[skull[:, 1]], axis=1)
+    colours = held_shading(face)
+    hue = colours / colours.mean(1, keepdims=True)
+    step = np.abs(hue[skull[:, 0]] - hue[skull[:, 1]]).max(1) / apart
+    assert np.percentile(step, 99) < 0.03 < np.ptp(hue, 0).max()  # a millimetre
+
+
+def test_brows_that_nobody_sees_are_no_darker_than_usual(default_model):
+    brow = np.isin(default_model.vertex_label.numpy(), [LABEL["right_brow"], LABEL["left_brow"]])
+    basis = default_model.albedo_basis.clone()
+    basis[0] = 0
+    basis[0, torch.from_numpy(brow)] = -10.0
+    black = replace(default_model, albedo_basis=basis)
+    value = Parameters.zeros(black.sizes)
+    albedo = value.albedo.clone()
+    albedo[0, 0] = 1
+    face = scene(black)
+    face = replace(face, parameters=replace(face.parameters, albedo=albedo))
+    assert seen_colours(face)[brow].max() == 0
+    usual = default_model.albedo_mean.numpy()[brow]
+    np.testing.assert_allclose(held_albedo(face)[brow], 0.9 * usual, rtol=0.02)
 
 
 def test_a_model_without_blinks_has_no_lids(toy_model):

@@ -40,6 +40,8 @@ class Weights:
       absolute size 1.271 to 1.237;
     * PRDL with linear tails (prdl_huber) at 6 and 12 against squares at 3: 1.022 and 1.037 against 1.020 mm, and .784
       and .790 against .779 of Part IoU (24 photos);
+    * dense points and normals 400 and 60, 100 and 60, 100 and 120: 1.12, 1.17 and 1.14 mm on 60 rendered people (1.22
+      without), AUC of photos of 27 people .93, .95 and .95 (docs/observation.md);
     * outline 0, 10, 40, 120, above the neck too: 1.27, 1.26, 1.25, 1.19 mm on 12 rendered people, .77 of Part IoU on 17
       photos with each; 0, 40 and 120 before the background alone: .945, .953 and .944 mm on the scans, with absolute
       size 1.085, 1.146 and 1.151.

@@ -16,7 +16,7 @@ from ..scene.scene import Scene
 from .albedo import albedo_layer
 from .morph_targets import morph_targets
 from .read_back import FitFile, load_photo, load_scene
-from .read_texture import painted
+from .read_texture import normal_map, painted
 from .result_format import read_result
 from .texture import Unwrapped, lit_colours, picture, texels
 from .viewer_face import MAP_SIZE, face_page, shot
@@ -40,6 +40,7 @@ def stored_page(fit: FitFile, model: FaceModel, name: str, photo: Path | None = 
     return face_page(
         scene, morph_targets(scene), texture, name, title=title, figures=stored_figures(fit, model),
         shots=[] if pixels is None else [shot(scene, pixels)], albedo=stored_albedo(scene, texture),
+        normals=stored_normals(fit),
     ).html()  # fmt: skip
 
 
@@ -49,6 +50,16 @@ def stored_figures(fit: FitFile, model: FaceModel) -> Summary:
     assert found is not None  # it was one when it was found
     read = found[1]
     return Summary(read.status, read.energies, read.part_iou, read.landmark_error, model_block(model))
+
+
+def stored_normals(fit: FitFile) -> np.ndarray | None:
+    """(T, T, 3) uint8: the written normal map; None without one, or where it is of a finer mesh than the page's.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    detail = fit.document.get("detail")
+    return normal_map(fit.mesh) if isinstance(detail, dict) and detail.get("levels") == 0 else None
 
 
 def stored_texture(fit: FitFile, scene: Scene) -> np.ndarray:

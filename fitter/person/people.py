@@ -27,8 +27,8 @@ from ..scene.parameters import Parameters
 ALBEDO_SHARE = 0.4
 
 # Mean distance beyond which photos show two people. 2.7 by the above; since fits observe points and normals,
-# albums like these of 118 photos of 27 people lose .7 % of the own photos at 2.7 and find 79 % of the strangers, at 2.8 .4
-# and 75 %. Without points and normals 2.7 lost .1 % of 60 of these photos and found 72 %, with them .2 and 78 %.
+# albums like these of 118 photos of 27 people lose .7 % of the own photos at 2.7 and find 79 % of the strangers, at 2.8
+# .4 and 75 %. Without points and normals 2.7 lost .1 % of 60 of these photos and found 72 %, with them .2 and 78 %.
 STRANGER = 2.8
 
 # The same for the mean distance of photos that show one person to a reference, drawn the same way: 0.8 % of the own

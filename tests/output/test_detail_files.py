@@ -11,13 +11,17 @@ from PIL import Image
 
 from facefit.compute.derived import derived
 from facefit.detail.texel_grid import texel_grid
-from facefit.errors import OutputError
+from facefit.errors import InputError, OutputError
 from facefit.geometry.triangles import vertex_normals
 from facefit.output.detail_files import exr_bytes
 from facefit.output.normal_map import OFFSET, SCALE, heights_as_numbers
+from facefit.output.read_back import one_fit
+from facefit.output.read_texture import normal_map, painted
 from facefit.output.relief import Relief, relief
+from facefit.output.stored_page import stored_page
 from facefit.output.style import FileStyle
 from facefit.output.texture import texels
+from facefit.output.viewer import page_glb
 from facefit.output.write import write_result
 
 SIZE = 128
@@ -44,6 +48,28 @@ def normals_of(picture: bytes) -> np.ndarray:
     found = np.asarray(Image.open(io.BytesIO(picture)), float) / 127.5 - 1
     np.testing.assert_allclose(np.linalg.norm(found, axis=2), 1, atol=0.02)
     return found
+
+
+@pytest.mark.parametrize("suffix", ["obj", "glb", "html"])
+def test_a_written_normal_map_is_read_again_and_shown(result, tmp_path, suffix):
+    """By `facefit view`, in the page that it makes; without --detail there is none."""
+    mesh, plain = tmp_path / f"face.{suffix}", tmp_path / f"plain.{suffix}"
+    write_result(result, mesh, detail=True, texture_size=SIZE)
+    write_result(result, plain, texture_size=SIZE)
+    found = normal_map(mesh)
+    assert found.shape == (SIZE, SIZE, 3) and found[..., 2].min() > 127 and found[..., :2].std() > 1
+    assert painted(mesh, 0).shape == (SIZE, SIZE, 3) and (painted(mesh, 0) == painted(plain, 0)).all()
+    assert normal_map(plain) is None
+    materials = []
+    for path in (mesh, plain):
+        fit = one_fit(path.with_suffix(".json"))
+        glb = Glb(page_glb(stored_page(fit, result.model, "page"), "page"))
+        materials.append(glb.document["materials"][0])
+    assert "normalTexture" in materials[0] and "normalTexture" not in materials[1]
+    mesh.write_bytes(mesh.read_bytes()[:300])
+    if suffix != "obj":
+        with pytest.raises(InputError, match=mesh.name):
+            normal_map(mesh)
 
 
 def test_a_glb_holds_the_normal_map_of_its_skin(result, tmp_path):

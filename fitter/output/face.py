@@ -15,19 +15,21 @@ from typing import Any
 import numpy as np
 
 from ..files.outputs import write_files
+from ..files.picture_bytes import png_bytes
 from ..fit.result import FitResult
 from ..fit.summary import Summary, model_block
 from ..model.face_model import FaceModel
 from ..photo.photo import read_photo
 from ..scene.expressions import with_expression
 from ..scene.scene import Scene
+from ..vocabulary import DETAIL_SUFFIXES
 from .document import finite, mesh_json, result_json
 from .morph_targets import morph_targets
-from .paths import output_paths
+from .paths import normals_paths, output_paths
 from .placing import placing
 from .read_back import load_scene, one_fit, source_model
 from .read_texture import painted_file
-from .stored_page import stored_albedo, stored_texture
+from .stored_page import stored_albedo, stored_normals, stored_texture
 from .style import FileStyle
 from .texture_picture import texture_picture
 from .textured_view import textured_view
@@ -35,6 +37,8 @@ from .viewer_face import face_page, shot
 from .write import mesh_contents
 
 VIEWS = {"front": 0.0, "three quarters": 35.0, "left": -90.0, "right": 90.0}  # degrees of a turn to the head's left
+_KEPT = ("normals", "levels", "shown")  # of what a JSON says of its detail, where the mesh is written anew
+
 LARGEST_VIEW = 4096  # pixels
 
 
@@ -49,6 +53,7 @@ class Face:
         space: "model" or "camera", of the mesh when it is written.
         inputs: the files it was read from, which are not written over.
         painted: where the texture is from: "photo", "albedo", "file", or "skin" where a file had none.
+        normals: (T, T, 3) uint8, the tangent-space normal map of a result with detail; None without.
     """
 
     scene: Scene
@@ -57,6 +62,7 @@ class Face:
     space: str = "model"
     inputs: tuple[Path, ...] = field(default=())
     painted: str = "file"
+    normals: np.ndarray | None = None
 
     def __repr__(self) -> str:
         photo = self.document["photo"]["path"] or "a photo"
@@ -130,13 +136,17 @@ class Face:
         contents = mesh_contents(
             paths, self.model, scene.verts_in(style.space), self.texture, f"{style.space} space",
             lambda: morph_targets(scene, style.space), style, page=lambda: self._page(output.stem, style.space),
+            normals=self.normals,
         )  # fmt: skip
         place = placing(output, style.space, style.units)
         about = mesh_json(scene, output.name, self.photo_size, style.space, place, len(self.texture))
         document = finite({**self.document, **about})
-        document.pop("detail", None)  # the mesh that is written has none
-        contents.append((json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
-        return dict(zip(paths, contents, strict=True))
+        beside, said = {}, document.pop("detail", None)
+        if self.normals is not None and output.suffix.lower() in DETAIL_SUFFIXES:
+            document["detail"] = {name: said[name] for name in _KEPT if name in said}  # not the heights
+            beside = {path: png_bytes(self.normals) for path in normals_paths(output)}
+        last = (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
+        return {**dict(zip(paths[:-1], contents, strict=True)), **beside, paths[-1]: last}
 
     def _page(self, name: str, space: str) -> bytes:
         """The page that shows it, with its photo where that still is."""
@@ -147,7 +157,7 @@ class Face:
         return face_page(
             self.scene, morph_targets(self.scene, space), self.texture, name, title=Path(said["path"]).name or name,
             figures=self.summary, shots=[] if photo is None else [shot(self.scene, photo, space=space)],
-            albedo=stored_albedo(self.scene, self.texture),
+            albedo=stored_albedo(self.scene, self.texture), normals=self.normals,
         ).html()  # fmt: skip
 
     def save(self, output: Path | str, **style: Any) -> list[Path]:
@@ -196,4 +206,6 @@ def load(path: Path | str, model: str | None = None) -> Face:
     scene = load_scene(fit, used)
     kind = "file" if painted_file(fit.mesh).is_file() else "skin"
     space = fit.document["mesh"].get("space", "model")
-    return Face(scene, stored_texture(fit, scene), fit.document, space, tuple(fit.files()), kind)
+    return Face(
+        scene, stored_texture(fit, scene), fit.document, space, tuple(fit.files()), kind, stored_normals(fit)
+    )  # fmt: skip

@@ -27,9 +27,12 @@ def output_paths(output: Path) -> list[Path]:
 def detail_paths(output: Path, exr: bool = False) -> list[Path]:
     """The files of `--detail` beside a mesh: the normal map where the mesh does not hold it, heights as PNG and EXR."""
     endings = ["displacement.png", *(["displacement.exr"] if exr else [])]
-    if output.suffix.lower() == ".obj":
-        endings.insert(0, "normals.png")
-    return [output.with_name(f"{one_line(output.stem)}_{ending}") for ending in endings]
+    return [*normals_paths(output), *(output.with_name(f"{one_line(output.stem)}_{ending}") for ending in endings)]
+
+
+def normals_paths(output: Path) -> list[Path]:
+    """The file of the normal map, beside a mesh that does not hold it."""
+    return [output.with_name(f"{one_line(output.stem)}_normals.png")] if output.suffix.lower() == ".obj" else []
 
 
 def check_detail(output: Path, detail: bool, levels: int) -> None:

@@ -10,8 +10,11 @@ from scipy import ndimage
 from ..anatomy.parts import MASKS
 from ..fit.result import FitResult, Sighting
 from ..geometry.camera import WindowTransform
+from ..observe.segment.occluders import glasses_mask
 
 _FEATURES = ("left_eye", "right_eye", "left_brow", "right_brow", "upper_lip", "lower_lip")
+
+_LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 
 _SPECK = 0.003  # of the window
 
@@ -27,6 +30,7 @@ class SeenPixels:
         covered: (S, S) bool, where hair or something else lies over the face.
         features: (S, S) bool, where eyes, brows or lips are seen.
         hair: (S, S) bool, what of the covered is hair.
+        glasses: (S, S) bool, what of the covered is the frame of glasses.
     """
 
     photo: np.ndarray
@@ -35,16 +39,20 @@ class SeenPixels:
     covered: np.ndarray
     features: np.ndarray
     hair: np.ndarray
+    glasses: np.ndarray
 
 
 def seen_pixels(sighting: Sighting | FitResult) -> SeenPixels:
     """What a fit was held against."""
-    masks = sighting.observation.part_masks[0].cpu().numpy()
+    observation = sighting.observation
+    masks = observation.part_masks[0].cpu().numpy()
     hair = masks[MASKS.index("hair")] > 0.5
-    covered = hair | (masks[MASKS.index("occluder")] > 0.5)
+    # of a wire frame, finer than its pixels, a parser sees next to nothing
+    glasses = glasses_mask(observation.image[0].cpu().numpy() @ _LUMA, observation.landmarks[0].cpu().numpy())
+    covered = hair | glasses | (masks[MASKS.index("occluder")] > 0.5)
     features = masks[[MASKS.index(name) for name in _FEATURES]].max(0) > 0.5
-    valid = _believed(sighting.observation.valid[0].cpu().numpy(), covered)
-    return SeenPixels(sighting.photo, sighting.window, valid, covered, features, hair)
+    valid = _believed(observation.valid[0].cpu().numpy(), covered) & ~glasses
+    return SeenPixels(sighting.photo, sighting.window, valid, covered, features, hair, glasses)
 
 
 def _believed(confidence: np.ndarray, covered: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from scipy import ndimage
 from ..anatomy.landmarks import LANDMARKS7
 from ..anatomy.parts import LABEL
 from ..geometry.camera import WindowTransform
+from ..model.face_model import FaceModel
 from ..observe.segment.morphology import distance_to, grow
 from ..photo.window import sample_window
 from ..render.view import View
@@ -50,6 +51,11 @@ _WORN = 10.0  # mm from what lies over the face and is no hair
 _GLOSS_AT_LEAST = 0.25  # of the logarithm of brightness
 _TOUCHING = 3.0  # mm from hair or an occluder: belongs to it
 _GROWN = 1.5  # mm added around what was found: its blurred border
+
+_HAIR = 2.5  # mm: how broad a single strand is at most in a photo, with its blur
+_LINE, _LINE_AT_LEAST = 4.0, 0.07  # deviations of, and least, logarithms of brightness against both sides of it
+_STRAND, _STRAIGHT = 14.0, 0.1  # mm of length at least, and how far it spreads aside in relation
+_ASLANT = 0.25  # sine of the slope: wrinkles of a forehead are more level
 
 _LUMA = np.array((0.299, 0.587, 0.114))
 
@@ -147,12 +153,20 @@ def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray, texels: int = 
     beside = grow(rims & ~_single(rims, over, _RIM / pixel), _BESIDE / pixel) & ~features
     foreign |= skin & beside & (np.abs(bright) > max(_DARK * spread, _DARK_AT_LEAST))
     foreign |= skin & worn & (bright > max(_DARK * spread, _GLOSS_AT_LEAST))
+    forehead = skin & ~own & ~folds & (place[..., 1] > _brows(scene.model))
+    foreign |= _strands(bright, forehead, place, pixel)
     foreign = grow(foreign, _GROWN / pixel)
     return SkinCheck(fine, pixel, foreign, ~(own & skin & ~usual), teeth, beyond)
 
 
 _EYES_AND_BROWS = ("right_eye", "left_eye", "right_brow", "left_brow")
 _DARK_PARTS = (*_EYES_AND_BROWS, "upper_lip", "lower_lip", "mouth_inside")
+
+
+def _brows(model: FaceModel) -> float:
+    """mm: the height of the brows on the mean face."""
+    brows = np.isin(model.vertex_label.cpu().numpy(), [LABEL["right_brow"], LABEL["left_brow"]])
+    return float(model.verts[:, 1].cpu().numpy()[brows].mean()) if brows.any() else np.inf
 
 
 def _teeth(scene: Scene, seen: View, labels: np.ndarray, picture: np.ndarray, skin: np.ndarray) -> np.ndarray:
@@ -242,3 +256,29 @@ def _foreign(candidate: np.ndarray, sure: np.ndarray, over: np.ndarray, pixel: f
     thin = (length > _MOLE) & (area < np.minimum(_THIN, _SLENDER * length) * length)
     chosen = np.concatenate([[False], touching & (area > 2) | certain & thin])
     return chosen[number]
+
+
+def _strands(bright: np.ndarray, free: np.ndarray, place: np.ndarray, pixel: float) -> np.ndarray:
+    """Single strands: straight, thin lines that are darker than both sides, which may be gloss, and aslant.
+
+    Args:
+        bright: (S, S) logarithms of brightness; free: (S, S) bool, where no fold is expected.
+        place: (S, S, 3) mm of each pixel on the mean face; pixel: mm of one.
+    """
+    found = np.zeros_like(free)
+    width = 2 * max(round(_HAIR / pixel / 2), 1) + 1
+    free = ndimage.minimum_filter(free, width)
+    if not free.any():
+        return found
+    depth = ndimage.grey_closing(bright.astype(np.float32), width) - bright
+    line = free & (depth > max(_LINE * _deviation(depth[free]), _LINE_AT_LEAST))
+    number, _ = ndimage.label(line, np.ones((3, 3)))
+    for index, box in enumerate(ndimage.find_objects(number), start=1):
+        if np.hypot(*(side.stop - side.start for side in box)) * pixel < _STRAND:
+            continue
+        inside = number[box] == index
+        at = place[box][inside][:, :2]
+        values, axes = np.linalg.eigh(np.cov(at.T))
+        if np.sqrt(max(values[0], 0)) < _STRAIGHT * np.sqrt(values[1]) and abs(axes[1, 1]) > _ASLANT:
+            found[box] |= inside
+    return found

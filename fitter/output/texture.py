@@ -18,8 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import ndimage, sparse
-from scipy.sparse.linalg import splu
+from scipy import ndimage
 
 from ..anatomy.parts import LABEL
 from ..compute.derived import derived
@@ -27,7 +26,7 @@ from ..compute.smoothstep import smoothstep
 from ..compute.threads import beside
 from ..fit.result import FitResult
 from ..geometry.camera import Camera
-from ..geometry.mesh_graph import connected_pieces, edge_matrix, mesh_edges, polygon_sides
+from ..geometry.mesh_graph import connected_pieces, polygon_sides
 from ..model.face_model import FaceModel
 from ..render import load_renderer
 from ..render.view import View, make_window
@@ -35,10 +34,13 @@ from ..render.view_kernels import over_rows, spread
 from ..scene.part_picture import mesh_faces
 from ..scene.scene import Scene
 from . import texture_kernels as kernels
+from .complexion import complete
+from .doubtful_skin import behind_glasses, beside_hidden_mouth
 from .lids import closed_lids
 from .seen_pixels import SeenPixels, seen_pixels
 from .shading import held_albedo, held_shading, seen_colours
 from .skin_check import SkinCheck, check_skin
+from .skin_pattern import carry_on
 
 _SILHOUETTE_FADE = 3.0  # mm from the background over which the photo fades in: about the error of a good fit
 
@@ -50,20 +52,25 @@ _DEPTH_EDGE = 4.0  # mm between neighbouring pixels; less is a slope or an eyeli
 
 _MASK_FADE = 0.02  # of the window's side, from the border of the valid pixels: about the error of a segmentation
 
-_SMOOTH = 7.0  # mm: what is broader goes into the base, what is finer (brows, lips, pores) into the detail
-
 _COVER_FADE = 4.0  # mm from hair and occluders: a parser draws their borders less well than the face's own
 
 _HAIR_FADE = 14.0  # mm from where a head goes on under hair: down, thin strands and shadow darken skin towards it
 
 _GAP = 4.0  # mm: half of what is seen of skin at least between strands, fingers or rims
 
-_MIRROR = 0.3  # weight of what the other side shows against what this one does
-
 _MIRROR_LIMIT = 0.16  # of skin's mean colour: no more of what is fine on the other side comes over; gloss, furrows and
 # shadows are of that side alone, pores and freckles of both
 
+_BEHIND = 0.9  # of what vertices behind glasses say is not believed: their base is that of what lies around
+
+_GLASSES_LIMIT = 0.06  # of skin's mean colour: no more detail than that is taken from behind glasses
+
+_PATTERN_FADE = 0.07  # of the texture's side, 30 mm: so far the skin's pattern is carried on
+_PATTERN_LIMIT = 0.08  # of skin's mean colour: no more of it is
+
 _GUTTER = 16  # texels painted around each UV island, so that filtering never mixes in what lies between islands
+
+_PLAIN = ("skin", "nose", "head")
 
 _FINE = ("right_eye", "left_eye", "right_brow", "left_brow", "upper_lip", "lower_lip", "mouth_inside")
 
@@ -121,26 +128,54 @@ def unwrap_layers(scene: Scene, pixels: SeenPixels, size: int) -> Unwrapped:
 
     lids = closed_lids(scene)
     if lids is not None:
-        where = lids.folded[texel_face] > 0
-        folded = lids.folded_vertices()[faces[texel_face[where]]]
-        confidence[where] *= 1 - np.einsum("nk,nk->n", texel_bary[where], folded).astype(np.float32)
+        _scale(confidence, 1 - lids.folded_vertices(), texel_face, texel_bary, faces)
 
     painted, weight = on_vertices(texel_face, texel_bary, faces, colour, confidence, len(model.verts))
-    weight *= check.at(scene)
-    painted, weight = _with_mirror(painted, weight, lit, model.symmetry.cpu().numpy())
-    correction = _diffuse(painted - lit, weight, faces, scene.verts_in("model"))
+    mirror = model.symmetry.cpu().numpy()
+    cut = beside_hidden_mouth(scene, np.maximum(weight, weight[mirror]))
+    _scale(confidence, 1 - cut, texel_face, texel_bary, faces)
+    glasses = behind_glasses(scene, pixels)
+    weight *= check.at(scene) * (1 - cut) * (1 - _BEHIND * glasses)
+    smooth = complete(painted, weight, lit, faces, scene.verts_in("model"), mirror)
     base = np.zeros_like(colour)
-    smooth = (lit + correction).astype(np.float32)
-    over_rows(spread, size, texel_face, texel_bary, faces, smooth, base)
+    over_rows(spread, size, texel_face, texel_bary, faces, smooth.astype(np.float32), base)
 
     detail = (colour - base) * confidence[..., None]
+    mean = max(float(lit.mean()), 1e-3)
+    _soften(detail, glasses / (_GLASSES_LIMIT * mean), texel_face, texel_bary, faces)
     mirror_uv, mirrored = mirrored_place.result()
-    texture = np.zeros_like(colour)
+    texture, told = np.zeros_like(colour), np.zeros_like(confidence)
     over_rows(
         kernels.compose, size,
-        texel_face, texel_bary, mirror_uv, mirrored, _mirror_limit(model, lit), base, detail, confidence, texture,
+        texel_face, texel_bary, mirror_uv, mirrored, _mirror_limit(model, mean), base, detail, confidence, texture,
+        told,
     )  # fmt: skip
+    skin = np.isin(model.vertex_label.cpu().numpy(), [LABEL[name] for name in _PLAIN])[faces].all(1)
+    carry_on(texture, base, told, skin[texel_face] & (texel_face >= 0), _PATTERN_FADE * size, _PATTERN_LIMIT * mean)
     return Unwrapped(texture, base, confidence, texel_face, texel_bary)
+
+
+def _scale(
+    values: np.ndarray, factor: np.ndarray, texel_face: np.ndarray, texel_bary: np.ndarray, faces: np.ndarray
+) -> None:
+    """Multiply texels (T, T) by a factor of the vertices (V,)."""
+    where = _touched(factor != 1, texel_face, faces)
+    values[where] *= np.einsum("nk,nk->n", texel_bary[where], factor[faces[texel_face[where]]]).astype(np.float32)
+
+
+def _soften(
+    detail: np.ndarray, strength: np.ndarray, texel_face: np.ndarray, texel_bary: np.ndarray, faces: np.ndarray
+) -> None:
+    """Hold details (T, T, 3) softly below 1 / strength (V,)."""
+    where = _touched(strength > 0, texel_face, faces)
+    own = np.einsum("nk,nk->n", texel_bary[where], strength[faces[texel_face[where]]])
+    size = np.abs(detail[where]).max(1)
+    detail[where] /= np.sqrt(1 + (own * size) ** 2)[:, None]
+
+
+def _touched(chosen: np.ndarray, texel_face: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(T, T) bool: texels of triangles with a vertex that is chosen (V,)."""
+    return chosen[faces].any(1)[texel_face] & (texel_face >= 0)
 
 
 def picture(texture: np.ndarray, face: np.ndarray) -> np.ndarray:
@@ -265,45 +300,16 @@ def on_vertices(
     return total / np.maximum(weight, 1e-9)[:, None], weight / np.maximum(area, 1e-9)
 
 
-def _with_mirror(
-    painted: np.ndarray, weight: np.ndarray, lit: np.ndarray, symmetry: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The colours (V, 3) and their weights (V,), those of unseen vertices from the other side of the face: as much
-    brighter or darker than the fitted colour `lit` (V, 3) as there."""
-    ratio = np.clip((painted + 0.03) / (lit + 0.03), 0.4, 2.5)[symmetry]
-    other = _MIRROR * weight[symmetry] * (1 - np.clip(weight, 0, 1))
-    total = weight + other
-    mixed = weight[:, None] * painted + other[:, None] * ((lit + 0.03) * ratio - 0.03)
-    return mixed / np.maximum(total, 1e-9)[:, None], total
-
-
-def _mirror_limit(model: FaceModel, lit: np.ndarray) -> np.ndarray:
+def _mirror_limit(model: FaceModel, mean: float) -> np.ndarray:
     """(F,) what the detail of a triangle that is mirrored stays below; brows, lips and eyes come over whole."""
     fine = np.isin(model.vertex_label.cpu().numpy(), [LABEL[name] for name in _FINE])[mesh_faces(model)].any(1)
-    return np.where(fine, 1e3, max(_MIRROR_LIMIT * float(lit.mean()), 1e-3))
+    return np.where(fine, 1e3, _MIRROR_LIMIT * mean)
 
 
 def lit_colours(scene: Scene) -> np.ndarray:
     """(V, 3) the fitted albedo under the fitted light, as far as both hold all around a head (`held_albedo`,
     `held_shading`)."""
     return np.clip(held_albedo(scene) * held_shading(scene), 0, 1)
-
-
-def _diffuse(difference: np.ndarray, weight: np.ndarray, faces: np.ndarray, verts: np.ndarray) -> np.ndarray:
-    """The smooth field (V, 3) near `difference` where it has weight, carried on over the mesh where it has none.
-
-    Minimises sum weight (x - difference)^2 + (smooth / edge)^2 sum over edges (x_i - x_j)^2; a trace of a pull to zero
-    makes it unique on parts that the photo does not show at all.
-    """
-    count = len(verts)
-    edges = mesh_edges(faces)
-    length = float(np.linalg.norm(verts[edges[:, 0]] - verts[edges[:, 1]], axis=1).mean())
-    stiffness = (_SMOOTH / max(length, 1e-3)) ** 2
-    adjacency = edge_matrix(edges, np.full(len(edges), stiffness), count).tocsc()
-    diagonal = np.asarray(adjacency.sum(1)).ravel() + weight + 1e-4
-    system = (sparse.diags(diagonal) - adjacency).tocsc()
-    solver = splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-    return solver.solve(weight[:, None] * difference)
 
 
 def mirrored_corners(model: FaceModel) -> tuple[np.ndarray, np.ndarray]:

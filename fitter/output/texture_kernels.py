@@ -136,13 +136,14 @@ def gather_vertices(texel_face, texel_bary, faces, colour, confidence, total, we
 
 
 @njit(cache=True, nogil=True)
-def compose(texel_face, texel_bary, mirror_uv, mirrored, limit, base, detail, confidence, out, chunk):
+def compose(texel_face, texel_bary, mirror_uv, mirrored, limit, base, detail, confidence, out, told, chunk):
     """base + own detail where the photo shows the texel, + the mirrored texel's detail where it shows that one.
 
     Args:
         mirror_uv: (F, 3, 2) texture coordinates of the mirrored corners; mirrored: (F,) bool, whether there are any.
         limit: (F,) what a mirrored detail stays below: gloss, furrows and light belong to one side.
         base: (T, T, 3) smooth colour; detail: (T, T, 3) photo - base, times confidence; confidence: (T, T).
+        told: (T, T), filled: how much of a texel's detail there is, of its own and of the other side.
     """
     size = texel_face.shape[0]
     far = np.zeros(3)
@@ -163,6 +164,7 @@ def compose(texel_face, texel_bary, mirror_uv, mirrored, limit, base, detail, co
                 shown = _bilinear(confidence, x, y)
                 # a faint mirror image is better than none: the two meet at full strength on the ridge of the nose
                 other = (1.0 - own) * min(1.0, 2.0 * shown) / shown if shown > 0.0 else 0.0
+            told[row, column] = own + other * shown
             if other > 0.0:
                 largest = 0.0
                 for c in range(3):

@@ -9,7 +9,7 @@ from helpers.synthetic_result import synthetic_result
 
 from facefit.anatomy.parts import MASKS
 from facefit.output.seen_pixels import seen_pixels
-from facefit.output.skin_check import _single, check_skin
+from facefit.output.skin_check import _single, _strands, check_skin
 
 SKIN = np.array((0.62, 0.46, 0.40))
 
@@ -91,3 +91,18 @@ def test_short_pieces_by_themselves():
     over[5, 20] = True
     single = _single(mask, over, 10.0)
     assert single[5:9, 5:9].all() and single.sum() == 16
+
+
+def test_a_strand_over_gloss_is_found_and_a_level_wrinkle_or_a_dent_is_not():
+    row, column = np.mgrid[:160, :160].astype(float)
+    place = np.stack([column / 2, -row / 2, 0 * row], 2)  # half a millimetre a pixel
+    bright = 0.5 * np.exp(-((row - 50) ** 2 + (column - 60) ** 2) / 2 / 30**2)
+    strand = (np.abs(row - 20 - 0.6 * (column - 20)) < 1.2) & (column > 20) & (column < 100)
+    wrinkle = (np.abs(row - 120) < 1.5) & (column > 20) & (column < 130)
+    dent = np.hypot(row - 40, column - 125) < 12
+    bright -= 0.15 * strand + 0.2 * wrinkle + 0.2 * dent
+    free = np.ones(bright.shape, bool)
+    found = _strands(bright, free, place, 0.5)
+    assert found[strand].mean() > 0.9 and found[~strand].mean() < 0.01
+    assert not _strands(bright, row > 110, place, 0.5).any()
+    assert not _strands(bright, ~free, place, 0.5).any()

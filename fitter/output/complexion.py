@@ -1,0 +1,68 @@
+"""The smooth colour of a whole head: what the photo shows of it, carried on to where it shows nothing.
+
+It is sought as the ratio between the photo and the fitted colours, in logarithms: light and complexion multiply. Where
+the photo shows only the other side of the face, the ratio changes from place to place as there, but goes on from what
+is seen beside it (Perez, Gangnet and Blake 2003: a picture is continued by its gradients): copied as it is, half a face
+in another light would end in a line along its middle.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from ..geometry.mesh_graph import connected_pieces, edge_matrix, mesh_edges
+
+_SMOOTH = 7.0  # mm: what is broader goes into the base, what is finer (brows, lips, pores) into the detail
+
+_LOCAL = 60.0  # mm over which light that falls on one place alone gives way to the usual complexion
+
+_BLACK = 0.03  # of 1, added to both sides of a ratio: below, a ratio says nothing
+
+_MOST = 1.0  # of a ratio's logarithm
+
+
+def complete(
+    painted: np.ndarray, weight: np.ndarray, lit: np.ndarray, faces: np.ndarray, verts: np.ndarray, mirror: np.ndarray
+) -> np.ndarray:
+    """The smooth colours of all vertices.
+
+    Minimises sum weight (x - ratio)^2 + (smooth / edge)^2 sum over edges (x_i - x_j - g_ij)^2 + a faint pull to what is
+    usual, where g is the difference of the mirrored ends, as far as the photo shows only those.
+
+    Args:
+        painted, weight: (V, 3) and (V,) what the photo shows around each vertex, and how much of that.
+        lit: (V, 3) the fitted colours. faces: (F, 3); verts: (V, 3) mm; mirror: (V,) the vertex on the other side.
+    Returns:
+        (V, 3).
+    """
+    count = len(verts)
+    ratio = np.clip(np.log((painted + _BLACK) / (lit + _BLACK)), -_MOST, _MOST)
+    edges = mesh_edges(faces)
+    length = float(np.linalg.norm(verts[edges[:, 0]] - verts[edges[:, 1]], axis=1).mean())
+    stiffness = (_SMOOTH / max(length, 1e-3)) ** 2
+    adjacency = edge_matrix(edges, np.full(len(edges), stiffness), count).tocsc()
+    pull = (_SMOOTH / _LOCAL) ** 2
+    diagonal = np.asarray(adjacency.sum(1)).ravel() + weight + pull
+    system = (sparse.diags(diagonal) - adjacency).tocsc()
+    solver = splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+
+    piece = connected_pieces(edges, count)
+    seen = np.clip(weight, 0, 1)
+    usual = np.zeros_like(ratio)
+    largest = np.bincount(piece, seen).argmax()
+    usual[piece == largest] = np.average(ratio[piece == largest], axis=0, weights=seen[piece == largest] + 1e-9)
+    known = weight[:, None] * ratio
+    alone = solver.solve(known + pull * usual)
+
+    # what only the other side shows
+    first, second = edges.T
+    other = alone[mirror]
+    copied = np.minimum(seen[mirror][first], seen[mirror][second]) * (1 - np.maximum(seen[first], seen[second]))
+    flow = stiffness * copied[:, None] * (other[first] - other[second])
+    goal = usual + (seen[mirror] * (1 - seen))[:, None] * (other - usual)
+    right = known + pull * goal
+    np.add.at(right, first, flow)
+    np.subtract.at(right, second, flow)
+    return (lit + _BLACK) * np.exp(solver.solve(right)) - _BLACK

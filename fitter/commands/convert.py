@@ -66,6 +66,8 @@ def _as_file(result: Path, output: Path, model: str | None, style: dict[str, Any
     written = face.save(output, **style)
     if not quiet:
         told = "; its texture is gone, the fitted skin takes its place" if face.painted == "skin" else ""
+        if "detail" in face.document and face.normals is None:
+            told += "; its normal map, which belongs to a finer mesh, is left behind"
         click.echo(f"{', '.join(str(path) for path in written)}: {len(face.model.verts)} vertices{told}")
 
 
@@ -76,6 +78,7 @@ def _as_model(
     began = time.perf_counter()
     from ..convert.conversion_files import convert_file
     from ..model.catalogue import BUNDLED, resolve
+    from ..output.read_back import one_fit
 
     inputs = [Path(resolve(name)) for name in (target, model) if name not in (None, BUNDLED)]
     try:
@@ -86,7 +89,9 @@ def _as_model(
         raise click.UsageError(f"--to {target}: {error}") from None
     if quiet:
         return
-    click.echo(f"{', '.join(str(path) for path in written)}: {len(conversion.result.model.verts)} vertices")
+    told = "; its normal map, which belongs to the other head's texture, is left behind"
+    told = told if "detail" in one_fit(result).document else ""
+    click.echo(f"{', '.join(str(path) for path in written)}: {len(conversion.result.model.verts)} vertices{told}")
     for name, text in (("components", "parameters alone"), ("residual", "with offsets")):
         if name in conversion.errors:
             click.echo(f"{text}: {_distances(conversion.errors[name])}")

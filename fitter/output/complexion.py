@@ -63,6 +63,7 @@ def complete(
     flow = stiffness * copied[:, None] * (other[first] - other[second])
     goal = usual + (seen[mirror] * (1 - seen))[:, None] * (other - usual)
     right = known + pull * goal
-    np.add.at(right, first, flow)
-    np.subtract.at(right, second, flow)
+    for channel in range(3):
+        right[:, channel] += np.bincount(first, flow[:, channel], count)
+        right[:, channel] -= np.bincount(second, flow[:, channel], count)
     return (lit + _BLACK) * np.exp(solver.solve(right)) - _BLACK

@@ -19,7 +19,7 @@ from ..model.face_model import FaceModel
 from ..scene.scene import Scene
 from .seen_pixels import SeenPixels
 
-_RIM, _RIM_FADE = 2.0, 6.0  # mm beyond a frame's outline that its shadow and gloss reach, and over which they end
+_RIM, _RIM_FADE = 4.0, 8.0  # mm beyond a frame's outline that its shadow and gloss reach, and over which they end
 _LID, _LID_FADE = 3.0, 4.0  # mm around eyes and brows, which are believed
 
 _CORE = 8.0  # mm on the mean face beyond the corners of the mouth: so far the middle of a beard reaches

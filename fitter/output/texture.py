@@ -65,8 +65,8 @@ _BEHIND = 0.9  # of what vertices behind glasses say is not believed: their base
 
 _GLASSES_LIMIT = 0.06  # of skin's mean colour: no more detail than that is taken from behind glasses
 
-_PATTERN_FADE = 0.07  # of the texture's side, 30 mm: so far the skin's pattern is carried on
-_PATTERN_LIMIT = 0.08  # of skin's mean colour: no more of it is
+_PATTERN_FADE = 0.06  # of the texture's side, 25 mm: so far the skin's pattern is carried on
+_PATTERN_LIMIT = 0.06  # of skin's mean colour: no more of it is
 
 _GUTTER = 16  # texels painted around each UV island, so that filtering never mixes in what lies between islands
 
@@ -151,7 +151,8 @@ def unwrap_layers(scene: Scene, pixels: SeenPixels, size: int) -> Unwrapped:
         told,
     )  # fmt: skip
     skin = np.isin(model.vertex_label.cpu().numpy(), [LABEL[name] for name in _PLAIN])[faces].all(1)
-    carry_on(texture, base, told, skin[texel_face] & (texel_face >= 0), _PATTERN_FADE * size, _PATTERN_LIMIT * mean)
+    skin_texels = skin[texel_face] & (texel_face >= 0)
+    texture = carry_on(texture, base, told, skin_texels, _PATTERN_FADE * size, _PATTERN_LIMIT * mean)
     return Unwrapped(texture, base, confidence, texel_face, texel_bary)
 
 

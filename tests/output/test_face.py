@@ -125,3 +125,22 @@ def test_usdz_comes_back(result, model_file, tmp_path):
     write_result(replace(result, photo_path=""), tmp_path / "a.usdz", texture_size=32, jpeg=True)
     assert painted(tmp_path / "a.usdz", 0).shape == (32, 32, 3)
     np.testing.assert_allclose(load(tmp_path / "a.usdz", str(model_file)).verts, result.verts, atol=1e-4)
+
+
+def test_a_normal_map_goes_along_into_files_that_can_hold_one(result, model_file, tmp_path):
+    """And the heights, which belong to the photo's own fit, do not."""
+    write_result(result, tmp_path / "a.glb", texture_size=32)
+    face = load(tmp_path / "a.glb", str(model_file))
+    assert face.normals is None
+    normals = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    said = {"displacement": {"files": ["a_displacement.png"]}, "normals": "tangent space", "levels": 0, "shown": 0.5}
+    replace(face, normals=normals, document=face.document | {"detail": said}).save(tmp_path / "b.obj")
+    assert "norm b_normals.png" in (tmp_path / "b.mtl").read_text()
+    load(tmp_path / "b.obj", str(model_file)).save(tmp_path / "c.glb")
+    written = json.loads((tmp_path / "c.json").read_text())
+    assert written["detail"] == {"normals": "tangent space", "levels": 0, "shown": 0.5}
+    again = load(tmp_path / "c.glb", str(model_file))
+    np.testing.assert_array_equal(again.normals, normals)
+    assert "normalTexture" in Glb((tmp_path / "c.glb").read_bytes()).document["materials"][0]
+    assert tmp_path / "d_normals.png" not in again.save(tmp_path / "d.ply")
+    assert "detail" not in json.loads((tmp_path / "d.json").read_text())

@@ -18,6 +18,8 @@ _SMOOTH = 7.0  # mm: what is broader goes into the base, what is finer (brows, l
 
 _LOCAL = 60.0  # mm over which light that falls on one place alone gives way to the usual complexion
 
+_HALF = 0.15  # of a vertex's weight, at which it counts half: what is seen askew tells its smooth colour all the same
+
 _BLACK = 0.03  # of 1, added to both sides of a ratio: below, a ratio says nothing
 
 _MOST = 1.0  # of a ratio's logarithm
@@ -37,7 +39,7 @@ def complete(
     Returns:
         (V, 3).
     """
-    count = len(verts)
+    count, weight = len(verts), weight * (1 + _HALF) / (weight + _HALF)
     ratio = np.clip(np.log((painted + _BLACK) / (lit + _BLACK)), -_MOST, _MOST)
     edges = mesh_edges(faces)
     length = float(np.linalg.norm(verts[edges[:, 0]] - verts[edges[:, 1]], axis=1).mean())

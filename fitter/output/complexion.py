@@ -39,9 +39,12 @@ def complete(
     Returns:
         (V, 3).
     """
-    count, weight = len(verts), weight * (1 + _HALF) / (weight + _HALF)
+    count, edges = len(verts), mesh_edges(faces)
+    piece = connected_pieces(edges, count)
+    skin = piece == np.bincount(piece, weight).argmax()  # eyeballs, teeth and tongue are pieces of their own
+    weight = np.where(skin, weight * (1 + _HALF) / (weight + _HALF), weight)
     ratio = np.clip(np.log((painted + _BLACK) / (lit + _BLACK)), -_MOST, _MOST)
-    edges = mesh_edges(faces)
+    ratio[~skin] = (painted - lit)[~skin]  # the ratio of a black iris would tint the white around it
     length = float(np.linalg.norm(verts[edges[:, 0]] - verts[edges[:, 1]], axis=1).mean())
     stiffness = (_SMOOTH / max(length, 1e-3)) ** 2
     adjacency = edge_matrix(edges, np.full(len(edges), stiffness), count).tocsc()
@@ -50,11 +53,9 @@ def complete(
     system = (sparse.diags(diagonal) - adjacency).tocsc()
     solver = splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
 
-    piece = connected_pieces(edges, count)
     seen = np.clip(weight, 0, 1)
     usual = np.zeros_like(ratio)
-    largest = np.bincount(piece, seen).argmax()
-    usual[piece == largest] = np.average(ratio[piece == largest], axis=0, weights=seen[piece == largest] + 1e-9)
+    usual[skin] = seen[skin] @ ratio[skin] / max(seen[skin].sum(), 1e-6)  # none, where nothing is seen at all
     known = weight[:, None] * ratio
     alone = solver.solve(known + pull * usual)
 
@@ -68,4 +69,5 @@ def complete(
     for channel in range(3):
         right[:, channel] += np.bincount(first, flow[:, channel], count)
         right[:, channel] -= np.bincount(second, flow[:, channel], count)
-    return (lit + _BLACK) * np.exp(solver.solve(right)) - _BLACK
+    found = solver.solve(right)
+    return np.where(skin[:, None], (lit + _BLACK) * np.exp(found) - _BLACK, lit + found)

@@ -50,3 +50,4 @@ def test_a_piece_that_is_not_seen_stays_as_it_is_fitted(toy_model):
     )  # fmt: skip
     found = completed(model, np.full(count + 3, 0.7), np.arange(count + 3) < count)
     assert found[0] > 0.65 and np.abs(found[count:]).max() < 1e-3
+    assert np.abs(completed(model, np.full(count + 3, 0.7), np.zeros(count + 3, bool))).max() < 1e-3

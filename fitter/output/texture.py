@@ -70,7 +70,7 @@ _PATTERN_LIMIT = 0.06  # of skin's mean colour: no more of it is
 
 _GUTTER = 16  # texels painted around each UV island, so that filtering never mixes in what lies between islands
 
-_PLAIN = ("skin", "nose", "head")
+_PLAIN = ("skin", "nose")  # on a skull, what is carried on is the border of hair
 
 _FINE = ("right_eye", "left_eye", "right_brow", "left_brow", "upper_lip", "lower_lip", "mouth_inside")
 

@@ -1,8 +1,10 @@
 """What of a face is believed to be seen."""
 
 import numpy as np
+from helpers.synthetic_result import synthetic_result
 
-from facefit.output.seen_pixels import _believed
+from facefit.output import seen_pixels as module
+from facefit.output.seen_pixels import _believed, seen_pixels
 
 
 def test_unsure_in_the_middle_of_a_face_is_the_face():
@@ -20,3 +22,15 @@ def test_unsure_in_the_middle_of_a_face_is_the_face():
     assert (
         not _believed(np.zeros_like(confidence), covered).any() and _believed(np.ones_like(confidence), covered).all()
     )
+
+
+def test_a_frame_that_the_parser_does_not_see_covers_the_face(toy_model, monkeypatch):
+    result = synthetic_result(toy_model)
+    before = seen_pixels(result)
+    frame = np.zeros_like(before.valid)
+    frame[40:42, 30:60] = True
+    assert not before.glasses.any() and before.valid[frame].all() and not before.covered.any()
+    monkeypatch.setattr(module, "glasses_mask", lambda lightness, landmarks: frame)
+    found = seen_pixels(result)
+    assert (found.glasses == frame).all() and (found.covered == frame).all() and not found.hair.any()
+    assert (found.valid == before.valid & ~frame).all()

@@ -20,6 +20,8 @@ _LOCAL = 60.0  # mm over which light that falls on one place alone gives way to 
 
 _HALF = 0.15  # of a vertex's weight, at which it counts half: what is seen askew tells its smooth colour all the same
 
+_TRACE = 1e-4  # pull of teeth and eyeballs to the fitted colour: all teeth are as those that are seen
+
 _BLACK = 0.03  # of 1, added to both sides of a ratio: below, a ratio says nothing
 
 _MOST = 1.0  # of a ratio's logarithm
@@ -48,7 +50,7 @@ def complete(
     length = float(np.linalg.norm(verts[edges[:, 0]] - verts[edges[:, 1]], axis=1).mean())
     stiffness = (_SMOOTH / max(length, 1e-3)) ** 2
     adjacency = edge_matrix(edges, np.full(len(edges), stiffness), count).tocsc()
-    pull = (_SMOOTH / _LOCAL) ** 2
+    pull = np.where(skin, (_SMOOTH / _LOCAL) ** 2, _TRACE)
     diagonal = np.asarray(adjacency.sum(1)).ravel() + weight + pull
     system = (sparse.diags(diagonal) - adjacency).tocsc()
     solver = splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
@@ -57,7 +59,7 @@ def complete(
     usual = np.zeros_like(ratio)
     usual[skin] = seen[skin] @ ratio[skin] / max(seen[skin].sum(), 1e-6)  # none, where nothing is seen at all
     known = weight[:, None] * ratio
-    alone = solver.solve(known + pull * usual)
+    alone = solver.solve(known + pull[:, None] * usual)
 
     # what only the other side shows
     first, second = edges.T
@@ -65,7 +67,7 @@ def complete(
     copied = np.minimum(seen[mirror][first], seen[mirror][second]) * (1 - np.maximum(seen[first], seen[second]))
     flow = stiffness * copied[:, None] * (other[first] - other[second])
     goal = usual + (seen[mirror] * (1 - seen))[:, None] * (other - usual)
-    right = known + pull * goal
+    right = known + pull[:, None] * goal
     for channel in range(3):
         right[:, channel] += np.bincount(first, flow[:, channel], count)
         right[:, channel] -= np.bincount(second, flow[:, channel], count)

@@ -20,7 +20,8 @@ from .operators import OPERATORS
 
 LARGEST = 1 << 27  # numbers that one operator may give, and 4 times as many all of them together
 MOST_NODES = 20_000
-OPSETS = range(13, 24)  # of ONNX, whose operators mean what is computed here
+OPSETS = range(11, 24)  # of ONNX, whose operators mean what is computed here, but for CHANGED below 13
+CHANGED = frozenset({"Softmax"})  # over all axes from one on, before opset 13
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,8 @@ def _needed(graph: Graph, outputs: Iterable[str]) -> tuple[Node, ...]:
         wanted |= {name for name in node.inputs if name}
     for kind in sorted({node.kind for node in kept} - set(OPERATORS)):
         raise ValueError(f"the operator {kind!a:.40} is not supported; docs/own_model.md lists those that are")
+    for kind in sorted({node.kind for node in kept} & CHANGED) if graph.opset < 13 else ():
+        raise ValueError(f"{kind} means something else in opset {graph.opset}; export it with opset 13 or later")
     known = {*graph.weights, *graph.inputs}
     for node in reversed(kept):
         missing = [name for name in node.inputs if name and name not in known]

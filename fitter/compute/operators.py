@@ -3,7 +3,8 @@
 Each takes its inputs (None for one that is left out) and its attributes, and gives its outputs. What an operator's
 settings ask for beyond what is written here is refused, not approximated.
 
-Source: the operators' definitions in ONNX, opsets 13 to 23.
+Source: the operators' definitions in ONNX, opsets 11 to 23. What became an input in 13 (axes,
+sizes) is read from the attribute that it was, where there is one.
 """
 
 from __future__ import annotations
@@ -67,6 +68,10 @@ def _prelu(x: Sequence[Tensor], _: Attributes) -> Tensor:
     return torch.where(x[0] < 0, x[0] * x[1], x[0])
 
 
+def _hard_sigmoid(x: Sequence[Tensor], attributes: Attributes) -> Tensor:
+    return (attributes.get("alpha", 0.2) * x[0] + attributes.get("beta", 0.5)).clamp(0, 1)
+
+
 def _gelu(x: Sequence[Tensor], attributes: Attributes) -> Tensor:
     return functional.gelu(x[0], approximate=attributes.get("approximate", "none"))
 
@@ -90,6 +95,10 @@ def _layer_norm(x: Sequence[Tensor], attributes: Attributes) -> Tensor:
     first = attributes.get("axis", -1) % x[0].ndim
     bias = x[2] if len(x) > 2 else None
     return functional.layer_norm(x[0], x[0].shape[first:], x[1], bias, attributes.get("epsilon", 1e-5))
+
+
+def _lp_normalization(x: Sequence[Tensor], attributes: Attributes) -> Tensor:
+    return functional.normalize(x[0], attributes.get("p", 2), attributes.get("axis", -1))
 
 
 def _reduction(function: Callable[..., Tensor]) -> Operator:
@@ -141,18 +150,21 @@ def _split(x: Inputs, attributes: Attributes) -> Sequence[Tensor]:
     value, axis = there(x[0]), attributes.get("axis", 0)
     if len(x) > 1 and x[1] is not None:
         return value.split(numbers(x[1]), axis)
+    if "split" in attributes:
+        return value.split(list(attributes["split"]), axis)
     if "num_outputs" not in attributes:
         raise ValueError("neither sizes nor num_outputs")
     return value.split(-(-value.shape[axis] // attributes["num_outputs"]), axis)
 
 
-def _squeeze(x: Inputs, _: Attributes) -> Tensor:
-    axes = numbers(x[1]) if len(x) > 1 else [a for a, side in enumerate(there(x[0]).shape) if side == 1]
+def _squeeze(x: Inputs, attributes: Attributes) -> Tensor:
+    every = [axis for axis, side in enumerate(there(x[0]).shape) if side == 1]
+    axes = numbers(x[1]) if len(x) > 1 else attributes.get("axes", every)
     return there(x[0]).squeeze(tuple(axes))
 
 
-def _unsqueeze(x: Inputs, _: Attributes) -> Tensor:
-    value, axes = there(x[0]), numbers(x[1])
+def _unsqueeze(x: Inputs, attributes: Attributes) -> Tensor:
+    value, axes = there(x[0]), numbers(x[1]) if len(x) > 1 else attributes["axes"]
     for axis in sorted(a % (value.ndim + len(axes)) for a in axes):
         value = value.unsqueeze(axis)
     return value
@@ -234,12 +246,14 @@ OPERATORS: dict[str, Operator] = {
     "Gelu": Operator(_gelu),
     "Gemm": Operator(_gemm),
     "GlobalAveragePool": Operator(lambda x, _: x[0].mean(tuple(range(2, x[0].ndim)), keepdim=True)),
+    "HardSigmoid": Operator(_hard_sigmoid),
     "HardSwish": Operator(lambda x, _: functional.hardswish(x[0])),
     "Identity": Operator(lambda x, _: x[0]),
     "InstanceNormalization": Operator(instance_norm),
     "LayerNormalization": Operator(_layer_norm),
     "LeakyRelu": Operator(lambda x, attributes: functional.leaky_relu(x[0], attributes.get("alpha", 0.01))),
     "Log": _plain(torch.log),
+    "LpNormalization": Operator(_lp_normalization),
     "MatMul": _plain(torch.matmul),
     "Max": _several(torch.maximum),
     "MaxPool": pool(average=False),

@@ -40,9 +40,9 @@ def file(kind, shape, constants=(), outputs=1, opset=18, **attributes):
 
 
 CASES = {
-    **{kind: ((5,), (), {}) for kind in ("Abs", "Cos", "Elu", "Erf", "Exp", "HardSwish", "Identity", "LeakyRelu", "Neg",
-                                         "Reciprocal", "Relu", "Sigmoid", "Sin", "Softmax", "Softplus", "Tanh",
-                                         "Flatten", "Dropout")},
+    **{kind: ((5,), (), {}) for kind in ("Abs", "Cos", "Elu", "Erf", "Exp", "HardSigmoid", "HardSwish", "Identity",
+                                         "LeakyRelu", "Neg", "Reciprocal", "Relu", "Sigmoid", "Sin", "Softmax",
+                                         "Softplus", "Tanh", "Flatten", "Dropout")},
     "Gelu": ((5,), (), {"opset": 20, "approximate": "tanh"}),
     "Add": ((3, 5), (reals(5),), {}), "Sub": ((3, 5), (reals(3, 1),), {}), "Mul": ((5,), (reals(1),), {}),
     "Div": ((5,), (reals(5),), {}), "Pow": ((5,), (np.array([2.0], np.float32),), {}),
@@ -58,6 +58,7 @@ CASES = {
     "BatchNormalization": (PICTURE, (reals(4), reals(4), reals(4), np.abs(reals(4))), {}),
     "InstanceNormalization": (PICTURE, (reals(4), reals(4)), {}),
     "LayerNormalization": ((3, 5), (reals(5), reals(5)), {}),
+    "LpNormalization": ((3, 5), (), {"axis": 1}),
     "MaxPool": (PICTURE, (), {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}),
     "AveragePool": (PICTURE, (), {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}),
     "GlobalAveragePool": (PICTURE, (), {}),
@@ -74,6 +75,33 @@ CASES = {
     "Resize": (PICTURE, (None, np.array([1, 1, 2, 2], np.float32)), {"mode": "linear"}),
     "DepthToSpace": (PICTURE, (), {"blocksize": 2, "mode": "DCR"}),
 }  # fmt: skip
+
+
+# as networks of older exporters have them, recognition networks for example
+BEFORE_13 = {
+    "Squeeze": ((1, 3), (), {"axes": [1]}),
+    "Unsqueeze": ((3,), (), {"axes": [1, 3]}),
+    "Split": ((7,), (), {"axis": 1, "split": [3, 4], "outputs": 2}),
+    "ReduceSum": ((3, 5), (), {"axes": [2]}),
+    "ReduceL2": ((3, 5), (), {"axes": [1], "keepdims": 0}),
+    "Clip": ((5,), (np.float32(-0.3), np.float32(0.4)), {}),
+    "BatchNormalization": CASES["BatchNormalization"],
+    "PRelu": CASES["PRelu"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BEFORE_13)
+def test_older_opsets(kind):
+    shape, constants, settings = BEFORE_13[kind]
+    data, x = file(kind, shape, constants, opset=11, **settings), reals(2, *shape)
+    expected = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"]).run(None, {"x": x})
+    for a, b in zip(Network(parse_onnx(data))({"x": torch.from_numpy(x)}).values(), expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-6, rtol=1e-5)
+
+
+def test_what_meant_something_else():
+    with pytest.raises(ValueError, match="Softmax means something else in opset 12; export it with opset 13 or later"):
+        Network(parse_onnx(file("Softmax", (3, 5), opset=12)))
 
 
 @pytest.mark.parametrize("kind", CASES)
@@ -166,7 +194,7 @@ def test_inputs_have_a_batch_and_known_lengths(shape):
 
 
 def test_another_opset():
-    with pytest.raises(ValueError, match="opset 9; accepted: 13 to 23"):
+    with pytest.raises(ValueError, match="opset 9; accepted: 11 to 23"):
         Network(parse_onnx(file("Relu", (3,), opset=9)))
 
 

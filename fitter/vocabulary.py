@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 PRESETS = ("default", "paper", "fast")  # facefit.fit.config
-ENERGIES = ("landmark", "dense", "prdl", "outline", "photometric")  # data terms; by default all but the outline
+ENERGIES = ("landmark", "dense", "prdl", "outline", "photometric", "perceptual")  # data terms
+ASKED_FOR = ("outline", "perceptual")  # those that no preset has: the last needs a network of the user's own
 RENDERERS = ("auto", "nvdiffrast", "cpu")
 SEGMENTERS = ("auto", "parser", "color", "polygons")  # or a file
 SPACES = ("model", "camera")  # of a written mesh: upright and facing +z, or as the camera sees it

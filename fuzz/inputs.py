@@ -14,6 +14,7 @@ from facefit.errors import FaceFitError
 from facefit.files.read_mesh import read_mesh
 from facefit.importers.read import read_published
 from facefit.model.model_file import load_model
+from facefit.observe.recognition import load_recognition
 from facefit.output.stored_head import read_glb
 from facefit.output.viewer import Page
 from facefit.person.reference import read_reference
@@ -163,6 +164,13 @@ def networks(dice: random.Random, kit: Kit, folder: Path) -> Attack:
     return Attack(lambda: facefit("parse", photo, "--segmentation", path, "-o", out[0], "-q"), outputs=out)
 
 
+def recognition(dice: random.Random, kit: Kit, folder: Path) -> Attack:
+    """A face recognition network, read and shown a grey picture."""
+    path = folder / "faces.onnx"
+    path.write_bytes(mutated(originals.recognition(), dice))
+    return Attack(lambda: _read(lambda: load_recognition(path)), frozenset({0, 5}))
+
+
 def meshes(dice: random.Random, kit: Kit, folder: Path) -> Attack:
     """A mesh or scan, read."""
     suffix, data = dice.choice(sorted(originals.meshes().items()))
@@ -206,8 +214,8 @@ def people(dice: random.Random, kit: Kit, folder: Path) -> Attack:
 INPUTS: dict[str, tuple[Callable[[random.Random, Kit, Path], Attack], int]] = {
     "pictures": (pictures, 500), "label pictures": (labels, 150), "lists": (lists, 200), "manifests": (manifests, 200),
     "results": (results, 250), "models": (models, 200), "points": (points, 150), "published models": (published, 200),
-    "decoders": (decoders, 100), "networks": (networks, 100), "meshes": (meshes, 150), "clips": (clips, 100),
-    "pages": (pages, 50), "people": (people, 50),
+    "decoders": (decoders, 100), "networks": (networks, 100), "recognition networks": (recognition, 60),
+    "meshes": (meshes, 150), "clips": (clips, 100), "pages": (pages, 50), "people": (people, 50),
 }  # fmt: skip
 
 

@@ -228,6 +228,26 @@ def decoder() -> tuple[bytes, str]:
 
 
 @cache
+def recognition() -> bytes:
+    """An ONNX file that makes 16 numbers of a picture of 32 pixels."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    dice = np.random.default_rng(0)
+    shapes = {"w": (4, 3, 3, 3), "slope": (4, 1, 1), "basis": (4 * 16 * 16, 16), "mean": (16,)}
+    weights = [numpy_helper.from_array(dice.normal(0, 0.1, s).astype(np.float32), name) for name, s in shapes.items()]
+    nodes = [
+        helper.make_node("Conv", ["picture", "w"], ["a"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("PRelu", ["a", "slope"], ["b"]),
+        helper.make_node("Flatten", ["b"], ["c"]),
+        helper.make_node("Gemm", ["c", "basis", "mean"], ["embedding"]),
+    ]
+    given = helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["n", 3, 32, 32])
+    gives = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", 16])
+    graph = helper.make_graph(nodes, "recognition", [given], [gives], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6).SerializeToString()
+
+
+@cache
 def networks() -> dict[str, bytes]:
     """Name -> ONNX file: the bundled ones, and a small parser of somebody else's making."""
     from onnx import TensorProto, helper, numpy_helper

@@ -28,11 +28,12 @@ from .options import (
 RESULT_OPTIONS = (  # those that decide what is written
     "faces", "focal", "fov", "preset", "energies", "iterations", "max_seconds", "segmentation", "label_map", "space",
     "texture_size", "texture", "units", "quantize", "bones", "jpeg", "detail", "exr", "subdivide", "model",
+    "perceptual",
 )  # fmt: skip
 # Options that older versions did not have, and their defaults, which are left out: what those did counts as done.
 YOUNGER = {
     "texture": "photo", "albedo": False, "viewer": False, "units": "mm", "quantize": False, "bones": False,
-    "jpeg": False, "detail": False, "exr": False, "subdivide": 0,
+    "jpeg": False, "detail": False, "exr": False, "subdivide": 0, "perceptual": None,
 }  # fmt: skip
 
 

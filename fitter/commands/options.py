@@ -123,6 +123,9 @@ def shared_options(command: Callable) -> Callable:
         file_options,
         click.option("--model", type=click.Path(), metavar="NAME|FILE",
                      help="Another face model: one of `facefit models list`, or a model file (.npz)."),
+        click.option("--perceptual", type=click.Path(), metavar="FILE",
+                     help="A face recognition network of your own (.onnx, as ArcFace's): the render shall look like "
+                          "the photo to it."),
         click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
         click.option("-v", "--verbose", is_flag=True, help="Log what happens."),
         click.option("--debug", is_flag=True, help="Log everything; show tracebacks."),
@@ -182,7 +185,7 @@ def check_library(suffix: str) -> None:
 
 def input_files(options: dict) -> tuple[Path, ...]:
     """Files that the options name and that no output may overwrite."""
-    named = (options["model"], options["segmentation"])
+    named = (options["model"], options["segmentation"], options["perceptual"])
     return tuple(Path(name) for name in named if name not in (None, *SEGMENTERS))
 
 

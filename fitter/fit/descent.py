@@ -16,6 +16,7 @@ from ..model.face_model import FaceModel
 from ..observe.faces import select_faces
 from ..observe.lids import lids_by_masks
 from ..observe.observation import Observation
+from ..observe.recognition import Recognition
 from ..photo.photo import Photo
 from ..render import Renderer
 from ..scene.parameters import Parameters
@@ -80,7 +81,9 @@ def fit_observed(
 ) -> list[FitResult] | list[FitResult | FitFailure]:
     """Fit B observed faces on the instruments' device. Args, Returns, Raises as `facefit.fit.fit.fit_batch`."""
     model, config, renderer = instruments.model, instruments.config, instruments.renderer
-    return descend(observation.to(model.device), model, config, renderer, **options)
+    return descend(
+        observation.to(model.device), model, config, renderer, recognition=instruments.recognition, **options
+    )  # fmt: skip
 
 
 @only_kernels()
@@ -90,6 +93,7 @@ def descend(
     config: FitConfig,
     renderer: Renderer,
     *,
+    recognition: Recognition | None = None,
     photo: Photo | Sequence[Photo | None] | None = None,
     seconds: dict[str, float] | Sequence[dict[str, float]] | None = None,
     warm: WarmStart | None = None,
@@ -116,7 +120,7 @@ def descend(
         if failed:
             observation = observation[alive]
         began = time.perf_counter()
-        objective = Objective(observation, model, renderer, config)
+        objective = Objective(observation, model, renderer, config, recognition)
         if warm is None or warm.light:
             start = replace(start, sh=first_light(objective.scene(start), observation))
         spent += (time.perf_counter() - began) / len(alive)

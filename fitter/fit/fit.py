@@ -12,6 +12,7 @@ from ..model.model_file import load_model
 from ..observe.detector import load_detector
 from ..observe.faces import LandmarkDetector
 from ..observe.observation import Observation
+from ..observe.recognition import Recognition
 from ..observe.segment.contract import PartSegmenter
 from ..observe.segment.load import load_segmenter
 from ..photo.photo import Photo
@@ -35,6 +36,7 @@ def fit_photo(
     segmenter: PartSegmenter | None = None,
     detector: LandmarkDetector | None = None,
     renderer: Renderer | None = None,
+    recognition: Recognition | None = None,
     device: torch.device | str = "cpu",
     warm: WarmStart | None = None,
     extra_energy: ExtraEnergy | None = None,
@@ -48,6 +50,7 @@ def fit_photo(
         faces: "largest", "all" (largest first), or N, the N-th largest.
         focal: pixels of the photo; fov: degrees; see facefit.photo.camera.photo_camera for what holds without them.
         model, segmenter, detector, renderer: None loads the default one.
+        recognition: what the energy "perceptual" asks, where `config` has it (facefit.observe.recognition).
         warm: what an earlier fit knows of these faces; None: nothing.
         extra_energy: called with the parameters and the objective (which knows model, observation and camera); the
             terms it returns, name -> (B,), are added to the energy as they are.
@@ -65,6 +68,7 @@ def fit_photo(
         renderer=renderer or load_renderer("auto", device),
         config=how,
         dense=dense_observer(head, how),
+        recognition=None if recognition is None else recognition.to(device),
     )
     return fit_faces(
         photo, instruments, faces=faces, focal=focal, fov=fov, warm=warm, extra_energy=extra_energy, progress=progress
@@ -78,6 +82,7 @@ def fit_batch(
     config: FitConfig | None = None,
     renderer: Renderer | None = None,
     *,
+    recognition: Recognition | None = None,
     photo: Photo | Sequence[Photo | None] | None = None,
     seconds: dict[str, float] | Sequence[dict[str, float]] | None = None,
     warm: WarmStart | None = None,
@@ -94,6 +99,7 @@ def fit_batch(
     config: FitConfig | None = None,
     renderer: Renderer | None = None,
     *,
+    recognition: Recognition | None = None,
     photo: Photo | Sequence[Photo | None] | None = None,
     seconds: dict[str, float] | Sequence[dict[str, float]] | None = None,
     warm: WarmStart | None = None,
@@ -109,6 +115,7 @@ def fit_batch(
     config: FitConfig | None = None,
     renderer: Renderer | None = None,
     *,
+    recognition: Recognition | None = None,
     photo: Photo | Sequence[Photo | None] | None = None,
     seconds: dict[str, float] | Sequence[dict[str, float]] | None = None,
     warm: WarmStart | None = None,
@@ -122,7 +129,7 @@ def fit_batch(
     one exception are results with the status "seconds" (facefit.fit.optimize says how time is shared).
 
     Args:
-        observation: of B faces, on the model's device.
+        observation: of B faces, on the model's device. recognition: on that device, too.
         photo: what the faces were seen in, all in one or each in its own; None: the windows are all there is.
         seconds: of what was done before, for all faces or for each; the stages in here are added.
         failures: "raise" the FitError of the first face that fails, or "return" a FitFailure in its place.
@@ -133,6 +140,7 @@ def fit_batch(
     """
     model = model or load_model(device=observation.image.device)
     return descend(
-        observation, model, config or FitConfig(), renderer or load_renderer("auto", model.device), photo=photo,
-        seconds=seconds, warm=warm, failures=failures, extra_energy=extra_energy, progress=progress,
+        observation, model, config or FitConfig(), renderer or load_renderer("auto", model.device),
+        recognition=recognition, photo=photo, seconds=seconds, warm=warm, failures=failures,
+        extra_energy=extra_energy, progress=progress,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from ..observe.dense import DenseObserver, load_dense
 from ..observe.faces import DetectedFace, LandmarkDetector
 from ..observe.observation import Observation
 from ..observe.observe import observe
+from ..observe.recognition import Recognition
 from ..observe.segment.contract import PartSegmenter
 from ..photo.photo import Photo
 from ..render import Renderer
@@ -24,6 +25,7 @@ class Instruments:
     model: the face model, on the device. renderer: of that device.
     detector: finds faces. segmenter: tells their parts. dense: sees points and normals; None: nobody looks for them.
     config: how a photo is fitted.
+    recognition: says who somebody is, on the device; None: nobody asks (the energy "perceptual" does).
     """
 
     model: FaceModel
@@ -32,6 +34,7 @@ class Instruments:
     renderer: Renderer
     config: FitConfig
     dense: DenseObserver | None = None
+    recognition: Recognition | None = None
 
     @property
     def device(self) -> torch.device:

@@ -15,6 +15,7 @@ from ..energies.dense import normal_energy
 from ..energies.eye_closure import relative_offset_energy
 from ..energies.landmark import landmark_energy
 from ..energies.outline import outline_energy
+from ..energies.perceptual import perceptual_energy
 from ..energies.photometric import photometric_energy
 from ..energies.prdl.contract import PrdlTargets
 from ..energies.prdl.prdl import prdl_energy
@@ -24,6 +25,7 @@ from ..energies.symmetry import albedo_symmetry
 from ..geometry.camera import project, window_camera
 from ..model.face_model import FaceModel
 from ..observe.observation import Observation
+from ..observe.recognition import Likeness, Recognition
 from ..render import Renderer
 from ..scene.parameters import Parameters
 from ..scene.scene import Scene
@@ -41,9 +43,14 @@ class Objective:
     Attributes:
         observation, model, renderer, config: as given; camera: of the window; size: its side in pixels.
         choices: what is discrete, since the last refresh.
+        likeness: what a recognition network makes of the photos; None without the energy "perceptual".
     """
 
-    def __init__(self, observation: Observation, model: FaceModel, renderer: Renderer, config: FitConfig) -> None:
+    def __init__(
+        self, observation: Observation, model: FaceModel, renderer: Renderer, config: FitConfig,
+        recognition: Recognition | None = None,
+    ) -> None:  # fmt: skip
+        """recognition: on the model's device; only the energy "perceptual" asks it, and cannot be called without."""
         self.observation, self.model, self.renderer, self.config = observation, model, renderer, config
         self.camera = window_camera(observation.camera, observation.window)
         self.size = observation.size
@@ -56,6 +63,9 @@ class Objective:
         right, left = (observation.landmarks[:, corner] for corner in OUTER_EYE_CORNERS)
         self.eye_distance = (right - left).norm(dim=1).clamp_min(1.0)
         self.drawn = bool({"prdl", "outline"} & set(config.energies))  # whether choices look at a picture of the mesh
+        self.coloured = bool({"photometric", "perceptual"} & set(config.energies))
+        asked = recognition if "perceptual" in config.energies else None
+        self.likeness = None if asked is None else Likeness.of(asked, observation)
         self.choices: Choices | None = None
 
     def __call__(self, parameters: Parameters, iteration: int) -> dict[str, Tensor]:
@@ -63,7 +73,7 @@ class Objective:
         model, config, weights = self.model, self.config, self.config.weights
         scene = self.scene(parameters)
         choices = None if iteration % config.stage.refresh == 0 else self.choices
-        if "photometric" in config.energies or (choices is None and self.drawn):
+        if self.coloured or (choices is None and self.drawn):
             scene.rast()  # before what follows: gradients are summed in the order in which their terms were computed
         if choices is None:
             choices = self.choices = choose(scene, self.observation, self.hidden, config, self.targets is not None)
@@ -100,9 +110,15 @@ class Objective:
                 project(choices.outline.on(scene.surface()), self.camera), seen[..., :2], seen[..., 2:4],
                 share * choices.outline.found, share, REACH * self.size, config.outline_huber / scale,
             )  # fmt: skip
-        if "photometric" in config.energies:
+        if self.coloured:
             albedo = model.albedo(parameters.albedo)
-            terms["photometric"] = weights.photometric * self._photometric(scene, scene.colours(albedo))
+            picture, weight = self._painted(scene, scene.colours(albedo))
+            if "photometric" in config.energies:
+                terms["photometric"] = weights.photometric * photometric_energy(
+                    picture, self.observation.image, weight
+                )  # fmt: skip
+            if "perceptual" in config.energies:
+                terms["perceptual"] = weights.perceptual * self._perceptual(picture, weight)
             terms["albedo"] = weights.albedo * gaussian_prior(parameters.albedo)
             if weights.symmetry:
                 terms["symmetry"] = weights.symmetry * albedo_symmetry(albedo, model.symmetry)
@@ -125,6 +141,7 @@ class Objective:
         kept.hidden, kept.eye_distance = self.hidden[index], self.eye_distance[index]
         kept.targets = None if self.targets is None else self.targets[index]
         kept.choices = None if self.choices is None else self.choices.keep(faces, index)
+        kept.likeness = None if self.likeness is None else self.likeness[index]
         return kept
 
     def scene(self, parameters: Parameters) -> Scene:
@@ -147,7 +164,8 @@ class Objective:
         )  # fmt: skip
         return weights.dense_points * of_points + weights.dense_normals * of_normals
 
-    def _photometric(self, scene: Scene, colours: Tensor) -> Tensor:
+    def _painted(self, scene: Scene, colours: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, S, S, 3) the mesh over the photo, and (B, S, S) in [0, 1] where the two may be compared."""
         image, rast = self.observation.image, scene.rast()
         carried = torch.cat([colours, self.colour_weight.expand(len(colours), -1, -1)], -1)
         seen = scene.interpolate(carried)
@@ -155,5 +173,12 @@ class Objective:
         # the mesh over the photo itself: along the silhouette the antialiasing blends skin with what lies behind it, so
         # moving the silhouette changes the energy
         picture = self.renderer.antialias(picture, rast, scene.clip(), self.model.faces)
-        weight = self.observation.valid * seen[..., 3].detach()  # 0 where the mesh is not seen
-        return photometric_energy(picture, image, weight)
+        return picture, self.observation.valid * seen[..., 3].detach()  # 0 where the mesh is not seen
+
+    def _perceptual(self, picture: Tensor, weight: Tensor) -> Tensor:
+        if self.likeness is None:
+            raise ValueError('the energy "perceptual" asks a recognition network, and none is given')
+        image = self.observation.image
+        # hair, glasses, hands and the inside of the mouth are the photo's own: the mesh lacks them, whoever it is
+        shown = image + weight[..., None] * (picture - image)
+        return perceptual_energy(self.likeness.seen(shown), self.likeness.embedding)

@@ -21,6 +21,7 @@ from ..fit.summary import Summary
 from ..fit.warm_start import WarmStart
 from ..model.model_file import load_model
 from ..observe.detector import load_detector
+from ..observe.recognition import load_recognition
 from ..observe.segment.label_picture import LabelImageSegmenter
 from ..observe.segment.load import load_segmenter
 from ..output.overlay import labels_png, overlay_png
@@ -182,4 +183,5 @@ def load_instruments(options: JobOptions) -> Instruments:
         renderer=load_renderer(options.renderer, device),
         config=config,
         dense=dense_observer(model, config),
+        recognition=None if options.perceptual is None else load_recognition(options.perceptual, device),
     )

@@ -21,6 +21,7 @@ class JobOptions(FileStyle):
     segmentation: str = "auto"
     label_map: str = "auto"
     model: str | None = None
+    perceptual: str | None = None
     renderer: str = "auto"
     device: str = "auto"
     faces: str = "largest"
@@ -29,10 +30,19 @@ class JobOptions(FileStyle):
 
     def config(self) -> FitConfig:
         """The preset with what was given. Raises ValueError for values out of range."""
-        return override(
+        config = override(
             preset(self.preset), energies=self.energies, iterations=self.iterations, max_seconds=self.max_seconds
         )
+        if "perceptual" not in config.energies and self.perceptual is not None:
+            config = override(config, energies=(*config.energies, "perceptual"))
+        elif "perceptual" in config.energies and self.perceptual is None:
+            raise ValueError(
+                "the energy perceptual asks a face recognition network; give one by --perceptual FILE.onnx"
+            )
+        return config
 
     def inputs(self) -> tuple[Path, ...]:
         """Files that are named here and that no output may overwrite."""
-        return tuple(Path(name) for name in (self.model, self.segmentation) if name not in (None, *SEGMENTERS))
+        return tuple(
+            Path(name) for name in (self.model, self.segmentation, self.perceptual) if name not in (None, *SEGMENTERS)
+        )

@@ -18,6 +18,7 @@ from ..fit.objective import Objective
 from ..geometry.camera import Camera, window_camera
 from ..model.face_model import FaceModel
 from ..observe.observation import Observation
+from ..observe.recognition import Recognition
 from ..render import Renderer
 from ..scene.parameters import Parameters
 from ..vocabulary import GPU_BATCH
@@ -59,6 +60,7 @@ def descend_together(
     sharing: Sharing,
     free_lens: Tensor,
     report: Report | None = None,
+    recognition: Recognition | None = None,
 ) -> Together:
     """Descend the sum of the photos' energies.
 
@@ -70,11 +72,12 @@ def descend_together(
         observation: of B photos, on the model's device. start: of them, what is shared being equal.
         free_lens: (B,) bool, whose focal lengths are to be found.
         report: called with the iteration, their number and the sum of each energy.
+        recognition: what the energy "perceptual" asks, on the model's device.
     Raises:
         FitError: an energy is not a finite number.
     """
     problem = _Problem(observation, start, model, renderer, sharing.weighted(config, observation.batch), sharing,
-                       free_lens)  # fmt: skip
+                       free_lens, recognition)  # fmt: skip
     began, steps = time.perf_counter(), min(config.stage.iterations, ITERATIONS)
     best, best_total, record, waited = problem.values(), math.inf, math.inf, 0
     best_terms: dict[str, Tensor] = {}
@@ -109,14 +112,14 @@ class _Problem:
 
     def __init__(
         self, observation: Observation, start: Parameters, model: FaceModel, renderer: Renderer, config: FitConfig,
-        sharing: Sharing, free_lens: Tensor,
+        sharing: Sharing, free_lens: Tensor, recognition: Recognition | None,
     ) -> None:  # fmt: skip
         self.observation, self.model, self.sharing = observation, model, sharing
         self.layout = {name: value.shape[1:] for name, value in start.tensors().items()}
         self.free, self.batch = free_lens.to(model.device).float()[:, None], start.batch
         chunk = 1 if model.device.type == "cpu" else GPU_BATCH
         self.places = [list(range(k, min(k + chunk, start.batch))) for k in range(0, start.batch, chunk)]
-        self.energies = [Objective(observation[places], model, renderer, config) for places in self.places]
+        self.energies = [Objective(observation[places], model, renderer, config, recognition) for places in self.places]
         tensors = start.tensors()
         shared = [tensors[name][:1].flatten(1) for name in self.layout if name in sharing.names]
         own = [tensors[name].flatten(1) for name in self.layout if name not in sharing.names]

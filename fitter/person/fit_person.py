@@ -10,6 +10,7 @@ from ..fit.instruments import Instruments, dense_observer
 from ..model.face_model import FaceModel
 from ..model.model_file import load_model
 from ..observe.detector import load_detector
+from ..observe.recognition import Recognition
 from ..observe.segment.load import load_segmenter
 from ..render import load_renderer
 from ..scene.parameters import Parameters
@@ -24,6 +25,7 @@ def fit_person(
     config: FitConfig | None = None,
     *,
     model: FaceModel | None = None,
+    recognition: Recognition | None = None,
     focal: float | None = None,
     sharing: Sharing | None = None,
     like: Reference | Parameters | None = None,
@@ -36,7 +38,7 @@ def fit_person(
 
     Args:
         photos: files, folders, lists, patterns, videos.
-        config, model: None: the default ones.
+        config, model: None: the default ones. recognition: what the energy "perceptual" asks, where `config` has it.
         focal: pixels of every photo. sharing: what the photos have in common besides identity and albedo;
             None: whether the expression is common, too, is found out.
         like: the person, or parameters of a fit of one photo, to tell others by.
@@ -51,7 +53,7 @@ def fit_person(
     head, how = model or load_model(), config or FitConfig()
     instruments = Instruments(
         model=head, detector=load_detector(), segmenter=load_segmenter("auto"), renderer=load_renderer("auto"),
-        config=how, dense=dense_observer(head, how),
+        config=how, dense=dense_observer(head, how), recognition=recognition,
     )  # fmt: skip
     found = person_photos([Path(path) for path in photos], every)
     known = Reference.of(like) if isinstance(like, Parameters) else like

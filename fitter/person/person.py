@@ -248,6 +248,7 @@ class PersonFitter:
         found = descend_together(
             observation, start, model, instruments.renderer, config, sharing, free,
             None if progress is None else lambda step, steps, _: progress("together", step, steps),
+            instruments.recognition,
         )  # fmt: skip
         results = self._results(observation, found, members)
         kept = [

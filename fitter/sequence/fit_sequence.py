@@ -11,6 +11,7 @@ from ..fit.warm_start import WarmStart
 from ..model.face_model import FaceModel
 from ..model.model_file import load_model
 from ..observe.detector import load_detector
+from ..observe.recognition import Recognition
 from ..observe.segment.load import load_segmenter
 from ..photo.frames import open_frames
 from ..render import load_renderer
@@ -22,6 +23,7 @@ def fit_sequence(
     config: FitConfig | None = None,
     *,
     model: FaceModel | None = None,
+    recognition: Recognition | None = None,
     fps: float | None = None,
     every: int = 1,
     frames: int | None = None,
@@ -34,7 +36,7 @@ def fit_sequence(
 
     Args:
         source: a video, or a folder of frames.
-        config, model: None: the default ones.
+        config, model: None: the default ones. recognition: what the energy "perceptual" asks, where `config` has it.
         fps: frames a second; None: what the video says, 25 for a folder. every: take each N-th frame; frames: at most.
         focal: pixels of a frame. warm: what is known of the person.
         share_after: frames after which identity and albedo are common to all.
@@ -47,7 +49,7 @@ def fit_sequence(
     head, how = model or load_model(), config or FitConfig()
     instruments = Instruments(
         model=head, detector=load_detector(), segmenter=load_segmenter("auto"), renderer=load_renderer("auto"),
-        config=how, dense=dense_observer(head, how),
+        config=how, dense=dense_observer(head, how), recognition=recognition,
     )  # fmt: skip
     found = open_frames(Path(source), fps, every, frames)
     fitter = SequenceFitter(instruments, focal=focal, warm=warm, share_after=share_after)

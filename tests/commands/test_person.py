@@ -24,9 +24,11 @@ def folder(tmp_path, astronaut):
 
 @needs_model
 def test_photos_become_one_head(folder, loaded_once, small_overlays):
+    toy = pytest.importorskip("helpers.toy_recognition", reason="onnx is not there")
     result = facefit(
         "person", folder / "in", "-o", folder / "ann.obj", "--overlays", folder / "seen", "--iterations", 2,
         "--segmentation", "polygons", "--texture-size", 16, "--device", "cpu", "--static",
+        "--perceptual", toy.recognition_file(folder / "faces.onnx"),
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "ann.obj: 2 photos of 3" in result.stdout
@@ -34,6 +36,7 @@ def test_photos_become_one_head(folder, loaded_once, small_overlays):
     document = json.loads((folder / "ann.json").read_text())
     first, second = document["photos"]
     assert first["parameters"]["expression"] == second["parameters"]["expression"]
+    assert all(0 < photo["energies"]["perceptual"] < 2 * 150 for photo in (first, second))
     assert document["sharing"]["static"] and [each["name"] for each in document["left_out"]] == ["sky.png"]
     assert sorted(path.name for path in (folder / "seen").iterdir()) == ["01_a_overlay.png", "02_b_overlay.png"]
     assert (folder / "ann_texture.png").is_file() and (folder / "ann.obj").read_bytes().count(b"\nv ") > 18000

@@ -10,9 +10,13 @@ from facefit.anatomy.parts import LABEL
 from facefit.fit.config import ENERGIES, FitConfig, override
 from facefit.fit.first_light import first_light
 from facefit.fit.objective import Objective
+from facefit.observe.recognition import load_recognition
 from facefit.render import load_renderer
 from facefit.render.lighting import shade
 from facefit.scene.parameters import Parameters
+
+pytest.importorskip("onnx")
+from helpers.toy_recognition import recognition_file  # noqa: E402  after onnx is known to be there
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +29,20 @@ def photo(model):
     return photograph(model, person(model, yaw=10.0, jawOpen=0.3, mouthSmileLeft=0.5, mouthSmileRight=0.5))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def recognition(tmp_path_factory):
+    """What the energy "perceptual" asks, in every objective here."""
+    RECOGNITION.append(load_recognition(recognition_file(tmp_path_factory.mktemp("net") / "toy.onnx")))
+    yield RECOGNITION[0]
+    RECOGNITION.clear()
+
+
+RECOGNITION: list = []
+
+
 def objective(model, observation, energies=ENERGIES, **changes):
     config = replace(override(FitConfig(), energies=energies), **changes)
-    return Objective(observation, model, load_renderer("cpu"), config)
+    return Objective(observation, model, load_renderer("cpu"), config, *RECOGNITION)
 
 
 def moved(truth: Parameters, **by) -> Parameters:
@@ -43,6 +58,7 @@ def test_terms_of_each_choice_of_energies(model, photo):
     assert names("prdl") == {"prdl", *priors} and names("outline") == {"outline", *priors}
     assert {"landmark", *priors} <= names("landmark") <= {"landmark", "closure", *priors}
     assert {"photometric", "albedo", *priors} <= names("photometric") <= {"photometric", "albedo", "symmetry", *priors}
+    assert {"perceptual", "albedo", *priors} <= names("perceptual") <= {"perceptual", "albedo", "symmetry", *priors}
     assert names(*ENERGIES) == set().union(*(names(energy) for energy in ENERGIES))
 
 
@@ -120,6 +136,19 @@ def test_a_masked_pixel_says_nothing(model, photo):
     assert gradients[0].abs().max() > 0
     uncovered = replace(photo.observation, image=image)
     assert objective(model, uncovered, ("photometric",))(start, 0)["photometric"].item() > 1.1 * energies[0]
+
+
+def test_who_is_there_does_not_hang_on_what_covers_the_face(model, photo):
+    """The photo of a render is that person; hair, hands and what else is no skin are the photo's own in both."""
+    energy = objective(model, photo.observation, ("perceptual",))
+    other = replace(photo.truth, identity=-photo.truth.identity, albedo=-photo.truth.albedo)
+    far = energy(other, 0)["perceptual"].item()
+    assert energy(photo.truth, 0)["perceptual"].item() < 0.05 * far
+    covered = replace(photo.observation, valid=torch.zeros_like(photo.observation.valid))
+    assert objective(model, covered, ("perceptual",))(other, 0)["perceptual"].item() == pytest.approx(0, abs=1e-3)
+    config = override(FitConfig(), energies=("perceptual",))
+    with pytest.raises(ValueError, match="asks a recognition network, and none is given"):
+        Objective(photo.observation, model, load_renderer("cpu"), config)(photo.truth, 0)
 
 
 def test_nothing_to_be_seen_has_no_gradient(model, photo):

@@ -207,8 +207,11 @@ def test_faces_of_a_batch_do_not_meet(model):
     both = photograph(model, together(*people))
     at = moved(both.truth, translation=[4.0, -3.0, 20.0])
     values = {n: v.clone().requires_grad_(True) for n, v in at.tensors().items()}
-    terms = objective(model, both.observation)(Parameters(**values), 0)
+    energy = objective(model, both.observation)
+    terms = energy(Parameters(**values), 0)
     sum(terms.values()).sum().backward()
+    for name, value in energy.keep([1])(at[[1]], 1).items():  # the other one has stopped
+        assert value.item() == pytest.approx(terms[name][1].item(), rel=1e-5, abs=1e-6), name
     for face in (0, 1):
         alone = {n: v[[face]].clone().requires_grad_(True) for n, v in at.tensors().items()}
         own = objective(model, both.observation[face])(Parameters(**alone), 0)

@@ -211,7 +211,7 @@ def _interrupts(stop: threading.Event, progress) -> Iterator[None]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        progress.say(f"interrupted: the {progress.what} under way are finished; once more to drop them")
+        progress.interject(f"interrupted: the {progress.what} under way are finished; once more to drop them")
 
     before = signal.signal(signal.SIGINT, interrupt)
     try:

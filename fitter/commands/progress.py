@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import deque
@@ -46,6 +47,13 @@ class Progress:
             self._bar.console.print(text, markup=False, highlight=False)
         elif not self.quiet:
             print(text, file=self.stream, flush=True)
+
+    def interject(self, text: str) -> None:
+        """As `say`, from a signal handler: Python refuses to write to a stream that it is just writing to."""
+        try:
+            self.say(text)
+        except RuntimeError:
+            os.write(self.stream.fileno(), f"{text}\n".encode())
 
     def _start(self) -> None:
         raise NotImplementedError

@@ -1,8 +1,12 @@
 """What a running fit shows on a terminal, in a file, and when asked to be quiet."""
 
 import io
+import os
+import signal
+import threading
 
-from facefit.commands.progress import FitProgress, largest
+from facefit.commands.batch import _interrupts
+from facefit.commands.progress import BatchProgress, FitProgress, largest
 
 
 class Terminal(io.StringIO):
@@ -49,3 +53,35 @@ def test_an_error_ends_the_bar_and_leaves_no_line():
     except KeyboardInterrupt:
         pass
     assert stream.getvalue() == ""
+
+
+class Interrupting(io.RawIOBase):
+    """A file; Ctrl-C comes while the first line is written to it."""
+
+    def __init__(self, handle):
+        self.handle, self.lines = handle, 0
+
+    def writable(self):
+        return True
+
+    def fileno(self):
+        return self.handle
+
+    def write(self, data):
+        self.lines += 1
+        if self.lines == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return os.write(self.handle, data)
+
+
+def test_ctrl_c_while_a_line_is_written(tmp_path):
+    stop = threading.Event()
+    with (tmp_path / "shown").open("wb") as file:
+        stream = io.TextIOWrapper(io.BufferedWriter(Interrupting(file.fileno())))
+        with BatchProgress(2, stream=stream) as progress, _interrupts(stop, progress):
+            progress.say("a.jpg: done")
+            progress.say("b.jpg: done")
+        stream.flush()
+    lines = (tmp_path / "shown").read_text().splitlines()
+    assert stop.is_set() and sorted(lines)[:2] == ["a.jpg: done", "b.jpg: done"]
+    assert len(lines) == 3 and "interrupted: the photos under way are finished" in sorted(lines)[2]

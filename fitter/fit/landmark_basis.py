@@ -24,6 +24,8 @@ POSE = 6  # unknowns
 
 IMMOVABLE = 1e9  # precision of what is fixed; landmarks give some 1e5
 
+DAMPING = (1e-6, 1e-5, 1e-4)  # of a system's diagonal: the next where rounding has left it without a unique solution
+
 POSE_ITERATIONS = 3  # of the pose alone, before anything else moves
 
 

@@ -13,7 +13,7 @@ from numba import njit
 
 from ..errors import FitError
 from ..scene.landmarks import landmark_trust
-from .landmark_basis import IMMOVABLE, POSE, POSE_ITERATIONS, LandmarkProblem
+from .landmark_basis import DAMPING, IMMOVABLE, POSE, POSE_ITERATIONS, LandmarkProblem
 
 # A step below both ends the iteration: what would follow is a tenth of it, and the full stage moves more in one step.
 STILL_COEFFICIENT, STILL_MILLIMETRE = 3e-3, 0.1
@@ -193,12 +193,14 @@ def _gram(matrix: torch.Tensor) -> torch.Tensor:
 
 def _factored(normal: np.ndarray, right: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """The right side and the Cholesky factor of the slightly damped system, for torch.cholesky_solve."""
-    damped = torch.from_numpy(normal)
-    damped.diagonal().mul_(1 + 1e-6).add_(1e-9)
-    factor, info = torch.linalg.cholesky_ex(damped)
-    if int(info):
-        raise FitError("the landmark stage has no unique solution: are the landmarks those of a face?")
-    return torch.from_numpy(right), factor
+    system = torch.from_numpy(normal)
+    for damping in DAMPING:
+        damped = system.clone()
+        damped.diagonal().mul_(1 + damping).add_(1e-9)
+        factor, info = torch.linalg.cholesky_ex(damped)
+        if not int(info):
+            return torch.from_numpy(right), factor
+    raise FitError("the landmark stage has no unique solution: are the landmarks those of a face?")
 
 
 def _march(pixels: np.ndarray, rows: np.ndarray) -> np.ndarray:

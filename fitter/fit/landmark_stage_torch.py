@@ -12,7 +12,7 @@ from ..errors import FitError
 from ..geometry.camera import project
 from ..geometry.rotation import rotation_matrix
 from ..scene.landmarks import head_yaw, landmark_trust
-from .landmark_basis import IMMOVABLE, POSE, POSE_ITERATIONS, LandmarkBasis, LandmarkProblem
+from .landmark_basis import DAMPING, IMMOVABLE, POSE, POSE_ITERATIONS, LandmarkBasis, LandmarkProblem
 
 
 def solve(problem: LandmarkProblem, rotation: Tensor, translation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -143,12 +143,18 @@ class BatchSolver:
 
 
 def solve_each(normal: Tensor, gradient: Tensor) -> Tensor:
-    """(B, U, U) and (B, U) -> (B, U): each face's step against its gradient. Raises FitError."""
-    damped = normal.double()
-    damped.diagonal(dim1=1, dim2=2).mul_(1 + 1e-6).add_(1e-9)
-    factor, info = torch.linalg.cholesky_ex(damped)
-    if info.any():
-        raise FitError("the landmark stage has no unique solution: are the landmarks those of a face?")
+    """(B, U, U) and (B, U) -> (B, U): each face's step against its gradient, damped no more than it needs. Raises
+    FitError."""
+    share = torch.full_like(normal[:, 0, :1], DAMPING[0], dtype=torch.float64)  # of each face
+    for more in (*DAMPING[1:], None):
+        damped = normal.to(torch.float64, copy=True)
+        damped.diagonal(dim1=1, dim2=2).mul_(1 + share).add_(1e-9)
+        factor, info = torch.linalg.cholesky_ex(damped)
+        if not info.any():
+            break
+        if more is None:
+            raise FitError("the landmark stage has no unique solution: are the landmarks those of a face?")
+        share = torch.where(info[:, None] > 0, more, share)
     return -torch.cholesky_solve(gradient.double()[..., None], factor)[..., 0].to(gradient.dtype)
 
 

@@ -132,6 +132,29 @@ def test_exact_landmarks_are_reached(model, rotvec):
     assert error.mean() < 0.15 and error.median() < 0.1  # of a face that is 100 pixels wide
 
 
+def test_a_system_that_rounding_has_bent_is_damped_more():
+    """Where landmarks hardly tell of a direction its curvature may come out below zero, with one LAPACK and not with
+    another. Beside it another face's step stays what it is; a system that is no minimum is an error."""
+    generator = torch.Generator().manual_seed(2)
+    turn = torch.linalg.qr(torch.randn(8, 8, generator=generator).double())[0]
+    curvature = torch.linspace(1e5, 1e6, 8).double()
+    below = torch.cat([curvature[1:], -curvature[:1] / 1e5])
+    good, bent = (turn * each @ turn.T for each in (curvature, below))
+    gradient = turn @ torch.tensor([3.0, -2.0, 1.0, 4.0, -1.0, 2.0, -3.0, 0.0]).double()
+    steps = landmark_stage_torch.solve_each(torch.stack([good, bent]), gradient.expand(2, -1))
+    assert (bent @ steps[1] + gradient).norm() < 1e-3 * gradient.norm()
+    for system, step in zip((good, bent), steps, strict=True):
+        assert torch.equal(landmark_stage_torch.solve_each(system[None], gradient[None])[0], step)
+        right, factor = landmark_stage_cpu._factored(system.numpy(), gradient[:, None].numpy())
+        torch.testing.assert_close(-torch.cholesky_solve(right, factor)[:, 0], step)
+    for solve in (
+        lambda: landmark_stage_torch.solve_each(-good[None], gradient[None]),
+        lambda: landmark_stage_cpu._factored(-good.numpy(), gradient[:, None].numpy()),
+    ):
+        with pytest.raises(FitError, match="no unique solution"):
+            solve()
+
+
 def test_what_the_toy_has_is_recovered(toy_model):
     """Few components: not only the picture but the coefficients, the pose and the size come back."""
     identity = torch.tensor([[0.8, -0.5, 1.0, 0.3]])

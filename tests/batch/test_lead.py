@@ -23,6 +23,12 @@ from facefit.errors import OutputError
 WHOLE = Plan(hosts=2)
 PRELOAD = ("facefit.batch.plan", "facefit.batch.store")  # what the stand-ins load
 STAGED = Plan(hosts=2, devices=1, batch=3)
+SOON = 0.5  # seconds that a photo may take here
+
+
+@pytest.fixture(autouse=True)
+def quick_clock(monkeypatch):
+    monkeypatch.setattr("facefit.batch.lead.TICK", 0.02)
 
 
 def lead(folder, output, plan=WHOLE, loader=None, stop=None, **options):
@@ -79,11 +85,11 @@ def test_a_crash_of_the_device_costs_its_photo(tmp_path):
 def test_whose_worker_was_killed_is_tried_by_the_next_run(tmp_path, plan, step):
     """Not so who crashed it, or hangs."""
     folder = photos(tmp_path / "in", a="", b=f"{step}:kill", c=f"{step}:segv", d=f"{step}:sleep")
-    records = run(folder, tmp_path / "out", replace(plan, timeout=1.0, batch=1))
+    records = run(folder, tmp_path / "out", replace(plan, timeout=SOON, batch=1))
     assert {name: (record.status, record.final) for name, record in records.items()} == {
         "a": ("done", True), "b": ("failed", False), "c": ("failed", True), "d": ("failed", True),
     }  # fmt: skip
-    assert "SIGKILL" in records["b"].error and records["d"].error == "took longer than 1 s"
+    assert "SIGKILL" in records["b"].error and records["d"].error == "took longer than 0.5 s"
     (folder / "b.jpg").write_text("")
     os.utime(folder / "b.jpg", (1, 1))
     again = read_manifest(tmp_path / "out" / MANIFEST)["b.jpg"]
@@ -117,17 +123,17 @@ def test_failures_that_are_no_crash(tmp_path, plan):
 
 @pytest.mark.parametrize("step", ["prepare", "fit"])
 def test_a_photo_that_hangs_is_given_up(tmp_path, step):
-    plan = Plan(hosts=2, devices=1, batch=1, timeout=1.0)
+    plan = Plan(hosts=2, devices=1, batch=1, timeout=SOON)
     records = run(photos(tmp_path / "in", a="", b=f"{step}:sleep", c=""), tmp_path / "out", plan)
     assert {name: record.status for name, record in records.items()} == {"a": "done", "b": "failed", "c": "done"}
-    assert records["b"].error == "took longer than 1 s"
+    assert records["b"].error == "took longer than 0.5 s"
 
 
 @pytest.mark.parametrize("step", ["prepare", "fit", "finish"])
 def test_a_stopped_worker_is_replaced(tmp_path, step):
     """It does not read: what it is sent, larger than a pipe, must not keep the lead from its clock."""
     texts = {f"p{k}": "large" for k in range(8)} | {"p2": f"large {step}:stop-once"}
-    records = run(photos(tmp_path / "in", **texts), tmp_path / "out", Plan(hosts=2, devices=1, batch=2, timeout=1.0))
+    records = run(photos(tmp_path / "in", **texts), tmp_path / "out", Plan(hosts=2, devices=1, batch=2, timeout=SOON))
     assert {record.status for record in records.values()} == {"done"}
 
 

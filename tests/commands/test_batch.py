@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers import command_line
+from helpers.batch_fakes import WorkersHere
 from helpers.command_line import error_line
 from helpers.heic import register_heic_writer
 from PIL import Image
@@ -30,11 +32,6 @@ needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face mo
 
 
 facefit = partial(command_line.facefit, "batch")
-
-
-def console(*args, **options):
-    command = [sys.executable, "-m", "facefit", "batch", *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
 
 
 @pytest.fixture
@@ -297,7 +294,7 @@ def test_names_that_would_collide(fake, photo, tmp_path):
 @needs_model
 @pytest.mark.usefixtures("loaded_once")
 class TestReal:
-    """Whole processes with real fits."""
+    """With real fits."""
 
     @pytest.fixture
     def portraits(self, astronaut, tmp_path):
@@ -315,13 +312,14 @@ class TestReal:
 
     QUICK = ("--segmentation", "polygons", "--iterations", 2, "--texture-size", 16, "--energies", "landmark")
 
-    def test_all_faces_alone_and_together(self, portraits, loaded_once, tmp_path):
-        """One after another in this process, and in worker processes with three faces in a batch: equal results."""
+    def test_all_faces_alone_and_together(self, portraits, plain_textures, one_thread, tmp_path, monkeypatch):
+        """One after another, and by workers with three faces in a batch: equal results."""
+        monkeypatch.setattr("facefit.batch.run.LocalWorkers", WorkersHere)  # processes of their own load for seconds
         outs = tmp_path / "alone", tmp_path / "together"
-        for out, way, options in zip(outs, (facefit, console), ((0,), (1, "--batch-size", 3)), strict=True):
-            result = way(portraits, "-o", out, "--faces", "all", *self.QUICK, "--sheet", tmp_path / "s.html",
-                         "--workers", *options)  # fmt: skip
-            assert (result.exit_code if way is facefit else result.returncode) == 7, result.stderr
+        for out, options in zip(outs, ((0,), (1, "--batch-size", 3)), strict=True):
+            result = facefit(portraits, "-o", out, "--faces", "all", *self.QUICK, "--sheet", tmp_path / "s.html",
+                             "--workers", *options)  # fmt: skip
+            assert result.exit_code == 7, result.stderr
             assert "2 done, 0 skipped, 2 failed" in result.stdout, result.stderr
             records = {r["photo"]: r for r in map(json.loads, (out / "manifest.jsonl").read_text().splitlines())}
             assert {name: record["exit_code"] for name, record in records.items()} == {
@@ -335,7 +333,15 @@ class TestReal:
             assert np.abs(one - other).max() < 2e-4  # mm; the file has four digits
         assert not [path for out in outs for path in out.rglob(".*") if path.name != ".lock"]
 
+    @pytest.fixture
+    def one_thread(self):
+        """Workers set it for their process."""
+        before = torch.get_num_threads()
+        yield
+        torch.set_num_threads(before)
+
     def test_ctrl_c_finishes_what_is_under_way(self, portraits, tmp_path):
+        """In processes of their own."""
         for number in range(6):
             (portraits / f"more{number}.png").write_bytes((portraits / "one.png").read_bytes())
         command = [sys.executable, "-m", "facefit", "batch", str(portraits), "-o", str(tmp_path / "out"),

@@ -40,7 +40,7 @@ def server():
             pass
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+    thread = threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{httpd.server_port}/model/", asked
     httpd.shutdown()
@@ -97,7 +97,7 @@ def test_a_server_that_does_not_stop(tmp_path, monkeypatch):
             pass
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
-    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+    thread = threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     largest = []
     try:

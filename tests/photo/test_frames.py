@@ -18,6 +18,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture(autouse=True)
 def collected():
+    gc.freeze()  # what was there before need not be looked through
     yield
     gc.collect()
 

@@ -10,7 +10,7 @@ import signal
 import tempfile
 import zlib
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache, partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +94,7 @@ def log_level() -> None:
 def _bundled_model() -> FaceModel:
     from facefit.model.model_file import load_model
 
-    return load_model()
+    return getattr(load_model, "__wrapped__", load_model)()  # not `loaded_once`, which asks for this one
 
 
 @pytest.fixture(scope="session")
@@ -174,18 +174,25 @@ def kept_instruments() -> dict:
 def loaded_once(kept_instruments, monkeypatch) -> None:
     """Commands and `fit_photo` in this process find the bundled model, the face networks and the face parser loaded."""
     from facefit.fit import fit
+    from facefit.importers import install
     from facefit.job import job
+    from facefit.model import model_file
+    from facefit.output import read_back
 
     for module in (job, fit):
-        for name in ("load_model", "load_detector", "load_segmenter"):
+        for name in ("load_detector", "load_segmenter"):
             monkeypatch.setattr(module, name, _once(getattr(module, name), name, kept_instruments))
+    load_model = _once(model_file.load_model, "load_model", kept_instruments)
+    for module in (job, fit, install, read_back, model_file):
+        monkeypatch.setattr(module, "load_model", load_model)
 
 
 def _once(load, name: str, kept: dict):
+    @wraps(load)
     def loaded(*what, **more):
-        if more or what[:1] not in ((), (None,), ("auto",), ("polygons",)):  # a file: it may change
+        if more or what[:1] not in ((), (None,), ("default",), ("auto",), ("polygons",)):  # a file: it may change
             return load(*what, **more)
-        key = (name, *(str(word) for word in what if word is not None))
+        key = (name, *(str(word) for word in what if word not in (None, "default")))
         if key not in kept:
             bundled = key in (("load_model",), ("load_model", "cpu"))
             kept[key] = _bundled_model() if bundled else load(*what)
@@ -203,6 +210,20 @@ def small_overlays(monkeypatch) -> None:
 
     for module in (job, files):
         monkeypatch.setattr(module, "overlay_png", partial(overlay_png, panel=64))
+
+
+@pytest.fixture
+def plain_textures(monkeypatch) -> None:
+    """Textures in this process are grey: to hold the photo against a face takes as long as a short fit."""
+    from facefit.output import texture
+    from facefit.person import texture_layer
+
+    def unwrap_layers(scene, pixels, size: int) -> texture.Unwrapped:
+        grey, unseen = np.full((size, size, 3), 0.5, np.float32), np.zeros((size, size), np.float32)
+        return texture.Unwrapped(grey, grey, unseen, *texture.texels(scene.model, size))
+
+    for module in (texture, texture_layer):
+        monkeypatch.setattr(module, "unwrap_layers", unwrap_layers)
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ from facefit.observe.observation import Observation
 from facefit.photo.photo import read_photo
 
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
+pytestmark = pytest.mark.usefixtures("plain_textures")
 OPTIONS = JobOptions(
     iterations=2, segmentation="polygons", texture_size=16, energies=("landmark", "photometric"), faces="all",
     device="cpu",

@@ -17,6 +17,7 @@ from facefit.importers.read import READERS
 from facefit.model.catalogue import KINDS
 from facefit.model.model_file import load_model
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
 OBSERVED = {"dense_faces": np.array([3, -1, 7], np.int32), "dense_bary": np.full((3, 3), 1 / 3, np.float32)}
 
 

@@ -23,7 +23,8 @@ def folder(tmp_path, astronaut):
 
 
 @needs_model
-def test_photos_become_one_head(folder, loaded_once, small_overlays):
+@pytest.mark.usefixtures("loaded_once", "small_overlays", "plain_textures")
+def test_photos_become_one_head(folder):
     toy = pytest.importorskip("helpers.toy_recognition", reason="onnx is not there")
     result = facefit(
         "person", folder / "in", "-o", folder / "ann.obj", "--overlays", folder / "seen", "--iterations", 2,

@@ -47,6 +47,23 @@ def stiff():
     return from_arrays(toy_face(29, 31, eyes=True, identity=1, expression=1), checksum="stiff")
 
 
+@pytest.fixture(scope="module")
+def plain(source, coarse):
+    """By the components alone."""
+    return convert(source, coarse, residual=False)
+
+
+@pytest.fixture(scope="module")
+def carried(source, coarse):
+    return convert(source, coarse)
+
+
+@pytest.fixture(scope="module")
+def bent(source, stiff):
+    """With offsets."""
+    return convert(source, stiff)
+
+
 def skin_distance(verts, model, other_verts, other):
     """mm from the face of one mesh to the other, without the toy's border."""
     mine = regions(model).inner & (np.abs(verts[:, 0]) < 50) & (np.abs(verts[:, 1]) < 70)
@@ -56,8 +73,8 @@ def skin_distance(verts, model, other_verts, other):
 # ---------------------------------------------------------------- the components
 
 
-def test_the_same_components_are_found_in_another_mesh(source, coarse):
-    found = convert(source, coarse, residual=False)
+def test_the_same_components_are_found_in_another_mesh(source, plain):
+    found = plain
     value = found.result.parameters
     assert np.abs((value.identity - source.parameters.identity).numpy()).max() < 0.4
     assert np.abs((value.expression - source.parameters.expression).numpy()).max() < 0.25
@@ -69,15 +86,15 @@ def test_the_same_components_are_found_in_another_mesh(source, coarse):
     assert np.abs(found.motion.translation).max() < 0.5
 
 
-def test_the_pose_is_kept_and_the_parameters_alone_give_the_mesh(source, coarse):
-    found = convert(source, coarse, residual=False)
+def test_the_pose_is_kept_and_the_parameters_alone_give_the_mesh(source, coarse, plain):
+    found = plain
     rotation, translation = source.pose()
     camera, model = found.verts_in("camera"), found.verts_in("model")
     assert np.abs(camera - (model @ rotation.T + translation)).max() < 1e-3
     value = found.result.parameters
-    plain = coarse.shape(value.identity, value.expression, value.gaze, value.joints)[0].double().numpy()
+    verts = coarse.shape(value.identity, value.expression, value.gaze, value.joints)[0].double().numpy()
     turn, shift = found.result.pose()
-    assert np.abs(camera - (plain @ turn.T + shift)).max() < 1e-3
+    assert np.abs(camera - (verts @ turn.T + shift)).max() < 1e-3
     assert found.result.camera is source.camera
     # both lie at one place in front of the camera
     assert np.median(skin_distance(camera, coarse, source.verts_in("camera"), source.model)) < 0.5
@@ -99,9 +116,8 @@ def test_a_model_that_is_turned_and_shifted_lands_on_the_same_place(source):
     assert np.abs(found.verts_in("camera") - (found.verts_in("model") @ rotation.T + translation)).max() < 1e-3
 
 
-def test_the_gaze_is_kept(source, coarse):
-    found = convert(source, coarse)
-    assert torch.allclose(found.result.parameters.gaze, GAZE, atol=0.02)  # radians
+def test_the_gaze_is_kept(carried):
+    assert torch.allclose(carried.result.parameters.gaze, GAZE, atol=0.02)  # radians
 
 
 def test_the_model_that_was_fitted_is_refused(source, fine):
@@ -112,8 +128,8 @@ def test_the_model_that_was_fitted_is_refused(source, fine):
 # ---------------------------------------------------------------- the offsets
 
 
-def test_offsets_close_what_the_components_cannot(source, stiff):
-    found = convert(source, stiff)
+def test_offsets_close_what_the_components_cannot(bent, stiff):
+    found = bent
     for direction in DIRECTIONS:
         before, after = (found.errors[name][direction] for name in ("components", "residual"))
         assert before["median"] > 0.5 and after["median"] < 0.25 * before["median"]
@@ -135,16 +151,16 @@ def source_like(found):
     return found.motion(plain.shape(value.identity, value.expression, value.gaze)[0].double().numpy())
 
 
-def test_eyeballs_end_on_the_sources(source, stiff):
-    found = convert(source, stiff)
+def test_eyeballs_end_on_the_sources(source, stiff, bent):
+    found = bent
     for eye in (1, 2):
         theirs = source.verts_in("model")[source.model.eyeball.numpy() == eye]
         mine = found.verts_in("model")[stiff.eyeball.numpy() == eye]
         assert np.linalg.norm(mine.mean(0) - theirs.mean(0)) < 0.5
 
 
-def test_there_and_back_is_the_same_face(source, stiff, fine):
-    there = convert(source, stiff)
+def test_there_and_back_is_the_same_face(source, fine, bent):
+    there = bent
     back = convert(dataclasses.replace(there.result, model=there.result.model), fine)
     # `back` lies in the middle model's space, `there.motion` leads home
     home = there.motion(back.verts_in("model"))
@@ -259,15 +275,14 @@ def test_a_lips_rim_belongs_to_the_lip_it_hangs_on():
 # ---------------------------------------------------------------- the texture
 
 
-def test_a_texture_is_repainted(source, coarse):
+def test_a_texture_is_repainted(source, coarse, carried):
     """Both toys have one UV layout as a function of (u, v): the picture comes out as it was."""
     size = 128
     at = (np.arange(size) + 0.5) / size
     u, v = np.meshgrid(at, at[::-1])
     picture = (paint(u, v) * 255).astype(np.uint8)
-    found = convert(source, coarse)
     known = source.model, source.verts_in("model"), regions(source.model)
-    wanted = coarse, found.verts_in("model"), regions(coarse)
+    wanted = coarse, carried.verts_in("model"), regions(coarse)
     out = transfer(picture, *known, *wanted, size)
     assert out.shape == (size, size, 3) and out.dtype == np.uint8
     core = np.s_[16:112, 16:112]

@@ -55,8 +55,8 @@ def test_realy_gets_one_topology_with_85_keypoints(folder, toy, tmp_path):
     assert mask.shape == (len(mesh.verts),) and set(mask) == {0, 1}
 
 
-def test_realys_keypoints_on_the_default_model():
-    model = load_model()
+def test_realys_keypoints_on_the_default_model(default_model):
+    model = default_model
     face, bary = realy_keypoints(model)
     points = (model.verts.numpy()[model.faces.numpy()[face]] * bary[..., None]).sum(1)
     mirror = {68: 69, 70: 71, 72: 73, 74: 75, 76: 77, 78: 80, 81: 82, 83: 84, 60: 64, 36: 45, 31: 35}

@@ -11,6 +11,8 @@ from facefit.anatomy.parts import LABEL
 from facefit.evaluate.parts import parse_label_map, scored_parts, to_labels
 from facefit.metrics.part_iou import part_iou
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
+
 
 def test_a_fit_against_its_own_parts_is_perfect(folder, toy):
     result = numbers("parts", folder / "fits", "--labels", folder / "labels", "--model", toy)

@@ -15,6 +15,7 @@ from facefit.geometry.closest_point import ClosestPoint
 from facefit.metrics.scan_distance import scan_error
 from facefit.output.placing import Z_UP
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
 TURN = np.array([[0.8, 0, 0.6], [0, 1, 0], [-0.6, 0, 0.8]])
 
 

@@ -47,20 +47,19 @@ def stripped(model, **changes) -> SourceModel:
     return SourceModel(**(values | changes))
 
 
+def few_looks(verts, opened, colours, real=module.neutral_looks):
+    """The whole set of views takes minutes."""
+    looks = real(verts, opened, colours[:1])
+    return [look for look in looks if abs(look[1]["yaw"]) <= 10 and look[1]["pitch"] <= 0][:4]
+
+
 @pytest.fixture(scope="module")
 def arrays(donor):
-    real, atlas = module.neutral_looks, module.texture_atlas
-
-    def few(verts, opened, colours):  # the whole set of views takes minutes
-        looks = real(verts, opened, colours[:1])
-        return [look for look in looks if abs(look[1]["yaw"]) <= 10 and look[1]["pitch"] <= 0][:4]
-
-    module.neutral_looks = few
-    module.texture_atlas = lambda verts, faces, front: (donor.uv.numpy(), donor.uv_faces.numpy())  # slow; has its tests
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "neutral_looks", few_looks)
+        atlas = donor.uv.numpy(), donor.uv_faces.numpy()
+        patch.setattr(module, "texture_atlas", lambda verts, faces, front: atlas)  # slow; has its tests
         return install_arrays(stripped(donor), renders=0, donor=donor)
-    finally:
-        module.neutral_looks, module.texture_atlas = real, atlas
 
 
 def test_it_is_a_model_file(arrays):
@@ -120,7 +119,9 @@ def test_texture_coordinates_fit(arrays):
     assert arrays["uv_faces"].shape == arrays["faces"].shape and 0 <= arrays["uv"].min() <= arrays["uv"].max() <= 1
 
 
-def test_no_face_is_one_line(donor):
+def test_no_face_is_one_line(donor, monkeypatch):
+    monkeypatch.setattr(module, "neutral_looks", few_looks)
+
     class Blind:
         def detect(self, image):
             return []

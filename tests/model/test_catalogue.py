@@ -25,13 +25,13 @@ def test_the_folder_is_the_users_unless_said_otherwise(folder, monkeypatch):
     assert models_folder().name == "models" and models_folder().is_absolute()
 
 
-def test_models_by_name_and_by_path(folder):
+def test_models_by_name_and_by_path(folder, default_model):
     folder.mkdir()
     save_arrays(folder / "mine.npz", toy_arrays())
     (folder / ".mine.npz.x1.part").write_bytes(b"half of a file")  # what a killed process leaves
     assert installed() == {"mine": folder / "mine.npz"}
     assert load_model("mine").name == "toy" and load_model(folder / "mine.npz").name == "toy"
-    assert load_model("default").checksum == load_model().checksum == load_model(model_path()).checksum
+    assert load_model("default").checksum == default_model.checksum == load_model(model_path()).checksum
 
 
 def test_a_name_that_is_not_installed_says_what_to_do(folder, monkeypatch, tmp_path):

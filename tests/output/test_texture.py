@@ -14,6 +14,12 @@ from facefit.output.texture import mirrored_corners, texels, unwrap
 SIZE = 256
 
 
+@pytest.fixture(autouse=True)
+def small_check(monkeypatch):
+    """The photo is held against the face in fewer pixels: most of the time goes there."""
+    monkeypatch.setattr("facefit.output.skin_check.SIDE", 224)
+
+
 def unwrapped(result, size):
     return unwrap(result.scene, seen_pixels(result), size)
 
@@ -61,8 +67,8 @@ def test_shrinking_averages_instead_of_picking(toy_model):
         grain = np.random.default_rng(0).uniform(0, 1, np.shape(u))
         return np.stack([grain, 0.2 + 0 * u, grain], -1)
 
-    result = synthetic_result(toy_model, width=1600, height=1600, side=64, texture=noise)
-    texture, seen = unwrapped(result, 64)  # some 10 x 10 photo pixels under each texel
+    result = synthetic_result(toy_model, width=800, height=800, side=64, texture=noise)
+    texture, seen = unwrapped(result, 32)  # some 10 x 10 photo pixels under each texel
     red = texture[..., 0][seen > 0.9]
     assert red.mean() == pytest.approx(127.5, abs=6) and red.std() < 20  # one pixel alone has 74
 

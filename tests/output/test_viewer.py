@@ -112,8 +112,10 @@ def test_a_page_unpacks_to_so_much_and_no_more(monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", [".obj", ".ply", ".glb", ".html"])
-def test_written_fits_become_pages(result, suffix, tmp_path):
+def test_written_fits_become_pages(result, suffix, tmp_path, monkeypatch):
     """With their photo and without, and with the texture that was written."""
+    for module in ("stored_page", "viewer_face"):
+        monkeypatch.setattr(f"facefit.output.{module}.MAP_SIZE", 256)
     photo = tmp_path / "photo.png"
     Image.fromarray(result.photo).save(photo)
     write_result(replace(result, photo_path=str(photo)), tmp_path / f"face{suffix}", texture_size=64)

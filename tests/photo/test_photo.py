@@ -157,13 +157,13 @@ def test_heic_as_a_phone_writes_it(tmp_path, orientation):
     register_heic_writer()
     exif = Image.Exif()
     exif[0x0112] = orientation
-    exif.get_ifd(0x8769).update({41989: 26, 40962: 640, 40963: 480})
-    Image.fromarray(picture(640, 480)).save(tmp_path / "a.HEIC", exif=exif.tobytes(), quality=95)
-    Image.fromarray(picture(640, 480)).save(tmp_path / "a.png", exif=exif)
+    exif.get_ifd(0x8769).update({41989: 26, 40962: 160, 40963: 120})
+    Image.fromarray(picture(160, 120)).save(tmp_path / "a.HEIC", exif=exif.tobytes(), quality=95)
+    Image.fromarray(picture(160, 120)).save(tmp_path / "a.png", exif=exif)
     phone, plain = read_photo(tmp_path / "a.HEIC"), read_photo(tmp_path / "a.png")
     assert phone.pixels.shape == plain.pixels.shape
     assert np.abs(phone.pixels.astype(int) - plain.pixels).max() <= 8
-    assert phone.focal_pixels == plain.focal_pixels == pytest.approx(26 / 36 * 640)
+    assert phone.focal_pixels == plain.focal_pixels == pytest.approx(26 / 36 * 160)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "CMYK", "I;16", "F"])

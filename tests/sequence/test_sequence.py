@@ -73,7 +73,7 @@ def fitter(model, truth):
     pictures = (observation.image.numpy() * 255).astype(np.uint8)
     instruments = Instruments(
         model=model, detector=Detector(pictures, observation.landmarks.numpy()), segmenter=load_segmenter("polygons"),
-        renderer=load_renderer("cpu"), config=override(FitConfig(), iterations=4),
+        renderer=load_renderer("cpu"), config=override(FitConfig(), iterations=2),
     )  # fmt: skip
     fitter = SequenceFitter(instruments, focal=1015.0 / 224 * SIDE, share_after=2)
     frames = [Frame(k, k / 10, f"{k}.png", Photo.from_array(p, "clip.mp4")) for k, p in enumerate(pictures)]

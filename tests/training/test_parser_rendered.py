@@ -25,8 +25,12 @@ class _TrueDetector:
         return [DetectedFace(self.landmarks.astype(np.float32), np.zeros(478, np.float32), 0.9)]
 
 
-def test_a_sample_is_the_loose_window_of_its_landmarks(open_head):
-    shot = photograph(open_head, np.random.default_rng((7, 0)))
+@pytest.fixture(scope="module")
+def shot(open_head):
+    return photograph(open_head, np.random.default_rng((7, 0)))
+
+
+def test_a_sample_is_the_loose_window_of_its_landmarks(open_head, shot):
     sample = module.render_sample(open_head, np.random.default_rng((7, 0)), _TrueDetector(shot.landmarks))
     assert sample.image.shape == (module.SIDE, module.SIDE, 3) and sample.image.dtype == np.uint8
     assert sample.labels.shape == (module.SIDE, module.SIDE) and sample.source == "facefit"
@@ -36,8 +40,7 @@ def test_a_sample_is_the_loose_window_of_its_landmarks(open_head):
     assert float(again.scale) == pytest.approx(1, abs=1e-3)
 
 
-def test_a_face_found_elsewhere_is_left_out(open_head):
-    shot = photograph(open_head, np.random.default_rng((7, 0)))
+def test_a_face_found_elsewhere_is_left_out(open_head, shot):
     assert module.render_sample(open_head, np.random.default_rng((7, 0)), _TrueDetector(shot.landmarks + 90)) is None
 
 

@@ -103,6 +103,7 @@ class TestUnreadable:
 
 
 @needs_model
+@pytest.mark.usefixtures("plain_textures")
 class TestOddPhotos:
     """Photos that look wrong to a program and right to a person are fitted."""
 
@@ -171,6 +172,7 @@ class TestFaces:
         refused(facefit(photo, "-o", tmp_path / "mesh.obj", "--overlay", tmp_path / "o.png"), 3, "no face")
         assert os.listdir(tmp_path) == ["photo.png"]
 
+    @pytest.mark.usefixtures("plain_textures")
     def test_half_a_face_at_the_border(self, facefit, portrait, tmp_path):
         photo = tmp_path / "photo.png"
         portrait.crop((165, 0, 320, 300)).save(photo)  # the border runs down the nose
@@ -181,6 +183,7 @@ class TestFaces:
         else:
             assert code == 0 and names == {"mesh.obj", "mesh.mtl", "mesh_texture.png", "mesh.json"}
 
+    @pytest.mark.usefixtures("plain_textures")
     def test_several(self, facefit, portrait, tmp_path):
         group = Image.new("RGB", (560, 300), (120, 130, 140))
         group.paste(portrait.resize((160, 150)), (0, 100))
@@ -234,6 +237,7 @@ class TestOutput:
         refused(facefit(photo, "-o", photo), 2, "unknown mesh format")
         assert photo.read_bytes() == before and os.listdir(photo.parent) == ["photo.png"]
 
+    @pytest.mark.usefixtures("plain_textures")
     def test_full_disk(self, facefit, photo, tmp_path, monkeypatch):
         """The system refuses to let a file grow, as on a full disk: the mesh is too long, nothing stays."""
         from facefit.job import job

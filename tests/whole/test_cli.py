@@ -26,9 +26,8 @@ from facefit.output.write import write_result
 
 def console(*args, timeout=60, **options):
     """In a process of its own, as a user runs it."""
-    return subprocess.run(
-        [sys.executable, "-m", "facefit", *map(str, args)], capture_output=True, text=True, timeout=timeout, **options
-    )
+    command = [sys.executable, "-m", "facefit", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, **options)
 
 
 @pytest.fixture
@@ -340,6 +339,7 @@ class TestReal:
     """The whole way, in a process of its own."""
 
     def test_a_portrait(self, astronaut, tmp_path):
+        """Nothing else is said: networks and libraries say nothing where they are loaded."""
         photo, mesh = tmp_path / "astronaut.png", tmp_path / "mesh.obj"
         Image.fromarray(astronaut).save(photo)
         pictures = tmp_path / "overlay.png", tmp_path / "labels.png"
@@ -347,6 +347,8 @@ class TestReal:
         result = console(*args, "--iterations", 2, "--texture-size", 256, timeout=300)
         assert result.returncode == 0, result.stderr
         assert all(line.startswith("astronaut.png: ") for line in result.stderr.splitlines()), result.stderr
+        first, last = result.stdout.splitlines()
+        assert first.startswith(f"{mesh}, ") and last.startswith(f"{photo}: 1 face in ")
         names = "astronaut.png labels.png mesh.json mesh.mtl mesh.obj mesh_texture.png overlay.png"
         assert sorted(path.name for path in tmp_path.iterdir()) == names.split()
         document = json.loads((tmp_path / "mesh.json").read_text())

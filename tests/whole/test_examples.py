@@ -15,7 +15,7 @@ from facefit.bundled import model_path
 from facefit.fit.config import override, preset
 from facefit.output import texture_picture
 
-pytestmark = pytest.mark.usefixtures("loaded_once")
+pytestmark = pytest.mark.usefixtures("loaded_once", "plain_textures")
 EXAMPLES = ROOT / "examples"
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
 

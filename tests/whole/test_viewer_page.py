@@ -49,7 +49,7 @@ def set_slider(page, selector, value):
 
 def test_a_face(result, browser, tmp_path):
     """Everything of the page works, nothing is asked of a network, and no word of complaint."""
-    write_result(result, tmp_path / "face.html", texture_size=256)
+    write_result(result, tmp_path / "face.html", texture_size=64)
     browser.open(tmp_path / "face.html", 780, 280)
     browser.run("facefit.setWeights(new Map(facefit.head.fitted))")
     seen = {"textured": pixels(browser)}

@@ -138,6 +138,7 @@ def _libraries() -> Check:
 
 def _networks() -> Check:
     from ..errors import FaceFitError
+    from ..fit.identity_guess import load_identity_guess
     from ..observe.dense import FILE as DENSE
     from ..observe.dense import load_dense
     from ..observe.face_networks import FILES, load_face_networks
@@ -150,6 +151,7 @@ def _networks() -> Check:
         load_face_networks()
         load_person_network()
         load_dense()
+        load_identity_guess()
     except FaceFitError as error:
         return Check("networks", BAD, " ".join(str(error).split()), "reinstall facefit, or make networks")
     return Check("networks", GOOD, f"onnxruntime {check.text}; {', '.join((*FILES, FILE, DENSE))} load")

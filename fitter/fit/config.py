@@ -25,6 +25,8 @@ class Weights:
         photometric: on the mean RGB difference of visible skin pixels.
         perceptual: on 1 - cosine of what a recognition network makes of render and photo (docs/likeness.md).
         closure: on the squared lid and lip openings' errors, in parts of the eye distance.
+        expected: on the identity's squared distance from what is to be expected of it after the dense points and
+            normals, where these were seen (facefit.fit.identity_guess); takes the place of `identity`.
         identity, expression, albedo, gaze, joints: on the priors. sparsity: on the sum of activations. The identity's
             is above 1 because the data terms are surer than right: landmarks and outlines err together, the same way
             for everybody (docs/likeness.md).
@@ -59,6 +61,7 @@ class Weights:
     perceptual: float = 150.0
     closure: float = 2000.0
     identity: float = 3.0
+    expected: float = 30.0
     expression: float = 3.0
     sparsity: float = 0.3
     albedo: float = 1.0

@@ -23,6 +23,7 @@ from ..scene.parameters import Parameters
 from .config import FitConfig
 from .first_guess import first_guesses
 from .first_light import first_light
+from .identity_guess import expected
 from .instruments import Instruments
 from .objective import Objective
 from .optimize import Report, minimize
@@ -111,6 +112,8 @@ def descend(
     before = list(seconds) if isinstance(seconds, Sequence) else [seconds or {}] * batch
 
     began = time.perf_counter()
+    if warm is None or "identity" not in warm.fixed:
+        observation = expected(observation, model, config)
     start, failed = first_guesses(observation, model, config, warm)
     spent = (time.perf_counter() - began) / max(batch, 1)
     stages: list[dict[str, float]] = [{**done, "landmark stage": spent} for done in before]

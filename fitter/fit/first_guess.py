@@ -31,10 +31,11 @@ def first_guess(
         config = replace(config, landmark_iterations=0)
     seen = observation.landmarks, observation.landmark_confidence, camera
     dense = dense_rows(model, observation, camera, config)
+    expected = observation.identity if observation.identity.shape[1] else None
     if warm is None:
-        return solve_landmarks(model, *seen, config, dense=dense)
+        return solve_landmarks(model, *seen, config, dense=dense, expected=expected)
     known = warm.parameters.to(model.device)
-    found = solve_landmarks(model, *seen, config, dense=dense, start=known, fixed=warm.fixed)
+    found = solve_landmarks(model, *seen, config, dense=dense, start=known, fixed=warm.fixed, expected=expected)
     return replace(found, albedo=known.albedo, sh=known.sh, gaze=known.gaze)
 
 

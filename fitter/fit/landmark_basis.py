@@ -159,6 +159,7 @@ class LandmarkProblem:
         dense: what a network saw of the faces beside landmarks; None: nothing.
         start: identity, joints and expression to begin with; None: the mean face.
         fixed: those of them that stay as they are at the start.
+        expected: (B, I) the middle of the identity's prior; None: the mean face.
     """
 
     model: FaceModel
@@ -169,6 +170,7 @@ class LandmarkProblem:
     dense: DenseRows | None = None
     start: Parameters | None = None
     fixed: Sequence[str] = ()
+    expected: Tensor | None = None
 
     @property
     def basis(self) -> LandmarkBasis:
@@ -179,7 +181,8 @@ class LandmarkProblem:
         """Precision and slope (N,) of the coefficients' priors. What is `fixed` has a precision that no landmark can
         move."""
         model, weights = self.model, self.config.weights
-        precision, slope = np.full(self.basis.count, weights.identity), np.zeros(self.basis.count)
+        about = weights.identity if self.expected is None else weights.expected
+        precision, slope = np.full(self.basis.count, about), np.zeros(self.basis.count)
         parts = self.parts()
         if model.skeleton is not None:
             spread = model.skeleton.spread()[model.skeleton.turned].reshape(-1).cpu().double().numpy()
@@ -192,6 +195,16 @@ class LandmarkProblem:
             if name in self.fixed:
                 precision[part], slope[part] = IMMOVABLE, 0
         return precision, slope
+
+    def middle(self) -> Tensor:
+        """(B, N) where the priors are centred: at 0, the expected identity, or the start of what is `fixed`."""
+        known, parts = self.known(), self.parts()
+        middle = torch.zeros_like(known)
+        if self.expected is not None:
+            middle[:, parts["identity"]] = self.expected.to(known)
+        for name in set(self.fixed) & set(parts):
+            middle[:, parts[name]] = known[:, parts[name]]
+        return middle
 
     def parts(self) -> dict[str, slice]:
         """Where each parameter lies among the coefficients."""

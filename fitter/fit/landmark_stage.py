@@ -25,6 +25,7 @@ from .landmark_basis import LandmarkProblem
 def solve_landmarks(
     model: FaceModel, landmarks: Tensor, confidence: Tensor, camera: Camera, config: FitConfig, *,
     dense: DenseRows | None = None, start: Parameters | None = None, fixed: Sequence[str] = (),
+    expected: Tensor | None = None,
 ) -> Parameters:  # fmt: skip
     """Pose, identity, joints and expression.
 
@@ -33,12 +34,13 @@ def solve_landmarks(
         dense: what a network saw of the faces beside landmarks; None: nothing.
         start: identity, joints and expression to begin with; None: the mean face.
         fixed: those of them that stay as they are at the start.
+        expected: (B, I) the middle of the identity's prior; None: the mean face.
     Raises:
         FitError: the system has no finite solution.
     """
     confidence = confidence.clone()
     confidence[:, IRISES] = 0  # gaze is not solved here
-    problem = LandmarkProblem(model, landmarks, confidence, camera, config, dense, start, fixed)
+    problem = LandmarkProblem(model, landmarks, confidence, camera, config, dense, start, fixed, expected)
     rotation, translation = (value.to(landmarks.dtype) for value in first_pose(model, landmarks, camera))
     form = landmark_stage_cpu if landmarks.device.type == "cpu" else landmark_stage_torch
     rotation, translation, coefficients = form.solve(problem, rotation, translation)

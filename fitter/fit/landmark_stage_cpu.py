@@ -13,7 +13,7 @@ from numba import njit
 
 from ..errors import FitError
 from ..scene.landmarks import landmark_trust
-from .landmark_basis import DAMPING, IMMOVABLE, POSE, POSE_ITERATIONS, LandmarkProblem
+from .landmark_basis import DAMPING, POSE, POSE_ITERATIONS, LandmarkProblem
 
 # A step below both ends the iteration: what would follow is a tenth of it, and the full stage moves more in one step.
 STILL_COEFFICIENT, STILL_MILLIMETRE = 3e-3, 0.1
@@ -51,8 +51,7 @@ class _FaceSolver:
         self.dense = None if problem.dense is None else problem.dense[face]
         self.first_activation = self.basis.first_expression
         self.precision, slope = problem.prior()
-        # the prior's middle is 0, but the start for what is fixed
-        self.slope = slope - np.where(self.precision == IMMOVABLE, self.precision * self.known, 0.0)
+        self.slope = slope - self.precision * problem.middle()[face].double().numpy()
         count, points = len(self.precision), len(self.landmarks)
         self.shaped = torch.empty(2 * points, count)  # d whitened residual / d coefficients
         self.posed = torch.empty(2 * points, POSE + 1)  # the same by rotation and translation; the residual itself

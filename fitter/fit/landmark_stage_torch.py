@@ -12,7 +12,7 @@ from ..errors import FitError
 from ..geometry.camera import project
 from ..geometry.rotation import rotation_matrix
 from ..scene.landmarks import head_yaw, landmark_trust
-from .landmark_basis import DAMPING, IMMOVABLE, POSE, POSE_ITERATIONS, LandmarkBasis, LandmarkProblem
+from .landmark_basis import DAMPING, POSE, POSE_ITERATIONS, LandmarkBasis, LandmarkProblem
 
 
 def solve(problem: LandmarkProblem, rotation: Tensor, translation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -49,8 +49,7 @@ class BatchSolver:
         self.near: tuple[Tensor, LandmarkBasis] | None = None  # a code, and the basis there
         known = problem.known()
         self.precision, slope = (torch.from_numpy(value).to(known) for value in problem.prior())
-        # the prior's middle is 0, but the start for what is fixed
-        self.slope = slope - torch.where(self.precision == IMMOVABLE, self.precision * known, 0.0)
+        self.slope = slope - self.precision * problem.middle()
 
     def step(self, rotation: Tensor, translation: Tensor, coefficients: Tensor, pose_only: bool) -> Tensor:
         """One Gauss-Newton step (B, 6 + N): rotation, translation, coefficients."""

@@ -122,7 +122,10 @@ class Objective:
             terms["albedo"] = weights.albedo * gaussian_prior(parameters.albedo)
             if weights.symmetry:
                 terms["symmetry"] = weights.symmetry * albedo_symmetry(albedo, model.symmetry)
-        terms["identity"] = weights.identity * gaussian_prior(parameters.identity)
+        if self.observation.identity.shape[1]:
+            terms["identity"] = weights.expected * gaussian_prior(parameters.identity - self.observation.identity)
+        else:
+            terms["identity"] = weights.identity * gaussian_prior(parameters.identity)
         if model.activation:
             terms["expression"] = weights.expression * activation_prior(
                 parameters.expression, weights.sparsity, config.activation_scale

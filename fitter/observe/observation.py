@@ -36,6 +36,8 @@ class Observation:
             much each counts in [0, 1]. Without them there are none, P = 0.
         dense_normals: (B, E, 5), in the middle of its edges: the unit normal in camera space, its deviation in
             radians, how much it counts.
+        identity: (B, I), about where the model's identity is to be expected (facefit.fit.identity_guess), in standard
+            deviations. Without it I = 0, and the mean face is expected.
         camera: the original photos' cameras.
         window: photo pixels -> window pixels.
     """
@@ -52,6 +54,7 @@ class Observation:
     outline: Tensor = cast(Tensor, None)
     dense_points: Tensor = cast(Tensor, None)
     dense_normals: Tensor = cast(Tensor, None)
+    identity: Tensor = cast(Tensor, None)
 
     def __repr__(self) -> str:
         return f"Observation({len(self.image)} of {self.image.shape[2]} x {self.image.shape[1]} pixels)"
@@ -66,6 +69,8 @@ class Observation:
             object.__setattr__(self, "dense_points", self.image.new_zeros(batch, 0, 4))
         if self.dense_normals is None:
             object.__setattr__(self, "dense_normals", self.image.new_zeros(batch, 0, 5))
+        if self.identity is None:
+            object.__setattr__(self, "identity", self.image.new_zeros(batch, 0))
         expected = {
             "image": (batch, size, size, 3),
             "landmarks": (batch, self.landmarks.shape[1], 2),
@@ -77,6 +82,7 @@ class Observation:
             "outline": (batch, self.outline.shape[1], 6),
             "dense_points": (batch, self.dense_points.shape[1], 4),
             "dense_normals": (batch, self.dense_normals.shape[1], 5),
+            "identity": (batch, self.identity.shape[1]),
         }
         for name, shape in expected.items():
             value = getattr(self, name)

@@ -191,6 +191,7 @@ class PersonFitter:
         face = select_faces(instruments.detector.detect(picture.pixels), self.faces)[0]
         observation = instruments.observe(picture, face, self.focal, self.fov)
         (result,) = fit_observed(observation, instruments, photo=_blank(picture))
+        observation = replace(observation, identity=result.observation.identity.cpu())  # what the fit expected
         known = self.focal is not None or self.fov is not None or picture.focal_pixels is not None
         return Member(photo, result, observation, known, result.status)
 

@@ -45,8 +45,8 @@ class Sharing:
         off again with it.
         """
         share, weights = self.prior_share(photos), config.weights
-        changed = {"identity": weights.identity * share, "albedo": weights.albedo * share,
-                   "symmetry": weights.symmetry * share}  # fmt: skip
+        changed = {"identity": weights.identity * share, "expected": weights.expected * share,
+                   "albedo": weights.albedo * share, "symmetry": weights.symmetry * share}  # fmt: skip
         return replace(config, weights=replace(weights, **changed))
 
     def common(self, parameters: Parameters) -> dict[str, Tensor]:

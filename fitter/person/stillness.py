@@ -53,6 +53,7 @@ def stillness(
         return Stillness(False, {})
     # the limits are of landmarks alone: what else is observed holds the common expression back
     config = replace(config, energies=tuple(name for name in config.energies if name != "dense"))
+    observation = replace(observation, identity=observation.identity[:, :0])
     own, common = (
         _errors(observation, solve_together(observation, start, model, config, replace(sharing, static=static)), model)
         for static in (False, True)

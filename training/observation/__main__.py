@@ -12,7 +12,9 @@ kept in --work and not done twice, so that what needs the data can be made on on
 4. without_ict.pt: the network after people of facefit's own model alone;
 5. both.pt: the network after all;
 6. with --out, the ONNX file of that network, which facefit.observe.dense reads;
-7. errors.json: what each makes of unseen people of both models and of the scans, looking twice (at the picture and at
+7. guess.npz: what the landmark stage with that network leaves over of all people, and what it lacks, and with --out
+   beside it dense_identity.npz, what was learned from that (training.observation.guess);
+8. errors.json: what each makes of unseen people of both models and of the scans, looking twice (at the picture and at
    its mirror image), beside what the landmarks' own surface and fits without a network do.
 """
 
@@ -29,9 +31,13 @@ import facefit  # noqa: F401  before torch and numpy: it sets their threads
 import numpy as np  # isort: skip
 import torch
 
+from facefit.fit.identity_guess import FILE
+from facefit.model.model_file import load_model
 from training.observation.export import export
+from training.observation.guess import Lesson, held_to, learned, lesson, write
+from training.observation.in_fit import network_observer
 from training.observation.network import DenseNetwork
-from training.observation.rendered import render_shards
+from training.observation.rendered import render_shards, studios
 from training.observation.samples import Samples, load, load_scans
 from training.observation.scans import build as build_scans
 from training.observation.skins import build as build_skins
@@ -68,6 +74,26 @@ def kept(path: Path, make) -> Path:
             np.save(temporary, made)
         temporary.replace(path)
     return path
+
+
+def guessed(
+    given: argparse.Namespace, network: DenseNetwork, shards: list[Path], ict: Path, skins: Path
+) -> dict[str, dict[str, float]]:
+    """Learn what the landmark stage lacks with this network, write it beside it, and hold it to unseen people."""
+    model, look = load_model(), network_observer(network)
+    models = studios(ict, np.load(skins)[:1].astype(np.float32))
+
+    def taught(name: str, paths: list[Path]) -> Lesson:
+        path = kept(given.work / name, lambda: lesson(paths, models, model, look).__dict__)
+        with np.load(path, allow_pickle=False) as file:
+            return Lesson(*(file[field] for field in Lesson.__dataclass_fields__))
+
+    arrays = learned(taught("guess.npz", shards[1:]))
+    write(arrays, given.out.with_name(FILE))
+    test = taught("guess_unseen.npz", shards[:1])
+    found = {name: held_to(test[test.head == head], arrays) for head, name in enumerate(HEADS)}
+    logger.info("%s: %s", FILE, found)
+    return found
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -107,6 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
         networks[name] = network = trained(given.work / f"{name}.pt", seen, schedule, given.device)
     if given.out is not None:
         logger.info("%s answers within %.3f of %s.pt", given.out, export(network, given.out), name)
+        results["points of the face at rest, mm"] = guessed(given, network, shards, ict, skins)
     for name, network in networks.items():
         results[name] = {test: errors_of(network, samples, twice=True).means() for test, samples in tests.items()}
         logger.info("%s: %s", name, results[name])

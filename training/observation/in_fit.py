@@ -29,6 +29,7 @@ from facefit.evaluate.identity import compare_identities, face_vertices
 from facefit.fit.config import FitConfig
 from facefit.fit.descent import fit_observed
 from facefit.fit.first_guess import first_guess
+from facefit.fit.identity_guess import expected
 from facefit.fit.instruments import Instruments
 from facefit.metrics.scan_distance import scan_error
 from facefit.model.face_model import FaceModel
@@ -57,6 +58,7 @@ def fitter(tools: Instruments, whole: bool) -> Fitted:
             return None
         observation = tools.observe(photo, faces[0])
         if not whole:
+            observation = expected(observation, tools.model, tools.config)
             return first_guess(observation, tools.model, tools.config)
         try:
             return fit_observed(observation, tools, photo=photo)[0].parameters
@@ -101,6 +103,11 @@ def observer(weights: Path | None) -> DenseObserver:
         return load_dense()
     network = DenseNetwork()
     network.load_state_dict(torch.load(weights, weights_only=True))
+    return network_observer(network)
+
+
+def network_observer(network: DenseNetwork) -> DenseObserver:
+    """What looks with a network of a training."""
     network.eval()
 
     @torch.no_grad()

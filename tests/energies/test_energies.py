@@ -9,7 +9,6 @@ from facefit.energies.dense import normal_energy
 from facefit.energies.eye_closure import relative_offset_energy
 from facefit.energies.landmark import calibrated_precision, landmark_energy, march_contour
 from facefit.energies.outline import outline_energy
-from facefit.energies.perceptual import perceptual_energy
 from facefit.energies.photometric import photometric_energy, photometric_energy_torch
 from facefit.energies.prior import activation_prior, gaussian_prior, gaze_prior
 from facefit.energies.symmetry import albedo_symmetry
@@ -22,23 +21,6 @@ def random(*shape, seed=0):
 def gradient(energy, x):
     x = x.detach().requires_grad_(True)
     return torch.autograd.grad(energy(x).sum(), x)[0]
-
-
-# --- perceptual -------------------------------------------------------------------------------------------------------
-
-
-def test_the_identity_distance_by_hand():
-    rendered = torch.tensor([[3.0, 4.0], [2.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
-    observed = torch.tensor([[30.0, 40.0], [-1.0, 0.0], [1.0, 3.0**0.5], [1.0, 0.0]])
-    assert torch.allclose(perceptual_energy(rendered, observed), torch.tensor([0.0, 2.0, 0.5, 1.0]), atol=1e-6)
-    for wrong in (observed[:3], observed[:, :1], observed[0]):
-        with pytest.raises(ValueError, match="embeddings: .* expected both"):
-            perceptual_energy(rendered, wrong)
-
-
-def test_perceptual_gradcheck():
-    observed = random(3, 5, seed=1)
-    assert torch.autograd.gradcheck(lambda x: perceptual_energy(x, observed), random(3, 5).requires_grad_(True))
 
 
 # --- outline ----------------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ class Weights:
       8 renders of the scans, AUC of photos of 14 people .967, .973, .975.
     """
 
-    landmark: float = 400.0
+    landmark: float = 600.0
     dense_points: float = 100.0
     dense_normals: float = 120.0
     prdl: float = 6.0
@@ -61,7 +61,7 @@ class Weights:
     perceptual: float = 150.0
     closure: float = 2000.0
     identity: float = 3.0
-    expected: float = 30.0
+    expected: float = 25.0
     expression: float = 3.0
     sparsity: float = 0.3
     albedo: float = 1.0

@@ -152,7 +152,7 @@ def test_verbose_reaches_the_loggers_of_the_package():
 
     log = logging.getLogger("facefit.fit.fit")
     before = logging.getLogger("facefit").level, logging.getLogger().handlers[:], logging.getLogger().level
-    options = {"focal": None, "fov": None, "model": None, "segmentation": "auto", "debug": False}
+    options = {"focal": None, "fov": None, "model": None, "segmentation": "auto", "perceptual": None, "debug": False}
     try:
         start({**options, "verbose": False})
         assert log.getEffectiveLevel() == logging.ERROR

@@ -51,6 +51,7 @@ class _FaceSolver:
         self.dense = None if problem.dense is None else problem.dense[face]
         self.first_activation = self.basis.first_expression
         self.precision, slope = problem.prior()
+        self.landmark_weight = problem.config.weights.of_landmarks(problem.expected is not None)
         self.slope = slope - self.precision * problem.middle()[face].double().numpy()
         count, points = len(self.precision), len(self.landmarks)
         self.shaped = torch.empty(2 * points, count)  # d whitened residual / d coefficients
@@ -138,7 +139,7 @@ class _FaceSolver:
         config, model, basis = self.config, self.model, self.basis
         trust = landmark_trust(model, torch.from_numpy(rotation[None].astype(np.float32)))[0].numpy()
         confidence = self.confidence * trust
-        share = confidence * (config.weights.landmark / max(float(confidence.sum()), 1e-9))
+        share = confidence * (self.landmark_weight / max(float(confidence.sum()), 1e-9))
         # the bins as in energies.landmark.calibrated_precision, whose tensors would take longer than all of the rest
         yaw, bins = math.degrees(math.atan2(rotation[0, 2], rotation[2, 2])), model.landmark_yaw.numpy()
         upper = min(int(np.searchsorted(bins, yaw)), len(bins) - 1)

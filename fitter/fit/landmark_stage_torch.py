@@ -135,7 +135,8 @@ class BatchSolver:
         difference = pixels + bias - landmarks
         distance = (difference[..., None, :] @ precision @ difference[..., None])[..., 0, 0].clamp_min(0).sqrt()
         robust = (config.robust / distance.clamp_min(config.robust)) if config.calibrated else torch.ones_like(distance)
-        share = confidence * robust * config.weights.landmark / confidence.sum(1, keepdim=True).clamp_min(1e-9)
+        weight = config.weights.of_landmarks(self.problem.expected is not None)
+        share = confidence * robust * weight / confidence.sum(1, keepdim=True).clamp_min(1e-9)
         lower = torch.linalg.cholesky(precision)
         root = lower.transpose(-1, -2) * share.sqrt()[..., None, None]
         return root, (root @ difference[..., None])[..., 0]

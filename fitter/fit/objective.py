@@ -81,7 +81,7 @@ class Objective:
         terms: dict[str, Tensor] = {}
         if "landmark" in config.energies:
             landmarks = scene.landmarks(choices.contour)
-            terms["landmark"] = weights.landmark * landmark_energy(
+            terms["landmark"] = weights.of_landmarks(self.observation.identity.shape[1] > 0) * landmark_energy(
                 landmarks + choices.bias, self.observation.landmarks, choices.precision,
                 choices.confidence, "huber" if config.calibrated else "none", config.robust,
             )  # fmt: skip

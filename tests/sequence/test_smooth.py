@@ -123,7 +123,7 @@ def test_the_covariance_is_that_of_differences(model):
         step[k] = 1e-3
         columns.append(depth * (seen(step)[0] - seen(-step)[0]) / 2e-3)
     jacobian = torch.stack(columns, 1)
-    normal = 600.0 / 478 * jacobian.T @ jacobian
+    normal = 400.0 / 478 * jacobian.T @ jacobian
     normal.diagonal()[POSE:] += 3.0 / 0.35**2
     found = information(own, value, FitConfig())[0]
     pose, expression = pose_and_expression(own, value)

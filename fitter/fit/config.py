@@ -46,8 +46,8 @@ class Weights:
     * dense points and normals 400 and 60, 100 and 60, 100 and 120: 1.12, 1.17 and 1.14 mm on 60 rendered people (1.22
       without), AUC of photos of 27 people .93, .95 and .95 (docs/observation.md);
     * expected 8, with landmarks at 500, and 25, at 600: .862 and .862 in place of .888 mm on the scans, 1.99 and 2.02
-      in place of 2.00 % of landmark error on 17 photos, .771 and .769 in place of .773 of Part IoU on 69; in the landmark
-      stage alone 10, 30 and 100: AUC .957, .957, .951, .943 without (docs/observation.md);
+      in place of 2.00 % of landmark error on 17 photos, .771 and .769 in place of .773 of Part IoU on 69; in the
+      landmark stage alone 10, 30 and 100: AUC .957, .957, .951, .943 without (docs/observation.md);
     * outline 0, 10, 40, 120, above the neck too: 1.27, 1.26, 1.25, 1.19 mm on 12 rendered people, .77 of Part IoU on 17
       photos with each; 0, 40 and 120 before the background alone: .945, .953 and .944 mm on the scans, with absolute
       size 1.085, 1.146 and 1.151.

@@ -70,7 +70,9 @@ def load_identity_guess() -> IdentityGuess:
 
 def expected(observation: Observation, model: FaceModel, config: FitConfig) -> Observation:
     """The observation with the identity to be expected of each face, found by a landmark stage of its own; the same
-    observation where nothing dense was observed or is asked for, or the model has no such points."""
+    observation without any where nothing dense was observed or is asked for, or the model has no such points."""
+    if observation.identity.shape[1]:  # of an earlier fit, perhaps of another model: it must not enter its own guess
+        observation = replace(observation, identity=observation.identity[:, :0])
     basis = dense_basis(model) if "dense" in config.energies and observation.dense_points.shape[1] else None
     if basis is None:
         return observation

@@ -99,6 +99,9 @@ def test_it_is_asked_where_something_dense_was_seen_alone(default_model, toy_mod
     bare = replace(seen, dense_points=seen.dense_points[:, :0], dense_normals=seen.dense_normals[:, :0])
     assert expected(bare, default_model, config) is bare
     assert expected(seen, toy_model, config) is seen
+    again = expected(found, default_model, config)  # what was expected is no part of its own guess
+    torch.testing.assert_close(again.identity, found.identity)
+    assert expected(found, toy_model, config).identity.shape == (1, 0)
     without = replace(config, energies=("landmark", "prdl", "photometric"))
     assert expected(seen, default_model, without) is seen
 

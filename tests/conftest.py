@@ -6,6 +6,7 @@ import contextlib
 import gc
 import logging
 import os
+import shutil
 import signal
 import tempfile
 import zlib
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
     from facefit.synth.heads import Head
     from facefit.synth.options import SynthOptions
 
+MEMORY = 4 << 30  # bytes that are free where tests have their folders in memory
+
 
 def pytest_configure() -> None:
     """Beside other workers of pytest-xdist each has one core, and so have the programs that its tests start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: programs under test inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    _folders_in_memory()
     if "PYTEST_XDIST_WORKER" in os.environ:
         import torch
 
@@ -39,6 +43,13 @@ def pytest_configure() -> None:
             os.environ.setdefault(name, "1")
         _compile_in_turn()
     os.fsync = lambda file: None  # some thousand of them; no test cuts the power, programs that tests start do them
+
+
+def _folders_in_memory() -> None:
+    """Tests make and remove some ten thousand files, and a disk that is told of each takes milliseconds for one."""
+    memory = Path("/dev/shm")
+    if "TMPDIR" not in os.environ and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > MEMORY:
+        os.environ["TMPDIR"], tempfile.tempdir = str(memory), None  # workers and the programs of tests inherit it
 
 
 def _compile_in_turn() -> None:

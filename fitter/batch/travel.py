@@ -14,7 +14,8 @@ from ..model.face_model import FaceModel
 from ..observe.observation import Observation
 from ..photo.photo import Photo
 
-_ELSEWHERE = ("model", "camera", "window", "observation", "photo", "photo_path", "trace")
+# a fresh fit's sighting is made of the others, and would take the model along
+_ELSEWHERE = ("model", "camera", "window", "observation", "photo", "photo_path", "trace", "sighting")
 
 
 @dataclass(frozen=True)

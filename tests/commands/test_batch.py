@@ -25,7 +25,7 @@ from facefit.batch.steps import failure
 from facefit.batch.store import open_store
 from facefit.bundled import model_path
 from facefit.errors import OutputError
-from facefit.files.read_obj import read_obj_verts
+from facefit.files.read_mesh import read_mesh
 from facefit.photo.photo import read_photo
 
 needs_model = pytest.mark.skipif(not model_path().is_file(), reason="the face model is not built")
@@ -317,20 +317,20 @@ class TestReal:
         monkeypatch.setattr("facefit.batch.run.LocalWorkers", WorkersHere)  # processes of their own load for seconds
         outs = tmp_path / "alone", tmp_path / "together"
         for out, options in zip(outs, ((0,), (1, "--batch-size", 3)), strict=True):
-            result = facefit(portraits, "-o", out, "--faces", "all", *self.QUICK, "--sheet", tmp_path / "s.html",
-                             "--workers", *options)  # fmt: skip
+            result = facefit(portraits, "-o", out, "--faces", "all", *self.QUICK, "--format", "ply",
+                             "--sheet", tmp_path / "s.html", "--workers", *options)  # fmt: skip
             assert result.exit_code == 7, result.stderr
             assert "2 done, 0 skipped, 2 failed" in result.stdout, result.stderr
             records = {r["photo"]: r for r in map(json.loads, (out / "manifest.jsonl").read_text().splitlines())}
             assert {name: record["exit_code"] for name, record in records.items()} == {
                 "one.png": 0, "two.JPG": 0, "wall.png": 3, "broken.jpg": 4,
             }  # fmt: skip
-            assert [face["mesh"] for face in records["two.JPG"]["faces"]] == ["two_1.obj", "two_2.obj"]
+            assert [face["mesh"] for face in records["two.JPG"]["faces"]] == ["two_1.ply", "two_2.ply"]
             assert all((out / face["thumbnail"]).is_file() for face in records["two.JPG"]["faces"])
             assert (out / records["wall.png"]["thumbnail"]).is_file()
-        for name in ("one_1.obj", "two_1.obj", "two_2.obj"):
-            one, other = (read_obj_verts(out / name)[0] for out in outs)
-            assert np.abs(one - other).max() < 2e-4  # mm; the file has four digits
+        for name in ("one_1.ply", "two_1.ply", "two_2.ply"):
+            one, other = (read_mesh(out / name).verts for out in outs)
+            assert np.abs(one - other).max() < 1e-4  # mm; written as float32
         assert not [path for out in outs for path in out.rglob(".*") if path.name != ".lock"]
 
     @pytest.fixture

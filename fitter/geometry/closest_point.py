@@ -120,95 +120,80 @@ def _boxes(corners, order, child, span):
     return low, high
 
 
-@njit(cache=True, inline="always")
-def _segment(p, a, b):
-    """Parameter of the closest point of the segment a-b to p."""
-    length2, along = 0.0, 0.0
-    for k in range(3):
-        side = b[k] - a[k]
-        length2 += side * side
-        along += side * (p[k] - a[k])
-    return 0.0 if length2 <= 0.0 else min(1.0, max(0.0, along / length2))
+@njit(cache=True)
+def _segment(px, py, pz, ax, ay, az, bx, by, bz):
+    """The closest point of the segment a-b to p, and the squared distance."""
+    sx, sy, sz = bx - ax, by - ay, bz - az
+    length2 = sx * sx + sy * sy + sz * sz
+    along = sx * (px - ax) + sy * (py - ay) + sz * (pz - az)
+    at = 0.0 if length2 <= 0.0 else min(1.0, max(0.0, along / length2))
+    x, y, z = ax + at * sx, ay + at * sy, az + at * sz
+    return (px - x) ** 2 + (py - y) ** 2 + (pz - z) ** 2, x, y, z
 
 
 @njit(cache=True)
-def _on_triangle(p, a, b, c, out):
-    """Writes the closest point of the triangle to `out`, returns the squared distance.
+def _on_triangle(px, py, pz, triangle):
+    """The squared distance of p from the triangle (3, 3), and its closest point.
 
     The foot on the plane where that lies inside; else the best of the three sides, which is right for a degenerate
     triangle as well.
     """
-    bb = bc = cc = pb = pc = 0.0
-    for k in range(3):
-        eb, ec, ep = b[k] - a[k], c[k] - a[k], p[k] - a[k]
-        bb += eb * eb
-        bc += eb * ec
-        cc += ec * ec
-        pb += ep * eb
-        pc += ep * ec
+    ax, ay, az = triangle[0, 0], triangle[0, 1], triangle[0, 2]
+    bx, by, bz = triangle[1, 0], triangle[1, 1], triangle[1, 2]
+    cx, cy, cz = triangle[2, 0], triangle[2, 1], triangle[2, 2]
+    ux, uy, uz, tx, ty, tz = bx - ax, by - ay, bz - az, cx - ax, cy - ay, cz - az
+    dx, dy, dz = px - ax, py - ay, pz - az
+    bb, bc, cc = ux * ux + uy * uy + uz * uz, ux * tx + uy * ty + uz * tz, tx * tx + ty * ty + tz * tz
+    pb, pc = dx * ux + dy * uy + dz * uz, dx * tx + dy * ty + dz * tz
     area2 = bb * cc - bc * bc
     if area2 > 1e-14 * bb * cc:
         v, w = (cc * pb - bc * pc) / area2, (bb * pc - bc * pb) / area2
         if v >= 0.0 and w >= 0.0 and v + w <= 1.0:
-            total = 0.0
-            for k in range(3):
-                out[k] = a[k] + v * (b[k] - a[k]) + w * (c[k] - a[k])
-                total += (p[k] - out[k]) ** 2
-            return total
-    best = np.inf
-    for side in range(3):
-        if side == 0:
-            start, stop = a, b
-        elif side == 1:
-            start, stop = b, c
-        else:
-            start, stop = c, a
-        at = _segment(p, start, stop)
-        total = 0.0
-        for k in range(3):
-            total += (p[k] - start[k] - at * (stop[k] - start[k])) ** 2
-        if total < best:
-            best = total
-            for k in range(3):
-                out[k] = start[k] + at * (stop[k] - start[k])
-    return best
+            x, y, z = ax + v * ux + w * tx, ay + v * uy + w * ty, az + v * uz + w * tz
+            return (px - x) ** 2 + (py - y) ** 2 + (pz - z) ** 2, x, y, z
+    best, x, y, z = _segment(px, py, pz, ax, ay, az, bx, by, bz)
+    other, ox, oy, oz = _segment(px, py, pz, bx, by, bz, cx, cy, cz)
+    if other < best:
+        best, x, y, z = other, ox, oy, oz
+    other, ox, oy, oz = _segment(px, py, pz, cx, cy, cz, ax, ay, az)
+    if other < best:
+        best, x, y, z = other, ox, oy, oz
+    return best, x, y, z
 
 
 @njit(cache=True)
-def _box_distance2(p, low, high):
-    total = 0.0
-    for k in range(3):
-        d = max(low[k] - p[k], 0.0, p[k] - high[k])
-        total += d * d
-    return total
+def _box_distance2(px, py, pz, low, high, node):
+    dx = max(low[node, 0] - px, 0.0, px - high[node, 0])
+    dy = max(low[node, 1] - py, 0.0, py - high[node, 1])
+    dz = max(low[node, 2] - pz, 0.0, pz - high[node, 2])
+    return dx * dx + dy * dy + dz * dz
 
 
 @njit(cache=True, nogil=True)
 def _query(points, corners, order, low, high, child, span, distance, closest, face, chunk):
-    here, nearest = np.empty(3), np.empty(3)
-    stack = np.empty(128, np.int64)
+    stack, away = np.empty(128, np.int64), np.empty(128)  # nodes to look at, and how far their boxes are
     for n in range(chunk * _CHUNK, min(len(points), (chunk + 1) * _CHUNK)):
-        p, best, found = points[n], np.inf, 0
-        stack[0] = 0
+        px, py, pz = points[n, 0], points[n, 1], points[n, 2]
+        best, found, bx, by, bz = np.inf, 0, 0.0, 0.0, 0.0
+        stack[0], away[0] = 0, 0.0
         top = 1
         while top > 0:
             top -= 1
-            node = stack[top]
-            if _box_distance2(p, low[node], high[node]) >= best:
+            if away[top] >= best:
                 continue
+            node = stack[top]
             left = child[node]
             if left < 0:
                 for k in range(span[node, 0], span[node, 1]):
-                    triangle = corners[order[k]]
-                    d = _on_triangle(p, triangle[0], triangle[1], triangle[2], here)
+                    d, x, y, z = _on_triangle(px, py, pz, corners[order[k]])
                     if d < best:
-                        best, found = d, order[k]
-                        nearest[:] = here
+                        best, found, bx, by, bz = d, order[k], x, y, z
                 continue
             # the nearer child is looked at first, so that the other one is often not opened
-            swap = _box_distance2(p, low[left], high[left]) > _box_distance2(p, low[left + 1], high[left + 1])
-            stack[top] = left if swap else left + 1
-            stack[top + 1] = left + 1 if swap else left
+            one, other = _box_distance2(px, py, pz, low, high, left), _box_distance2(px, py, pz, low, high, left + 1)
+            swap = one > other
+            stack[top], away[top] = (left, one) if swap else (left + 1, other)
+            stack[top + 1], away[top + 1] = (left + 1, other) if swap else (left, one)
             top += 2
         distance[n], face[n] = np.sqrt(best), found
-        closest[n] = nearest
+        closest[n, 0], closest[n, 1], closest[n, 2] = bx, by, bz

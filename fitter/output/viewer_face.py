@@ -12,6 +12,7 @@ from PIL import Image
 
 from ..anatomy.measures import measured
 from ..anatomy.parts import COLOURS, LABEL, PART_LABELS
+from ..compute.derived import derived
 from ..files.picture_bytes import jpg_bytes, png_bytes
 from ..fit.result import FitResult
 from ..fit.summary import Summary
@@ -173,6 +174,10 @@ def landmarks_of(model: FaceModel, morphs: Morphs) -> Landmarks:
 
 def parts_map(model: FaceModel) -> str:
     """The address of a picture with the colour of its part at each texel."""
+    return derived(model, "parts_map", _parts_map)
+
+
+def _parts_map(model: FaceModel) -> str:
     face, bary = texels(model, _PARTS_SIZE)
     label = model.vertex_label.cpu().numpy()[model.faces.cpu().numpy()[face]]
     share = (bary[..., :, None] * (label[..., :, None] == label[..., None, :])).sum(-2)

@@ -36,12 +36,14 @@ class Pointer:
     def __add__(self, more):
         return Pointer(self.memory, self.offset + np.asarray(more))
 
-    def places(self, mask, shape=None):
-        shape = np.broadcast_shapes(self.offset.shape, () if mask is None else np.shape(mask), shape or ())
-        used = np.ones(shape, bool) if mask is None else np.broadcast_to(mask, shape)
-        at = np.broadcast_to(self.offset, shape)[used]
-        assert ((at >= 0) & (at < len(self.memory))).all(), "an address outside the tensor"
-        return shape, used, at
+    def places(self, mask, shape=()):
+        at, used = np.asarray(self.offset), np.asarray(True if mask is None else mask)
+        if not at.shape == used.shape == (shape or at.shape):  # NumPy takes its time to find out that they are
+            shape = np.broadcast_shapes(at.shape, used.shape, shape)
+            at, used = np.broadcast_to(at, shape), np.broadcast_to(used, shape)
+        at = at[used]
+        assert not at.size or (at.min() >= 0 and at.max() < len(self.memory)), "an address outside the tensor"
+        return used.shape, used, at
 
 
 def load(pointer, mask=None, other=0):

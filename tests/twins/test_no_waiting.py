@@ -19,6 +19,7 @@ from facefit.scene.landmarks import contour_stop, landmark_trust
 from facefit.scene.part_points import part_points
 
 META = torch.device("meta")
+CONFIG = replace(FitConfig(), stage=replace(FitConfig().stage, refresh=3))  # what is discrete is chosen again soon
 
 
 class NowhereRenderer:
@@ -68,7 +69,7 @@ def nowhere(value):
 def objective(default_model, monkeypatch):
     model = default_model
     two = photograph(model, together(person(model, seed=1), person(model, yaw=20.0, seed=2)), 48)
-    whole = Objective(two.observation, model, load_renderer("cpu"), FitConfig())
+    whole = Objective(two.observation, model, load_renderer("cpu"), CONFIG)
     # what is derived from the model once, before the loop
     part_points(model), contour_stop(model), landmark_trust(model, torch.eye(3)[None])
     whole(two.truth, 0)
@@ -121,7 +122,7 @@ def test_a_fit_never_waits_for_the_device(objective, monkeypatch):
     energy.choices = None
     deny_sending(monkeypatch)
     monkeypatch.setattr("facefit.fit.optimize.Mailbox", Unread)
-    config = override(FitConfig(), iterations=FitConfig().stage.refresh + 1)
+    config = override(CONFIG, iterations=CONFIG.stage.refresh + 1)
     found = minimize(energy, start, config.stage, config.steps, activation=True)
     assert found.parameters.identity.device == META and found.status == ("budget", "budget")
     assert energy.choices.selection.vertex.device == META

@@ -13,6 +13,7 @@ from scipy.spatial import Delaunay, cKDTree
 
 from facefit.anatomy.landmarks import FACE_OVAL, IRISES
 from facefit.anatomy.parts import LABEL
+from facefit.compute.derived import derived
 from facefit.convert.surface_fit import Samples, SurfaceFit, fit_surface
 from facefit.geometry.closest_point import ClosestPoint
 from facefit.geometry.mesh_graph import mesh_edges
@@ -48,6 +49,10 @@ class Places:
 
 def chosen(model: FaceModel) -> np.ndarray:
     """(P,) vertices of the default model, evenly over what the landmarks surround of the face, eyeballs left out."""
+    return derived(model, "points of the observation", _chosen)
+
+
+def _chosen(model: FaceModel) -> np.ndarray:
     verts = model.verts.numpy()
     oval = model.landmarks(model.verts[None])[0, list(FACE_OVAL), :2].numpy().astype(np.float64)
     front = vertex_normals(model.verts[None], model.faces)[0, :, 2].numpy()

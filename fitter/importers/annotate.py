@@ -37,17 +37,17 @@ def to_rims(pixels: np.ndarray, picture: Picture, faces: np.ndarray) -> np.ndarr
     Returns:
         (N, 2): where the surface within RIM pixels lies more than STEP in front, the nearest pixel that shows it.
     """
-    rast, size = picture.rast, picture.rast.shape[0]
-    bary = np.stack([rast[..., 0], rast[..., 1], 1 - rast[..., 0] - rast[..., 1]], -1)
-    corner = faces[np.maximum(rast[..., 3].astype(int) - 1, 0)]
-    depth = np.where(rast[..., 3] > 0, -(picture.points[corner][..., 2] * bary).sum(-1), np.inf)
+    size = picture.rast.shape[0]
     y, x = np.mgrid[-RIM : RIM + 1, -RIM : RIM + 1].reshape(2, -1)
     order = np.argsort(x * x + y * y, kind="stable")
     order = order[(x * x + y * y)[order] <= RIM * RIM]
     offset = np.stack([x[order], y[order]], 1)
     near = pixels[:, None] + offset  # nearest first, itself before all
     column, row = np.clip(np.floor(near).astype(int), 0, size - 1).transpose(2, 0, 1)
-    around = depth[row, column]
+    rast = picture.rast[row, column]
+    bary = np.stack([rast[..., 0], rast[..., 1], 1 - rast[..., 0] - rast[..., 1]], -1)
+    corner = faces[np.maximum(rast[..., 3].astype(int) - 1, 0)]
+    around = np.where(rast[..., 3] > 0, -(picture.points[corner, 2] * bary).sum(-1), np.inf)
     front = around.min(1, keepdims=True)
     moved = np.take_along_axis(near, (around <= front + STEP / 2).argmax(1)[:, None, None], 1)[:, 0]
     fallen = np.isfinite(around[:, 0]) & (around[:, 0] > front[:, 0] + STEP)

@@ -14,8 +14,9 @@ from scipy.spatial import cKDTree
 
 from ..anatomy.landmarks import FACE_OVAL, LANDMARKS, LIPS_INNER, MIRROR
 from ..anatomy.parts import LABEL, PART_LABELS
+from ..geometry.closest_point import ClosestPoint
 from ..geometry.mesh_graph import largest_piece
-from ..geometry.triangles import vertex_normals
+from ..geometry.triangles import triangle_weights, vertex_normals
 from ..observe.faces import LandmarkDetector
 from ..observe.segment.contract import PartSegmenter
 from .photograph import Picture, Subject, photograph, surface_points
@@ -146,8 +147,6 @@ def _nearest_on_surface(
     points: np.ndarray, voted: list[list[int]], reference: np.ndarray, faces: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The mean of points on a curved surface lies off it; go back to it, among triangles near those that were voted."""
-    import trimesh
-
     centre = reference[faces].mean(1)
     tree = cKDTree(centre)
     face, bary = np.zeros(len(points), int), np.zeros((len(points), 3))
@@ -155,13 +154,9 @@ def _nearest_on_surface(
         own = np.unique(voted[k]) if voted[k] else [tree.query(point)[1]]
         few = len(own) < 64
         near = np.unique(np.concatenate(tree.query_ball_point(centre[own], 4.0))) if few else np.arange(len(faces))
-        triangles = reference[faces[near]]
-        closest = trimesh.triangles.closest_point(triangles, np.tile(point, (len(near), 1)))
-        best = int(np.linalg.norm(closest - point, axis=1).argmin())
-        face[k] = near[best]
-        b = trimesh.triangles.points_to_barycentric(triangles[[best]], closest[[best]])[0]
-        b = np.clip(b, 0, 1)
-        bary[k] = b / b.sum()
+        _, closest, best = ClosestPoint(reference, faces[near])(point[None])
+        face[k] = near[best[0]]
+        bary[k] = triangle_weights(closest, reference[faces[face[k]]][None])[0]
     return face, bary
 
 

@@ -97,9 +97,16 @@ def symmetric_bias():
     return (bias + bias[MIRROR] * [-1, 1]) / 2
 
 
-def test_bias_and_spread_come_back(toy, monkeypatch):
+@pytest.fixture(scope="module")
+def calm(toy):
+    """Of a detector that errs by `symmetric_bias()` and 1 mm."""
+    with pytest.MonkeyPatch.context() as patch:
+        return calibrate_detector(toy, FaultyDetector(toy, patch, symmetric_bias(), 1.0), renders=220)
+
+
+def test_bias_and_spread_come_back(calm):
     bias = symmetric_bias()
-    yaw, found, covariance = calibrate_detector(toy, FaultyDetector(toy, monkeypatch, bias, 1.0), renders=220)
+    yaw, found, covariance = calm
     assert yaw.tolist() == YAW_BINS.tolist()
     assert found.shape == (7, LANDMARKS, 2) and covariance.shape == (7, LANDMARKS, 2, 2)
     middle = yaw.tolist().index(0)
@@ -117,10 +124,8 @@ def test_left_and_right_are_mirror_images(toy, monkeypatch):
     assert np.allclose(covariance[::-1][:, MIRROR] * np.outer(flip, flip), covariance, atol=1e-4)
 
 
-def test_single_wild_detections_do_not_count(toy, monkeypatch):
-    bias = symmetric_bias()
-    calm = calibrate_detector(toy, FaultyDetector(toy, monkeypatch, bias, 1.0), renders=120)
-    wild = calibrate_detector(toy, FaultyDetector(toy, monkeypatch, bias, 1.0, wild=0.06), renders=120)
+def test_single_wild_detections_do_not_count(toy, calm, monkeypatch):
+    wild = calibrate_detector(toy, FaultyDetector(toy, monkeypatch, symmetric_bias(), 1.0, wild=0.06), renders=120)
     plain = 0.06 * 13**2 * 0.5  # what an ordinary covariance would grow by, about
     grown = np.trace(wild[2][3], axis1=1, axis2=2).mean() - np.trace(calm[2][3], axis1=1, axis2=2).mean()
     assert grown < 0.4 * plain

@@ -166,7 +166,7 @@ def test_a_face_half_outside_the_picture(model, smile):
     valid[:, :, 112:], masks[:, :, :, 112:] = 0, 0
     masks[:, 9, :, 112:] = 1
     half = replace(observation, image=dark, valid=valid, part_masks=masks, landmark_confidence=(~cut).float())
-    result = fit_batch(half, model, short(5))[0]
+    result = fit_batch(half, model, short(10))[0]
     assert yaw(result.parameters) == pytest.approx(yaw(smile.truth), abs=8.0)
     assert all(np.isfinite(value) for value in result.energies.values())
 

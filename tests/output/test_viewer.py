@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import io
 import re
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from helpers.viewer_page import about
 from PIL import Image
 
 from facefit.anatomy.measures import MEASURES, measured
+from facefit.anatomy.parts import COLOURS
 from facefit.batch.manifest import Record
 from facefit.errors import InputError
 from facefit.geometry.camera import Camera, project
@@ -123,6 +125,9 @@ def test_written_fits_become_pages(result, suffix, tmp_path, monkeypatch):
     found = about(stored_page(fit, result.model, "face"))
     assert len(found["photos"]) == 1 and set(found["maps"]) == {"albedo", "parts"}
     assert found["numbers"][0] == ["landmark error", "1.7 % of the eye distance"]
+    with Image.open(io.BytesIO(base64.b64decode(found["maps"]["parts"].partition(",")[2]))) as picture:
+        colours = {colour for _, colour in picture.convert("RGB").getcolors()}
+    assert colours >= {tuple(COLOURS[label].tolist()) for label in set(result.model.vertex_label.tolist())}
     photo.unlink()
     page = tmp_path / "page.html"
     page.write_bytes(stored_page(fit, result.model, "face"))

@@ -152,10 +152,10 @@ def test_fast_gradient_is_that_of_the_full_grid_with_linear_tails():
     assert cosine(twin_grad, slow_grad) > 0.9999
 
 
-@pytest.mark.parametrize("size", [224, 130])
-def test_fast_gradient_is_that_of_the_full_grid(size):
+@pytest.mark.parametrize(("size", "fewer"), [(224, 3), (130, 1)])
+def test_fast_gradient_is_that_of_the_full_grid(size, fewer):
     targets = prdl_targets(masks(size))
-    pixels, chosen = points(size, shift=size / 100)
+    pixels, chosen = points(size, {part: count // fewer for part, count in COUNTS.items()}, shift=size / 100)
     slow, slow_grad = energy_and_gradient(prdl_energy_naive, pixels, chosen, targets)
     fast, fast_grad = energy_and_gradient(prdl_energy, pixels, chosen, targets)
     assert fast.item() == pytest.approx(slow.item(), rel=0.01)

@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     from facefit.synth.options import SynthOptions
 
 MEMORY = 4 << 30  # bytes that are free where tests have their folders in memory
+_memory: list[str] = []  # the folder there, of the process that made it
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Beside other workers of pytest-xdist each has one core, and so have the programs that its tests start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: programs under test inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    _folders_in_memory()
+    if config.getoption("numprocesses", None):
+        _folders_in_memory()
     if "PYTEST_XDIST_WORKER" in os.environ:
         import torch
 
@@ -49,7 +51,15 @@ def _folders_in_memory() -> None:
     """Tests make and remove some ten thousand files, and a disk that is told of each takes milliseconds for one."""
     memory = Path("/dev/shm")
     if "TMPDIR" not in os.environ and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > MEMORY:
-        os.environ["TMPDIR"], tempfile.tempdir = str(memory), None  # workers and the programs of tests inherit it
+        _memory.append(tempfile.mkdtemp(prefix="facefit-tests-", dir=memory))
+        os.environ["TMPDIR"], tempfile.tempdir = _memory[0], None  # workers and the programs of tests inherit it
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """What programs under test have left goes too; after failures it stays to be looked at."""
+    for folder in _memory if exitstatus == 0 else ():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _compile_in_turn() -> None:

@@ -19,11 +19,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from facefit.anatomy.landmarks import CHIN
 from facefit.anatomy.parts import LABEL, PARTS
-from facefit.convert.surface_fit import Samples, fit_surface, near_face
+from facefit.compute.smoothstep import smoothstep
+from facefit.convert.surface_fit import Samples, SurfaceFit, fit_surface, near_face
 from facefit.geometry.closest_point import ClosestPoint
+from facefit.geometry.mesh_graph import largest_piece
 from facefit.geometry.triangles import sample_surface, triangle_weights
-from facefit.importers.default_head.people import STRIDE, IdentityPrior
+from facefit.importers.default_head.head import reach_of_face
+from facefit.importers.default_head.people import STRIDE, IdentityPrior, Throat
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
 
@@ -35,6 +39,9 @@ RIDGE = 10.0  # mm^2 that a squared deviation costs, over all vertices: what the
 
 HEAD = 0.01  # weight of a vertex of skull, ears and neck, which shall stay where it is: what the face alone says of
 # them is made up (ears of 70 % of their height; with this 78 %; with ten times this the face is .04 mm worse)
+
+# of the face's reach, mm above the chin and mm before it: from where nothing is said of the throat to where all is
+BESIDE, ABOVE, BEHIND = (1.0, 1.25), (40.0, 10.0), (-110.0, -85.0)
 
 BREADTH = 0.1  # variance added in every direction: the population's hundred components are not all there is
 
@@ -79,7 +86,32 @@ def identity_prior(model: FaceModel, people: FaceModel) -> IdentityPrior:
     rms = {"shift": _rms(moved), "shift_left": _rms(left[:, 0]), "people": _rms(*moves.reshape(len(moves), -1)),
            "people_left": _rms(*left[:, 1:].T)}  # fmt: skip
     about = {"name": f"{people.name} {people.version}", "license": people.license, "provenance": people.provenance}
-    return IdentityPrior(mean, root @ turn[:, ::-1], {**about, "rms": {name: round(v, 2) for name, v in rms.items()}})
+    about |= {"rms": {name: round(v, 2) for name, v in rms.items()}}
+    return IdentityPrior(mean, root @ turn[:, ::-1], about, throat=throat(model, people, fit))
+
+
+def throat(model: FaceModel, people: FaceModel, fit: SurfaceFit) -> Throat:
+    """What lies under the jaw: where the other model's mean has it, as far as the model is no part of the face there.
+
+    The components of a face say nothing of it, and the jaw's line in a picture is where face and throat meet.
+
+    Args:
+        fit: the model laid on the other's mean face.
+    """
+    theirs = people.verts.double().numpy()
+    faces, label = people.faces.numpy(), people.vertex_label.numpy()
+    outside = largest_piece((label != LABEL["mouth_inside"]) & (people.eyeball.numpy() == 0), faces)
+    own = model.verts.double().numpy()
+    marks = model.landmarks(model.verts[None])[0].double().numpy()
+    _, above, before = (own - marks[CHIN]).T
+    told = _from_to(reach_of_face(own, marks), *BESIDE) * _from_to(above, *ABOVE) * _from_to(before, *BEHIND)
+    told = told * (model.vertex_label.numpy() == LABEL["head"])
+    place = ClosestPoint(theirs, faces[outside[faces].all(1)])(fit.motion(fit.verts))[1]
+    return Throat((fit.motion.inverse(place) - own) * (told > 0)[:, None], told)
+
+
+def _from_to(value: np.ndarray, nothing: float, all_of_it: float) -> np.ndarray:
+    return smoothstep((value - nothing) / (all_of_it - nothing))
 
 
 def _face(model: FaceModel, faces: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from facefit.geometry.mesh_graph import mesh_edges
 from facefit.geometry.polygon import inside
 from facefit.geometry.triangles import triangle_normals, triangle_weights
 from facefit.model.face_model import FaceModel
-from facefit.observe.dense import DensePoints
+from facefit.observe.dense import DensePoints, load_points
 from facefit.observe.dense_surface import landmark_surface
 from facefit.render.lighting import vertex_normals
 from facefit.synth.heads import SKIN, Head
@@ -68,14 +68,17 @@ def _chosen(model: FaceModel) -> np.ndarray:
 
 
 def definition(model: FaceModel) -> DensePoints:
-    """The points as the fit has them: on the landmarks' surface of the default model's mean face, with their edges."""
+    """The points as the fit has them: on the landmarks' surface of the default model's mean face, with their edges.
+
+    Once they are bundled they stay, also when the head changes where they are not: what was learned is of them.
+    """
     landmarks = model.landmarks(model.verts[None])[0].numpy().astype(np.float64)
     index = chosen(model)
     surface = landmark_surface(landmarks, model.verts.numpy()[index].astype(np.float64))
-    return DensePoints(surface, _edges(model, index), index)
+    return DensePoints(surface, edges_between(model, index), index)
 
 
-def _edges(model: FaceModel, index: np.ndarray) -> np.ndarray:
+def edges_between(model: FaceModel, index: np.ndarray) -> np.ndarray:
     """(E, 2) neighbours among the vertices `index`, seen from the front."""
     verts = model.verts.double().numpy()
     triangles = Delaunay(verts[index, :2]).simplices
@@ -88,9 +91,9 @@ def _edges(model: FaceModel, index: np.ndarray) -> np.ndarray:
     return edges[(way < DETOUR * length + ROUND) & (length < LONGEST)]
 
 
-def on_own(model: FaceModel) -> Places:
+def on_own() -> Places:
     """The points on the default model itself."""
-    index = chosen(model)
+    index = load_points().vertices
     corners = np.stack([index] * 3, 1)
     return Places(corners, np.tile(np.array([1, 0, 0], np.float32), (len(index), 1)), np.ones(len(index), bool))
 
@@ -109,9 +112,9 @@ def register(model: FaceModel, head: Head) -> SurfaceFit:
     return fit_surface(model, Samples(points, triangle_normals(corners)[face]), landmarks, size=False)
 
 
-def on_other(model: FaceModel, head: Head, fit: SurfaceFit) -> Places:
-    """The points on a head to whose mean face the model was fitted."""
-    return _closest(fit.motion(fit.verts)[chosen(model)], head.verts, head.faces[head.kind == SKIN], FAR)
+def on_other(head: Head, fit: SurfaceFit) -> Places:
+    """The points on a head to whose mean face the default model was fitted."""
+    return _closest(fit.motion(fit.verts)[load_points().vertices], head.verts, head.faces[head.kind == SKIN], FAR)
 
 
 def skins_on_other(model: FaceModel, head: Head, fit: SurfaceFit) -> Places:

@@ -60,8 +60,8 @@ def studios(ict: Path, skins: np.ndarray) -> list[Studio]:
     moved = np.stack([on_skins.of(skin) for skin in skins])
     moved[..., 3] *= on_skins.known
     return [
-        Studio(own, on_own(model), skins),
-        Studio(other, on_other(model, other, fit), moved.astype(np.float32)),
+        Studio(own, on_own(), skins),
+        Studio(other, on_other(other, fit), moved.astype(np.float32)),
     ]
 
 

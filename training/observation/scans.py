@@ -19,13 +19,13 @@ from facefit.geometry.closest_point import ClosestPoint
 from facefit.metrics.scan_distance import sample_surface
 from facefit.model.face_model import FaceModel
 from facefit.model.model_file import load_model
+from facefit.observe.dense import load_points
 from facefit.observe.dense_surface import dense_crop
 from facefit.observe.detector import load_detector
 from facefit.observe.segment.face_crops import Crop
 from facefit.photo.photo import Photo, read_photo
 from facefit.render import load_renderer
 from facefit.render.lighting import vertex_normals
-from training.observation.places import chosen
 from training.observation.rendered import MAP_STORED, STORED, STORED_EXTENT, turned_normals
 from training.observation.skins import UNOBSERVED
 
@@ -88,7 +88,7 @@ def read_scan(path: Path, model: FaceModel, *, size: bool) -> Scan:
     landmarks = np.full((len(model.landmark_faces), 3), np.nan)
     landmarks[: len(marked)] = marked  # without them the points slide along the surface by 5 mm
     fit = fit_surface(model, samples, landmarks, size=size, noise=FOLLOWED)
-    distance, closest, face = ClosestPoint(verts, faces)(fit.motion(fit.verts)[chosen(model)])
+    distance, closest, face = ClosestPoint(verts, faces)(fit.motion(fit.verts)[load_points().vertices])
     return Scan(verts, faces, region, closest, (distance < SNAP) & region[faces[face]].all(1))
 
 
@@ -110,9 +110,9 @@ def rendered_scan(case: dict, scan: Scan, photo: Photo, model: FaceModel) -> dic
     in_camera = to_camera_space(verts, found.rotvec, found.translation)
     fitted = Mesh(in_camera[0].numpy(), model.faces.numpy(), np.ones(len(model.verts), np.float32))
     fit_normals, _ = maps_of(fitted, fit.camera, crop, size)
-    at = fitted.points[chosen(model)]
+    at = fitted.points[load_points().vertices]
     fit_points, _ = points_of(at, fit.camera, crop, scan.known)
-    outward = vertex_normals(in_camera, model.faces)[0].numpy()[chosen(model)]
+    outward = vertex_normals(in_camera, model.faces)[0].numpy()[load_points().vertices]
     facing = (outward * -at).sum(1) > 0.1 * np.linalg.norm(at, axis=1)  # hardly differs from the truth's
     depth = face.depth[:, None] * np.sqrt(np.linalg.det(crop.matrix[:, :2]))
     image = np.rint(crop.sample(photo.pixels.astype(np.float32))).clip(0, 255).astype(np.uint8)

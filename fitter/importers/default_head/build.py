@@ -55,7 +55,7 @@ IDENTITY = 100
 
 SMOOTH_MODES = 20
 
-VERSION = "2.2.0"
+VERSION = "2.3.0"
 
 JAW = 0.55  # activation of jawOpen in the renders of an open mouth
 
@@ -108,9 +108,9 @@ def build(
     head, figures = identity_model(geometry, sampled, accuracy, units)
     if people is not None:
         prior = IdentityPrior.load(people)
-        head = with_people(head, prior, geometry.control_symmetry, weights @ head.mean)
+        head = with_people(head, prior, geometry.control_symmetry, weights @ head.mean, matrix)
         figures["people"] = {
-            "what": "mean and covariance of another model's identities in those components",
+            "what": "mean and covariance of another model's identities in those components, throat of its mean",
             **prior.about,
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 PRESETS = ("default", "paper", "fast")  # facefit.fit.config
 ENERGIES = ("landmark", "dense", "prdl", "outline", "photometric", "perceptual")  # data terms
-ASKED_FOR = ("outline", "perceptual")  # those that no preset has: the last needs a network of the user's own
+ASKED_FOR = ("perceptual",)  # those that no preset has: it needs a network of the user's own
 RENDERERS = ("auto", "nvdiffrast", "cpu")
 SEGMENTERS = ("auto", "parser", "color", "polygons")  # or a file
 SPACES = ("model", "camera")  # of a written mesh: upright and facing +z, or as the camera sees it

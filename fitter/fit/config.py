@@ -48,9 +48,9 @@ class Weights:
     * expected 8, with landmarks at 500, and 25, at 600: .862 and .862 in place of .888 mm on the scans, 1.99 and 2.02
       in place of 2.00 % of landmark error on 17 photos, .771 and .769 in place of .773 of Part IoU on 69; in the
       landmark stage alone 10, 30 and 100: AUC .957, .957, .951, .943 without (docs/observation.md);
-    * outline 0, 10, 40, 120, above the neck too: 1.27, 1.26, 1.25, 1.19 mm on 12 rendered people, .77 of Part IoU on 17
-      photos with each; 0, 40 and 120 before the background alone: .945, .953 and .944 mm on the scans, with absolute
-      size 1.085, 1.146 and 1.151.
+    * outline 0, 40, 120, with version 2.3 of the head: 1.88, 1.53, 1.45 % of the eye distance to the outline on 9 photos,
+      1.135, 1.135, 1.092 mm on 30 rendered people, .871, .880, .908 mm on 8 renders of the scans, 1.55, 1.56, 1.59 %
+      of landmark error on the 9 photos (docs/likeness.md).
     * perceptual 0, 150, 600, with dlib's network: 1.059, 1.045, 1.029 mm on 12 rendered people, .898, .890, .909 mm on
       8 renders of the scans, AUC of photos of 14 people .967, .973, .975.
     """
@@ -59,7 +59,7 @@ class Weights:
     dense_points: float = 100.0
     dense_normals: float = 120.0
     prdl: float = 6.0
-    outline: float = 120.0
+    outline: float = 40.0
     photometric: float = 2500.0
     perceptual: float = 150.0
     closure: float = 2000.0
@@ -118,9 +118,8 @@ class FitConfig:
     Attributes:
         preset: name of the preset this came from.
         window: side of the fitted window in pixels (224: the papers').
-        energies: data terms that count, of ENERGIES. The outline is not among the default ones: it makes full faces and
-            bald heads as broad as they are in the photo, and scans too large (docs/likeness.md). Nor is the perceptual
-            one, which needs a recognition network of the user's own.
+        energies: data terms that count, of ENERGIES. The perceptual one is not among the default ones: it needs a
+            recognition network of the user's own.
         weights, steps, stage: see there.
         landmark_iterations: Gauss-Newton iterations of the landmark stage at most; more change nothing in the third
             decimal of the scan error.
@@ -136,8 +135,6 @@ class FitConfig:
         statistics: of PRDL.
         prdl_huber: pixels of a 224 px window beyond which a difference of PRDL's distances counts linearly; inf for
             squares, as the paper has it.
-        outline_neck: how much the jaw's line above the neck counts, against 1 of the outline before the background. On
-            the default head chin and neck meet too low and cannot be moved alone: at 1 james has .93 mm, at 0 .86.
         outline_huber: pixels of a 224 px window beyond which a distance to the outline counts linearly.
         max_seconds: budget of the optimisation; inf for none.
     """
@@ -156,7 +153,6 @@ class FitConfig:
     part_weights: tuple[float, ...] = (3.0, 3.0, 0.2, 0.2, 1.0, 1.0, 1.0, 0.3)
     statistics: tuple[str, ...] = ("min", "max", "mean")
     prdl_huber: float = 1.0
-    outline_neck: float = 0.0
     outline_huber: float = 3.0
     max_seconds: float = math.inf
 

@@ -105,7 +105,7 @@ class Objective:
             )  # fmt: skip
         if choices.outline is not None:
             seen, scale = self.observation.outline, PAPER_WINDOW / self.size
-            share = seen[..., 4] + config.outline_neck * seen[..., 5]
+            share = seen[..., 4] + seen[..., 5]
             terms["outline"] = (weights.outline * scale**2) * outline_energy(
                 project(choices.outline.on(scene.surface()), self.camera), seen[..., :2], seen[..., 2:4],
                 share * choices.outline.found, share, REACH * self.size, config.outline_huber / scale,

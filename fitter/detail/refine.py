@@ -17,7 +17,7 @@ from .patch import Patch, skin_patch
 from .registration import registered
 from .samples import PatchSample, linear_light, sample_patch
 from .shared_surface import solve_surface
-from .trust import Trust, trust
+from .trust import FULL, Trust, trust
 
 _TURNED = 0.2  # cosine of the angle by which a triangle may turn; beyond, it folds over its neighbours
 _MENDING = 12  # rounds of halving
@@ -28,7 +28,7 @@ class RefinedSurface:
     """Attributes:
     displacement: (V,) mm along the normals of the neutral head; 0 where nothing is known.
     trust: how far the photos were believed.
-    amplitude: what was believed of the displacement that they tell of; see `facefit.detail.held_out`.
+    amplitude: what of the displacement that they tell of foretells other photos; see `facefit.detail.held_out`.
     """
 
     displacement: np.ndarray
@@ -54,15 +54,15 @@ def refine_surface(results: Iterable[FitResult]) -> RefinedSurface:
         samples.append(sample_patch(result, patch))
     if patch is None:
         raise ValueError("no fits; expected one or more of one person")
-    believed = trust(patch, samples, albedo)
+    lights = trust(patch, samples, albedo)
     displacement, share = np.zeros(len(verts)), 0.0
-    if believed.weights is not None:
+    if lights.believed > 0:
         samples = registered(patch, samples)
-        share = amplitude(patch, samples, albedo, believed.weights)
-        found = solve_surface(patch, samples, albedo, believed.weights)
-        displacement[patch.vertices] = share * found.displacement
+        share = amplitude(patch, samples, albedo, FULL)
+        found = solve_surface(patch, samples, albedo, FULL)
+        displacement[patch.vertices] = lights.believed * share * found.displacement
         displacement = unfolded(displacement, verts, faces)
-    return RefinedSurface(displacement, believed, share)
+    return RefinedSurface(displacement, lights, share)
 
 
 @torch.no_grad()

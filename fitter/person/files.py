@@ -6,8 +6,8 @@ model's expressions as morph targets. Its JSON (`format` "facefit-person", `form
 * `mesh`: file, units, counts; `landmarks7`: the seven evaluation points on it.
 * `identity`, `albedo`: what the photos share, in standard deviations of the model's components.
 * `displacement`: what the shared surface adds, mm along the normals of the neutral head, a number for each vertex;
-  empty where nothing is added. `surface` says how far it was trusted and why, and by what `amplitude` it was
-  multiplied.
+  empty where nothing is added. `surface` says how far it was trusted and why, and by what it was multiplied:
+  `believed`, for the lights, and `amplitude`, for photos that were held out.
 * `photos`: for each photo its name and path, status, landmark error, Part IoU, `camera` and `parameters` (expression,
   pose, gaze, light), as in the JSON of a single fit, whose coordinates they share.
 * `left_out`: photos that are not part of it, and why.
@@ -186,7 +186,8 @@ def _surface_json(person: Person) -> dict[str, Any]:
     if surface is None:
         return {"displacement": [], "surface": None}
     moved = surface.displacement.round(3).tolist() if surface.displacement.any() else []
-    return {"displacement": moved, "surface": asdict(surface.trust) | {"amplitude": round(surface.amplitude, 3)}}
+    multiplied = {"believed": round(surface.trust.believed, 3), "amplitude": round(surface.amplitude, 3)}
+    return {"displacement": moved, "surface": asdict(surface.trust) | multiplied}
 
 
 def _photo_json(member: Member, mesh: Path, place: Placing) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from facefit.detail.patch import surface_patch
 from facefit.detail.refine import unfolded
 from facefit.detail.samples import PatchSample
 from facefit.detail.shared_surface import SurfaceWeights, fit_light, shading, solve_surface, tilted
-from facefit.detail.trust import FULL, SAFE, trust
+from facefit.detail.trust import FULL, Trust, trust
 from facefit.render.harmonics import sh_basis
 
 TURNS = np.radians([(-25, 5), (20, -8), (0, 10), (30, 0), (-10, -12), (12, 8)])  # yaw and pitch of the head
@@ -79,9 +79,14 @@ def test_different_lights_tell_shape_from_paint(cap, bumps, paint):
 def test_trust_tells_many_lights_from_one_that_seems_many(cap, bumps, paint):
     base = np.full(cap.count, paint.mean())
     many, room, head = (trust(cap, photos(cap, bumps, paint, kind), base) for kind in ("many", "room", "head"))
-    assert many.share == 1 and many.weights == FULL
-    assert room.share == 0 and head.share == 0 and head.weights == SAFE
+    assert many.share == 1 and many.believed == 1
+    assert room.share == 0 and head.share == 0 and 0 < head.believed < 0.5
     assert many.diversity > 3 * max(room.diversity, head.diversity)
+
+
+def test_the_more_lights_differ_the_more_is_believed():
+    nothing, one, some, many = (Trust(4, 0.1, 0.05, share).believed for share in (None, 0.0, 0.5, 1.0))
+    assert nothing == 0 < one < some < many == 1 and one < 0.5
 
 
 def test_two_photos_are_too_few(cap, bumps, paint):
@@ -92,10 +97,10 @@ def test_two_photos_are_too_few(cap, bumps, paint):
 def test_one_photo_and_photos_that_no_light_explains_are_not_believed(cap, bumps, paint):
     samples, base = photos(cap, bumps, paint, "many"), np.full(cap.count, paint.mean())
     unseen = [replace(sample, weight=np.zeros(cap.count)) for sample in samples[1:]]
-    assert trust(cap, [samples[0], *unseen], base).weights is None
+    assert trust(cap, [samples[0], *unseen], base).believed == 0
     rng = np.random.default_rng(0)
     noise = [replace(s, colour=s.colour * np.exp(rng.normal(size=(cap.count, 1)))) for s in samples]
-    assert trust(cap, noise, base).weights is None
+    assert trust(cap, noise, base).believed == 0
 
 
 def test_light_is_found_beside_outliers(cap, paint):

@@ -14,6 +14,8 @@ from helpers.viewer_page import about
 from PIL import Image
 
 from facefit.detail.refine import displaced_model, neutral_verts, refine_surface
+from facefit.detail.shared_surface import SharedSurface
+from facefit.detail.trust import Trust
 from facefit.errors import FitError, NoFaceError
 from facefit.fit.config import FitConfig, override
 from facefit.fit.descent import fit_observed
@@ -119,15 +121,29 @@ def test_a_surface_that_no_pixel_tells_of_stays(fitted, model):
 def test_the_surface_moves_every_photos_mesh_alike(fitted, model, monkeypatch):
     """This person's is flat: what the shading tells of it is made a hundred times larger."""
     monkeypatch.setattr("facefit.detail.refine.amplitude", lambda *_: 100.0)
-    sure = []
-    for member in fitted.members:
-        whole = member.whole()
-        sure.append(replace(whole, observation=replace(whole.observation, valid=torch.ones(1, SIDE, SIDE))))
+    sure = list(_sure(fitted))
     surface = refine_surface(sure)
     assert surface.trust.photos == 3 and surface.amplitude == 100 and np.abs(surface.displacement).max() > 0.1
     own = displaced_model(model, neutral_verts(sure[0]), surface.displacement)
     moved = (own.verts - model.verts).norm(dim=1).numpy()
     np.testing.assert_allclose(moved, np.abs(surface.displacement), atol=1e-4)
+
+
+def test_the_surface_is_multiplied_by_what_is_believed_of_it(fitted, monkeypatch):
+    """By lights and by held-out photos."""
+    lights = Trust(photos=3, residual=0.1, diversity=0.0, share=0.0)
+    found = SharedSurface(np.array(0.5), np.zeros(0), np.zeros((3, 9)))  # half a millimetre everywhere
+    for name, value in (("trust", lights), ("registered", []), ("amplitude", 0.8), ("solve_surface", found)):
+        monkeypatch.setattr(f"facefit.detail.refine.{name}", lambda *_, value=value: value)
+    displacement = refine_surface(_sure(fitted)).displacement
+    assert np.unique(displacement[displacement != 0]) == pytest.approx([0.5 * 0.8 * lights.believed])
+
+
+def _sure(fitted):
+    """The fits, every pixel of whose photos is the person's."""
+    for member in fitted.members:
+        whole = member.whole()
+        yield replace(whole, observation=replace(whole.observation, valid=torch.ones(1, SIDE, SIDE)))
 
 
 def test_the_energy_falls_and_one_lens_is_one_factor(model, fitter, fitted, album):

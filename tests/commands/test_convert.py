@@ -56,8 +56,15 @@ def convert(folder, tmp_path, *args, source="mesh.json", output="out.obj"):
     return result.output, json.loads((tmp_path / output).with_suffix(".json").read_text())
 
 
+def detailed(folder, path):
+    """A result with a normal map that its mesh has not: a finer one had it, or the mesh is gone."""
+    document = json.loads((folder / "mesh.json").read_text())
+    path.write_text(json.dumps(document | {"detail": {"normals": {"size": 64}, "levels": 1, "shown": 0.5}}))
+
+
 def test_a_fit_becomes_the_other_model(folder, tmp_path):
     output, document = convert(folder, tmp_path)
+    assert "normal map" not in output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "out.mtl", "out.obj", "out_texture.png"]
     model = load_model("coarse")
     mesh = read_mesh(tmp_path / "out.obj")
@@ -103,9 +110,13 @@ def test_the_new_mesh_lies_over_the_old_one(folder, tmp_path, source):
 
 
 def test_parameters_alone(folder, tmp_path):
-    output, document = convert(folder, tmp_path, "--no-residual")
+    """Of a face with a normal map, which does not go along."""
+    detailed(folder, tmp_path / "mesh.json")
+    output, document = convert(tmp_path, tmp_path, "--no-residual")
     assert not document["residual"] and list(document["errors"]) == ["components"]
     assert "with offsets" not in output
+    assert output.count("; its normal map, which belongs to the other head's texture, is left behind\n") == 1
+    assert "detail" not in document
 
 
 def test_other_formats_and_quiet(folder, tmp_path):
@@ -193,7 +204,7 @@ def test_another_kind_of_file(folder, tmp_path):
     """Nothing is fitted: the mesh and the texture are those of the source."""
     done = facefit("convert", folder / "mesh.json", "-o", tmp_path / "out.glb", "--quantize")
     assert done.exit_code == 0, done.stderr
-    assert "out.glb" in done.output and "vertices" in done.output
+    assert "out.glb" in done.output and "vertices" in done.output and "normal map" not in done.output
     glb = Glb((tmp_path / "out.glb").read_bytes())
     assert glb.document["extensionsUsed"] == ["KHR_mesh_quantization"] and glb.pieces() == ["skin", "eyes"]
     verts = read_mesh(folder / "mesh.obj").verts
@@ -202,9 +213,11 @@ def test_another_kind_of_file(folder, tmp_path):
     np.testing.assert_array_equal(painted(tmp_path / "out.glb", 0), painted(folder / "mesh.obj", 0))
     beside = facefit("convert", tmp_path / "out.json", "-o", tmp_path / "out.obj")  # its JSON holds for both
     assert beside.exit_code == 0 and "out.json" not in beside.output and (tmp_path / "out_texture.png").is_file()
-    (tmp_path / "lost.json").write_bytes((folder / "mesh.json").read_bytes().replace(b"mesh.obj", b"lost.obj"))
+    detailed(folder, tmp_path / "lost.json")
+    (tmp_path / "lost.json").write_bytes((tmp_path / "lost.json").read_bytes().replace(b"mesh.obj", b"lost.obj"))
     lost = facefit("convert", tmp_path / "lost.json", "-o", tmp_path / "skin.ply", "--units", "m")
     assert lost.exit_code == 0 and "its texture is gone" in lost.output
+    assert lost.output.endswith("; its normal map, which belongs to a finer mesh, is left behind\n")
     assert np.ptp(read_mesh(tmp_path / "skin.ply").verts, 0).max() < 1
 
 

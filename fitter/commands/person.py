@@ -135,5 +135,6 @@ def _surface(fitted) -> str:
         return ", surface as the model has it: light does not explain the photos"
     if surface.amplitude == 0:
         return ", surface as the model has it: what some photos tell of it others do not bear out"
-    words = "few or similar lights, refined cautiously" if surface.trust.share < 0.5 else "refined by shading"
-    return f", surface {words}"
+    words = "refined by shading" if surface.trust.diverse else "few or similar lights, refined cautiously"
+    folding = [name for name, test in surface.tests.items() if not test.why]
+    return f", surface {words}{', wrinkles of ' if folding else ''}{', '.join(folding)}"

@@ -119,7 +119,7 @@ def retarget(
 
         theirs = source_model(head.fit, model)
         try:
-            target = rig_of(theirs, head.neutral(theirs))
+            target = rig_of(theirs, head.neutral(theirs), head.moves(theirs))
         except ValueError as error:
             raise InputError(f"{rig}: {error}") from None
         shown = put(moved, target, rest)

@@ -39,8 +39,8 @@ def amplitude(patch: Patch, samples: Sequence[PatchSample], albedo: np.ndarray, 
                               tilted(patch, found.displacement, sample.turn))  # fmt: skip
             shade, jacobian = shading(patch, np.zeros(patch.count), sample.turn, light)
             counted = sample.weight * patch.skin * sure
-            left = _fine(patch, sample.luminance - np.log(shade) - found.albedo, counted)
-            foretold = _fine(patch, jacobian @ found.displacement, counted)
+            left = fine(patch, sample.luminance - np.log(shade) - found.albedo, counted)
+            foretold = fine(patch, jacobian @ found.displacement, counted)
             unsure = unsureness(patch, np.log(shade) + found.albedo, weights)
             counted = counted * patch.mass / unsure**2 / np.maximum(np.abs(left) / (2 * unsure), 1)
             agreeing += float((counted * foretold * left).sum())
@@ -48,6 +48,6 @@ def amplitude(patch: Patch, samples: Sequence[PatchSample], albedo: np.ndarray, 
     return float(np.clip(agreeing / max(strength, 1e-12), 0, 1))
 
 
-def _fine(patch: Patch, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """A field (N,) without what is broad."""
+def fine(patch: Patch, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """A field (N,) without what is broad, of which there is (N,) `weight`."""
     return values - patch.smoothed(values * weight, _BROAD) / np.maximum(patch.smoothed(weight, _BROAD), 1e-3)

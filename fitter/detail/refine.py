@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from .registration import registered
 from .samples import PatchSample, linear_light, sample_patch
 from .shared_surface import solve_surface
 from .trust import FULL, Trust, trust
+from .wrinkles import GroupTest, Wrinkle, drivers, told_apart
 
 _TURNED = 0.2  # cosine of the angle by which a triangle may turn; beyond, it folds over its neighbours
 _MENDING = 12  # rounds of halving
@@ -29,11 +30,15 @@ class RefinedSurface:
     displacement: (V,) mm along the normals of the neutral head; 0 where nothing is known.
     trust: how far the photos were believed.
     amplitude: what of the displacement that they tell of foretells other photos; see `facefit.detail.held_out`.
+    wrinkles: what comes and goes with the expression. tests: why each group of shapes has some or none; see
+        `facefit.detail.wrinkles`.
     """
 
     displacement: np.ndarray
     trust: Trust
     amplitude: float = 0.0
+    wrinkles: tuple[Wrinkle, ...] = ()
+    tests: dict[str, GroupTest] = field(default_factory=dict)
 
 
 def refine_surface(results: Iterable[FitResult]) -> RefinedSurface:
@@ -45,6 +50,7 @@ def refine_surface(results: Iterable[FitResult]) -> RefinedSurface:
     patch: Patch | None = None
     samples: list[PatchSample] = []
     verts, albedo = np.zeros((0, 3)), np.zeros(0)
+    shown: list[np.ndarray] = []
     for result in results:
         if patch is None:
             verts = neutral_verts(result)
@@ -52,17 +58,23 @@ def refine_surface(results: Iterable[FitResult]) -> RefinedSurface:
             albedo = log_albedo(result)[patch.vertices]
             faces = mesh_faces(result.model)
         samples.append(sample_patch(result, patch))
+        shown.append(result.parameters.expression[0].double().numpy())
+        model = result.model
     if patch is None:
         raise ValueError("no fits; expected one or more of one person")
     lights = trust(patch, samples, albedo)
     displacement, share = np.zeros(len(verts)), 0.0
+    wrinkles: tuple[Wrinkle, ...] = ()
+    tests: dict[str, GroupTest] = {}
     if lights.believed > 0:
         samples = registered(patch, samples)
         share = amplitude(patch, samples, albedo, FULL)
-        found = solve_surface(patch, samples, albedo, FULL)
+        groups = drivers(patch, model, np.stack(shown))
+        apart, wrinkles, tests = told_apart(patch, samples, albedo, FULL, groups, lights.diverse)
+        found = solve_surface(patch, samples, albedo, FULL) if apart is None else apart
         displacement[patch.vertices] = lights.believed * share * found.displacement
         displacement = unfolded(displacement, verts, faces)
-    return RefinedSurface(displacement, lights, share)
+    return RefinedSurface(displacement, lights, share, wrinkles, tests)
 
 
 @torch.no_grad()
@@ -87,6 +99,30 @@ def displaced_model(model: FaceModel, verts: np.ndarray, displacement: np.ndarra
     """
     offset = displacement[:, None] * vertex_normals(verts, mesh_faces(model))
     return replace(model, verts=model.verts + torch.from_numpy(offset).float())
+
+
+def wrinkled_model(model: FaceModel, verts: np.ndarray, wrinkles: Iterable[Wrinkle]) -> FaceModel:
+    """The model whose expressions fold the skin, too.
+
+    Args: model, verts: as of `displaced_model`.
+    """
+    moves = torch.from_numpy(wrinkle_moves(model, verts, wrinkles)).float()
+    return replace(model, expression_basis=model.expression_basis + moves)
+
+
+def wrinkle_moves(model: FaceModel, verts: np.ndarray, wrinkles: Iterable[Wrinkle]) -> np.ndarray:
+    """(E, V, 3) mm: what wrinkles add to each of the model's expressions at 1.
+
+    Args:
+        verts: (V, 3) mm, the person's neutral head.
+    Raises:
+        ValueError: a shape that the model does not have.
+    """
+    height, names = np.zeros((len(model.expression_names), len(verts))), list(model.expression_names)
+    for wrinkle in wrinkles:
+        for name, row in zip(wrinkle.shapes, wrinkle.height, strict=True):
+            height[names.index(name), wrinkle.vertices] += row
+    return height[:, :, None] * vertex_normals(verts, mesh_faces(model))
 
 
 def unfolded(displacement: np.ndarray, verts: np.ndarray, faces: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ alike (the bas-relief ambiguity, Belhumeur et al. 1999).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,8 @@ from .patch import Patch
 from .samples import PatchSample
 
 ROUNDS = 2
+
+_Photo = tuple[np.ndarray, np.ndarray, PatchSample, sparse.csr_matrix, sparse.csr_matrix]
 
 
 @dataclass(frozen=True)
@@ -56,29 +58,60 @@ class SharedSurface:
     Attributes:
         displacement: (N,) mm along the normals. albedo: (N,) logarithm, up to a constant.
         lights: (P, 9) SH coefficients of the luminance of each photo.
+        driven, driven_albedo: (D,) the unknowns of `Driven`; empty without.
     """
 
     displacement: np.ndarray
     albedo: np.ndarray
     lights: np.ndarray
+    driven: np.ndarray
+    driven_albedo: np.ndarray
+
+
+@dataclass(frozen=True)
+class Driven:
+    """Further fields of displacement and of albedo, of which each photo shows another share.
+
+    Attributes:
+        share: (N, D) for each photo: how far an unknown counts at a vertex. rows: places of a field's unknowns in the
+            patch, D in all; where a field ends it is 0.
+        displacement, albedo: standard deviations of each field, mm and of the logarithm. No `displacement`: fields of
+            albedo alone.
+        length: mm, over which they vary.
+    """
+
+    share: Sequence[sparse.csr_matrix]
+    rows: Sequence[np.ndarray]
+    displacement: Sequence[float]
+    albedo: Sequence[float]
+    length: float
+
+    def prior(self, patch: Patch, deviations: Sequence[float]) -> sparse.csr_matrix:
+        """(D, D) precision of the fields, or (0, 0)."""
+        unit = _prior(patch, patch.stiffness, 1.0, self.length)
+        own = [unit[rows][:, rows] / deviation**2 for rows, deviation in zip(self.rows, deviations, strict=False)]
+        return sparse.block_diag(own, "csr") if own else sparse.csr_matrix((0, 0))
 
 
 def solve_surface(
-    patch: Patch, samples: Sequence[PatchSample], albedo: np.ndarray, weights: SurfaceWeights, rounds: int = ROUNDS
-) -> SharedSurface:
+    patch: Patch, samples: Sequence[PatchSample], albedo: np.ndarray, weights: SurfaceWeights, rounds: int = ROUNDS,
+    driven: Driven | None = None,
+) -> SharedSurface:  # fmt: skip
     """Displacement and albedo that explain the photos.
 
     Args:
         albedo: (N,) logarithm of the luminance of the fitted albedo, the middle of its prior.
         rounds: of lights and fields; one is less exact by little.
+        driven: what the photos do not have in common; None: nothing.
     """
-    return _Solver(patch, samples, albedo, weights).solve(rounds)
+    return _Solver(patch, samples, albedo, weights, driven).solve(rounds)
 
 
 class _Solver:
     def __init__(
-        self, patch: Patch, samples: Sequence[PatchSample], albedo: np.ndarray, weights: SurfaceWeights
-    ) -> None:
+        self, patch: Patch, samples: Sequence[PatchSample], albedo: np.ndarray, weights: SurfaceWeights,
+        driven: Driven | None,
+    ) -> None:  # fmt: skip
         self.patch, self.base, self.weights = patch, albedo, weights
         self.samples = samples
         self.seen = [sample.luminance for sample in samples]
@@ -86,45 +119,66 @@ class _Solver:
         self.of_displacement = _prior(patch, patch.stiffness, weights.displacement, weights.length)
         stiffness = _edge_aware(patch, mean_chromaticity(samples), weights.edges) if weights.edges else patch.stiffness
         self.of_albedo = _prior(patch, stiffness, weights.albedo, weights.albedo_length)
+        # what the unknowns of displacement and albedo do in each photo
+        self.spread = [sparse.diags(patch.fade, format="csr")] * len(samples)
+        self.paint = [sparse.eye(patch.count, format="csr")] * len(samples)
+        if driven is not None:
+            self.of_albedo = _beside(self.of_albedo, driven.prior(patch, driven.albedo))
+            self.paint = [sparse.hstack([self.paint[0], share]).tocsr() for share in driven.share]
+        if driven is not None and len(driven.displacement):
+            self.of_displacement = _beside(self.of_displacement, driven.prior(patch, driven.displacement))
+            self.spread = [sparse.hstack([self.spread[0], share]).tocsr() for share in driven.share]
 
     def solve(self, rounds: int) -> SharedSurface:
         patch, count = self.patch, self.patch.count
-        raised, albedo = np.zeros(count), self.base
+        raised, painted = np.zeros(self.of_displacement.shape[0]), np.zeros(self.of_albedo.shape[0])
         for _ in range(rounds):
             lights = [
-                fit_light(seen, counted, albedo, tilted(patch, patch.fade * raised, sample.turn))
-                for seen, counted, sample in zip(self.seen, self.counted, self.samples, strict=True)
+                fit_light(seen, counted, self.base + paint @ painted, tilted(patch, spread @ raised, sample.turn))
+                for seen, counted, sample, spread, paint in self._photos()
             ]
-            raised, albedo = self._fields(raised, albedo, lights)
-        return SharedSurface(patch.fade * raised, albedo, np.stack(lights))
+            raised, painted = self._fields(raised, painted, lights)
+        return SharedSurface(
+            patch.fade * raised[:count], self.base + painted[:count], np.stack(lights), raised[count:], painted[count:]
+        )
+
+    def _photos(self) -> Iterator[_Photo]:
+        return zip(self.seen, self.counted, self.samples, self.spread, self.paint, strict=True)
 
     def _fields(
-        self, raised: np.ndarray, albedo: np.ndarray, lights: Sequence[np.ndarray]
+        self, raised: np.ndarray, painted: np.ndarray, lights: Sequence[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """One linear solution: both fields under the present lights.
+        """One linear solution: all fields under the present lights, the albedo's as what `base` lacks.
 
         The unknown is the displacement before it is faded at the borders, so that what lies beside them is explained
         with the fade in place.
         """
-        patch, count, weights = self.patch, self.patch.count, self.weights
-        fade = sparse.diags(patch.fade)
-        among, across, own = self.of_displacement.copy(), sparse.csr_matrix((count, count)), self.of_albedo.copy()
-        right, right_own = np.zeros(count), np.zeros(count)
-        for sample, seen, counted, light in zip(self.samples, self.seen, self.counted, lights, strict=True):
-            shade, jacobian = shading(patch, patch.fade * raised, sample.turn, light)
-            jacobian = jacobian @ fade
-            left = seen - np.log(shade)
+        patch, count, weights = self.patch, len(raised), self.weights
+        among, across, own = (
+            self.of_displacement.copy(),
+            sparse.csr_matrix((count, len(painted))),
+            self.of_albedo.copy(),
+        )
+        right, right_own = np.zeros(count), np.zeros(len(painted))
+        for (seen, counted, sample, spread, paint), light in zip(self._photos(), lights, strict=True):
+            shade, jacobian = shading(patch, spread @ raised, sample.turn, light)
+            jacobian = jacobian @ spread
+            albedo, left = self.base + paint @ painted, seen - np.log(shade)
             unsure = unsureness(patch, np.log(shade) + albedo, weights)
             weight = counted / np.maximum(np.abs(left - albedo) / (2 * unsure), 1) / unsure**2
             known = weight * (left + jacobian @ raised - self.base)
             diagonal = sparse.diags(weight)
             among = among + jacobian.T @ diagonal @ jacobian
-            across = across + jacobian.T @ diagonal
-            own = own + diagonal
+            across = across + jacobian.T @ diagonal @ paint
+            own = own + paint.T @ diagonal @ paint
             right += jacobian.T @ known
-            right_own += known
+            right_own += paint.T @ known
         both = _solved(sparse.bmat([[among, across], [across.T, own]]).tocsc(), np.concatenate([right, right_own]))
-        return both[:count], self.base + both[count:]
+        return both[:count], both[count:]
+
+
+def _beside(first: sparse.csr_matrix, second: sparse.csr_matrix) -> sparse.csr_matrix:
+    return sparse.block_diag([first, second], "csr")
 
 
 def unsureness(patch: Patch, expected: np.ndarray, weights: SurfaceWeights) -> np.ndarray:

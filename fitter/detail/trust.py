@@ -70,6 +70,11 @@ class Trust:
         it from paint and with one that does not."""
         return 0.0 if self.share is None else self.share + (1 - self.share) * _ONE_LIGHT
 
+    @property
+    def diverse(self) -> bool:
+        """Whether the lights differ enough to tell more than what a single one does."""
+        return self.share is not None and self.share >= 0.5
+
 
 def trust(patch: Patch, samples: Sequence[PatchSample], albedo: np.ndarray) -> Trust:
     """How far the samples of P photos are to be believed.

@@ -8,6 +8,8 @@ model's expressions as morph targets. Its JSON (`format` "facefit-person", `form
 * `displacement`: what the shared surface adds, mm along the normals of the neutral head, a number for each vertex;
   empty where nothing is added. `surface` says how far it was trusted and why, and by what it was multiplied:
   `believed`, for the lights, and `amplitude`, for photos that were held out.
+* `wrinkles`: what the expressions add to that, a group of shapes each: `vertices`, and by a shape's name the `height`
+  there at activation 1, mm along the same normals. `surface.wrinkles` says of every group what was tested and found.
 * `photos`: for each photo its name and path, status, landmark error, Part IoU, `camera` and `parameters` (expression,
   pose, gaze, light), as in the JSON of a single fit, whose coordinates they share.
 * `left_out`: photos that are not part of it, and why.
@@ -25,6 +27,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..detail.refine import wrinkle_moves
+from ..detail.wrinkles import Wrinkle
 from ..files.picture_bytes import png_bytes
 from ..fit.result import FitResult
 from ..model.face_model import FaceModel
@@ -150,7 +154,10 @@ def neutral_result(person: Person, shapes: Shapes | None = None) -> FitResult:
     head = replace(best, parameters=replace(rest, **own))
     if shapes is None:
         return head
-    carried = torch.from_numpy(shapes(person.model, head.verts)).float()
+    moved = shapes(person.model, head.verts)
+    if person.surface is not None and person.surface.wrinkles:
+        moved = moved + wrinkle_moves(person.model, head.verts, person.surface.wrinkles)
+    carried = torch.from_numpy(moved).float()
     # the person's own already: nothing of them depends on the identity any more
     return replace(head, model=head.model.with_expressions(carried))
 
@@ -184,10 +191,20 @@ def _surface_json(person: Person) -> dict[str, Any]:
     """Displacements to a thousandth of a millimetre."""
     surface = person.surface
     if surface is None:
-        return {"displacement": [], "surface": None}
+        return {"displacement": [], "surface": None, "wrinkles": []}
     moved = surface.displacement.round(3).tolist() if surface.displacement.any() else []
     multiplied = {"believed": round(surface.trust.believed, 3), "amplitude": round(surface.amplitude, 3)}
-    return {"displacement": moved, "surface": asdict(surface.trust) | multiplied}
+    tests = {name: asdict(test) for name, test in surface.tests.items()}
+    return {
+        "displacement": moved,
+        "surface": asdict(surface.trust) | multiplied | {"wrinkles": tests},
+        "wrinkles": [_wrinkle_json(wrinkle) for wrinkle in surface.wrinkles],
+    }
+
+
+def _wrinkle_json(wrinkle: Wrinkle) -> dict[str, Any]:
+    height = {name: row.round(3).tolist() for name, row in zip(wrinkle.shapes, wrinkle.height, strict=True)}
+    return {"vertices": wrinkle.vertices.tolist(), "height": height}
 
 
 def _photo_json(member: Member, mesh: Path, place: Placing) -> dict[str, Any]:

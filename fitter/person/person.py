@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from ..detail.refine import RefinedSurface, displaced_model, neutral_verts, refine_surface
+from ..detail.refine import RefinedSurface, displaced_model, neutral_verts, refine_surface, wrinkled_model
 from ..errors import FaceFitError, FitError, NoFaceError
 from ..fit.descent import fit_observed
 from ..fit.instruments import Instruments
@@ -312,8 +312,11 @@ def _refined(members: Sequence[Member], progress: Progress | None) -> tuple[list
             yield member.whole()
 
     surface = refine_surface(wholes())
-    if not surface.displacement.any():
+    if not surface.displacement.any() and not surface.wrinkles:
         return list(members), surface
     first = members[0].result
-    model = displaced_model(first.model, neutral_verts(first), surface.displacement)
+    verts = neutral_verts(first)
+    model = displaced_model(first.model, verts, surface.displacement)
+    if surface.wrinkles:
+        model = wrinkled_model(model, verts, surface.wrinkles)
     return [replace(member, result=replace(member.result, model=model)) for member in members], surface

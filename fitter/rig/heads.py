@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..detail.refine import wrinkle_moves
+from ..detail.wrinkles import Wrinkle
 from ..errors import InputError
 from ..files.schema import build, parse, read_text
 from ..geometry.triangles import vertex_normals
@@ -40,11 +42,18 @@ class _Result:
 
 
 @dataclass(frozen=True)
+class _Wrinkle:
+    vertices: list[int]
+    height: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
 class _Head:
     mesh: _Mesh
     model: ModelBlock
     identity: list[float]
     displacement: list[float] = field(default_factory=list)
+    wrinkles: list[_Wrinkle] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -54,11 +63,13 @@ class HeadFile:
     Attributes:
         fit: the file; its document says which model it is of.
         identity: (I,) standard deviations. displacement: (V,) mm along the normals of the neutral face, or empty.
+        wrinkles: what expressions add to it.
     """
 
     fit: FitFile
     identity: np.ndarray
     displacement: np.ndarray
+    wrinkles: tuple[Wrinkle, ...] = ()
 
     def files(self) -> list[Path]:
         """What is read, and must not be overwritten."""
@@ -83,6 +94,20 @@ class HeadFile:
             verts = verts + self.displacement[:, None] * vertex_normals(verts, model.faces.numpy())
         return verts
 
+    def moves(self, model: FaceModel) -> np.ndarray:
+        """(E, V, 3) mm: what the person's wrinkles add to the model's expressions at 1.
+
+        Raises:
+            InputError: shapes or vertices that the model does not have.
+        """
+        for wrinkle in self.wrinkles:
+            for name in wrinkle.shapes:
+                if name not in model.expression_names:
+                    raise InputError(f"{self.fit.path}: wrinkles of {name!r}, an expression that the model lacks")
+            if len(wrinkle.vertices) and not 0 <= wrinkle.vertices.min() <= wrinkle.vertices.max() < len(model.verts):
+                raise InputError(f"{self.fit.path}: wrinkles of vertices beyond the model's {len(model.verts)}")
+        return wrinkle_moves(model, self.neutral(model), self.wrinkles)
+
     def texture(self) -> np.ndarray:
         """(H, W, 3) uint8; plain grey where the mesh is gone or has none. Raises InputError: damaged."""
         found = painted(self.fit.mesh, 0) if self.fit.mesh.suffix.lower() in PAINTED else None
@@ -104,13 +129,24 @@ def read_head(path: Path) -> HeadFile:
         raise InputError(f"{beside}: no head that can be moved; expected a result, a person or a sequence of facefit's")
     where = f"{beside}: damaged {kind.removeprefix('facefit-')}"
     displacement: list[float] = []
+    wrinkles: list[_Wrinkle] = []
     if kind == "facefit-result":
         result = build(_Result, document, where)
         identity = result.parameters.identity
     else:
         head = build(_Head, document, where)
-        identity, displacement = head.identity, head.displacement
+        identity, displacement, wrinkles = head.identity, head.displacement, head.wrinkles
     name = document["mesh"]["file"]
     if not name or Path(name).name != name or "\0" in name:
         raise InputError(f"{where}: mesh.file: expected the name of a file beside it")
-    return HeadFile(FitFile(beside, document, beside.stem), np.array(identity), np.array(displacement))
+    fit = FitFile(beside, document, beside.stem)
+    return HeadFile(fit, np.array(identity), np.array(displacement), tuple(_wrinkle(each, where) for each in wrinkles))
+
+
+def _wrinkle(written: _Wrinkle, where: str) -> Wrinkle:
+    count = len(written.vertices)
+    for name, row in written.height.items():
+        if len(row) != count:
+            raise InputError(f"{where}: wrinkles: height of {name} has {len(row)} numbers for {count} vertices")
+    height = np.array(list(written.height.values()), np.float64).reshape(-1, count)
+    return Wrinkle(tuple(written.height), np.array(written.vertices, int), height)

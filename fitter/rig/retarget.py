@@ -30,8 +30,11 @@ class Rig:
     average: Openings
 
 
-def rig_of(model: FaceModel, neutral: np.ndarray) -> Rig:
+def rig_of(model: FaceModel, neutral: np.ndarray, wrinkles: np.ndarray | float = 0.0) -> Rig:
     """The rig of a neutral face (V, 3) mm in the model's triangles: `personal_shapes`, with eyes that turn.
+
+    Args:
+        wrinkles: (E, V, 3) mm that the person's skin folds beyond that (`HeadFile.moves`).
 
     Raises:
         ValueError: as `personal_shapes`, or the model's expressions have other names than ARKit's.
@@ -39,7 +42,7 @@ def rig_of(model: FaceModel, neutral: np.ndarray) -> Rig:
     check_names(model)
     shapes = personal_shapes(model, neutral)
     generic = model.verts.double().numpy(), model.expression_basis.double().numpy()
-    targets = with_looks(model, neutral, shapes)
+    targets = with_looks(model, neutral, shapes) + wrinkles
     return Rig(model, neutral, targets, Openings.of(model, neutral, shapes), Openings.of(model, *generic))
 
 

@@ -13,25 +13,29 @@ from helpers.rendered_face import person, photograph, together
 from helpers.viewer_page import about
 from PIL import Image
 
-from facefit.detail.refine import displaced_model, neutral_verts, refine_surface
+from facefit.detail.refine import displaced_model, neutral_verts, refine_surface, wrinkle_moves
 from facefit.detail.shared_surface import SharedSurface
 from facefit.detail.trust import Trust
-from facefit.errors import FitError, NoFaceError
+from facefit.detail.wrinkles import GroupTest, Wrinkle
+from facefit.errors import FitError, InputError, NoFaceError
 from facefit.fit.config import FitConfig, override
 from facefit.fit.descent import fit_observed
 from facefit.fit.instruments import Instruments
 from facefit.observe.faces import DetectedFace
 from facefit.observe.observe import observe
 from facefit.observe.segment.load import load_segmenter
+from facefit.output.document import result_json
 from facefit.output.style import FileStyle
 from facefit.person.descent import descend_together
-from facefit.person.files import PersonFiles, person_contents, stems
+from facefit.person.files import PersonFiles, neutral_result, person_contents, stems
 from facefit.person.person import PersonFitter
 from facefit.person.photos import PersonPhoto
 from facefit.person.sharing import Sharing
 from facefit.render import load_renderer
+from facefit.rig.heads import read_head
 
 SIDE, COUNT = 96, 3
+WRINKLE = Wrinkle(("mouthSmileLeft",), np.array([40, 41]), np.array([[0.5, -0.25]]))
 
 
 class Detector:
@@ -165,7 +169,8 @@ def test_the_files_hold_the_head_its_expressions_and_every_photo(fitted, tmp_pat
         tmp_path / "ann.glb", sheet=tmp_path / "sheet.png", style=FileStyle(texture_size=16),
         shapes=lambda model, neutral: 2 * model.expression_basis.double().numpy(),
     )  # fmt: skip
-    two = replace(fitted, members=fitted.members[:2])
+    surface = replace(fitted.surface, wrinkles=(WRINKLE,), tests={"smile": GroupTest((0.1, 0.9), 0.7, 0.2, 1.0)})
+    two = replace(fitted, members=fitted.members[:2], surface=surface)
     contents = person_contents(two, files)
     assert set(contents) == set(files.all(["0.png", "1.png"]))
     glb = Glb(contents[tmp_path / "ann.glb"])
@@ -174,11 +179,40 @@ def test_the_files_hold_the_head_its_expressions_and_every_photo(fitted, tmp_pat
     document = json.loads(contents[tmp_path / "ann.json"])
     assert document["format"] == "facefit-person" and document["model"]["license"] == own.license
     assert document["displacement"] == [] and document["surface"]["photos"] == 0
+    assert document["surface"]["wrinkles"]["smile"] == {
+        "strength": [0.1, 0.9], "amplitude": 0.7, "gain": 0.2, "better": 1.0, "why": ""
+    }  # fmt: skip
+    moves = wrinkle_moves(own, neutral_verts(fitted.members[0].result), [WRINKLE])
+    moved = neutral_result(two, files.shapes).model.expression_basis - 2 * own.expression_basis
+    np.testing.assert_allclose(moved, moves, atol=1e-5)
+    (tmp_path / "ann.json").write_bytes(contents[tmp_path / "ann.json"])
+    np.testing.assert_allclose(read_head(tmp_path / "ann.json").moves(own), moves, atol=1e-5)  # a rig has them, too
     assert [photo["name"] for photo in document["photos"]] == ["0.png", "1.png"]
     (left,) = document["left_out"]
     assert left["name"] == "dark.png" and left["reason"].startswith("no face found")
     sheet = Image.open(io.BytesIO(contents[tmp_path / "sheet.png"]))
     assert sheet.size == (6 * 192, 2 * 192)
+
+
+@pytest.mark.parametrize(
+    "wrinkle, told",
+    [
+        (
+            {"vertices": [1, 2], "height": {"jawOpen": [0.1]}},
+            "wrinkles: height of jawOpen has 1 numbers for 2",
+        ),
+        ({"vertices": [1], "height": {"grin": [0.1]}}, "wrinkles of 'grin', an expression that the model lacks"),
+        ({"vertices": [-1], "height": {"jawOpen": [0.1]}}, "wrinkles of vertices beyond the model's 289"),
+        ({"vertices": [289], "height": {"jawOpen": [0.1]}}, "wrinkles of vertices beyond the model's 289"),
+        ({"vertices": [1], "height": [0.1]}, "height"),
+    ],
+)
+def test_damaged_wrinkles_are_refused(fitted, model, tmp_path, wrinkle, told):
+    head = {"format": "facefit-person", "format_version": 1, "mesh": {"file": "a.glb"}, "wrinkles": [wrinkle]}
+    head["model"] = result_json(fitted.members[0].result, "a.glb")["model"]
+    (tmp_path / "a.json").write_text(json.dumps(head | {"identity": [0.0] * model.sizes["identity"]}))
+    with pytest.raises(InputError, match=told):
+        read_head(tmp_path / "a.json").moves(model)
 
 
 def test_a_page_has_its_photo_with_its_expression_under_its_camera(fitted, tmp_path):

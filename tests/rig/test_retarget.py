@@ -57,6 +57,13 @@ def moved(model, clip):
     return rig, retarget(clip, rig)
 
 
+def test_a_rig_has_what_the_persons_skin_folds(toy_model):
+    model = replace(toy_model, expression_names=("jawOpen", "eyeBlinkLeft", "browInnerUp"))
+    neutral, folds = model.verts.double().numpy(), np.zeros(model.expression_basis.shape)
+    folds[2, 40] = (0.1, 0.2, 0.3)
+    np.testing.assert_allclose(rig_of(model, neutral, folds).targets - rig_of(model, neutral).targets, folds)
+
+
 def gaps(model, verts, pairs):
     points = model.landmarks(torch.from_numpy(verts).float()).numpy()
     return points[:, [a for a, _ in pairs]] - points[:, [b for _, b in pairs]]

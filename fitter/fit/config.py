@@ -48,7 +48,7 @@ class Weights:
     * expected 8, with landmarks at 500, and 25, at 600: .862 and .862 in place of .888 mm on the scans, 1.99 and 2.02
       in place of 2.00 % of landmark error on 17 photos, .771 and .769 in place of .773 of Part IoU on 69; in the
       landmark stage alone 10, 30 and 100: AUC .957, .957, .951, .943 without (docs/observation.md);
-    * outline 0, 40, 120, the throat of head 2.3: 1.88, 1.53, 1.45 % of the eye distance to the outline on 9 photos, 1.135,
+    * outline 0, 40, 120, head 2.3: 1.88, 1.53, 1.45 % of the eye distance to the outline on 9 photos, 1.135,
       1.135, 1.092 mm on 30 rendered people, .871, .880, .908 mm on 8 renders of the scans, 1.55, 1.56, 1.59 %
       of landmark error on the 9 photos (docs/likeness.md).
     * perceptual 0, 150, 600, with dlib's network: 1.059, 1.045, 1.029 mm on 12 rendered people, .898, .890, .909 mm on

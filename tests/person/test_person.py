@@ -136,8 +136,9 @@ def test_the_surface_moves_every_photos_mesh_alike(fitted, model, monkeypatch):
 def test_the_surface_is_multiplied_by_what_is_believed_of_it(fitted, monkeypatch):
     """By lights and by held-out photos."""
     lights = Trust(photos=3, residual=0.1, diversity=0.0, share=0.0)
-    found = SharedSurface(np.array(0.5), np.zeros(0), np.zeros((3, 9)))  # half a millimetre everywhere
-    for name, value in (("trust", lights), ("registered", []), ("amplitude", 0.8), ("solve_surface", found)):
+    found = SharedSurface(np.array(0.5), *[np.zeros(0)] * 4)  # half a millimetre everywhere
+    told = {"trust": lights, "registered": [], "amplitude": 0.8, "solve_surface": found, "told_apart": (None, (), {})}
+    for name, value in told.items():
         monkeypatch.setattr(f"facefit.detail.refine.{name}", lambda *_, value=value: value)
     displacement = refine_surface(_sure(fitted)).displacement
     assert np.unique(displacement[displacement != 0]) == pytest.approx([0.5 * 0.8 * lights.believed])

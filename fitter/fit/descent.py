@@ -161,6 +161,11 @@ class _Extended:
     def __call__(self, parameters: Parameters, iteration: int) -> dict[str, Tensor]:
         return {**self.objective(parameters, iteration), **self.extra(parameters, self.objective)}
 
+    @property
+    def jump(self) -> Tensor | None:
+        """As of the objective."""
+        return self.objective.jump
+
     def keep(self, faces: Sequence[int]) -> _Extended:
         return replace(self, objective=self.objective.keep(faces))
 

@@ -29,7 +29,7 @@ from ..observe.recognition import Likeness, Recognition
 from ..render import Renderer
 from ..scene.parameters import Parameters
 from ..scene.scene import Scene
-from ..scene.silhouette import REACH
+from ..scene.silhouette import REACH, OutlinePoints
 from .choices import Choices, choose
 from .config import FitConfig
 from .dense_rows import dense_basis
@@ -43,6 +43,8 @@ class Objective:
     Attributes:
         observation, model, renderer, config: as given; camera: of the window; size: its side in pixels.
         choices: what is discrete, since the last refresh.
+        jump: (B,) by how much the last call's new choices, and not its parameters, have changed the energy: of the
+            outline, whose points go elsewhere; None where nothing was chosen anew.
         likeness: what a recognition network makes of the photos; None without the energy "perceptual".
     """
 
@@ -67,6 +69,7 @@ class Objective:
         asked = recognition if "perceptual" in config.energies else None
         self.likeness = None if asked is None else Likeness.of(asked, observation)
         self.choices: Choices | None = None
+        self.jump: Tensor | None = None
 
     def __call__(self, parameters: Parameters, iteration: int) -> dict[str, Tensor]:
         """-> name -> (B,) weighted terms."""
@@ -75,8 +78,12 @@ class Objective:
         choices = None if iteration % config.stage.refresh == 0 else self.choices
         if self.coloured or (choices is None and self.drawn):
             scene.rast()  # before what follows: gradients are summed in the order in which their terms were computed
+        self.jump, before = None, self.choices
         if choices is None:
             choices = self.choices = choose(scene, self.observation, self.hidden, config, self.targets is not None)
+            if choices.outline is not None and before is not None and before.outline is not None:
+                with torch.no_grad():
+                    self.jump = self._outline(scene, choices.outline) - self._outline(scene, before.outline)
 
         terms: dict[str, Tensor] = {}
         if "landmark" in config.energies:
@@ -104,12 +111,7 @@ class Objective:
                 config.statistics, config.prdl_huber * self.size / PAPER_WINDOW,
             )  # fmt: skip
         if choices.outline is not None:
-            seen, scale = self.observation.outline, PAPER_WINDOW / self.size
-            share = seen[..., 4] + seen[..., 5]
-            terms["outline"] = (weights.outline * scale**2) * outline_energy(
-                project(choices.outline.on(scene.surface()), self.camera), seen[..., :2], seen[..., 2:4],
-                share * choices.outline.found, share, REACH * self.size, config.outline_huber / scale,
-            )  # fmt: skip
+            terms["outline"] = self._outline(scene, choices.outline)
         if self.coloured:
             albedo = model.albedo(parameters.albedo)
             picture, weight = self._painted(scene, scene.colours(albedo))
@@ -150,6 +152,14 @@ class Objective:
     def scene(self, parameters: Parameters) -> Scene:
         """The faces under these parameters, in the window."""
         return Scene(self.model, parameters, self.camera, self.size, self.renderer)
+
+    def _outline(self, scene: Scene, points: OutlinePoints) -> Tensor:
+        seen, scale = self.observation.outline, PAPER_WINDOW / self.size
+        share = seen[..., 4] + seen[..., 5]
+        return (self.config.weights.outline * scale**2) * outline_energy(
+            project(points.on(scene.surface()), self.camera), seen[..., :2], seen[..., 2:4],
+            share * points.found, share, REACH * self.size, self.config.outline_huber / scale,
+        )  # fmt: skip
 
     def _dense(self, scene: Scene, facing: Tensor) -> Tensor:
         basis, weights, threshold = dense_basis(self.model), self.config.weights, self.config.robust

@@ -104,7 +104,9 @@ def minimize(
     Args:
         energy: parameters and iteration -> weighted (B,) terms; faces must not interact. If it has a method
             `keep(index)`, it is called with the places of the faces that go on and returns the energy of those alone;
-            without one, faces that have stopped stay in the batch, at rest.
+            without one, faces that have stopped stay in the batch, at rest. An attribute `jump` (B,), if it is not
+            None, is by how much the energy of the same parameters is another one since the last call: what was best is
+            then compared as if it had been measured by the new one.
         start: the first iterate. stage: iterations, patience and tolerance; steps: of each parameter, in its unit.
         activation: expression coefficients are projected onto [0, 1] after each step.
         max_seconds: of wall time for each face; see the module for what that means in company.
@@ -121,6 +123,8 @@ def minimize(
     names: tuple[str, ...] = ()
     for iteration in range(stage.iterations + 1 if members else 0):
         terms = energy(_split(batch.values, layout), iteration)
+        if getattr(energy, "jump", None) is not None:
+            batch.rebase(energy.jump)
         names, total = tuple(terms), functools.reduce(torch.add, terms.values())
         mail.post((iteration, members), batch.judge(total.detach(), torch.stack([t.detach() for t in terms.values()])))
         last = iteration == stage.iterations
@@ -190,6 +194,10 @@ class _Batch:
         self.running = running & ~converged
         state = torch.where(self.failed, FAILED, torch.where(converged, CONVERGED, RUNNING))
         return torch.cat([terms, state[None].to(terms.dtype)])
+
+    def rebase(self, jump: Tensor) -> None:
+        """The energy has become another one, (B,) more at the same values."""
+        self.best_total, self.record = self.best_total + jump, self.record + jump
 
     def descend(self, total: Tensor, scale: float) -> None:
         """One step of the faces that run."""

@@ -83,6 +83,7 @@ def descend_together(
     best_terms: dict[str, Tensor] = {}
     for iteration in range(steps + 1):
         terms = problem.evaluate(iteration)
+        best_total, record = best_total + problem.jump, record + problem.jump  # see facefit.fit.objective.Objective
         total = float(sum(value.sum() for value in terms.values()))
         if not math.isfinite(total):
             wrong = [name for name, value in terms.items() if not torch.isfinite(value).all()]
@@ -126,6 +127,7 @@ class _Problem:
         lens = torch.zeros(1 if sharing.one_lens else start.batch, 1, device=model.device)
         self.shared, self.own, self.lens = torch.cat(shared, 1).clone(), torch.cat(own, 1).clone(), lens
         self.slopes = [torch.zeros_like(value) for value in (self.shared, self.own, self.lens)]
+        self.jump = 0.0  # of the sum, by new choices
         rates = self._rates(config.steps, True), self._rates(config.steps, False), lens.new_full((1,), LENS_STEP)
         self.descents = [
             Adam(value, rate) for value, rate in zip((self.shared, self.own, self.lens), rates, strict=True)
@@ -164,6 +166,7 @@ class _Problem:
             else:
                 self.slopes[2][places] = slopes[2] * self.free[places]
             found.append({name: value.detach() for name, value in terms.items()})
+        self.jump = sum(float(energy.jump.sum()) for energy in self.energies if energy.jump is not None)
         return {name: torch.cat([terms[name] for terms in found]) for name in found[0]}
 
     def _lens_share(self) -> float:

@@ -115,6 +115,18 @@ def test_the_gradient_is_that_of_the_energy(model, photo, term, name, step):
     assert along == pytest.approx(slope, rel=0.05, abs=abs(ends[0]) * 1e-4 / step)
 
 
+def test_new_points_of_the_outline_are_told_from_new_parameters(model, photo):
+    energy = objective(model, photo.observation, ("outline",))
+    energy(photo.truth, 0)
+    assert energy.jump is None  # the first choice
+    away = moved(photo.truth, translation=[6.0, 4.0, 0.0])
+    held = energy(away, 7)["outline"]
+    assert energy.jump is None
+    anew = energy(away, 8)["outline"]
+    assert abs(float((anew - held).sum())) > 0.1
+    torch.testing.assert_close(energy.jump, (anew - held).detach(), rtol=1e-4, atol=1e-4)
+
+
 def test_a_masked_pixel_says_nothing(model, photo):
     """A patch of the cheek is covered: whatever its colour, neither the energy nor its gradient changes."""
     patch = (slice(None), slice(115, 130), slice(60, 80))

@@ -77,6 +77,20 @@ def test_the_best_iterate_is_kept_and_not_the_last():
     assert found.total.item() == pytest.approx(1e-3 * seen[7].sum().item())
 
 
+def test_an_energy_that_becomes_another_one_is_no_step_back():
+    class Jumping:
+        jump = None
+
+        def __call__(self, value, iteration):
+            self.jump = torch.tensor([50.0]) if iteration == 10 else None
+            terms = bowl(torch.full((1, 5), 2.0))(value, iteration)
+            return {**terms, "other": terms["prior"] * 0 + (50.0 if iteration >= 10 else 0.0)}
+
+    found = run(Jumping(), start(), patience=8)
+    assert torch.allclose(found.parameters.identity, torch.full((1, 5), 2.0), atol=0.05)
+    assert found.energies["other"].item() == 50  # the best one is of the energy as it was in the end
+
+
 def test_energies_are_those_of_the_best_iterate():
     centre = torch.zeros(1, 5)
     found = run(bowl(centre), start(), iterations=30)

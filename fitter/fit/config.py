@@ -99,15 +99,16 @@ class Stage:
     Attributes:
         iterations: at most so many.
         refresh: iterations between two choices of what is discrete: visible points, contour, calibration bin.
-        patience: iterations without progress after which the stage has converged.
+        patience: iterations without progress after which the stage has converged. With 15 and a tolerance of 1e-3 a fit
+            of 60 iterations takes 70, and its best one is the same.
         tolerance: progress is a fall of the total by more than this part of it.
         final_step: the step at the end as a part of the step at the start (cosine decay).
     """
 
     iterations: int = 80
     refresh: int = 8
-    patience: int = 15
-    tolerance: float = 1e-3
+    patience: int = 12
+    tolerance: float = 2e-3
     final_step: float = 0.1
 
 

@@ -152,7 +152,7 @@ def minimize(
     return Minimum(
         parameters=_split(results.values, layout),
         energies=dict(zip(names, results.terms.unbind(), strict=True)),
-        total=results.total,
+        total=torch.where(torch.isfinite(results.total), results.terms.sum(0), results.total),  # without jumps
         status=tuple(book.status or "budget" for book in books),
         failures=tuple(book.failure for book in books),
         traces=tuple(tuple(book.trace) for book in books),

@@ -79,16 +79,21 @@ def test_the_best_iterate_is_kept_and_not_the_last():
 
 def test_an_energy_that_becomes_another_one_is_no_step_back():
     class Jumping:
-        jump = None
+        jump, more = None, 50.0
 
         def __call__(self, value, iteration):
             self.jump = torch.tensor([50.0]) if iteration == 10 else None
             terms = bowl(torch.full((1, 5), 2.0))(value, iteration)
-            return {**terms, "other": terms["prior"] * 0 + (50.0 if iteration >= 10 else 0.0)}
+            return {**terms, "other": terms["prior"] * 0 + (self.more if iteration >= 10 else 0.0)}
 
     found = run(Jumping(), start(), patience=8)
     assert torch.allclose(found.parameters.identity, torch.full((1, 5), 2.0), atol=0.05)
     assert found.energies["other"].item() == 50  # the best one is of the energy as it was in the end
+    worse = Jumping()
+    worse.more = 90.0
+    early = run(worse, start(), iterations=10, patience=8)  # the energy jumps after the best one
+    assert early.energies["other"].item() == 0
+    assert early.total.item() == pytest.approx(sum(value.item() for value in early.energies.values()))
 
 
 def test_energies_are_those_of_the_best_iterate():

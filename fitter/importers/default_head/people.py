@@ -25,9 +25,9 @@ LOOSE = 1e-3  # how much a displacement behind the face counts against its secon
 SAME = 0.3  # mm, of a component: anatomy changes a little at lids and lips, a turned sign some millimetres
 
 
-FAINT = 1e-6  # the same of what was told nothing, so that there is a solution
-
 FIRM = 0.02  # how much a displacement that the throat was told counts against its second differences
+
+FAINT = 1e-6  # the same of what it was told nothing of, so that there is a solution
 
 
 @dataclass(frozen=True)

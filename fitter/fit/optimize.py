@@ -123,8 +123,9 @@ def minimize(
     names: tuple[str, ...] = ()
     for iteration in range(stage.iterations + 1 if members else 0):
         terms = energy(_split(batch.values, layout), iteration)
-        if getattr(energy, "jump", None) is not None:
-            batch.rebase(energy.jump)
+        jump: Tensor | None = getattr(energy, "jump", None)
+        if jump is not None:
+            batch.rebase(jump)
         names, total = tuple(terms), functools.reduce(torch.add, terms.values())
         mail.post((iteration, members), batch.judge(total.detach(), torch.stack([t.detach() for t in terms.values()])))
         last = iteration == stage.iterations

@@ -16,10 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..bundled import bundled
 from ..compute.derived import derived
-from ..errors import FaceFitError
-from ..files.npz import open_npz
+from ..files.bundled_arrays import bundled_arrays
 from ..geometry.camera import project, to_camera_space, window_camera
 from ..geometry.rotation import rotation_matrix
 from ..model.face_model import FaceModel
@@ -58,14 +56,8 @@ class IdentityGuess:
 @lru_cache
 def load_identity_guess() -> IdentityGuess:
     """The bundled map. Raises FaceFitError: it is missing or damaged."""
-    path = bundled(FILE)
-    if not path.is_file():
-        raise FaceFitError(f"{path}: no such file; `make observation` makes it")
-    with open_npz(path) as file:
-        mean, inward, outward = (
-            torch.from_numpy(file.read(name).astype(np.float32)) for name in ("mean", "inward", "outward")
-        )
-    return IdentityGuess(mean, inward, outward)
+    arrays = bundled_arrays(FILE, ("mean", "inward", "outward"), "`make observation` makes it")
+    return IdentityGuess(*(torch.from_numpy(array.astype(np.float32)) for array in arrays))
 
 
 def expected(observation: Observation, model: FaceModel, config: FitConfig) -> Observation:

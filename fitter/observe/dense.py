@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from ..bundled import bundled
-from ..errors import FaceFitError
-from ..files.npz import open_npz
+from ..files.bundled_arrays import bundled_arrays
 from .dense_surface import (
     ACROSS_GUESS,
     ACROSS_MAPS,
@@ -140,14 +139,9 @@ def _within(points: np.ndarray) -> np.ndarray:
 @lru_cache
 def load_points() -> DensePoints:
     """The bundled definition. Raises FaceFitError: it is missing or damaged."""
-    path = bundled(POINTS_FILE)
-    if not path.is_file():
-        raise FaceFitError(f"{path}: no such file; `make observation` makes it")
-    with open_npz(path) as file:
-        canonical, shares = (file.read(name) for name in ("canonical", "shares"))
-        triangles, corners, edges, vertices = (
-            file.read(name).astype(np.int64) for name in ("triangles", "corners", "edges", "vertices")
-        )
+    names = ("canonical", "shares", "triangles", "corners", "edges", "vertices")
+    canonical, shares, *indices = bundled_arrays(POINTS_FILE, names, "`make observation` makes it")
+    triangles, corners, edges, vertices = (array.astype(np.int64) for array in indices)
     return DensePoints(LandmarkSurface(canonical, triangles, corners, shares), edges, vertices)
 
 

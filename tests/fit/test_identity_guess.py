@@ -6,7 +6,6 @@ import pytest
 import torch
 from helpers.rendered_face import window_of
 
-from facefit.errors import FaceFitError
 from facefit.fit import identity_guess, landmark_stage_cpu, landmark_stage_torch
 from facefit.fit.config import FitConfig, Weights
 from facefit.fit.dense_rows import dense_basis
@@ -82,14 +81,6 @@ def test_the_bundled_map_fits_the_bundled_points(basis):
     count = len(basis.mean)
     assert guess.mean.shape == (6 * count + len(basis.length),) and guess.outward.shape[1] == 3 * count
     assert torch.isfinite(guess.inward).all() and guess.displacement(guess.mean[None]).abs().max() == 0
-
-
-def test_a_missing_file_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(identity_guess, "bundled", lambda name: tmp_path / name)
-    load_identity_guess.cache_clear()
-    with pytest.raises(FaceFitError, match="dense_identity.npz: no such file"):
-        load_identity_guess()
-    load_identity_guess.cache_clear()
 
 
 def test_it_is_asked_where_something_dense_was_seen_alone(default_model, toy_model, seen):

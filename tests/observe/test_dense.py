@@ -103,9 +103,6 @@ def test_a_missing_file_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(dense, "bundled", lambda name: tmp_path / name)
     with pytest.raises(FaceFitError, match=r"dense\.onnx: no such file; `make observation` trains it"):
         load_dense()
-    load_points.cache_clear()
-    with pytest.raises(FaceFitError, match=r"dense_points\.npz: no such file"):
-        load_points()
 
 
 def test_points_are_those_of_the_default_head(definition, default_model):

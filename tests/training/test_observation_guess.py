@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from facefit.files import bundled_arrays
 from facefit.fit import identity_guess
 from facefit.fit.identity_guess import load_identity_guess
 from training.observation.guess import RANK, Lesson, held_to, learned, observed, without_mean, write
@@ -55,7 +56,7 @@ def test_a_point_that_one_model_lacks_is_not_moved(taught):
 def test_the_fit_reads_what_was_written(taught, tmp_path, monkeypatch):
     arrays = learned(taught)
     write(arrays, tmp_path / identity_guess.FILE)
-    monkeypatch.setattr(identity_guess, "bundled", lambda name: tmp_path / name)
+    monkeypatch.setattr(bundled_arrays, "bundled", lambda name: tmp_path / name)
     load_identity_guess.cache_clear()
     said = load_identity_guess().displacement(torch.from_numpy(taught.features[:2])).numpy()
     load_identity_guess.cache_clear()

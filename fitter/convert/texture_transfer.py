@@ -10,7 +10,7 @@ from ..geometry.triangles import triangle_normals, triangle_weights
 from ..model.face_model import FaceModel
 from ..output import texture_kernels as kernels
 from ..output.texture import fill_gutter, texels
-from ..render.view_kernels import over_rows, spread
+from ..render.view_kernels import vertex_picture
 from .regions import BALLS, NONE, SKIN, Regions
 from .surface_fit import FACING, GroupedSurface
 
@@ -83,10 +83,8 @@ def albedo_texture(model: FaceModel, texel_face: np.ndarray, texel_bary: np.ndar
     Args:
         texel_face: (S, S) triangle of each texel or -1; texel_bary: (S, S, 3) where in it.
     """
-    out = np.zeros((*texel_face.shape, 3), np.float32)
     mean = model.albedo_mean.cpu().numpy().clip(0, 1)
-    over_rows(spread, len(out), texel_face, texel_bary, model.faces.cpu().numpy(), mean, out)
-    return out
+    return vertex_picture(texel_face, texel_bary, model.faces.cpu().numpy(), mean)
 
 
 def _bilinear(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..render.view_kernels import over_rows, spread
+from ..render.view_kernels import vertex_picture
 from ..scene.part_picture import mesh_faces
 from ..scene.scene import Scene
 from .texture import Unwrapped
@@ -29,9 +29,7 @@ def albedo_layer(scene: Scene, layers: Unwrapped) -> np.ndarray:
     """
     with torch.no_grad():
         albedo = scene.model.albedo(scene.parameters.albedo)[0].cpu().numpy().clip(0, 1).astype(np.float32)
-    fitted = np.zeros_like(layers.base)
-    faces = mesh_faces(scene.model)
-    over_rows(spread, len(fitted), layers.face, layers.bary, faces, albedo, fitted)
+    fitted = vertex_picture(layers.face, layers.bary, mesh_faces(scene.model), albedo)
 
     inside = layers.face >= 0
     texture, base = np.clip(layers.photo[inside], 0, 1), np.maximum(layers.base[inside], _DARKEST)

@@ -85,11 +85,7 @@ class SkinCheck:
 
     def at(self, scene: Scene) -> np.ndarray:
         """(V,) float64: 1 for vertices on typical pixels, 0 for others."""
-        pixels = (scene.pixels()[0].double().cpu().numpy() - self.window.origin[0].double().numpy()) * float(
-            self.window.scale
-        )
-        column, row = np.clip(np.nan_to_num(pixels), 0, self.window.size - 1).astype(int).T
-        return self.typical[row, column].astype(float)
+        return scene.looked_up(self.typical, self.window).astype(float)
 
 
 def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray, texels: int = 1024) -> SkinCheck:
@@ -105,8 +101,7 @@ def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray, texels: int = 
     picture, inside = sample_window(pixels.photo, fine)
     seen = scene.view(fine)
     labels = scene.parts_in(seen)
-    faces, verts = scene.model.faces.cpu().numpy(), scene.verts_in("camera")
-    pixel = float(np.median(-verts[:, 2])) / float(scene.camera.focal[0, 0] * fine.scale)  # mm
+    faces, pixel = scene.model.faces.cpu().numpy(), scene.pixel_in(fine)
 
     valid, covered, features = (
         _resized(mask, side) & (inside > 0.5) for mask in (pixels.valid, pixels.covered, pixels.features)

@@ -10,7 +10,7 @@ import torch
 
 from ..fit.summary import Summary, model_block
 from ..model.face_model import FaceModel
-from ..render.view_kernels import over_rows, spread
+from ..render.view_kernels import vertex_picture
 from ..scene.part_picture import mesh_faces
 from ..scene.scene import Scene
 from .albedo import albedo_layer
@@ -74,20 +74,13 @@ def stored_texture(fit: FitFile, scene: Scene) -> np.ndarray:
         return colours
     face, bary = texels(model, MAP_SIZE)
     values = lit_colours(scene) if colours is None else colours / 255.0
-    return picture(_spread(scene, values, face, bary), face)
+    return picture(vertex_picture(face, bary, mesh_faces(model), values), face)
 
 
 def stored_albedo(scene: Scene, texture: np.ndarray) -> np.ndarray:
     """(T, T, 3) uint8: a texture without the fitted light, as good as can be told without its photo."""
     face, bary = texels(scene.model, len(texture))
     with torch.no_grad():
-        base = _spread(scene, lit_colours(scene), face, bary)
+        base = vertex_picture(face, bary, mesh_faces(scene.model), lit_colours(scene))
     layers = Unwrapped((texture / 255.0).astype(np.float32), base, np.ones(face.shape, np.float32), face, bary)
     return picture(albedo_layer(scene, layers), face)
-
-
-def _spread(scene: Scene, values: np.ndarray, face: np.ndarray, bary: np.ndarray) -> np.ndarray:
-    """(V, 3) colours of the vertices -> (T, T, 3) float32."""
-    out = np.zeros((*face.shape, 3), np.float32)
-    over_rows(spread, len(out), face, bary, mesh_faces(scene.model), values.astype(np.float32), out)
-    return out

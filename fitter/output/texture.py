@@ -30,7 +30,7 @@ from ..geometry.mesh_graph import connected_pieces, polygon_sides
 from ..model.face_model import FaceModel
 from ..render import load_renderer
 from ..render.view import View, make_window
-from ..render.view_kernels import over_rows, spread
+from ..render.view_kernels import over_rows, vertex_picture
 from ..scene.part_picture import mesh_faces
 from ..scene.scene import Scene
 from . import texture_kernels as kernels
@@ -137,8 +137,7 @@ def unwrap_layers(scene: Scene, pixels: SeenPixels, size: int) -> Unwrapped:
     glasses = behind_glasses(scene, pixels)
     weight *= check.at(scene) * (1 - cut) * (1 - _BEHIND * glasses)
     smooth = complete(painted, weight, lit, faces, scene.verts_in("model"), mirror)
-    base = np.zeros_like(colour)
-    over_rows(spread, size, texel_face, texel_bary, faces, smooth.astype(np.float32), base)
+    base = vertex_picture(texel_face, texel_bary, faces, smooth)
 
     detail = (colour - base) * confidence[..., None]
     mean = max(float(lit.mean()), 1e-3)
@@ -214,7 +213,7 @@ def _sample(
     piece = connected_pieces(polygon_sides(faces), len(verts))
     component = np.where(seen.seen, piece[faces[seen.face, 0]], -1).astype(np.int32)
     focal, centre = (value[0].double().cpu().numpy() for value in (scene.camera.focal, scene.camera.centre))
-    footprint = float(np.median(-verts[:, 2])) / float(focal[0] * around.scale)  # mm a pixel of the view
+    footprint = scene.pixel_in(around)
 
     levels = [np.ascontiguousarray(pixels.photo[y0:y1, x0:x1])]
     while len(levels) < 4:

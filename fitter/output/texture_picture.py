@@ -7,7 +7,7 @@ import numpy as np
 from ..compute.derived import derived
 from ..fit.result import FitResult
 from ..model.face_model import FaceModel
-from ..render.view_kernels import over_rows, spread
+from ..render.view_kernels import vertex_picture
 from ..scene.part_picture import mesh_faces
 from ..vocabulary import TEXTURES
 from .albedo import albedo_layer
@@ -17,9 +17,7 @@ from .texture import picture, texels, unwrapped
 def vertex_texture(model: FaceModel, colours: np.ndarray, size: int = 1024) -> np.ndarray:
     """(V, 3) colours in [0, 1] of a model's vertices -> (size, size, 3) uint8, as `texture_picture`."""
     face, bary = texels(model, size)
-    out = np.zeros((size, size, 3), np.float32)
-    over_rows(spread, size, face, bary, mesh_faces(model), np.clip(colours, 0, 1), out)
-    return picture(out, face)
+    return picture(vertex_picture(face, bary, mesh_faces(model), np.clip(colours, 0, 1)), face)
 
 
 def texture_picture(result: FitResult, size: int = 1024, kind: str = "photo") -> np.ndarray:

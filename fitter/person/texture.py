@@ -121,8 +121,7 @@ def blended_texture(results: Iterable[FitResult], light: Scene, size: int, kind:
 def _bare(scene: Scene, layers: Unwrapped) -> np.ndarray:
     """(T, T) in [0, 1]: skin without eyes, brows, nose and lips."""
     label = scene.model.vertex_label.cpu().numpy()
-    bare = np.isin(label, [LABEL["skin"], LABEL["head"]]).astype(np.float32)
-    return on_texels(scene, np.repeat(bare[:, None], 3, 1), layers)[..., 0]
+    return on_texels(scene, np.isin(label, [LABEL["skin"], LABEL["head"]])[:, None], layers)[..., 0]
 
 
 def _resolution(result: FitResult) -> float:

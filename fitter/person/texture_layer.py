@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..anatomy.landmarks import EYE_CORNERS
-from ..anatomy.parts import LABEL, MASKS
-from ..compute.smoothstep import smoothstep
+from ..anatomy.parts import LABEL
 from ..fit.result import FitResult
 from ..output.albedo import albedo_layer
+from ..output.doubtful_skin import clear_of_occluders
 from ..output.seen_pixels import seen_pixels
 from ..output.texture import Unwrapped, unwrap_layers
-from ..render.view_kernels import over_rows, spread
+from ..render.view_kernels import vertex_picture
 from ..scene.part_picture import mesh_faces
 from ..scene.scene import Scene
 
@@ -22,14 +21,7 @@ BROAD = 0.012  # of the texture's side: standard deviation of the filter that sp
 MILLIMETRE = 0.0024  # of the texture's side
 
 _COARSE = 3.0  # larger texels that a standard deviation has at least
-_SHADE = 12.0  # mm around an occluder that a photo is not asked about where another one knows: borders, shadows
-_FAINT = 0.02  # how far it is asked there all the same
-
-# Of wire frames a parser sees a few pixels here and there: on 22 photos of four people some within this share of the
-# outer eye corners' distance from the middle of the eyes in each of the seven with frames, none in the others (rimless
-# glasses it does not see). A photo with any is not asked about the band in which glasses and their shadows lie.
-_NEAR = 0.9
-_ABOVE, _BELOW, _FADE = 14.0, 30.0, 6.0  # mm from the height of the eyes, and over which the band fades
+_FAINT = 0.02  # how far a photo is asked beside an occluder, where another one knows more
 _FEATURES = (
     ("right_eye", "right_brow"), ("left_eye", "left_brow"), ("nose",), ("upper_lip", "lower_lip", "mouth_inside"),
 )  # fmt: skip
@@ -59,11 +51,11 @@ def photo_layer(result: FitResult, size: int) -> Layer:
     layers = unwrap_layers(scene, seen_pixels(result), size)
     colour = albedo_layer(scene, layers)
     confidence = layers.confidence * _unshaded(result, layers)
-    facing = on_texels(scene, _facing(scene)[:, None].repeat(3, 1), layers)[..., 0]
+    facing = on_texels(scene, _facing(scene)[:, None], layers)[..., 0]
     quality = smoothed(confidence[..., None], layers.face >= 0, MILLIMETRE * size)[..., 0] * facing
     for names in _FEATURES:
         label = np.isin(scene.model.vertex_label.cpu().numpy(), [LABEL[name] for name in names])
-        own = on_texels(scene, label[:, None].repeat(3, 1).astype(np.float32), layers)[..., 0]
+        own = on_texels(scene, label[:, None], layers)[..., 0]
         if own.sum() < 1:
             continue
         mean = float((own * quality).sum() / own.sum())
@@ -81,30 +73,10 @@ def _facing(scene: Scene) -> np.ndarray:
 
 def _unshaded(result: FitResult, layers: Unwrapped) -> np.ndarray:
     """(T, T) float32: _FAINT at glasses and whatever else lies over the face, 1 well away from it."""
-    over = result.observation.part_masks[0, MASKS.index("occluder")].cpu().numpy() > 0.5
-    if not over.any():
+    clear = clear_of_occluders(result)
+    if clear is None:
         return np.ones(layers.face.shape, np.float32)
-    scene, window, model = result.scene, result.window, result.model
-    depth = float(np.median(-scene.verts_in("camera")[:, 2]))
-    pixel = depth / float(scene.camera.focal[0, 0] * window.scale)  # mm a pixel of the masks
-    clear = smoothstep(ndimage.distance_transform_edt(~over) * pixel / _SHADE)
-    pixels = (scene.pixels()[0].double().cpu().numpy() - window.origin[0].double().cpu().numpy()) * float(window.scale)
-    column, row = np.clip(np.nan_to_num(pixels), 0, window.size - 1).astype(int).T
-    clear = clear[row, column]
-    if _glasses(result, over):
-        eyes = model.landmarks(model.verts[None])[0, list(EYE_CORNERS), 1].mean()
-        height = (model.verts[:, 1] - eyes).cpu().double().numpy()
-        clear *= smoothstep(np.maximum(height - _ABOVE, -_BELOW - height) / _FADE)
-    value = np.maximum(clear, _FAINT).astype(np.float32)
-    return on_texels(scene, value[:, None].repeat(3, 1), layers)[..., 0]
-
-
-def _glasses(result: FitResult, over: np.ndarray) -> bool:
-    """Whether something lies over the face at the eyes; `over` (S, S): the pixels of what does anywhere."""
-    corners = result.observation.landmarks[0, list(EYE_CORNERS)].cpu().numpy()
-    apart = float(np.linalg.norm(corners[0] - corners[-1]))
-    row, column = np.nonzero(over)
-    return bool((np.hypot(column - corners[:, 0].mean(), row - corners[:, 1].mean()) < _NEAR * apart).any())
+    return on_texels(result.scene, np.maximum(clear, _FAINT)[:, None], layers)[..., 0]
 
 
 def smoothed(colour: np.ndarray, inside: np.ndarray, deviation: float) -> np.ndarray:
@@ -128,7 +100,5 @@ def reduced(picture: np.ndarray, step: int) -> np.ndarray:
 
 
 def on_texels(scene: Scene, values: np.ndarray, layers: Unwrapped) -> np.ndarray:
-    """(V, 3) values of the vertices -> (T, T, 3)."""
-    out = np.zeros((*layers.face.shape, 3), np.float32)
-    over_rows(spread, len(out), layers.face, layers.bary, mesh_faces(scene.model), values.astype(np.float32), out)
-    return out
+    """(V, C) values of the vertices -> (T, T, C) float32."""
+    return vertex_picture(layers.face, layers.bary, mesh_faces(scene.model), values)

@@ -9,7 +9,7 @@ import torch
 
 from ..geometry.camera import Camera, WindowTransform, to_clip_space, window_camera
 from . import load_renderer
-from .view_kernels import over_rows, spread, unpack
+from .view_kernels import over_rows, unpack, vertex_picture
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,7 @@ class View:
 
     def interpolate(self, attributes: np.ndarray, faces: np.ndarray) -> np.ndarray:
         """(V, C) per-vertex values -> (S, S, C) float32, 0 where no face is seen."""
-        out = np.zeros((*self.face.shape, attributes.shape[1]), np.float32)
-        over_rows(spread, len(out), self.face, self.bary, faces, attributes.astype(np.float32), out)
-        return out
+        return vertex_picture(self.face, self.bary, faces, attributes)
 
     def interpolate_seen(self, attributes: np.ndarray, faces: np.ndarray) -> np.ndarray:
         """(V, C) per-vertex values -> (N, C) float32 at the N pixels that are `seen`, row by row."""

@@ -6,6 +6,7 @@ not change a bit.
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from ..compute.threads import run_chunks
@@ -22,6 +23,20 @@ def over_rows(kernel, size: int, *arguments) -> None:
 def rows_of(size, chunk):
     """First and past-the-last row of a chunk."""
     return chunk * ROWS, min(size, (chunk + 1) * ROWS)
+
+
+def vertex_picture(face: np.ndarray, bary: np.ndarray, faces: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """What vertices have, on the pixels of a picture or the texels of a texture.
+
+    Args:
+        face: (S, S) integer, the triangle of each pixel, -1 for none; bary: (S, S, 3) float32 weights of its corners.
+        faces: (F, 3) int64; values: (V, C) of any real type.
+    Returns:
+        (S, S, C) float32, 0 where there is no face.
+    """
+    out = np.zeros((*face.shape, values.shape[1]), np.float32)
+    over_rows(spread, len(out), face, bary, faces, values.astype(np.float32), out)
+    return out
 
 
 @njit(cache=True, nogil=True)

@@ -182,6 +182,18 @@ class Scene:
         """What a window of the photo sees of the mesh."""
         return view(self.verts_in("camera"), mesh_faces(self.model), self.camera, window)
 
+    def looked_up(self, values: np.ndarray, window: WindowTransform) -> np.ndarray:
+        """What a picture (S, S) of a window of the photo has where each vertex lies: (V,), the nearest pixel of the
+        border for those outside."""
+        pixels = window.to("cpu").to_window(self.pixels().double().cpu())[0].numpy()
+        column, row = np.clip(np.nan_to_num(pixels), 0, window.size - 1).astype(int).T
+        return values[row, column]
+
+    def pixel_in(self, window: WindowTransform) -> float:
+        """mm of the face across a pixel of a window of the photo, at the median depth of its vertices."""
+        depth = float(np.median(-self.verts_in("camera")[:, 2]))
+        return depth / float(self.camera.focal[0, 0] * window.scale)
+
     def parts_in(self, seen: View) -> np.ndarray:
         """(S, S) uint8 facefit.anatomy.parts.LABELS of what a view shows."""
         return part_labels(seen, mesh_faces(self.model), self.model.vertex_label.cpu().numpy())

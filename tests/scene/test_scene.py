@@ -109,3 +109,15 @@ def test_several_faces_each_before_its_own_camera(toy_model, parameters):
     alone = Scene(toy_model, other, Camera(CAMERA.focal, CAMERA.centre + 5), SIZE, load_renderer("cpu"))
     assert torch.allclose(both.landmarks()[1:], alone.landmarks(), atol=1e-4)
     assert torch.equal(both.part_picture()[1:], alone.part_picture())
+
+
+def test_pictures_of_a_window_are_looked_up_at_vertices(scene):
+    window = make_window((8.0, 4.0), 24.0, 48)  # two pixels for one of the photo
+    row, column = np.mgrid[:48, :48]
+    at = scene.pixels()[0].double().numpy()
+    expected = np.clip(np.floor((at - (8, 4)) * 2), 0, 47)
+    assert (expected == 0).any() and (expected == 47).any() and len(np.unique(expected)) > 20
+    assert np.array_equal(scene.looked_up(column, window), expected[:, 0])
+    assert np.array_equal(scene.looked_up(row, window), expected[:, 1])
+    depth = np.median(-scene.verts_in("camera")[:, 2])
+    assert scene.pixel_in(window) == pytest.approx(depth / 300 / 2, rel=1e-6)

@@ -50,7 +50,7 @@ class Weights:
       landmark stage alone 10, 30 and 100: AUC .957, .957, .951, .943 without (docs/observation.md);
     * outline 0, 40, 120, head 2.3: 1.88, 1.53, 1.45 % of the eye distance to the outline on 9 photos, 1.135,
       1.135, 1.092 mm on 30 rendered people, .871, .880, .908 mm on 8 renders of the scans, 1.55, 1.56, 1.59 %
-      of landmark error on the 9 photos (docs/likeness.md).
+      of landmark error on the 9 photos (docs/likeness.md);
     * perceptual 0, 150, 600, with dlib's network: 1.059, 1.045, 1.029 mm on 12 rendered people, .898, .890, .909 mm on
       8 renders of the scans, AUC of photos of 14 people .967, .973, .975.
     """

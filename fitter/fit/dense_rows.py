@@ -66,7 +66,7 @@ def dense_basis(model: FaceModel) -> DenseBasis | None:
     if len(model.dense_faces) != expected:
         raise ModelError(
             f"{model.name}: {len(model.dense_faces)} observed points (dense_faces); this version of facefit has "
-            f"{expected}: add the model again, or use --energies landmark,prdl,photometric"
+            f"{expected}: add the model again, or use --energies landmark,prdl,outline,photometric"
         )
     return derived(model, "dense basis", _dense_basis)
 

@@ -1,4 +1,4 @@
-"""The parameters that landmarks alone give."""
+"""The parameters that landmarks and dense points and normals give, before any pixel is compared."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .warm_start import WarmStart
 def first_guess(
     observation: Observation, model: FaceModel, config: FitConfig, warm: WarmStart | None = None
 ) -> Parameters:
-    """Parameters from landmarks (rigid and landmark stage). Without the landmark energy only the pose is taken from
-    them and the face is the mean one: then segmentation and colours must do the rest.
+    """Parameters from landmarks and what was seen beside them (rigid and landmark stage). Without the landmark energy
+    only the pose is taken from them and the face is the mean one: then segmentation and colours must do the rest.
 
     Raises:
         FitError: the landmarks are not those of a face.

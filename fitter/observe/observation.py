@@ -1,4 +1,4 @@
-"""Observation: what is known of B faces, checked once, on one device: window image, landmarks, part masks, camera."""
+"""Observation: what is known of B faces, checked once, on one device: image, landmarks, masks, surface, camera."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a photo to an Observation: landmarks, parts, confidences."""
+"""From a photo to an Observation: landmarks, parts, outline, dense points and normals, and how far each counts."""
 
 from __future__ import annotations
 

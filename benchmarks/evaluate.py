@@ -15,13 +15,12 @@ import argparse
 import fnmatch
 import json
 import logging
-import multiprocessing
 import os
 import sys
 import time
 import traceback
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ import numpy as np
 
 from benchmarks.dataset import DATA_VARIABLE, SETS, Case, cases, read_scan, spread
 from benchmarks.overrides import add_overrides, apply_overrides
+from benchmarks.processes import one_thread_each
 from benchmarks.summary import HEADLINE, summarise, tables
 from facefit.fit.config import PRESETS, FitConfig, preset
 
@@ -128,10 +128,7 @@ def run(task: Task, photos: list[Case], jobs: int = 1) -> Iterator[tuple[Case, d
         for case in photos:
             yield case, *worker.run(case)
         return
-    for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"  # before the workers import anything: a fork would share what is already running
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(task,)) as pool:
+    with one_thread_each(jobs, _begin, task) as pool:
         waiting = {pool.submit(_do, case): case for case in photos}
         for future in as_completed(waiting):
             case = waiting.pop(future)

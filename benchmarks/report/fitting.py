@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import multiprocessing
-import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.dataset import Case, read_scan
+from benchmarks.processes import one_thread_each
 from benchmarks.report.corruption import CORRUPTIONS, generator
 from benchmarks.report.runs import Run, Work
 from facefit.files.outputs import write_files
@@ -213,10 +212,7 @@ def fit_all(task: Task, work: list[Work], jobs: int, say: Callable[[str], None] 
 def _done(task: Task, todo: list[Work], jobs: int) -> Iterator[Work]:
     if not todo:
         return
-    for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"  # before the workers import anything: a fork would share what is already running
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(task,)) as pool:
+    with one_thread_each(jobs, _begin, task) as pool:
         waiting = {pool.submit(_do, item): item for item in todo}
         for future in as_completed(waiting):
             future.result()

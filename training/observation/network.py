@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.blocks import Block
+from training.blocks import UNet
 
 WIDTHS = (48, 64, 96, 128)  # at 32, 16, 8 and 4 pixels
 GUESS = 7  # channels of the landmarks' surface
@@ -15,34 +15,20 @@ GIVEN = 48 + 4 * GUESS  # at 32 pixels: the colours of 16 pixels and four of the
 OUT = 9
 
 
-class DenseNetwork(nn.Module):
+class DenseNetwork(UNet):
     """(N, 3, 128, 128) colours about 0 and (N, 7, 64, 64) landmarks' surface -> (N, 9, 64, 64), see OUT.
 
-    Source: Ronneberger et al. 2015; normals as what is added to the landmarks' surface's.
+    Normals are what is added to those of the landmarks' surface.
     """
 
     def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
-        super().__init__()
-        given = (GIVEN, *widths[:-1])
-        self.down = nn.ModuleList(
-            [Block(a, b, 1 if level == 0 else 2) for level, (a, b) in enumerate(zip(given, widths, strict=True))]
-        )
-        self.up = nn.ModuleList(
-            [Block(fine + coarse, fine) for fine, coarse in zip(widths[-2::-1], widths[:0:-1], strict=True)]
-        )
+        super().__init__(GIVEN, widths)
         self.last = nn.Conv2d(widths[0], 4 * OUT, 1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
     def forward(self, colours: Tensor, guess: Tensor) -> Tensor:
         x = torch.cat([functional.pixel_unshuffle(colours, 4), functional.pixel_unshuffle(guess, 2)], 1)
-        seen = []
-        for block in self.down:
-            x = block(x)
-            seen.append(x)
-        for block, finer in zip(self.up, seen[-2::-1], strict=True):
-            x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
-            x = block(torch.cat([x, finer], 1))
-        out = functional.pixel_shuffle(self.last(x).float(), 2)
+        out = functional.pixel_shuffle(self.last(self.features(x)).float(), 2)
         normal = functional.normalize(guess[:, 3:6].float() + out[:, :3], dim=1, eps=1e-3)
         return torch.cat([normal, out[:, 3:4], out[:, 4:7], out[:, 7:]], 1)

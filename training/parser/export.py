@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from facefit.observe.segment.face_crops import CHANNELS, CLASSES, DETAIL_SIDE, FACE_SIDE
-from training.parser.network import Parser, UNet
+from training.parser.network import Parser, ScoredUNet
 
 OPSET, IR_VERSION = 17, 8
 
@@ -47,8 +47,8 @@ class Graph:
         x = self.convolution(x, block.first, block.first_norm, f"{name}.first")
         return self.convolution(x, block.second, block.second_norm, f"{name}.second")
 
-    def network(self, x: str, network: UNet, out: str) -> None:
-        """The U-Net as training.parser.network.UNet.forward has it, then the softmax."""
+    def network(self, x: str, network: ScoredUNet, out: str) -> None:
+        """The U-Net as training.parser.network.ScoredUNet.forward has it, then the softmax."""
         x = self.convolution(self.levels(x, network), network.score, None, f"{x}.score")
         self.add("Softmax", [x], out, axis=1)
 

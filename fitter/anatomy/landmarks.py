@@ -17,6 +17,9 @@ FOREHEAD, CHIN = 10, 152
 
 RIGHT_SIDE, LEFT_SIDE = 234, 454
 
+# Right and left, on the oval: at the height of the ears' upper and lower ends.
+EAR_TOPS, EAR_LOBES = (162, 389), (58, 288)
+
 RIGHT_OUTER_CORNER, RIGHT_INNER_CORNER = 33, 133  # of the eyes
 
 LEFT_INNER_CORNER, LEFT_OUTER_CORNER = 362, 263

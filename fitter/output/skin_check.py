@@ -123,18 +123,15 @@ def check_skin(scene: Scene, pixels: SeenPixels, lit: np.ndarray, texels: int = 
     place = seen.interpolate(scene.model.verts.cpu().numpy(), faces)  # of each pixel on the mean face
     nose, *mouth = scene.model.landmarks(scene.model.verts[None])[0, list(LANDMARKS7)].cpu().numpy()[4:]
     from_nose = _length(place - nose)
-    own = grow(np.isin(labels, [LABEL[name] for name in _DARK_PARTS]) | features, _OWN_DARK / pixel)
-    own |= from_nose < _NOSTRILS
     # beside glasses or a hand what is dark is their rim or shadow, also around eyes, and what is bright is their gloss
     worn = grow(worn, _WORN / pixel) & ~features
-    own &= ~worn | np.isin(labels, [LABEL[name] for name in _DARK_PARTS])
+    parts = np.isin(labels, [LABEL[name] for name in _DARK_PARTS])
+    own = (grow(parts | features, _OWN_DARK / pixel) | (from_nose < _NOSTRILS)) & (~worn | parts)
     from_eyes = distance_to(np.isin(labels, [LABEL[name] for name in _EYES_AND_BROWS])) * pixel
-    folds = from_eyes < _FOLDS["eyes and brows"]
-    folds |= from_nose < _FOLDS["nose"]
-    for corner in mouth:
-        folds |= _length(place - corner) < _FOLDS["mouth"]
+    folds = (from_eyes < _FOLDS["eyes and brows"]) | (from_nose < _FOLDS["nose"])
+    folds |= np.min([_length(place - corner) for corner in mouth], axis=0) < _FOLDS["mouth"]
     folds &= ~worn
-    beard = place[..., 1] < nose[1] + 5
+    beard = place[..., 1] < nose[1] + 5  # mm: from just above the nose's bottom on
     dark = bright < -max(_DARK * spread, _DARK_AT_LEAST)
     very = bright < -max(_VERY_DARK * spread, _VERY_DARK_AT_LEAST)
     strange = odd > max(_ODD * odd_spread, _ODD_AT_LEAST)

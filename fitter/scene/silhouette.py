@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..anatomy.landmarks import CHIN, LEFT_SIDE, RIGHT_SIDE
+from ..anatomy.landmarks import CHIN, EAR_LOBES, EAR_TOPS, LEFT_SIDE, RIGHT_SIDE
 from ..anatomy.parts import LABEL
 from ..compute.derived import derived
 from ..geometry.camera import project
@@ -143,7 +143,7 @@ def _silhouette_edges(model: FaceModel) -> Tensor:
 
 
 def ears(verts: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(V,) bool: the ears and what lies right around them.
+    """(V,) bool: the ears and what lies right around them, by some millimetres more than the landmarks beside them say.
 
     Args:
         verts: (V, 3) mm; points: (478, 3) mm, the landmarks on the same head.
@@ -151,13 +151,14 @@ def ears(verts: np.ndarray, points: np.ndarray) -> np.ndarray:
     sides = points[[RIGHT_SIDE, LEFT_SIDE]]
     side = abs(sides[:, 0]).mean()
     behind = verts[:, 2] < sides[:, 2].mean() + 4
-    level = (verts[:, 1] < points[[162, 389], 1].mean() + 8) & (verts[:, 1] > points[[58, 288], 1].mean() - 4)
+    top, bottom = points[list(EAR_TOPS), 1].mean() + 8, points[list(EAR_LOBES), 1].mean() - 4
+    level = (verts[:, 1] < top) & (verts[:, 1] > bottom)
     return (np.abs(verts[:, 0]) > side - 2.0) & behind & level
 
 
 def _neck(verts: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(V,) bool: more than UNDER below the line from the chin to the ears' lower ends, seen from the side."""
-    chin, lobe = points[CHIN, 1:], points[[58, 288]][:, 1:].mean(0)  # y, z
+    chin, lobe = points[CHIN, 1:], points[list(EAR_LOBES), 1:].mean(0)  # y, z
     rise = (lobe[0] - chin[0]) / max(chin[1] - lobe[1], 1e-6)
     line = chin[0] + rise * (chin[1] - verts[:, 2]).clip(0)
     return verts[:, 1] < line - UNDER

@@ -26,8 +26,7 @@ from facefit.energies.prdl.prdl import prdl_energy
 from facefit.energies.symmetry import albedo_symmetry
 from facefit.fit.choices import choose
 from facefit.fit.config import FitConfig
-from facefit.fit.first_guess import first_guess
-from facefit.fit.first_light import first_light
+from facefit.fit.first_guess import first_guess, first_light
 from facefit.fit.objective import Objective
 from facefit.fit.optimize import minimize
 from facefit.geometry.camera import project, to_clip_space

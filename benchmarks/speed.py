@@ -17,8 +17,7 @@ from PIL import Image
 from benchmarks.bars import Bar
 from facefit.anatomy.landmarks import LANDMARKS
 from facefit.fit.config import FitConfig
-from facefit.fit.first_guess import first_guess
-from facefit.fit.first_light import first_light
+from facefit.fit.first_guess import first_guess, first_light
 from facefit.fit.fit import fit_batch
 from facefit.fit.landmark_stage import solve_landmarks
 from facefit.fit.objective import Objective

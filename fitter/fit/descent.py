@@ -21,8 +21,7 @@ from ..photo.photo import Photo
 from ..render import Renderer
 from ..scene.parameters import Parameters
 from .config import FitConfig
-from .first_guess import first_guesses
-from .first_light import first_light
+from .first_guess import first_guesses, first_light
 from .identity_guess import expected
 from .instruments import Instruments
 from .objective import Objective

@@ -73,7 +73,7 @@ class Objective:
 
     def __call__(self, parameters: Parameters, iteration: int) -> dict[str, Tensor]:
         """-> name -> (B,) weighted terms."""
-        model, config, weights = self.model, self.config, self.config.weights
+        config, weights = self.config, self.config.weights
         scene = self.scene(parameters)
         choices = None if iteration % config.stage.refresh == 0 else self.choices
         if self.coloured or (choices is None and self.drawn):
@@ -87,20 +87,7 @@ class Objective:
 
         terms: dict[str, Tensor] = {}
         if "landmark" in config.energies:
-            landmarks = scene.landmarks(choices.contour)
-            terms["landmark"] = weights.of_landmarks(self.observation.identity.shape[1] > 0) * landmark_energy(
-                landmarks + choices.bias, self.observation.landmarks, choices.precision,
-                choices.confidence, "huber" if config.calibrated else "none", config.robust,
-            )  # fmt: skip
-            if weights.closure:
-                lids, lips = (
-                    relative_offset_energy(
-                        landmarks + choices.bias, self.observation.landmarks, pairs, self.eye_distance,
-                        choices.confidence,
-                    )
-                    for pairs in (LID_PAIRS, INNER_LIP_PAIRS)
-                )  # fmt: skip
-                terms["closure"] = weights.closure * (lids + lips)
+            terms |= self._landmarks(scene, choices)
         if choices.dense is not None:
             terms["dense"] = self._dense(scene, choices.dense)
         if self.targets is not None and choices.selection is not None:
@@ -113,31 +100,8 @@ class Objective:
         if choices.outline is not None:
             terms["outline"] = self._outline(scene, choices.outline)
         if self.coloured:
-            albedo = model.albedo(parameters.albedo)
-            picture, weight = self._painted(scene, scene.colours(albedo))
-            if "photometric" in config.energies:
-                terms["photometric"] = weights.photometric * photometric_energy(
-                    picture, self.observation.image, weight
-                )  # fmt: skip
-            if "perceptual" in config.energies:
-                terms["perceptual"] = weights.perceptual * self._perceptual(picture, weight)
-            terms["albedo"] = weights.albedo * gaussian_prior(parameters.albedo)
-            if weights.symmetry:
-                terms["symmetry"] = weights.symmetry * albedo_symmetry(albedo, model.symmetry)
-        if self.observation.identity.shape[1]:
-            terms["identity"] = weights.expected * gaussian_prior(parameters.identity - self.observation.identity)
-        else:
-            terms["identity"] = weights.identity * gaussian_prior(parameters.identity)
-        if model.activation:
-            terms["expression"] = weights.expression * activation_prior(
-                parameters.expression, weights.sparsity, config.activation_scale
-            )
-        else:
-            terms["expression"] = weights.expression * gaussian_prior(parameters.expression)
-        terms["gaze"] = weights.gaze * gaze_prior(parameters.gaze)
-        if model.skeleton is not None:
-            terms["joints"] = weights.joints * joint_prior(parameters.joints, model.skeleton.spread())
-        return terms
+            terms |= self._colours(scene)
+        return terms | self._priors(parameters)
 
     def keep(self, faces: Sequence[int]) -> Objective:
         """The energy of some of the faces, which goes on from where this one is."""
@@ -152,6 +116,53 @@ class Objective:
     def scene(self, parameters: Parameters) -> Scene:
         """The faces under these parameters, in the window."""
         return Scene(self.model, parameters, self.camera, self.size, self.renderer)
+
+    def _landmarks(self, scene: Scene, choices: Choices) -> dict[str, Tensor]:
+        config, weights, landmarks = self.config, self.config.weights, scene.landmarks(choices.contour)
+        terms = {"landmark": weights.of_landmarks(self.observation.identity.shape[1] > 0) * landmark_energy(
+            landmarks + choices.bias, self.observation.landmarks, choices.precision,
+            choices.confidence, "huber" if config.calibrated else "none", config.robust,
+        )}  # fmt: skip
+        if weights.closure:
+            lids, lips = (
+                relative_offset_energy(
+                    landmarks + choices.bias, self.observation.landmarks, pairs, self.eye_distance, choices.confidence
+                )
+                for pairs in (LID_PAIRS, INNER_LIP_PAIRS)
+            )
+            terms["closure"] = weights.closure * (lids + lips)
+        return terms
+
+    def _colours(self, scene: Scene) -> dict[str, Tensor]:
+        weights, albedo = self.config.weights, self.model.albedo(scene.parameters.albedo)
+        picture, weight = self._painted(scene, scene.colours(albedo))
+        terms = {}
+        if "photometric" in self.config.energies:
+            terms["photometric"] = weights.photometric * photometric_energy(picture, self.observation.image, weight)
+        if "perceptual" in self.config.energies:
+            terms["perceptual"] = weights.perceptual * self._perceptual(picture, weight)
+        terms["albedo"] = weights.albedo * gaussian_prior(scene.parameters.albedo)
+        if weights.symmetry:
+            terms["symmetry"] = weights.symmetry * albedo_symmetry(albedo, self.model.symmetry)
+        return terms
+
+    def _priors(self, parameters: Parameters) -> dict[str, Tensor]:
+        """Those of what is fitted whatever the energies; the albedo's goes with the colours."""
+        model, weights, middle, terms = self.model, self.config.weights, self.observation.identity, {}
+        if middle.shape[1]:
+            terms["identity"] = weights.expected * gaussian_prior(parameters.identity - middle)
+        else:
+            terms["identity"] = weights.identity * gaussian_prior(parameters.identity)
+        if model.activation:
+            terms["expression"] = weights.expression * activation_prior(
+                parameters.expression, weights.sparsity, self.config.activation_scale
+            )
+        else:
+            terms["expression"] = weights.expression * gaussian_prior(parameters.expression)
+        terms["gaze"] = weights.gaze * gaze_prior(parameters.gaze)
+        if model.skeleton is not None:
+            terms["joints"] = weights.joints * joint_prior(parameters.joints, model.skeleton.spread())
+        return terms
 
     def _outline(self, scene: Scene, points: OutlinePoints) -> Tensor:
         seen, scale = self.observation.outline, PAPER_WINDOW / self.size

@@ -47,8 +47,9 @@ def behind_glasses(scene: Scene, pixels: SeenPixels) -> np.ndarray:
         return zone
     row, column = np.nonzero(pixels.glasses)
     lenses = polygon_pixels(pixels.glasses.shape, convex_hull(np.stack([column, row], 1) + 0.5))
-    away = ndimage.distance_transform_edt(~lenses) * scene.pixel_in(pixels.window)
-    near = smoothstep(1 - (away - _RIM) / _RIM_FADE)
+    depth, scale = float(np.median(-scene.verts_in("camera")[:, 2])), float(pixels.window.scale)
+    pixel = depth / (float(scene.camera.focal[0, 0]) * scale)  # mm
+    near = smoothstep(1 - (ndimage.distance_transform_edt(~lenses) * pixel - _RIM) / _RIM_FADE)
     zone = scene.looked_up(near, pixels.window) * np.isin(labels, [LABEL[name] for name in _BEHIND])
     features = np.isin(labels, [LABEL[name] for name in _FEATURES])
     if features.any():

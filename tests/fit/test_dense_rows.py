@@ -11,8 +11,8 @@ from facefit.fit import landmark_stage_cpu, landmark_stage_torch
 from facefit.fit.config import FitConfig, Weights
 from facefit.fit.dense_rows import dense_basis, dense_rows
 from facefit.fit.first_guess import first_guess
-from facefit.fit.first_pose import first_pose
 from facefit.fit.landmark_basis import LandmarkProblem, landmark_basis
+from facefit.fit.landmark_stage import first_pose
 from facefit.fit.objective import Objective
 from facefit.geometry.camera import to_camera_space, window_camera
 from facefit.geometry.rotation import rotation_matrix, rotation_vector

@@ -10,9 +10,9 @@ from facefit.fit import identity_guess, landmark_stage_cpu, landmark_stage_torch
 from facefit.fit.config import FitConfig, Weights
 from facefit.fit.dense_rows import dense_basis
 from facefit.fit.first_guess import first_guess
-from facefit.fit.first_pose import first_pose
 from facefit.fit.identity_guess import IdentityGuess, expected, expected_identity, features, load_identity_guess
 from facefit.fit.landmark_basis import IMMOVABLE, LandmarkProblem
+from facefit.fit.landmark_stage import first_pose
 from facefit.fit.objective import Objective
 from facefit.geometry.camera import window_camera
 from facefit.geometry.rotation import rotation_matrix

@@ -14,9 +14,8 @@ from facefit.anatomy.landmarks import LID_PAIRS, MIRROR
 from facefit.errors import FitError
 from facefit.fit import landmark_stage_cpu, landmark_stage_torch
 from facefit.fit.config import FitConfig, Weights
-from facefit.fit.first_pose import first_pose
 from facefit.fit.landmark_basis import LandmarkProblem, landmark_basis
-from facefit.fit.landmark_stage import solve_landmarks
+from facefit.fit.landmark_stage import first_pose, solve_landmarks
 from facefit.geometry.camera import Camera, project, to_camera_space
 from facefit.geometry.rotation import rotation_matrix, rotation_vector
 from facefit.model.model_file import from_arrays

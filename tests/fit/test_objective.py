@@ -8,7 +8,7 @@ from helpers.rendered_face import person, photograph, together
 
 from facefit.anatomy.parts import LABEL
 from facefit.fit.config import ENERGIES, FitConfig, override
-from facefit.fit.first_light import first_light
+from facefit.fit.first_guess import first_light
 from facefit.fit.objective import Objective
 from facefit.observe.recognition import load_recognition
 from facefit.render import load_renderer

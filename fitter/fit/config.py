@@ -48,9 +48,9 @@ class Weights:
     * expected 8, with landmarks at 500, and 25, at 600: .862 and .862 in place of .888 mm on the scans, 1.99 and 2.02
       in place of 2.00 % of landmark error on 17 photos, .771 and .769 in place of .773 of Part IoU on 69; in the
       landmark stage alone 10, 30 and 100: AUC .957, .957, .951, .943 without (docs/observation.md);
-    * outline 0, 40, 120, head 2.3: 1.88, 1.53, 1.45 % of the eye distance to the outline on 9 photos, 1.135,
-      1.135, 1.092 mm on 30 rendered people, .871, .880, .908 mm on 8 renders of the scans, 1.55, 1.56, 1.59 %
-      of landmark error on the 9 photos (docs/likeness.md);
+    * outline 40, with points above the neck counting as much as others, and 80, 120, 240 with a tenth of it: 1.104,
+      1.093, 1.086, 1.067 mm on 60 rendered people, .864, .871, .869, .869 mm on the scans, 2.00, 2.01, 2.02, 2.04 % of
+      landmark error on 17 photos (docs/likeness.md);
     * perceptual 0, 150, 600, with dlib's network: 1.059, 1.045, 1.029 mm on 12 rendered people, .898, .890, .909 mm on
       8 renders of the scans, AUC of photos of 14 people .967, .973, .975.
     """
@@ -59,7 +59,7 @@ class Weights:
     dense_points: float = 100.0
     dense_normals: float = 120.0
     prdl: float = 6.0
-    outline: float = 40.0
+    outline: float = 120.0
     photometric: float = 2500.0
     perceptual: float = 150.0
     closure: float = 2000.0
@@ -73,9 +73,9 @@ class Weights:
     symmetry: float = 50.0
 
     def of_landmarks(self, expected: bool) -> float:
-        """The landmarks' weight: half as much again beside an identity that is expected, which holds the face against
-        them, so that they lie no worse than without (2.00 % of the eye distance on 17 photos; docs/observation.md)."""
-        return self.landmark * (1.5 if expected else 1.0)
+        """The landmarks' weight: more beside an identity that is expected, which holds the face against them, so that they
+        lie no worse than without (2.00 % of the eye distance on 17 photos; docs/observation.md)."""
+        return self.landmark * (1.6 if expected else 1.0)
 
 
 @dataclass(frozen=True)

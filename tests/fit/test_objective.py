@@ -14,6 +14,7 @@ from facefit.observe.recognition import load_recognition
 from facefit.render import load_renderer
 from facefit.render.lighting import shade
 from facefit.scene.parameters import Parameters
+from facefit.scene.silhouette import NECK
 
 pytest.importorskip("onnx")
 from helpers.toy_recognition import recognition_file  # noqa: E402  after onnx is known to be there
@@ -125,6 +126,21 @@ def test_new_points_of_the_outline_are_told_from_new_parameters(model, photo):
     anew = energy(away, 8)["outline"]
     assert abs(float((anew - held).sum())) > 0.1
     torch.testing.assert_close(energy.jump, (anew - held).detach(), rtol=1e-4, atol=1e-4)
+
+
+def test_an_outline_above_the_neck_counts_less_than_one_against_the_background(model, photo, monkeypatch):
+    outline = photo.observation.outline
+    away = moved(photo.truth, translation=[6.0, 4.0, 0.0])
+
+    def cost(background: float, neck: float) -> float:
+        seen = torch.cat([outline[..., :4], outline[..., 4:5] * background, outline[..., 4:5] * neck], -1)
+        return objective(model, replace(photo.observation, outline=seen), ("outline",))(away, 0)["outline"].item()
+
+    alone, neck = cost(1.0, 0.0), cost(0.0, 1.0)
+    assert alone > 0.0 and neck > 0.0
+    monkeypatch.setattr("facefit.fit.objective.NECK", 1.0)
+    assert cost(1.0, 0.0) == pytest.approx(alone, rel=1e-4)
+    assert cost(0.0, 1.0) == pytest.approx(neck / NECK, rel=1e-4) and NECK < 0.5
 
 
 def test_a_masked_pixel_says_nothing(model, photo):

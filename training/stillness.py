@@ -6,9 +6,9 @@ Each rendered person, of facefit's head and of ICT-FaceKit's in turn, is photogr
 expression, in one room with one lens or as an album (any light, lens and side up to 45 degrees), and again with a
 smile, an open jaw, closed lids and so on added, in one photo or in two. The package's detector and parser look at them.
 Printed are the largest amounts of each movement (facefit.person.stillness.MOVEMENTS) that were found in sessions of who
-kept still, of which the limits are the 95 % quantiles, and how many sessions of each kind count as still with the
-limits as they are. DATA_DIR/fasseg and fasseg_train: sessions of people who were asked to keep still, to hold the
-limits against. With another head or detector they are to be looked at again.
+kept still, of which the limits are the 95 % quantiles (of brows the 90 %), and how many sessions of each kind count as
+still with the limits as they are. DATA_DIR/fasseg and fasseg_train: sessions of people who were asked to keep still, to
+hold the limits against. With another head or detector they are to be looked at again.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ DATA_DIR is as for benchmarks.evaluate; of it the set `synthetic` is read, whose
 each render. All numbers are of the neutral head against the scan (where the expression is shared, of the head in it):
 median distance after alignment, mm; mean angle of the normals over skin that a photo shows, degrees; correlation (and
 R^2) of the displacement with that of the scan by bands of wavelength, after one similarity alignment of the head
-without it.
+without it. In the case "found out" whether the expression is shared is found out, as by `facefit person`.
 
 Renders in another light are made of the same renders: their light is taken off by the scan's normals and another one
 put on. Fits are those of the renders as they are; the surface alone is found in the new light. What can go wrong is
@@ -51,7 +51,8 @@ SUBSETS = {
     "8": tuple(range(8)), "4a": (0, 3, 6, 7), "4b": (1, 2, 4, 5),
     "2a": (0, 3), "2b": (1, 6), "2c": (2, 5), "2d": (4, 7),
 }  # fmt: skip
-CASES = (*SUBSETS, "8 static")
+WAYS = {"static": True, "found out": None}  # of sharing the expression; without a word each photo has its own
+CASES = (*SUBSETS, *(f"8 {way}" for way in WAYS))
 LIGHTS = ("lamp, highlights, tone", "room 0", "room 3", "room 6", "head 0", "head 3", "head 6")
 SAMPLES = 5000  # on the scan
 _GAMMA = 2.2  # of the renders
@@ -216,12 +217,12 @@ def measure(folder: Path, name: str, scan: Scan, fitter: PersonFitter, cases: Se
     renders = [read_render(folder, each, scan) for each in names]
     out: dict[str, dict] = {}
     for case in cases:
-        static, places = case.endswith("static"), SUBSETS[case.removesuffix(" static")]
-        own = replace(fitter, sharing=Sharing(static=static))
+        subset, _, way = case.partition(" ")
+        places, own = SUBSETS[subset], replace(fitter, sharing=Sharing(static=WAYS.get(way, False)))
         began = time.process_time()
         person = own.fit([photos[place] for place in places])
         seconds = time.process_time() - began
-        plain = Judge(scan, [member.whole() for member in person.members], static)
+        plain = Judge(scan, [member.whole() for member in person.members], bool(person.sharing.static))
         without = plain.figures(np.zeros(len(plain.verts)))
         lights = ("as rendered", *(LIGHTS if case in ("8", "4a") else ()))
         for light in lights:
@@ -234,6 +235,7 @@ def measure(folder: Path, name: str, scan: Scan, fitter: PersonFitter, cases: Se
             found = plain.figures(surface.displacement)
             out[f"{case}, {light}"] = {
                 "without": without, "with": found, "trust": vars(surface.trust), "seconds_fit": seconds,
+                "static": bool(person.sharing.static),
                 "seconds_surface": time.process_time() - began,
             }  # fmt: skip
             print(name, line(f"{case}, {light}", out[f"{case}, {light}"]), flush=True)
@@ -247,6 +249,7 @@ def line(case: str, found: dict) -> str:
         f"{low:g}-{high:g}: {after[f'correlation_{low:g}_{high:g}']:.2f} ({after[f'r2_{low:g}_{high:g}']:+.2f})"
         for low, high in BANDS if f"r2_{low:g}_{high:g}" in after
     )  # fmt: skip
+    case += " (one expression)" if found["static"] else ""
     return (
         f"{case}: similarity {before['similarity']:.3f} > {after['similarity']:.3f}, rigid {before['rigid']:.3f} > "
         f"{after['rigid']:.3f}, normals {after['normals_before']:.2f} > {after['normals']:.2f}, diversity "

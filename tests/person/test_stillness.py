@@ -3,35 +3,56 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from helpers.rendered_face import person, photograph, together
 
 from facefit.fit.config import FitConfig
 from facefit.person.sharing import Sharing
-from facefit.person.stillness import stillness
+from facefit.person.stillness import MOVEMENTS, amounts, stillness
 from facefit.scene.parameters import Parameters
 
 
 @pytest.fixture(scope="module")
 def seen(default_model):
-    def photos(*opened):
-        people = together(*(person(default_model, seed=3, yaw=20.0 * k, jawOpen=jaw) for k, jaw in enumerate(opened)))
-        return photograph(default_model, people, 64).observation
+    def photos(*shown):
+        people = together(*(person(default_model, seed=3, yaw=20.0 * k, **each) for k, each in enumerate(shown)))
+        return photograph(default_model, people, 64)
 
     return photos
 
 
-def test_one_expression_does_for_whoever_kept_still(default_model, seen):
+@pytest.mark.parametrize(
+    ("more", "movement"),
+    [({}, None), ({"jawOpen": 0.3}, "jaw"), ({"mouthSmileLeft": 0.6, "mouthSmileRight": 0.6}, "smile"),
+     ({"eyeBlinkLeft": 0.9, "eyeBlinkRight": 0.9}, "blink")],
+)  # fmt: skip
+def test_one_expression_does_for_whoever_kept_still(default_model, seen, more, movement):
+    rest = {"jawOpen": 0.2}
+    observation = seen(rest, rest | {name: rest.get(name, 0) + value for name, value in more.items()}, rest).observation
     start = Parameters.zeros(default_model.sizes, 3)
-    for opened, still in (((0.2, 0.2, 0.2), True), ((0.2, 0.2, 0.7), False)):
-        found = stillness(seen(*opened), start, default_model, FitConfig(), Sharing(static=None))
-        assert found.still == still, found
-        assert set(found.worse) == {"eyes", "mouth", "brows"} and (found.worse["mouth"] > 1.7) != still
+    found = stillness(observation, start, default_model, FitConfig(), Sharing(static=None))
+    assert found.still == (movement is None), found
+    assert set(found.moved) == set(MOVEMENTS)
+    if movement is not None:  # and it is known by what
+        assert found.moved[movement] > MOVEMENTS[movement].most
+        relative = {name: value / MOVEMENTS[name].most for name, value in found.moved.items()}
+        assert max(relative, key=relative.get) == movement, relative
+
+
+def test_amounts_are_activations_beyond_those_of_the_parameters(default_model, seen):
+    photographed = seen({"jawOpen": 0.3}, {}, {})
+    truth = photographed.truth
+    for model in (default_model, replace(default_model, expression_names=("",) * len(default_model.expression_names))):
+        at_rest = amounts(photographed.observation, truth, default_model, FitConfig())
+        assert all(value.abs().max() < 0.02 for value in at_rest.values()), at_rest
+        shut = replace(truth, expression=torch.zeros_like(truth.expression))
+        found = amounts(photographed.observation, shut, model, FitConfig())
+        assert found["jaw"][0] == pytest.approx(0.3, abs=0.05) and found["jaw"][1:].abs().max() < 0.02
 
 
 def test_of_two_photos_and_without_landmarks_nobody_can_say(default_model, seen):
-    observation, start = seen(0.2, 0.2), Parameters.zeros(default_model.sizes, 2)
-    assert not stillness(observation, start, default_model, FitConfig(), Sharing()).still
+    start = Parameters.zeros(default_model.sizes, 2)
+    assert not stillness(seen({}, {}).observation, start, default_model, FitConfig(), Sharing()).still
     without = replace(FitConfig(), energies=("prdl",))
-    assert not stillness(
-        seen(0.2, 0.2, 0.2), Parameters.zeros(default_model.sizes, 3), default_model, without, Sharing()
-    ).still
+    three, start = seen({}, {}, {}).observation, Parameters.zeros(default_model.sizes, 3)
+    assert not stillness(three, start, default_model, without, Sharing()).still

@@ -27,7 +27,8 @@ SEEN = 0.75  # cosine to the line of sight: above a neck the jaw turns away from
 FAR = 0.15  # of that cosine that a crease may be deeper at the end of the search and lose against one in its middle
 
 # What an outline above a neck counts beside one against the background: true surfaces of 60 rendered people and two
-# scans turn away .5 to 1.1 px (of a 224 px window) beside the parser's border, and have their crease 2 to 3 px beside it.
+# scans turn away .5 to 1.1 px (of a 224 px window) beside the parser's border, and have their crease 2 to 3 px beside
+# it (docs/likeness.md).
 NECK = 0.1
 
 UNDER = 12.0  # mm below the jaw where the neck begins

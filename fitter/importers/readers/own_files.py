@@ -14,6 +14,7 @@ from ...anatomy.parts import LABEL
 from ...errors import ModelError
 from ...files.read_obj import ObjMesh, read_obj_verts
 from ...files.untrusted import read_bytes, reading
+from ...geometry.winding import outward
 
 UNITS = {"mm": 1.0, "cm": 10.0, "dm": 100.0, "m": 1000.0}
 AXES = {"left": "x", "up": "y", "out": "z"}
@@ -73,6 +74,24 @@ def natural(file: Path) -> list:
 def one_picture(uv: np.ndarray) -> bool:
     """Tiles of several pictures (UDIM) lie outside the unit square; a model here has one picture, an atlas is made."""
     return bool(uv.min() > -1e-3 and uv.max() < 1 + 1e-3)
+
+
+def laid_out(
+    mesh: ObjMesh, verts: np.ndarray, settings: Mapping
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Triangles (F, 3), counter-clockwise seen from outside; texture coordinates (T, 2) and their triangles (F, 3),
+    wound likewise, or None twice where new ones are to be made.
+
+    Args:
+        verts: (V, 3) of the mesh, mm, in our axes. settings: `uv` false asks for new ones.
+    """
+    faces = outward(verts, mesh.faces)
+    if mesh.uv is None or not settings.get("uv", True) or not one_picture(mesh.uv):
+        return faces, None, None
+    uv_faces = mesh.uv_faces
+    if uv_faces is not None and faces is not mesh.faces:
+        uv_faces = uv_faces[:, ::-1]
+    return faces, mesh.uv, uv_faces
 
 
 def about(settings: Mapping, fallback: str, digest: str) -> dict:

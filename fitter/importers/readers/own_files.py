@@ -113,7 +113,7 @@ def activation(settings: Mapping) -> bool:
 
 
 def colours(colors: np.ndarray) -> np.ndarray:
-    """sRGB in [0, 1], from 0 to 255 where a value says so."""
+    """(V, 3) sRGB in [0, 1], from 0 to 255 where a value says so."""
     return np.clip(colors / (255.0 if colors.max(initial=0) > 1.01 else 1.0), 0, 1)
 
 

@@ -29,7 +29,7 @@ def part_figures(case: Case, result: FitResult, clean: Observation) -> dict[str,
     """`closed_iou`, `closed_area` (pixels of the mesh's eyes by the truth's) and `closed_pixels` where a case has eyes
     that close and the truth of them is known; `clean_iou`, the mesh against what was seen before it was spoilt."""
     seen = mesh_labels(result)
-    out = {"clean_iou": _clean_iou(result, seen, clean)}
+    out = {"clean_iou": _clean_iou(seen, clean)}
     eyes = closing_eyes(case)
     if not eyes:
         return out
@@ -45,7 +45,7 @@ def part_figures(case: Case, result: FitResult, clean: Observation) -> dict[str,
     return out
 
 
-def _clean_iou(result: FitResult, seen: np.ndarray, clean: Observation) -> float:
+def _clean_iou(seen: np.ndarray, clean: Observation) -> float:
     """The mean over the seven inner parts, in the fitted window."""
     from facefit.photo.window import sample_labels
 

@@ -124,7 +124,7 @@ class Shown:
         return self.samples(self.where.drawn[self.faces].all(1), count, seed)
 
     def head(self, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """`samples` of the head's skin behind the face; N = 0 for a mask."""
+        """`samples` of the head's skin behind the face, as of `face`; N = 0 for a mask."""
         behind = (self.model.vertex_label.numpy() == LABEL["head"]) & self.where.skin
         if not behind[self.faces].all(1).any():  # a mask
             return np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0, int)

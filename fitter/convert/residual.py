@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
-from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
 from ..compute.smoothstep import smoothstep
+from ..compute.sparse_solve import factored
 from ..geometry.mesh_graph import edge_matrix, mesh_edges
 from ..geometry.triangles import triangle_normals, triangle_weights, vertex_normals
 from .regions import NONE, Regions
@@ -88,9 +88,7 @@ def surface_offsets(
         # (length / edge)^4: a fourth-order smoothness whose reach is `length` on any mesh
         system = sparse.diags(weight + rest + 1e-9) + weighed @ bary + (length / edge) ** 4 / 16 * bending
         right = weight[:, None] * (target.closest - verts[index]) + weighed @ (points - bary @ verts[index])
-        solver = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0,
-                      options={"SymmetricMode": True})  # fmt: skip
-        offsets[index] = solver.solve(right)
+        offsets[index] = factored(system).solve(right)
     return offsets
 
 

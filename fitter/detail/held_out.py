@@ -26,7 +26,8 @@ def amplitude(patch: Patch, samples: Sequence[PatchSample], albedo: np.ndarray, 
     Above 1 it is 1: that fewer photos leave more to the prior is no reason to exaggerate what all of them say.
 
     Args:
-        samples: of P >= 2 photos; a quarter of them is held out in turn. albedo, weights: as of `solve_surface`.
+        patch: of N vertices. samples: of P >= 2 photos; a quarter of them is held out in turn.
+        albedo: (N,) logarithms, and weights: as of `solve_surface`.
     """
     folds = min(len(samples), _FOLDS)
     agreeing = strength = 0.0

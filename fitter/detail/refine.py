@@ -104,7 +104,8 @@ def displaced_model(model: FaceModel, verts: np.ndarray, displacement: np.ndarra
 def wrinkled_model(model: FaceModel, verts: np.ndarray, wrinkles: Iterable[Wrinkle]) -> FaceModel:
     """The model whose expressions fold the skin, too.
 
-    Args: model, verts: as of `displaced_model`.
+    Args:
+        model: on the CPU. verts: (V, 3) mm, the person's neutral head. wrinkles: as of `wrinkle_moves`, which raises.
     """
     moves = torch.from_numpy(wrinkle_moves(model, verts, wrinkles)).float()
     return replace(model, expression_basis=model.expression_basis + moves)
@@ -126,7 +127,13 @@ def wrinkle_moves(model: FaceModel, verts: np.ndarray, wrinkles: Iterable[Wrinkl
 
 
 def unfolded(displacement: np.ndarray, verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """The displacement, less of it around triangles that it would turn over."""
+    """The displacement, less of it around triangles that it would turn over.
+
+    Args:
+        displacement: (V,) mm along the normals. verts: (V, 3) mm; faces: (F, 3).
+    Returns:
+        (V,) mm.
+    """
     normals, before = vertex_normals(verts, faces), triangle_normals(verts[faces])
     for _ in range(_MENDING):
         after = triangle_normals((verts + displacement[:, None] * normals)[faces])

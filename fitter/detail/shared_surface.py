@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
+from ..compute.sparse_solve import factored
 from ..render.harmonics import SH0, SH1, SH2, SH2_XX, SH2_ZZ, sh_basis
 from .patch import Patch
 from .samples import PatchSample
@@ -173,7 +173,7 @@ class _Solver:
             own = own + paint.T @ diagonal @ paint
             right += jacobian.T @ known
             right_own += paint.T @ known
-        both = _solved(sparse.bmat([[among, across], [across.T, own]]).tocsc(), np.concatenate([right, right_own]))
+        both = factored(sparse.bmat([[among, across], [across.T, own]])).solve(np.concatenate([right, right_own]))
         return both[:count], both[count:]
 
 
@@ -185,10 +185,6 @@ def unsureness(patch: Patch, expected: np.ndarray, weights: SurfaceWeights) -> n
     """(N,) standard deviation of log luminances (N,): noise, and by how much the fit misses a place."""
     slope = np.stack([part @ expected for part in patch.gradient], 1)
     return np.hypot(weights.noise, weights.place * np.linalg.norm(slope, axis=1))
-
-
-def _solved(system: sparse.csc_matrix, right: np.ndarray) -> np.ndarray:
-    return splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}).solve(right)
 
 
 def _prior(patch: Patch, stiffness: sparse.csr_matrix, deviation: float, length: float) -> sparse.csr_matrix:

@@ -135,6 +135,8 @@ def mesh_landmarks7(path: Path, mesh: Mesh, model: FaceModel | None = None) -> n
 def upright(path: Path, mesh: Mesh, points: np.ndarray) -> tuple[Mesh, np.ndarray]:
     """A mesh and its points with y up, as pictures want them; PLY files of facefit have z up, as the JSON beside says.
 
+    Args:
+        path: of the mesh. points: (N, 3) in its coordinates.
     Raises:
         InputError: that JSON is damaged.
     """

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -71,6 +72,18 @@ def open_npz(source: bytes | Path) -> Iterator[Npz]:
         yield Npz(archive)
 
 
+def read_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of the array that begins here; the stream stands at its numbers afterwards.
+
+    Raises:
+        ValueError, SyntaxError, ...: NumPy's own, on what is no header.
+    """
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    return shape, dtype
+
+
 def read_npy(data: bytes) -> np.ndarray:
     """The array of an .npy file. Raises ValueError: it is none, of another size than its header says, or one of Python
     objects."""
@@ -90,9 +103,7 @@ def _array_header(data: bytes, size: int, name: str) -> ArrayHeader:
     """Of the beginning of an array that takes `size` bytes with its header."""
     start = io.BytesIO(data)
     try:
-        version = np.lib.format.read_magic(start)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(start)
+        shape, dtype = read_header(start)
     except Exception as error:  # NumPy raises several types on damaged headers
         raise ValueError(f"{name!a:.60} is not an array ({error})") from None
     count = math.prod(shape) * dtype.itemsize

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
+from .npz import read_header
 from .plain_pieces import Builder, Piece, piece, text_bytes
 from .untrusted import one_line
 
@@ -60,9 +61,7 @@ def load_object_npy(path: Path) -> object:
     data = _file(path)
     stream = io.BytesIO(data)
     try:
-        version = np.lib.format.read_magic(stream)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = header(stream)
+        shape, dtype = read_header(stream)
     except Exception as error:  # NumPy raises several types on damaged headers
         raise ModelError(f"{path}: not an .npy file ({one_line(error)})") from None
     if not dtype.hasobject or shape != ():

@@ -1,6 +1,8 @@
-"""Adam with a learning rate for each group of parameters."""
+"""Adam with a learning rate for each group of parameters, and how the rates fall."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -28,3 +30,8 @@ class Adam:
         length = (self.square / (1 - BETAS[1] ** self.count)).sqrt_().add_(self.epsilon)
         move = self.mean / length * (self.rates * (scale / (1 - BETAS[0] ** self.count)))
         self.values.sub_(move if rows is None else torch.where(rows[:, None], move, 0.0))
+
+
+def cosine_decay(last: float, iteration: int, steps: int) -> float:
+    """What the steps of an iteration are multiplied by: from 1 to `last` over so many steps, along half a cosine."""
+    return last + (1 - last) * 0.5 * (1 + math.cos(math.pi * iteration / steps))

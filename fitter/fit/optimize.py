@@ -25,7 +25,7 @@ from torch import Tensor
 from ..compute.mailbox import Mailbox, device_index
 from ..compute.threads import only_kernels
 from ..scene.parameters import Parameters
-from .adam import Adam
+from .adam import Adam, cosine_decay
 from .config import Stage, Steps
 
 T = TypeVar("T")
@@ -139,7 +139,7 @@ def minimize(
         staying = [place for place, member in enumerate(members) if not books[member].status]
         if last or not staying:
             break
-        batch.descend(total, _decay(stage, iteration))
+        batch.descend(total, cosine_decay(stage.final_step, iteration, stage.iterations))
         if activation:
             with torch.no_grad():
                 _split(batch.values, layout).expression.clamp_(0, 1)
@@ -276,10 +276,6 @@ def _worth_shrinking(staying: int, members: int, device: torch.device, books: Se
     if leaving == 0 or device.type == "cpu":
         return leaving > 0
     return leaving >= LEAVING_SHARE * members or any(book.status == "seconds" for book in books)
-
-
-def _decay(stage: Stage, iteration: int) -> float:
-    return stage.final_step + (1 - stage.final_step) * 0.5 * (1 + math.cos(math.pi * iteration / stage.iterations))
 
 
 def _split(values: Tensor, layout: dict[str, torch.Size]) -> Parameters:

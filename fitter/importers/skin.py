@@ -79,7 +79,7 @@ MOIST = np.array([0.76, 0.53, 0.49])  # the margins of the lids and the corners 
 
 
 def albedo_model(
-    masks: dict[str, np.ndarray], verts: np.ndarray, eigenmodes: np.ndarray, symmetry: np.ndarray
+    masks: dict[str, np.ndarray], verts: np.ndarray, eigenmodes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Mean albedo and basis over vertices.
 
@@ -87,7 +87,7 @@ def albedo_model(
         masks: (V,) weights in [0, 1]: skin, lips, right_brow, left_brow, beard, blush, eyelid, right_iris, left_iris,
             pupil, sclera, moist, mouth, tongue, teeth, gums. They sum to about 1 with skin underneath. `shade`: share
             of the light that does not get there.
-        verts: (V, 3) mm; eigenmodes: (V, M) smooth functions over the skin, unit variance; symmetry: (V,).
+        verts: (V, 3) mm; eigenmodes: (V, M) smooth functions over the skin, unit variance.
     Returns:
         (V, 3) mean, (A, V, 3) basis per standard deviation, names of the components.
     """

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
+from ..compute.sparse_solve import factored
 from ..geometry.mesh_graph import connected_pieces, edge_matrix, mesh_edges
 
 _SMOOTH = 7.0  # mm: what is broader goes into the base, what is finer (brows, lips, pores) into the detail
@@ -52,8 +52,7 @@ def complete(
     adjacency = edge_matrix(edges, np.full(len(edges), stiffness), count).tocsc()
     pull = np.where(skin, (_SMOOTH / _LOCAL) ** 2, _TRACE)
     diagonal = np.asarray(adjacency.sum(1)).ravel() + weight + pull
-    system = (sparse.diags(diagonal) - adjacency).tocsc()
-    solver = splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    solver = factored(sparse.diags(diagonal) - adjacency)
 
     seen = np.clip(weight, 0, 1)
     usual = np.zeros_like(ratio)

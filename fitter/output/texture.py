@@ -225,7 +225,7 @@ def _sample(
         tuple(levels), _levels(scene.model, scene.camera, verts, size), np.array([x0, y0], np.float64),
         _near_surface(seen, footprint, component), seen.depth,
         component, piece, around.origin[0].double().numpy(), float(around.scale),
-        _trusted(scene, pixels, check), window.origin[0].double().cpu().numpy(), float(window.scale),
+        _trusted(pixels, check), window.origin[0].double().cpu().numpy(), float(window.scale),
         1.0 + 2 * footprint, colour, confidence,
     )  # fmt: skip
     return colour, confidence
@@ -263,7 +263,7 @@ def _near_surface(seen: View, footprint: float, component: np.ndarray) -> np.nda
     return np.minimum(outer, np.minimum(fade(smooth, _EDGE_FADE), fade(whole, _LID_FADE))).astype(np.float32)
 
 
-def _trusted(scene: Scene, pixels: SeenPixels, check: SkinCheck) -> np.ndarray:
+def _trusted(pixels: SeenPixels, check: SkinCheck) -> np.ndarray:
     """(S, S) float32 in the check's pixels: 0 outside the person's own pixels, 1 well inside them."""
     window = check.window
     # nobody's mask has a channel for teeth: where the mesh shows them, and something as pale as they are

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..compute.threads import only_kernels
 from ..errors import FitError
-from ..fit.adam import Adam
+from ..fit.adam import Adam, cosine_decay
 from ..fit.config import FitConfig, Steps
 from ..fit.objective import Objective
 from ..geometry.camera import Camera, window_camera
@@ -99,13 +99,8 @@ def descend_together(
         late = time.perf_counter() - began > config.max_seconds * observation.batch
         if iteration == steps or waited >= config.stage.patience or late:
             break
-        problem.step(_decay(config, iteration, steps))
+        problem.step(cosine_decay(config.stage.final_step, iteration, steps))
     return Together(*problem.photos(best), best_terms)
-
-
-def _decay(config: FitConfig, iteration: int, steps: int) -> float:
-    last = config.stage.final_step
-    return last + (1 - last) * 0.5 * (1 + math.cos(math.pi * iteration / steps))
 
 
 class _Problem:

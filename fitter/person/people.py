@@ -108,5 +108,5 @@ def _groups(distance: np.ndarray, limit: float) -> np.ndarray:
 
 
 def nearest_distance(distance: np.ndarray, members: Sequence[int], stranger: int) -> float:
-    """Mean distance of one who is left out to the person."""
+    """Mean distance of one who is left out to the person, of (B, B) distances."""
     return float(distance[stranger, list(members)].mean())

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import SuperLU, splu
+
+from ..compute.sparse_solve import factored
 
 STILL = 0.1  # mm; a vertex that no shape moves further holds its place
 REACH = 400.0  # mm over which a moving vertex is drawn to the first surface's displacement: a shape has no other place
@@ -89,8 +90,3 @@ def vertex_areas(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
     corners = verts[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 6
     return np.maximum(np.bincount(faces.ravel(), np.repeat(area, 3), len(verts)), 1e-6)
-
-
-def factored(matrix: sparse.csc_matrix) -> SuperLU:
-    """Of a symmetric matrix that is positive definite."""
-    return splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})

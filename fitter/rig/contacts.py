@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
-from .carry import factored, stiffness_of, vertex_areas
+from ..compute.sparse_solve import factored
+from .carry import stiffness_of, vertex_areas
 
 CLOSED = 0.5  # mm that a closed opening has at most
 FADE = 4.0  # mm of skin along which a correction dies away

@@ -120,7 +120,7 @@ def make_dataset(
         for _ in _all_made(data, options, missing, workers, load, pools):
             done += 1
             made(done, len(every))
-        _finish(data, options, every, shard, load)
+        _finish(data, options, every, shard)
     return len(missing)
 
 
@@ -202,10 +202,7 @@ def _ready(data: Path, options: SynthOptions, load: Callable[[SynthOptions], Stu
     return partial(load(options).make, data)
 
 
-def _finish(
-    data: Path, options: SynthOptions, every: list[tuple[int, int]], shard: int | None,
-    load: Callable[[SynthOptions], Studio],
-) -> None:  # fmt: skip
+def _finish(data: Path, options: SynthOptions, every: list[tuple[int, int]], shard: int | None) -> None:
     """Sheet, card and shards, of what is there."""
     suffixes = sample_suffixes(options)
     paths = [picture_path(data, *each) for each in every]

@@ -97,7 +97,7 @@ def edited(
     known = _known(was, now, depth, row, column, own, _folded(before, faces), kind)[..., None]
     # the texture has the light that lids and teeth have when they are seen
     colour = known * shown * _relit(before, verts_before, verts_after, now, faces)
-    colour = colour + (1 - known) * _textured(result, now, faces)
+    colour = colour + (1 - known) * _textured(result, now)
     parts = part_labels(now, faces, result.model.vertex_label.numpy())
     known = known[..., 0]
     came = own[np.rint(row).clip(0, side - 1).astype(int), np.rint(column).clip(0, side - 1).astype(int)]
@@ -154,7 +154,7 @@ def _kind(model: FaceModel) -> np.ndarray:
     return np.maximum(model.eyeball.numpy()[corner], inside)
 
 
-def _textured(result: FitResult, now: View, faces: np.ndarray) -> np.ndarray:
+def _textured(result: FitResult, now: View) -> np.ndarray:
     """(S, S, 3) float32: the fit's texture on the face as it is now."""
     layers = unwrapped(result, TEXTURE)
     texture = picture(layers.photo, layers.face).astype(np.float32) / 255

@@ -201,8 +201,9 @@ def share_inside(outline: tuple, verts: np.ndarray) -> np.ndarray:
     return np.where(inside(points, corner), 1, np.clip(1 - distance / 1.5, 0, 1)).astype(np.float32)
 
 
-def orthographic(verts: np.ndarray, rotation: np.ndarray, size: int) -> tuple[torch.Tensor, np.ndarray]:
-    """Clip space of a parallel projection along -z after `rotation`, and the millimetre depth along it."""
+def orthographic(verts: np.ndarray, rotation: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
+    """(V, 3) mm -> (1, V, 4) and (V, 4) float32: clip space of a parallel projection along -z after `rotation` (3, 3),
+    all of them in it."""
     turned = (verts - verts.mean(0)) @ rotation.T
     reach = float(np.linalg.norm(turned, axis=1).max()) * 1.02
     clip = np.concatenate([turned[:, :2], -turned[:, 2:]], 1) / reach
@@ -212,7 +213,7 @@ def orthographic(verts: np.ndarray, rotation: np.ndarray, size: int) -> tuple[to
 
 def lit_share(verts: np.ndarray, faces: np.ndarray, rotation: np.ndarray, size: int, slack: float = 2.5) -> np.ndarray:
     """(V,) bool: vertices that a far light sees which shines along -z after `rotation`. slack: mm of tolerance."""
-    clip, values = orthographic(verts, rotation, size)
+    clip, values = orthographic(verts, rotation)
     rast = load_renderer("cpu").rasterize(clip, torch.from_numpy(faces), size)[0].numpy()
     reach = float(np.linalg.norm(verts - verts.mean(0), axis=1).max()) * 1.02
     column = np.clip(((values[:, 0] + 1) * size / 2).astype(int), 0, size - 1)

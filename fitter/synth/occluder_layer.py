@@ -69,7 +69,8 @@ class Layer:
 def lay_over(
     image: np.ndarray, labels: np.ndarray, layer: Layer, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Image and labels under the layer, with the shadow that it casts on the person (labels do not change by it)."""
+    """Image (S, S, 3) in [0, 1] and labels (S, S) under the layer, with the shadow that it casts on the person (labels
+    do not change by it)."""
     if rng.random() < 0.6:
         size = image.shape[0]
         shift = rng.normal(0, 0.02, 2) * size

@@ -126,7 +126,7 @@ def label_surface(surface: Surface, band: np.ndarray) -> np.ndarray:
 
 
 def skin_coordinates(paint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Millimetres around and along the head: where skin and hair textures are looked up."""
+    """(..., 3) mm on the mean head -> (...) mm around it and along it: where skin and hair textures are looked up."""
     return np.arctan2(paint[..., 0], paint[..., 2] - 20) * 85, paint[..., 1]
 
 

@@ -6,7 +6,7 @@ import types
 import pytest
 import torch
 
-from facefit.fit.adam import BETAS, Adam
+from facefit.fit.adam import BETAS, Adam, cosine_decay
 from facefit.fit.config import Stage, Steps
 from facefit.fit.optimize import minimize
 from facefit.scene.parameters import Parameters
@@ -287,3 +287,8 @@ def test_adam_equals_that_of_torch():
         twin.step()
         adam.step(slope, scale)
     torch.testing.assert_close(ours, torch.stack([value.detach() for value in theirs], 1))
+
+
+def test_steps_fall_along_half_a_cosine():
+    assert [cosine_decay(0.1, k, 60) for k in (0, 30, 60)] == pytest.approx([1, 0.55, 0.1])
+    assert 1 - cosine_decay(0.1, 5, 60) < 0.05 < 1 - cosine_decay(0.1, 15, 60)

@@ -88,7 +88,7 @@ def _detected_landmarks(verts: np.ndarray, faces: np.ndarray, kind: np.ndarray) 
     """MediaPipe's 478 points on a mesh: found on a picture of its mean face and taken back to the surface."""
     size = 640
     rotation = np.eye(3, dtype=np.float32)
-    clip, _ = orthographic(verts, rotation, size)
+    clip, _ = orthographic(verts, rotation)
     clip[..., :2] *= 1.4
     renderer = load_renderer("cpu")
     rast = renderer.rasterize(clip, torch.from_numpy(faces), size)

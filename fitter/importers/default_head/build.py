@@ -121,9 +121,7 @@ def build(
 
     # 4. colours
     masks = paint_masks(head, geometry, (verts[faces[face]] * bary[:, :, None]).sum(1))
-    albedo_mean, albedo_basis, albedo_names = skin.albedo_model(
-        masks, verts, smooth_modes(geometry, verts), geometry.symmetry
-    )
+    albedo_mean, albedo_basis, albedo_names = skin.albedo_model(masks, verts, smooth_modes(geometry, verts))
 
     # 5. landmarks and parts again, now on the painted mean face in several colours
     tones = [

@@ -17,10 +17,9 @@ from ...errors import ModelError
 from ...files.read_obj import ObjMesh, read_obj
 from ...files.read_onnx import read_onnx
 from ...files.untrusted import array, read_bytes, read_npz, reading, sha256
-from ...geometry.winding import outward
 from ...model.decoder import CODES, COLOURS, VERTS, Decoder, Prior, make_decoder
 from ...model.source import SourceDecoder, SourceModel, eyeballs
-from .own_files import about, activation, colours, delta, frame_of, natural, one_picture, part_hint, settings_of
+from .own_files import about, activation, colours, delta, frame_of, laid_out, natural, part_hint, settings_of
 
 KIND = "a network that makes a head (.onnx)"
 APART = 40.0  # mm between the face at rest and the template, root mean square: heads differ by a tenth of it
@@ -97,11 +96,7 @@ def _source(
     with torch.no_grad():
         rest = torch.zeros(1, expression)
         moved = [decoder.offsets(row[None], rest) - decoder.offsets(-row[None], rest) for row in torch.eye(identity)]
-    faces = outward(verts, template.faces)
-    mapped = template.uv is not None and settings.get("uv", True) and one_picture(template.uv)
-    uv_faces = template.uv_faces
-    if uv_faces is not None and faces is not template.faces:
-        uv_faces = uv_faces[:, ::-1]
+    faces, uv, uv_faces = laid_out(template, verts, settings)
     hint = part_hint(settings.get("parts", {}), template)
     mean, basis = _colours(template, decoder, sizes["albedo"])
     return SourceModel(
@@ -114,8 +109,8 @@ def _source(
         activation=active,
         albedo_mean=mean,
         albedo_basis=basis,
-        uv=template.uv if mapped else None,
-        uv_faces=uv_faces if mapped else None,
+        uv=uv,
+        uv_faces=uv_faces,
         eyeball=None if hint is None else eyeballs(hint),
         label_hint=hint,
         decoder=described,

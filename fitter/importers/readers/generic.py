@@ -29,6 +29,7 @@ from .own_files import (
     colours,
     delta,
     frame_of,
+    laid_out,
     natural,
     one_picture,
     part_hint,
@@ -78,11 +79,7 @@ def _folder(path: Path, blendshapes: Path | None) -> SourceModel:
     verts = mesh.verts @ frame
     digest = hashlib.sha256(mesh.data)
     deltas = np.array([delta(file, mesh, digest) for file in (*identity, *expression)]) @ frame.astype(np.float32)
-    faces = outward(verts, mesh.faces)
-    mapped = mesh.uv is not None and settings.get("uv", True) and one_picture(mesh.uv)
-    uv_faces = mesh.uv_faces
-    if uv_faces is not None and faces is not mesh.faces:
-        uv_faces = uv_faces[:, ::-1]
+    faces, uv, uv_faces = laid_out(mesh, verts, settings)
     hint = part_hint(settings.get("parts", {}), mesh)
     return SourceModel(
         **about(settings, folder.resolve().name, digest.hexdigest()),
@@ -93,8 +90,8 @@ def _folder(path: Path, blendshapes: Path | None) -> SourceModel:
         expression_names=tuple(file.stem for file in expression),
         activation=activation(settings),
         albedo_mean=None if mesh.colors is None else colours(mesh.colors),
-        uv=mesh.uv if mapped else None,
-        uv_faces=uv_faces if mapped else None,
+        uv=uv,
+        uv_faces=uv_faces,
         eyeball=None if hint is None else eyeballs(hint),
         label_hint=hint,
     )

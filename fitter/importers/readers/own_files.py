@@ -14,6 +14,7 @@ from ...anatomy.parts import LABEL
 from ...errors import ModelError
 from ...files.read_obj import ObjMesh, read_obj_verts
 from ...files.untrusted import read_bytes, reading
+from ...geometry.winding import outward
 
 UNITS = {"mm": 1.0, "cm": 10.0, "dm": 100.0, "m": 1000.0}
 AXES = {"left": "x", "up": "y", "out": "z"}
@@ -75,6 +76,24 @@ def one_picture(uv: np.ndarray) -> bool:
     return bool(uv.min() > -1e-3 and uv.max() < 1 + 1e-3)
 
 
+def laid_out(
+    mesh: ObjMesh, verts: np.ndarray, settings: Mapping
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Triangles (F, 3), counter-clockwise seen from outside; texture coordinates (T, 2) and their triangles (F, 3),
+    wound likewise, or None twice where new ones are to be made.
+
+    Args:
+        verts: (V, 3) of the mesh, mm, in our axes. settings: `uv` false asks for new ones.
+    """
+    faces = outward(verts, mesh.faces)
+    if mesh.uv is None or not settings.get("uv", True) or not one_picture(mesh.uv):
+        return faces, None, None
+    uv_faces = mesh.uv_faces
+    if uv_faces is not None and faces is not mesh.faces:
+        uv_faces = uv_faces[:, ::-1]
+    return faces, mesh.uv, uv_faces
+
+
 def about(settings: Mapping, fallback: str, digest: str) -> dict:
     """What is written into every result: name, version, licence, provenance."""
     return {
@@ -94,7 +113,7 @@ def activation(settings: Mapping) -> bool:
 
 
 def colours(colors: np.ndarray) -> np.ndarray:
-    """sRGB in [0, 1], from 0 to 255 where a value says so."""
+    """(V, 3) sRGB in [0, 1], from 0 to 255 where a value says so."""
     return np.clip(colors / (255.0 if colors.max(initial=0) > 1.01 else 1.0), 0, 1)
 
 

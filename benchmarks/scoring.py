@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.dataset import Case, Scan, read_labels, read_scan
 from benchmarks.reference import CLASSES, script
-from facefit.anatomy.landmarks import CHIN, LANDMARKS7, OUTER_EYE_CORNERS
+from facefit.anatomy.landmarks import LANDMARKS7, OUTER_EYE_CORNERS
 from facefit.anatomy.parts import INNER, LABEL, MERGED, PARTS
 from facefit.energies.landmark import calibrated_precision
 from facefit.evaluate.identity import face_vertices
@@ -23,7 +23,7 @@ from facefit.metrics.verification import rigid_distances
 from facefit.model.face_model import FaceModel
 from facefit.render import load_renderer
 from facefit.scene.scene import Scene
-from facefit.scene.silhouette import outline_points
+from facefit.scene.silhouette import of_cheeks, outline_points
 
 FASSEG_PARTS = ("nose", "eyes", "mouth", "brows", "skin")
 DIVERGED = 0.10  # corrected landmark error beyond which a fit counts as diverged: nobody's face is found there
@@ -103,11 +103,9 @@ def outline_figures(result: FitResult) -> dict[str, float]:
     scene = Scene(result.model, result.parameters, camera, size, load_renderer("cpu"))
     mesh = outline_points(scene, seen)
     across = ((project(mesh.on(scene.surface()), camera) - seen[..., :2]) * seen[..., 2:4]).sum(-1)[0]
-    landmarks = result.observation.landmarks[0]
-    right, left = (landmarks[corner] for corner in OUTER_EYE_CORNERS)
-    eyes, middle = (right - left).norm(), (right + left) / 2
-    down = landmarks[CHIN] - middle
-    below = (seen[0, :, :2] - middle) @ down > 0.25 * eyes * down.norm()
+    landmarks = result.observation.landmarks
+    right, left = (landmarks[0, corner] for corner in OUTER_EYE_CORNERS)
+    eyes, below = (right - left).norm(), of_cheeks(seen, landmarks)[0]
     found, neck = mesh.found[0] > 0, seen[0, :, 5] > 0
     out = {}
     for name, of in {

@@ -29,7 +29,7 @@ from ..observe.recognition import Likeness, Recognition
 from ..render import Renderer
 from ..scene.parameters import Parameters
 from ..scene.scene import Scene
-from ..scene.silhouette import NECK, REACH, OutlinePoints
+from ..scene.silhouette import REACH, OutlinePoints, outline_trust
 from .choices import Choices, choose
 from .config import FitConfig
 from .dense_rows import dense_basis
@@ -166,7 +166,7 @@ class Objective:
 
     def _outline(self, scene: Scene, points: OutlinePoints) -> Tensor:
         seen, scale = self.observation.outline, PAPER_WINDOW / self.size
-        share = seen[..., 4] + NECK * seen[..., 5]
+        share = outline_trust(seen, self.observation.landmarks)
         return (self.config.weights.outline * scale**2) * outline_energy(
             project(points.on(scene.surface()), self.camera), seen[..., :2], seen[..., 2:4],
             share * points.found, share, REACH * self.size, self.config.outline_huber / scale,

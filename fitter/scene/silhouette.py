@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..anatomy.landmarks import CHIN, EAR_LOBES, EAR_TOPS, LEFT_SIDE, RIGHT_SIDE
+from ..anatomy.landmarks import CHIN, EAR_LOBES, EAR_TOPS, LEFT_SIDE, OUTER_EYE_CORNERS, RIGHT_SIDE
 from ..anatomy.parts import LABEL
 from ..compute.derived import derived
 from ..geometry.camera import project
@@ -26,10 +26,13 @@ SEEN = 0.75  # cosine to the line of sight: above a neck the jaw turns away from
 
 FAR = 0.15  # of that cosine that a crease may be deeper at the end of the search and lose against one in its middle
 
-# What an outline above a neck counts beside one against the background: true surfaces of 60 rendered people and two
-# scans turn away .5 to 1.1 px (of a 224 px window) beside the parser's border, and have their crease 2 to 3 px beside
-# it (docs/likeness.md).
-NECK = 0.1
+# What points of an outline count beside those of cheeks against the background (docs/likeness.md). Above a neck: true
+# surfaces of 60 rendered people and two scans turn away .5 to 1.1 px (of a 224 px window) beside the parser's border,
+# and have their crease 2 to 3 px beside it. Of a skull: how faces go with it, the model's components only make up.
+NECK, SKULL = 0.1, 1 / 3
+
+# Where cheeks take over from the skull: parts of the eye distance below the middle of the eyes, towards the chin.
+CHEEKS = 0.25
 
 UNDER = 12.0  # mm below the jaw where the neck begins
 
@@ -88,6 +91,25 @@ def outline_points(scene: Scene, outline: Tensor) -> OutlinePoints:
         torch.where(against_neck[..., None], crease.bary, silhouette.bary),
         torch.where(against_neck, crease.found, silhouette.found),
     )
+
+
+def outline_trust(outline: Tensor, landmarks: Tensor) -> Tensor:
+    """(B, M) in [0, 1]: how much each point of an outline counts; 0 where there is none.
+
+    Args:
+        outline: (B, M, 6) and landmarks: (B, 478, 2) as in Observation, in one window.
+    """
+    against_background, against_neck = outline[..., 4], outline[..., 5]
+    return torch.where(of_cheeks(outline, landmarks), 1.0, SKULL) * (against_background + NECK * against_neck)
+
+
+def of_cheeks(outline: Tensor, landmarks: Tensor) -> Tensor:
+    """(B, M) bool: the points of an outline that are of cheeks and jaw, not of the skull. Args: as `outline_trust`."""
+    right, left = (landmarks[:, corner] for corner in OUTER_EYE_CORNERS)
+    middle = (right + left) / 2
+    down = landmarks[:, CHIN] - middle
+    below = ((outline[..., :2] - middle[:, None]) * down[:, None]).sum(-1)
+    return below > CHEEKS * ((right - left).norm(dim=-1) * down.norm(dim=-1))[:, None]
 
 
 def _silhouette(scene: Scene, facing: Tensor, outline: Tensor) -> OutlinePoints:

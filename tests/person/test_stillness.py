@@ -1,5 +1,6 @@
 """Whether a person kept still."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -42,12 +43,28 @@ def test_one_expression_does_for_whoever_kept_still(default_model, seen, more, m
 def test_amounts_are_activations_beyond_those_of_the_parameters(default_model, seen):
     photographed = seen({"jawOpen": 0.3}, {}, {})
     truth = photographed.truth
-    for model in (default_model, replace(default_model, expression_names=("",) * len(default_model.expression_names))):
+    nameless = replace(default_model, expression_names=("",) * len(default_model.expression_names))
+    # coefficients that are no activations say nothing of amounts, whatever they are called
+    free = replace(default_model, activation=False, expression_basis=default_model.expression_basis * 2)
+    for model in (default_model, nameless, free):
         at_rest = amounts(photographed.observation, truth, default_model, FitConfig())
         assert all(value.abs().max() < 0.02 for value in at_rest.values()), at_rest
         shut = replace(truth, expression=torch.zeros_like(truth.expression))
         found = amounts(photographed.observation, shut, model, FitConfig())
         assert found["jaw"][0] == pytest.approx(0.3, abs=0.05) and found["jaw"][1:].abs().max() < 0.02
+
+
+@pytest.mark.parametrize(("amount", "still"), [(0.0, True), (0.9, True), (1.1, False)])
+def test_what_all_photos_have_is_no_movement(default_model, seen, monkeypatch, amount, still):
+    """The limit holds for the difference from the mean, divided by that of the farthest of three normal errors."""
+    farthest = (2 * math.log(3) * 2 / 3) ** 0.5
+    beyond = torch.tensor([0.5, 0.5, -1.0]) * farthest * amount
+    found = {name: 0.7 + movement.most * beyond for name, movement in MOVEMENTS.items()}
+    monkeypatch.setattr("facefit.person.stillness.amounts", lambda *_: found)
+    start = Parameters.zeros(default_model.sizes, 3)
+    told = stillness(seen({}, {}, {}).observation, start, default_model, FitConfig(), Sharing())
+    assert told.still == still
+    assert told.moved == pytest.approx({name: amount * movement.most for name, movement in MOVEMENTS.items()}, abs=1e-5)
 
 
 def test_of_two_photos_and_without_landmarks_nobody_can_say(default_model, seen):

@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.dataset import Case, Scan, read_labels, read_scan
 from benchmarks.reference import CLASSES, script
-from facefit.anatomy.landmarks import LANDMARKS7, OUTER_EYE_CORNERS
+from facefit.anatomy.landmarks import CHIN, LANDMARKS7, OUTER_EYE_CORNERS
 from facefit.anatomy.parts import INNER, LABEL, MERGED, PARTS
 from facefit.energies.landmark import calibrated_precision
 from facefit.evaluate.identity import face_vertices
@@ -23,10 +23,12 @@ from facefit.metrics.verification import rigid_distances
 from facefit.model.face_model import FaceModel
 from facefit.render import load_renderer
 from facefit.scene.scene import Scene
-from facefit.scene.silhouette import of_cheeks, outline_points
+from facefit.scene.silhouette import outline_points
 
 FASSEG_PARTS = ("nose", "eyes", "mouth", "brows", "skin")
 DIVERGED = 0.10  # corrected landmark error beyond which a fit counts as diverged: nobody's face is found there
+# where cheeks take over from the skull: parts of the eye distance below the middle of the eyes, towards the chin
+CHEEKS = 0.25
 
 
 def score(case: Case, result: FitResult, reference: Path | None = None) -> dict[str, float | str]:
@@ -105,7 +107,7 @@ def outline_figures(result: FitResult) -> dict[str, float]:
     across = ((project(mesh.on(scene.surface()), camera) - seen[..., :2]) * seen[..., 2:4]).sum(-1)[0]
     landmarks = result.observation.landmarks
     right, left = (landmarks[0, corner] for corner in OUTER_EYE_CORNERS)
-    eyes, below = (right - left).norm(), of_cheeks(seen, landmarks)[0]
+    eyes, below = (right - left).norm(), of_cheeks(seen[0], landmarks[0])
     found, neck = mesh.found[0] > 0, seen[0, :, 5] > 0
     out = {}
     for name, of in {
@@ -115,6 +117,14 @@ def outline_figures(result: FitResult) -> dict[str, float]:
         if len(distance) >= 4:
             out |= {name: float(distance.abs().mean()), f"{name}_signed": float(distance.mean())}
     return out
+
+
+def of_cheeks(outline: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
+    """(M,) bool: the points (M, 6) of an outline that are of cheeks and jaw, not of the skull; landmarks (478, 2)."""
+    right, left = (landmarks[corner] for corner in OUTER_EYE_CORNERS)
+    middle = (right + left) / 2
+    down = landmarks[CHIN] - middle
+    return (outline[:, :2] - middle) @ down > CHEEKS * (right - left).norm() * down.norm()
 
 
 @torch.no_grad()

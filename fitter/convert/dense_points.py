@@ -11,6 +11,7 @@ from ..geometry.closest_point import ClosestPoint
 from ..geometry.triangles import sample_triangles, triangle_normals, triangle_weights
 from ..model.face_model import FaceModel
 from ..model.model_file import from_arrays
+from ..scene.silhouette import neck
 from .surface_fit import Samples, fit_surface
 
 SAMPLES = 6000  # points of the head's face that the default head is fitted to
@@ -42,11 +43,9 @@ def dense_point_arrays(model: FaceModel, own: FaceModel) -> dict[str, np.ndarray
     skin = (model.eyeball == 0).numpy() & (model.vertex_label != LABEL["mouth_inside"]).numpy()
     faces = model.faces.numpy()
     faces = faces[skin[faces].all(1)]
-    near = faces[cKDTree(landmarks[: IRISES.start]).query(verts[faces].mean(1))[0] < NEAR]
-    face, weights = sample_triangles(verts[near], SAMPLES)
-    points = (verts[near[face]] * weights[:, :, None]).sum(1)
+    samples = face_samples(verts, faces, landmarks)
     landmarks[IRISES] = np.nan
-    fit = fit_surface(own, Samples(points, triangle_normals(verts[near])[face]), landmarks, size=False)
+    fit = fit_surface(own, samples, landmarks, size=False)
     corners = fit.verts[own.faces[own.dense_faces].numpy()]
     placed = fit.motion((corners * own.dense_bary.numpy()[:, :, None]).sum(1))
     distance, closest, found = ClosestPoint(verts, faces)(placed)
@@ -55,3 +54,17 @@ def dense_point_arrays(model: FaceModel, own: FaceModel) -> dict[str, np.ndarray
         "dense_faces": np.where(distance < FAR, number, -1).astype(np.int32),
         "dense_bary": triangle_weights(closest, verts[faces[found]]).astype(np.float32),
     }
+
+
+def face_samples(verts: np.ndarray, faces: np.ndarray, landmarks: np.ndarray) -> Samples:
+    """Points of a head's face to register it by, without its throat: two heads whose throats differ would else be told to
+    have their jaws elsewhere.
+
+    Args:
+        verts: (V, 3) mm; faces: (F, 3) of its skin; landmarks: (478, 3) mm on it.
+    """
+    middle = verts[faces].mean(1)
+    of_face = (cKDTree(landmarks[: IRISES.start]).query(middle)[0] < NEAR) & ~neck(middle, landmarks)
+    corners = verts[faces[of_face]]
+    face, weights = sample_triangles(corners, SAMPLES)
+    return Samples((corners[face] * weights[:, :, None]).sum(1), triangle_normals(corners)[face])

@@ -166,7 +166,7 @@ class Objective:
 
     def _outline(self, scene: Scene, points: OutlinePoints) -> Tensor:
         seen, scale = self.observation.outline, PAPER_WINDOW / self.size
-        share = outline_trust(seen, self.observation.landmarks)
+        share = outline_trust(seen)
         return (self.config.weights.outline * scale**2) * outline_energy(
             project(points.on(scene.surface()), self.camera), seen[..., :2], seen[..., 2:4],
             share * points.found, share, REACH * self.size, self.config.outline_huber / scale,

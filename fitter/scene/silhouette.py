@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..anatomy.landmarks import CHIN, EAR_LOBES, EAR_TOPS, LEFT_SIDE, OUTER_EYE_CORNERS, RIGHT_SIDE
+from ..anatomy.landmarks import CHIN, EAR_LOBES, EAR_TOPS, LEFT_SIDE, RIGHT_SIDE
 from ..anatomy.parts import LABEL
 from ..compute.derived import derived
 from ..geometry.camera import project
@@ -26,13 +26,10 @@ SEEN = 0.75  # cosine to the line of sight: above a neck the jaw turns away from
 
 FAR = 0.15  # of that cosine that a crease may be deeper at the end of the search and lose against one in its middle
 
-# What points of an outline count beside those of cheeks against the background (docs/likeness.md). Above a neck: true
-# surfaces of 60 rendered people and two scans turn away .5 to 1.1 px (of a 224 px window) beside the parser's border,
-# and have their crease 2 to 3 px beside it. Of a skull: how faces go with it, the model's components only make up.
-NECK, SKULL = 0.1, 1 / 3
-
-# Where cheeks take over from the skull: parts of the eye distance below the middle of the eyes, towards the chin.
-CHEEKS = 0.25
+# What points of an outline above a neck count beside those against the background (docs/likeness.md): true surfaces of
+# 60 rendered people and two scans turn away .5 to 1.1 px (of a 224 px window) beside the parser's border against the
+# background, and have their crease 2 to 3 px beside it above the neck.
+NECK = 0.1
 
 UNDER = 12.0  # mm below the jaw where the neck begins
 
@@ -93,23 +90,14 @@ def outline_points(scene: Scene, outline: Tensor) -> OutlinePoints:
     )
 
 
-def outline_trust(outline: Tensor, landmarks: Tensor) -> Tensor:
+def outline_trust(outline: Tensor) -> Tensor:
     """(B, M) in [0, 1]: how much each point of an outline counts; 0 where there is none.
 
     Args:
-        outline: (B, M, 6) and landmarks: (B, 478, 2) as in Observation, in one window.
+        outline: (B, M, 6) as in Observation.
     """
     against_background, against_neck = outline[..., 4], outline[..., 5]
-    return torch.where(of_cheeks(outline, landmarks), 1.0, SKULL) * (against_background + NECK * against_neck)
-
-
-def of_cheeks(outline: Tensor, landmarks: Tensor) -> Tensor:
-    """(B, M) bool: the points of an outline that are of cheeks and jaw, not of the skull. Args: as `outline_trust`."""
-    right, left = (landmarks[:, corner] for corner in OUTER_EYE_CORNERS)
-    middle = (right + left) / 2
-    down = landmarks[:, CHIN] - middle
-    below = ((outline[..., :2] - middle[:, None]) * down[:, None]).sum(-1)
-    return below > CHEEKS * ((right - left).norm(dim=-1) * down.norm(dim=-1))[:, None]
+    return against_background + NECK * against_neck
 
 
 def _silhouette(scene: Scene, facing: Tensor, outline: Tensor) -> OutlinePoints:
@@ -161,7 +149,7 @@ def _silhouette_edges(model: FaceModel) -> Tensor:
     verts = model.verts.cpu().numpy()
     points = model.landmarks(model.verts[None])[0].cpu().numpy()
     allowed = np.isin(model.vertex_label.cpu().numpy(), [LABEL[name] for name in _LABELS])
-    allowed &= ~ears(verts, points) & ~_neck(verts, points)
+    allowed &= ~ears(verts, points) & ~neck(verts, points)
     edges = mesh_edges(model.faces.cpu().numpy())
     inside = allowed[edges].all(1)
     if not inside.any():  # a model whose parts are not known
@@ -183,8 +171,12 @@ def ears(verts: np.ndarray, points: np.ndarray) -> np.ndarray:
     return (np.abs(verts[:, 0]) > side - 2.0) & behind & level
 
 
-def _neck(verts: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(V,) bool: more than UNDER below the line from the chin to the ears' lower ends, seen from the side."""
+def neck(verts: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(V,) bool: more than UNDER below the line from the chin to the ears' lower ends, seen from the side.
+
+    Args:
+        verts: (V, 3) mm; points: (478, 3) mm, the landmarks on the same head.
+    """
     chin, lobe = points[CHIN, 1:], points[list(EAR_LOBES), 1:].mean(0)  # y, z
     rise = (lobe[0] - chin[0]) / max(chin[1] - lobe[1], 1e-6)
     line = chin[0] + rise * (chin[1] - verts[:, 2]).clip(0)

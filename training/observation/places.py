@@ -9,16 +9,17 @@ import facefit  # noqa: F401  before torch and numpy: it sets their threads
 import numpy as np  # isort: skip
 from scipy import sparse
 from scipy.sparse.csgraph import dijkstra
-from scipy.spatial import Delaunay, cKDTree
+from scipy.spatial import Delaunay
 
 from facefit.anatomy.landmarks import FACE_OVAL, IRISES
 from facefit.anatomy.parts import LABEL
 from facefit.compute.derived import derived
-from facefit.convert.surface_fit import Samples, SurfaceFit, fit_surface
+from facefit.convert.dense_points import face_samples
+from facefit.convert.surface_fit import SurfaceFit, fit_surface
 from facefit.geometry.closest_point import ClosestPoint
 from facefit.geometry.mesh_graph import mesh_edges
 from facefit.geometry.polygon import inside
-from facefit.geometry.triangles import triangle_normals, triangle_weights
+from facefit.geometry.triangles import triangle_weights
 from facefit.model.face_model import FaceModel
 from facefit.observe.dense import DensePoints, load_points
 from facefit.observe.dense_surface import landmark_surface
@@ -101,15 +102,9 @@ def on_own() -> Places:
 def register(model: FaceModel, head: Head) -> SurfaceFit:
     """The default model fitted to another head's mean face."""
     landmarks = head.landmarks(head.verts).astype(np.float64)
+    samples = face_samples(head.verts.astype(np.float64), head.faces[head.kind == SKIN], landmarks)
     landmarks[IRISES] = np.nan
-    faces = head.faces[head.kind == SKIN]
-    near = cKDTree(landmarks[: IRISES.start]).query(head.verts[faces].mean(1))[0] < 30
-    corners = head.verts[faces[near]].astype(np.float64)
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    rng = np.random.default_rng(0)
-    face = rng.choice(len(corners), 6000, p=area / area.sum())
-    points = np.einsum("pc,pcd->pd", rng.dirichlet([1, 1, 1], 6000), corners[face])
-    return fit_surface(model, Samples(points, triangle_normals(corners)[face]), landmarks, size=False)
+    return fit_surface(model, samples, landmarks, size=False)
 
 
 def on_other(head: Head, fit: SurfaceFit) -> Places:

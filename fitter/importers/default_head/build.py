@@ -2,7 +2,7 @@
 
 Order: geometry -> landmarks found on plain renders -> rulers -> people that measure like the surveys -> identity PCA ->
 expressions, eyeballs, lids, lips, teeth (`with_anatomy`) -> colours -> landmarks and parts found on painted renders ->
-the detector's own bias and covariance.
+the detector's own bias and covariance -> skulls.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from .motion import with_motion, with_ranges
 from .paint import EYE_GROUPS, eye_angles, paint_masks, plain_colours
 from .people import IdentityPrior, with_people
 from .seen import with_landmarks
+from .skull import SKULL_SOURCE, with_skull
 from .teeth import with_teeth, with_teeth_in_place
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ IDENTITY = 100
 
 SMOOTH_MODES = 20
 
-VERSION = "2.3.0"
+VERSION = "2.4.0"
 
 JAW = 0.55  # activation of jawOpen in the renders of an open mouth
 
@@ -148,6 +149,7 @@ def build(
         "albedo": "melanin and haemoglobin absorption model (Jacques 2013) with painted parts; no photo of a person",
         "albedo_names": albedo_names,
         "seed": SEED,
+        "skull": SKULL_SOURCE,
     }
     arrays = head_arrays(head) | {
         "license": np.str_(licence(motion, people)),
@@ -163,7 +165,10 @@ def build(
     }
 
     # 6. landmarks where the detector sees them on people of this very model, and how far off it is there
-    return with_landmarks(arrays, face, bary, geometry, verts, skin_front, detector, SEED), table
+    arrays = with_landmarks(arrays, face, bary, geometry, verts, skin_front, detector, SEED)
+
+    # 7. skulls of one face differ too
+    return with_skull(arrays), table
 
 
 def licence(motion: Path | None, people: Path | None) -> str:

@@ -57,8 +57,7 @@ def dense_point_arrays(model: FaceModel, own: FaceModel) -> dict[str, np.ndarray
 
 
 def face_samples(verts: np.ndarray, faces: np.ndarray, landmarks: np.ndarray) -> Samples:
-    """Points of a head's face to register it by, without its throat: two heads whose throats differ would else be told to
-    have their jaws elsewhere.
+    """Points of a head's face to register it by, without its throat: where throats differ, jaws would go astray.
 
     Args:
         verts: (V, 3) mm; faces: (F, 3) of its skin; landmarks: (478, 3) mm on it.

@@ -55,7 +55,7 @@ def test_list(folder):
         assert word in result.output.replace("\n", ""), word
     document = json.loads(facefit("list", "--json").output)
     assert document["installed"]["default"]["vertices"] == 18513
-    assert document["installed"]["default"]["counts"] == {"identity": 100, "expression": 52, "albedo": 40, "joints": 0}
+    assert document["installed"]["default"]["counts"] == {"identity": 116, "expression": 52, "albedo": 40, "joints": 0}
     assert set(document["available"]) == set(KINDS)
 
 

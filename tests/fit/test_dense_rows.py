@@ -67,11 +67,11 @@ def test_the_gradient_is_half_the_slope_of_the_full_stages_energy(default_model,
     objective = Objective(seen, model, load_renderer("cpu"), config)
     objective(person, 0)
     generator = torch.Generator().manual_seed(5)
-    coefficients = torch.cat([person.identity, torch.zeros(1, basis.basis.shape[2] - 152), person.expression], 1)
+    identity, first = model.sizes["identity"], landmark_basis(model).first_expression
+    coefficients = torch.cat([person.identity, torch.zeros(1, first - identity), person.expression], 1)
     coefficients = coefficients + 0.02 * torch.randn(coefficients.shape, generator=generator).abs()
     direction = torch.randn(1, 6 + coefficients.shape[1], generator=generator)
     direction[:, :3] *= 1e-2
-    identity, first = model.sizes["identity"], landmark_basis(model).first_expression
     start = rotation_matrix(person.rotvec)
 
     def energy(step: float) -> float:

@@ -75,7 +75,7 @@ def test_the_bundled_head_is_ready_to_be_painted(open_head):
     assert len(ears) > 200 and (ears[:, 0] > 0).any() and (ears[:, 0] < 0).any()
     widest = np.abs(head.verts[:, 0]) > np.percentile(np.abs(head.verts[:, 0]), 97)
     assert (head.ear[widest] > 0.5).mean() > 0.98  # its rim, which hides the rest from the front
-    turned = head.shape(np.zeros(100), {"eyeBlinkLeft": 1.0}, np.zeros((2, 2)))
+    turned = head.shape(np.zeros(len(head.identity)), {"eyeBlinkLeft": 1.0}, np.zeros((2, 2)))
     moved = np.abs(turned - head.verts).max(1) > 2
     assert moved.any() and (head.verts[moved, 0] > 0).mean() > 0.9  # the person's left is +x
 

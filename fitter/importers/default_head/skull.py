@@ -25,8 +25,8 @@ Arrays = dict[str, np.ndarray]
 COUNT = 16  # with them breadth and length of heads have 97 % of the surveys' deviations; the rest are waves
 
 SKULL_SOURCE = (
-    f"{COUNT} further components, Gaussian process of smooth displacements of the skull (Luethi et al. 2018) as wide as "
-    "Zhuang and Bradtmiller 2005 find heads to be"
+    f"{COUNT} further components, Gaussian process of smooth displacements of the skull (Luethi et al. 2018) "
+    "as wide as Zhuang and Bradtmiller 2005 find heads to be"
 )
 
 LENGTH = 35.0  # mm along which two displacements are alike by .6; with 60 a skull cannot get broader beside its face

@@ -17,11 +17,12 @@ VARIANTS = {
     "prdl": ("landmark", "prdl"),
     "photometric": ("landmark", "photometric"),
     "dense": ("landmark", "dense"),
-    "full": ("landmark", "dense", "prdl", "photometric"),
+    "outline": ("landmark", "outline"),
+    "full": FitConfig().energies,
 }
 VARIANT_NAMES = {
     "landmark": "landmarks only", "prdl": "+ PRDL", "photometric": "+ photometric", "dense": "+ dense",
-    "full": "all (default)", "prdl_only": "PRDL alone",
+    "outline": "+ outline", "full": "all (default)", "prdl_only": "PRDL alone",
 }  # fmt: skip
 _ENERGIES = {**VARIANTS, "prdl_only": ("prdl",)}
 

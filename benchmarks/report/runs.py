@@ -79,7 +79,7 @@ def plan(data: Path, out: Path, limit: int | None = None) -> tuple[list[Work], l
         try:
             found = make_blinks(data, out) if name == BLINK_SET else cases(data, name)
         except FileNotFoundError as error:
-            absent.append(str(error))
+            absent.append(str(error).replace(str(data), "DATA_DIR"))  # a page is read elsewhere
             continue
         found = spread(found, limit)
         spoilt = set(spread(found, SPOILT_PHOTOS.get(name, 1))) if name in SPOILT_PHOTOS else set()

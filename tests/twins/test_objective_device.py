@@ -31,12 +31,13 @@ def slopes(objective, at, iteration):
 
 def test_rows_and_kernels_give_the_cpus_energy(pair, monkeypatch):
     model, observation, at = pair
-    cpu = Objective(observation, model, load_renderer("cpu"), FitConfig(energies=("prdl",)))
+    config = FitConfig(energies=("prdl",), part_weights=(1.0,) * 8)  # eyes are three pixels of so small a window
+    cpu = Objective(observation, model, load_renderer("cpu"), config)
     expected, direction = slopes(cpu, at, 0)
     monkeypatch.setattr("facefit.fit.choices.fused", lambda device: True)
     monkeypatch.setattr("facefit.energies.prdl.targets.fused", lambda device: True)
     with stand_in():
-        device = Objective(observation, model, load_renderer("cpu"), FitConfig(energies=("prdl",)))
+        device = Objective(observation, model, load_renderer("cpu"), config)
         found, slope = slopes(device, at, 0)
         assert isinstance(device.choices.selection, PrdlRows)
         kept = device.keep([1])

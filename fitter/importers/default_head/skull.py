@@ -14,7 +14,7 @@ import numpy as np
 
 from ...anatomy.landmarks import CHIN, EAR_LOBES
 from ...anatomy.parts import LABEL
-from ...scene.silhouette import ears
+from ...scene.silhouette import UNDER, ears
 from .anthropometry import SURVEYS, Survey
 from .head import reach_of_face
 
@@ -36,8 +36,6 @@ FACE_ENDS = 1.1  # of its reach
 HELD = 0.05  # weight in what stays, from which a control vertex stays
 
 EXACT = 0.02  # of a deviation, to which it does
-
-NECK = 12.0  # mm under the line from the chin to the ears' lower ends, and under those behind them
 
 BRAINCASE = 15.0  # mm above the eyes: there the breadth and the length of heads are taken
 
@@ -83,11 +81,16 @@ def skull_components(verts: np.ndarray, identity: np.ndarray, free: np.ndarray, 
 
 
 def _still(arrays: Arrays, landmarks: np.ndarray) -> np.ndarray:
-    """(C,) bool: face, neck, all that a landmark or an observed point lies on, eyeballs and the mouth's inside."""
+    """(C,) bool: face, neck, all that a landmark or an observed point lies on, eyeballs and the mouth's inside.
+
+    The neck begins UNDER the jaw's line from the chin to the ears' lower ends, and behind those at their level: the
+    silhouette's own line goes on rising there, over the back of the head.
+    """
     verts = arrays["verts"].astype(np.float64)
     chin, lobe = landmarks[CHIN, 1:], landmarks[list(EAR_LOBES), 1:].mean(0)  # y, z
     share = ((chin[1] - verts[:, 2]) / (chin[1] - lobe[1])).clip(0, 1)
-    still = (reach_of_face(verts, landmarks) < FACE_ENDS) | (verts[:, 1] < chin[0] + share * (lobe[0] - chin[0]) - NECK)
+    neck = verts[:, 1] < chin[0] + share * (lobe[0] - chin[0]) - UNDER
+    still = neck | (reach_of_face(verts, landmarks) < FACE_ENDS)
     faces, dense = arrays["faces"], arrays["dense_faces"]
     fine = (arrays["vertex_label"] == LABEL["mouth_inside"]) | (arrays["eyeball"] > 0)
     for face, bary in ((arrays["landmark_faces"], arrays["landmark_bary"]), (dense, arrays["dense_bary"])):

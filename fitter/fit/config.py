@@ -133,8 +133,8 @@ class FitConfig:
             their owner likes: at full weight they cost .06 mm of scan error (1.08 against 1.01), at none they would not
             rise with an expression. Eyes are small, and landmarks of lids are poor on eyes that close: six times in
             place of three raises the overlap of hand-labelled eyes from .725 to .742 (with landmarks at 1.85 in place
-            of 1.6 where an identity is expected, so that they lie no worse); it costs scans nothing and rendered people .02
-            mm (docs/likeness.md).
+            of 1.6 where an identity is expected, so that they lie no worse); it costs scans nothing and rendered
+            people .02 mm (docs/likeness.md).
         statistics: of PRDL.
         prdl_huber: pixels of a 224 px window beyond which a difference of PRDL's distances counts linearly; inf for
             squares, as the paper has it.
